@@ -1,0 +1,224 @@
+/*
+ * The interface between libhsched and what executes steps: CPU kernels, a GPU, a simulated device.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Four levels: a backend (code) has devices (hardware); a device prepares sections (packs weights,
+ * chooses kernels) and executes their steps. Where a section runs is decided elsewhere: a backend
+ * only says what it supports.
+ *
+ * Rules for every slot of the table, unless its comment says otherwise:
+ * - No lock of the library is held. The slot may block for the time of its own work only.
+ * - Errors are returned as a status after set_error() was called with cause, place and next step.
+ * - Tensors are described by logical shape and strides in elements; nothing else says how they lie
+ *   in memory. Images are channels-last inside the library: dims N,C,H,W with strides
+ *   H*W*p, 1, W*p, p, where the pixel stride p >= C is larger than C in a slice of a joint tensor.
+ */
+#ifndef HSCHED_BACKEND_H
+#define HSCHED_BACKEND_H
+
+#include <hsched/hsched.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HSCHED_BACKEND_ABI 1
+
+/* ---- Steps ------------------------------------------------------------------------------- */
+
+/*
+ * X(NAME, value, "name", class). What each computes, with the operands in[0..] and out:
+ *
+ * CONV2D     out = act(conv(in[0], in[1]) + in[2] + in[3]); x [N,C,H,W] and out [N,O,H',W'] and the
+ *            residual in[3] (out's shape; may be absent) are channels-last with any pixel stride;
+ *            weights in[1] [O,C/groups,kh,kw] dense and bias in[2] [O] (may be absent) are constants.
+ *            If out_aliases == 3, out and in[3] are the same memory with the same strides.
+ * FC         out = act(in[0] * in[1]^T + in[2]); x [M,K], out [M,O]: inner stride 1, any row stride;
+ *            weights in[1] [O,K] dense and bias in[2] [O] (may be absent) are constants.
+ * MATMUL     out = act(in[0] * in[1]); [...,M,K] x [...,K,N]; both have out's rank; leading strides
+ *            are 0 where an operand is broadcast; any strides elsewhere; out is dense.
+ * POOL2D     x, out channels-last with any pixel stride. pads and the size of out are explicit.
+ * SCALE      out = act(in[0] * in[1][c] + in[2][c]), c the index along dimension 1; in[1], in[2] are
+ *            constants [C]; x, out have any strides (channels-last is the fast case).
+ * LRN        across dimension 1; any strides (channels-last is the fast case).
+ * SOFTMAX    along `axis`; any strides (inner stride 1 along the axis is the fast case).
+ * UNARY      out = act(in[0]); any strides, same shapes. May be in place (out_aliases == 0).
+ * BINARY     out = act(op(in[0], in[1])); operands are given in out's shape, stride 0 where
+ *            broadcast; any strides. May be in place (out_aliases 0 or 1).
+ * COPY       out = in[0]; same shape and dtype (any dtype), any strides: concat, slice, transpose
+ *            and layout changes are all this.
+ * PAD        out's element i is in[0]'s i - before, or as the mode says; any strides.
+ * REDUCE     mean over the dimensions in which out's size is 1 and in[0]'s is not; any strides.
+ * IMAGE      in[0] uint8 [N,H,W,C] dense; out float32 [N,C,H,W], any strides:
+ *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c], c' = c or, swapped, 2 - c for c < 3.
+ *
+ * Floats are HSCHED_FLOAT32. Constants are NULL in the operand table of run_part.
+ */
+#define HSCHED_STEP_LIST(X)                                 \
+    X(CONV2D, 1, "conv2d", HSCHED_CLASS_CONVOLUTION)        \
+    X(FC, 2, "fully_connected", HSCHED_CLASS_MATMUL)        \
+    X(MATMUL, 3, "matmul", HSCHED_CLASS_MATMUL)             \
+    X(POOL2D, 4, "pool2d", HSCHED_CLASS_POOLING)            \
+    X(SCALE, 5, "scale", HSCHED_CLASS_NORMALIZATION)        \
+    X(LRN, 6, "lrn", HSCHED_CLASS_NORMALIZATION)            \
+    X(SOFTMAX, 7, "softmax", HSCHED_CLASS_NORMALIZATION)    \
+    X(UNARY, 8, "activation", HSCHED_CLASS_ELEMENTWISE)     \
+    X(BINARY, 9, "binary", HSCHED_CLASS_ELEMENTWISE)        \
+    X(COPY, 10, "copy", HSCHED_CLASS_DATA)                  \
+    X(PAD, 11, "pad", HSCHED_CLASS_DATA)                    \
+    X(REDUCE, 12, "reduce_mean", HSCHED_CLASS_DATA)         \
+    X(IMAGE, 13, "image_input", HSCHED_CLASS_DATA)
+
+typedef enum hsched_step_kind {
+#define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
+    HSCHED_STEP_LIST(HSCHED_STEP_ENUM)
+#undef HSCHED_STEP_ENUM
+        HSCHED_STEP_FORCE_INT32 = 0x7fffffff
+} hsched_step_kind;
+
+typedef struct hsched_operand {
+    hsched_dtype dtype; /* HSCHED_DTYPE_NONE: absent */
+    uint32_t rank;
+    int64_t dims[HSCHED_MAX_DIMS];    /* logical */
+    int64_t strides[HSCHED_MAX_DIMS]; /* in elements; may be 0 or negative for inputs */
+    const void *constant; /* weights, valid during prepare only unless constants_stay; else NULL */
+} hsched_operand;
+
+#define HSCHED_STEP_MAX_INPUTS 4
+
+typedef struct hsched_step {
+    size_t struct_size;
+    hsched_step_kind kind;
+    const char *name; /* "conv1+bn1+relu1" */
+    uint32_t input_count; /* places in in[] in use, absent ones included */
+    hsched_operand in[HSCHED_STEP_MAX_INPUTS];
+    hsched_operand out;
+    int out_aliases; /* the input whose memory out shares, or -1 */
+    hsched_activation act;
+    uint32_t parts;  /* run_part is called with part 0..parts-1; the backend may lower it in prepare */
+    uint64_t macs;
+    union {
+        struct {
+            int64_t strides[2], pads[4], dilations[2], groups;
+        } conv2d;
+        struct {
+            hsched_pool_kind kind;
+            int64_t kernel[2], strides[2], pads[4], dilations[2];
+            int count_include_pad;
+        } pool2d;
+        struct {
+            int64_t size;
+            float alpha, beta, bias;
+        } lrn;
+        struct {
+            uint32_t axis;
+        } softmax;
+        struct {
+            hsched_binary_kind kind;
+        } binary;
+        struct {
+            int64_t before[HSCHED_MAX_DIMS];
+            hsched_pad_mode mode;
+            float value;
+        } pad;
+        struct {
+            float mean[4], scale[4];
+            int swap_red_blue;
+        } image;
+    } u;
+} hsched_step;
+
+/* ---- The table ---------------------------------------------------------------------------- */
+
+/* What the library does for a backend. Valid as long as the backend is loaded; any thread. */
+typedef struct hsched_backend_host {
+    size_t struct_size;
+    /* Sets this thread's error detail and returns `status`. */
+    hsched_status (*set_error)(hsched_status status, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+    void (*log)(hsched_log_level level, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+    /* Counted heap memory, aligned to 64 bytes, zeroed; NULL when there is none. */
+    void *(*alloc)(size_t size);
+    void (*free)(void *pointer);
+} hsched_backend_host;
+
+typedef struct hsched_device_config {
+    size_t struct_size;
+    const hsched_backend_host *host;
+    uint32_t workers;          /* threads that will call run_part at the same time */
+    uint32_t cpu_libraries;    /* HSCHED_LIBRARY_...; cpu only */
+    int reference;             /* cpu only: plain kernels */
+    int keep_openblas_threads; /* cpu only */
+    const hsched_sim_config *sim; /* sim only */
+} hsched_device_config;
+
+typedef struct hsched_section_config {
+    size_t struct_size;
+    hsched_step *steps;   /* in execution order; the backend may lower steps[i].parts; the array
+                             stays valid and unchanged after prepare until section_destroy */
+    uint32_t step_count;
+    int constants_stay;   /* operand constants stay valid until section_destroy */
+} hsched_section_config;
+
+typedef struct hsched_backend_device hsched_backend_device;   /* the backend's own */
+typedef struct hsched_backend_section hsched_backend_section; /* the backend's own */
+typedef struct hsched_backend_slot hsched_backend_slot;       /* the backend's own */
+
+typedef struct hsched_backend {
+    size_t struct_size;
+    uint32_t abi; /* HSCHED_BACKEND_ABI */
+    const char *name;
+    hsched_device_kind kind;
+
+    /* Required. One line: libraries and versions, or what is missing; *available says whether
+     * device_open can succeed. Any thread. */
+    const char *(*describe)(int *available);
+
+    /* Required. Opens a device. Called once per runtime. */
+    hsched_status (*device_open)(const hsched_device_config *config,
+                                 hsched_backend_device **device);
+    /* Required. All sections of the device are destroyed before. */
+    void (*device_close)(hsched_backend_device *device);
+    /* Required. Strings live until device_close. */
+    void (*device_info)(const hsched_backend_device *device, hsched_device_info *info);
+
+    /* Required. 1 if this device can execute the step. Any thread. */
+    int (*supports)(const hsched_backend_device *device, const hsched_step *step);
+
+    /* Required. Chooses kernels, packs constants. Afterwards immutable; used by any thread. */
+    hsched_status (*section_prepare)(hsched_backend_device *device, hsched_section_config *config,
+                                     hsched_backend_section **section);
+    void (*section_destroy)(hsched_backend_section *section);
+    /* Required. The kernel chosen for a step, for people; lives as long as the section. */
+    const char *(*kernel_name)(const hsched_backend_section *section, uint32_t step);
+    /* Required. Bytes of packed weights that the section holds. */
+    uint64_t (*weight_bytes)(const hsched_backend_section *section);
+
+    /* Required. What one execution of the section needs besides its operands: scratch memory and
+     * library objects. A slot is used by one execution at a time (by several threads in it, each
+     * with a different part). May call the heap; slots are pooled by the caller. */
+    hsched_status (*slot_create)(hsched_backend_section *section, hsched_backend_slot **slot);
+    void (*slot_destroy)(hsched_backend_slot *slot);
+
+    /*
+     * Required for devices whose steps run on the caller's thread (all so far). Computes one part of
+     * a step. operands: in[0..input_count-1], then out; addresses of the operands' first elements
+     * (those with index 0 in every dimension), NULL for constants and absent ones. They are aligned
+     * to their element type only. Parts of a step may run at the same time on several threads and in
+     * any order; the result does not depend on that. No heap calls of the backend's own.
+     */
+    hsched_status (*run_part)(hsched_backend_slot *slot, uint32_t step, void *const *operands,
+                              uint32_t part);
+
+    /* Optional. Called on the worker's thread before (began = 1) and after (0) a job of `steps` steps
+     * from `section` on, for devices that account for whole jobs (sim). An error means that the
+     * device is lost. */
+    hsched_status (*job_boundary)(hsched_backend_slot *slot, int began);
+} hsched_backend;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,839 @@
+/*
+ * libhsched - several neural networks at once on one machine.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * The shape of a program:
+ *
+ *     hsched_runtime *rt;   the devices and their workers; one per process is usual
+ *     hsched_model *model;  a network compiled for that runtime; share it between threads
+ *     hsched_run *run;      one inference: submit it, wait for it, read its outputs
+ *
+ *     hsched_runtime_create(NULL, &rt);
+ *     hsched_model_load(rt, "digits.onnx", NULL, &model);
+ *     hsched_binding in = HSCHED_DATA(image, sizeof image), out = HSCHED_DATA(scores, sizeof scores);
+ *     hsched_infer(model, &in, 1, &out, 1);
+ *
+ * or, with several in flight:
+ *
+ *     hsched_submit(model, &(hsched_run_config){ HSCHED_RUN_CONFIG_INIT, .inputs = &in }, &run);
+ *     hsched_run_wait(run, HSCHED_FOREVER);
+ *     hsched_run_release(run);
+ *
+ * Conventions that hold for every function:
+ *
+ * - Functions that can fail return hsched_status; the result is the last parameter and is NULL
+ *   (or zeroed) on failure. hsched_error_detail() then says what was wrong, where, and what to do.
+ * - Config structs begin with struct_size, set by their ..._INIT macro; every member left zero has
+ *   its documented default; NULL means all defaults. A struct of an older or newer size is accepted
+ *   as long as members unknown to the library are zero.
+ * - create/load/compile give an object that the caller owns and destroys; retain/release count
+ *   references; get borrows. Destroying NULL does nothing.
+ * - Shapes are logical, in ONNX order (images: N, C, H, W), whatever the memory layout. Times are
+ *   microseconds on CLOCK_MONOTONIC. Sizes are bytes.
+ * - "Any thread" means: may be called at the same time from any threads. A function without
+ *   such a word may be used from any one thread at a time per object.
+ */
+#ifndef HSCHED_HSCHED_H
+#define HSCHED_HSCHED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define HSCHED_API __attribute__((visibility("default")))
+#else
+#define HSCHED_API
+#endif
+
+/* ---- Version --------------------------------------------------------------------------- */
+
+#define HSCHED_VERSION_MAJOR 0
+#define HSCHED_VERSION_MINOR 1
+#define HSCHED_VERSION_PATCH 0
+#define HSCHED_VERSION_STRING "0.1.0"
+
+/* The version of the library in use, as "major.minor.patch". Any thread. Since 0.1. */
+HSCHED_API const char *hsched_version(void);
+
+/* ---- Status and error detail ------------------------------------------------------------- */
+
+/* X(NAME, value, text). Values never change; new ones are added at the end. */
+#define HSCHED_STATUS_LIST(X)                                                                 \
+    X(HSCHED_OK, 0, "success")                                                                \
+    X(HSCHED_ERROR_INVALID_ARGUMENT, 1, "an argument is not valid")                           \
+    X(HSCHED_ERROR_OUT_OF_MEMORY, 2, "out of memory")                                         \
+    X(HSCHED_ERROR_NOT_FOUND, 3, "not found")                                                 \
+    X(HSCHED_ERROR_IO, 4, "a file could not be read or written")                              \
+    X(HSCHED_ERROR_FORMAT, 5, "malformed data")                                               \
+    X(HSCHED_ERROR_UNSUPPORTED, 6, "not supported by this version")                           \
+    X(HSCHED_ERROR_SHAPE, 7, "shapes or types do not fit")                                    \
+    X(HSCHED_ERROR_STATE, 8, "not allowed in this state")                                     \
+    X(HSCHED_ERROR_LIMIT, 9, "a limit was exceeded")                                          \
+    X(HSCHED_ERROR_TIMEOUT, 10, "the time ran out")                                           \
+    X(HSCHED_ERROR_CANCELLED, 11, "the run was cancelled")                                    \
+    X(HSCHED_ERROR_UPSTREAM, 12, "a run that this one takes its input from did not succeed")  \
+    X(HSCHED_ERROR_DEVICE, 13, "a device failed")                                             \
+    X(HSCHED_ERROR_SYSTEM, 14, "the operating system refused a request")                      \
+    X(HSCHED_ERROR_INTERNAL, 15, "an invariant of the library does not hold; please report it")
+
+typedef enum hsched_status {
+#define HSCHED_STATUS_ENUM(name, value, text) name = value,
+    HSCHED_STATUS_LIST(HSCHED_STATUS_ENUM)
+#undef HSCHED_STATUS_ENUM
+        HSCHED_STATUS_FORCE_INT32 = 0x7fffffff
+} hsched_status;
+
+/* "HSCHED_ERROR_SHAPE" and "shapes or types do not fit"; never NULL. Any thread. Since 0.1. */
+HSCHED_API const char *hsched_status_name(hsched_status status);
+HSCHED_API const char *hsched_status_text(hsched_status status);
+
+/*
+ * What the last failing call of this thread had to say: cause, place (file and offset, layer or
+ * node) and next step, as one or a few lines; "" if nothing failed yet. The text stays valid until
+ * this thread's next failing call. Successful calls leave it as it is. Any thread. Since 0.1.
+ */
+HSCHED_API const char *hsched_error_detail(void);
+
+/* ---- Log --------------------------------------------------------------------------------- */
+
+typedef enum hsched_log_level {
+    HSCHED_LOG_ERROR = 1,
+    HSCHED_LOG_WARNING = 2,
+    HSCHED_LOG_INFO = 3,
+    HSCHED_LOG_DEBUG = 4
+} hsched_log_level;
+
+/* Called with no lock of the library held, from any thread; message ends without a newline and is
+ * valid only during the call. It may not call functions of the library. */
+typedef void (*hsched_log_callback)(void *user, hsched_log_level level, const char *message);
+
+/*
+ * Sends messages up to `level` to `callback` (NULL: to stderr). The default is stderr and
+ * HSCHED_LOG_WARNING, or the level that the environment variable HSCHED_LOG names (error, warning,
+ * info, debug). Process-wide. Any thread; a message under way may still reach the old callback.
+ * Since 0.1.
+ */
+HSCHED_API void hsched_log_set(hsched_log_callback callback, void *user, hsched_log_level level);
+
+/* ---- Tensors: types, layouts, descriptions -------------------------------------------------- */
+
+#define HSCHED_MAX_DIMS 8
+
+typedef enum hsched_dtype {
+    HSCHED_DTYPE_NONE = 0,
+    HSCHED_FLOAT32 = 1,
+    HSCHED_UINT8 = 2,
+    HSCHED_INT64 = 3,
+    HSCHED_INT32 = 4,
+    HSCHED_BOOL = 5,
+    HSCHED_FLOAT16 = 6,
+    HSCHED_INT8 = 7,
+    HSCHED_BFLOAT16 = 8,
+    HSCHED_FLOAT64 = 9
+} hsched_dtype;
+
+/* Bytes per element (0 for unknown values), and "float32". Any thread. Since 0.1. */
+HSCHED_API size_t hsched_dtype_size(hsched_dtype dtype);
+HSCHED_API const char *hsched_dtype_name(hsched_dtype dtype);
+
+/* How the elements of a tensor lie in the user's memory. The shape is logical either way. */
+typedef enum hsched_layout {
+    HSCHED_LAYOUT_DENSE = 0, /* row-major in the order of the logical shape (images: NCHW) */
+    HSCHED_LAYOUT_NHWC = 1   /* channels last; only for tensors of four dimensions */
+} hsched_layout;
+
+/* A description that the library fills in; strings live as long as the object they came from. */
+typedef struct hsched_tensor_info {
+    size_t struct_size;
+    const char *name;
+    hsched_dtype dtype;
+    hsched_layout layout;
+    uint32_t rank;
+    int64_t dims[HSCHED_MAX_DIMS];
+    const char *symbols[HSCHED_MAX_DIMS]; /* the dimension's symbol, or NULL if it is a number */
+    size_t byte_size;                     /* of the whole tensor, densely packed */
+} hsched_tensor_info;
+#define HSCHED_TENSOR_INFO_INIT .struct_size = sizeof(hsched_tensor_info)
+
+typedef struct hsched_runtime hsched_runtime;
+typedef struct hsched_graph hsched_graph;
+typedef struct hsched_model hsched_model;
+typedef struct hsched_run hsched_run;
+typedef struct hsched_buffer hsched_buffer;
+
+/* ---- Runtime --------------------------------------------------------------------------------- */
+
+typedef enum hsched_policy {
+    HSCHED_POLICY_DEFAULT = 0,    /* the runtime's choice: now HSCHED_POLICY_CPU_ONLY */
+    HSCHED_POLICY_CPU_ONLY = 1,   /* every layer on the CPU workers */
+    HSCHED_POLICY_LAYER_TYPE = 2  /* convolutions on the first accelerator, all else on the CPU
+                                     (M. Kim, 2021); without an accelerator the same as CPU_ONLY */
+} hsched_policy;
+
+/* Libraries behind the CPU's kernels, as bits. */
+enum {
+    HSCHED_LIBRARY_OWN = 1u << 0,      /* the project's own kernels; always on */
+    HSCHED_LIBRARY_OPENBLAS = 1u << 1,
+    HSCHED_LIBRARY_ONEDNN = 1u << 2
+};
+
+/* A simulated accelerator: it computes on one host thread with the plain reference kernels and
+ * makes each job last at least as long as the given speed says. For trying plans of two devices
+ * on a machine that has one; never for speed. */
+typedef struct hsched_sim_config {
+    size_t struct_size;
+    const char *name;      /* default "sim" */
+    uint32_t layer_classes;/* bits of HSCHED_CLASS_...; 0 means all */
+    double gflops;         /* pretended speed, 1e9 floating point operations a second; 0: no wait */
+    double crossing_us;    /* pretended cost of handing one tensor over to or from the CPU */
+    uint64_t fail_after_jobs; /* the device is lost after so many jobs (0: never); for tests */
+} hsched_sim_config;
+#define HSCHED_SIM_CONFIG_INIT .struct_size = sizeof(hsched_sim_config)
+
+enum {
+    HSCHED_CLASS_CONVOLUTION = 1u << 0,
+    HSCHED_CLASS_MATMUL = 1u << 1, /* fully connected and matrix products */
+    HSCHED_CLASS_POOLING = 1u << 2,
+    HSCHED_CLASS_NORMALIZATION = 1u << 3, /* batch normalization, LRN, softmax */
+    HSCHED_CLASS_ELEMENTWISE = 1u << 4,   /* activations and arithmetic */
+    HSCHED_CLASS_DATA = 1u << 5           /* layout, concat, slice, pad, image input, reduce */
+};
+
+typedef struct hsched_runtime_config {
+    size_t struct_size;
+    uint32_t cpu_workers;     /* worker threads; default: one per CPU that the process may use */
+    const int *cpus;          /* worker i is pinned to cpus[i % cpu_count]; default: worker i to the */
+    uint32_t cpu_count;       /*   i-th CPU of the process's affinity mask if there are enough */
+    uint32_t flags;           /* bits of HSCHED_RUNTIME_... */
+    hsched_policy policy;     /* for models that set none */
+    uint32_t cpu_libraries;   /* bits of HSCHED_LIBRARY_...; default: all that were compiled in */
+    const hsched_sim_config *sims; /* simulated accelerators */
+    uint32_t sim_count;
+    uint32_t ageing_us;       /* waiting so long is worth one priority level; default 100000 */
+} hsched_runtime_config;
+#define HSCHED_RUNTIME_CONFIG_INIT .struct_size = sizeof(hsched_runtime_config)
+
+enum {
+    HSCHED_RUNTIME_NO_PINNING = 1u << 0, /* leave the placement of workers to the system */
+    HSCHED_RUNTIME_KEEP_OPENBLAS_THREADS = 1u << 1, /* do not set OpenBLAS, which has one setting
+                                        per process, to one thread; our calls may then be slow */
+    HSCHED_RUNTIME_REFERENCE = 1u << 2  /* CPU steps use the plain reference kernels: slow, exact */
+};
+
+/*
+ * Starts the controller and the workers. Sets OpenBLAS to one thread for the whole process (see
+ * HSCHED_RUNTIME_KEEP_OPENBLAS_THREADS). Several runtimes may live in one process.
+ * Errors: INVALID_ARGUMENT, OUT_OF_MEMORY, SYSTEM (a thread could not be started). Any thread.
+ * Since 0.1.
+ */
+HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *config,
+                                               hsched_runtime **runtime);
+
+/*
+ * Cancels what still runs, waits for it, stops all threads and frees the runtime. Models, runs and
+ * buffers that the user still holds keep it alive until they are released, but new submissions
+ * fail with HSCHED_ERROR_STATE. Not from a callback. Since 0.1.
+ */
+HSCHED_API void hsched_runtime_destroy(hsched_runtime *runtime);
+
+typedef enum hsched_device_kind {
+    HSCHED_DEVICE_CPU = 1,
+    HSCHED_DEVICE_GPU = 2,
+    HSCHED_DEVICE_SIM = 3
+} hsched_device_kind;
+
+typedef struct hsched_device_info {
+    size_t struct_size;
+    const char *name;         /* "cpu", "sim", ...; unique in the runtime */
+    const char *description;  /* for people: the processor's model name */
+    const char *libraries;    /* "oneDNN 2.6.3, OpenBLAS 0.3.21 (SkylakeX)" */
+    hsched_device_kind kind;
+    uint32_t workers;         /* jobs that run at the same time */
+    uint64_t memory_bytes;
+    int lost;                 /* not 0: the device failed and is out of use */
+} hsched_device_info;
+#define HSCHED_DEVICE_INFO_INIT .struct_size = sizeof(hsched_device_info)
+
+/* Devices of a runtime; index 0 is the CPU. Any thread. Since 0.1. */
+HSCHED_API uint32_t hsched_runtime_device_count(const hsched_runtime *runtime);
+HSCHED_API hsched_status hsched_runtime_device_info(const hsched_runtime *runtime, uint32_t index,
+                                                    hsched_device_info *info);
+
+typedef struct hsched_backend_info {
+    size_t struct_size;
+    const char *name;    /* "cpu", "cuda" */
+    int available;       /* not 0: its devices can be used */
+    const char *detail;  /* libraries and versions; or which library or driver is missing */
+} hsched_backend_info;
+#define HSCHED_BACKEND_INFO_INIT .struct_size = sizeof(hsched_backend_info)
+
+/* Backends this library knows about, used or not. NOT_FOUND past the last. Any thread. Since 0.1. */
+HSCHED_API hsched_status hsched_backend_get_info(uint32_t index, hsched_backend_info *info);
+
+typedef struct hsched_runtime_stats {
+    size_t struct_size;
+    uint64_t runs_submitted, runs_succeeded, runs_failed, runs_cancelled;
+    uint64_t jobs;          /* segments executed */
+    uint64_t crossings;     /* tensors handed from one device to another */
+    uint64_t jobs_moved;    /* jobs done again on the CPU because their device was lost */
+    uint64_t allocations;   /* heap calls made by this library's own code, in this process */
+    uint64_t bytes_in_use;  /* of heap memory held by this library's own code, in this process */
+} hsched_runtime_stats;
+#define HSCHED_RUNTIME_STATS_INIT .struct_size = sizeof(hsched_runtime_stats)
+HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *runtime,
+                                                  hsched_runtime_stats *stats); /* any thread */
+
+typedef struct hsched_device_stats {
+    size_t struct_size;
+    uint64_t jobs, steps;
+    double busy_us;         /* summed over the device's workers */
+} hsched_device_stats;
+#define HSCHED_DEVICE_STATS_INIT .struct_size = sizeof(hsched_device_stats)
+HSCHED_API hsched_status hsched_runtime_get_device_stats(const hsched_runtime *runtime,
+                                                         uint32_t device,
+                                                         hsched_device_stats *stats); /* any thread */
+
+/* ---- Zero-copy buffers ------------------------------------------------------------------------ */
+
+/*
+ * Memory that every device of the runtime can use in place: `size` bytes, aligned to 64, not
+ * initialised. Reference-counted: create gives one reference. Any thread. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_buffer_create(hsched_runtime *runtime, size_t size,
+                                              hsched_buffer **buffer);
+/*
+ * The user's own memory as a buffer, without a copy. `data` must be aligned to its element type and
+ * stay valid until `released` (may be NULL) was called with `user`, which happens once, on any
+ * thread, when the last reference is gone. On failure `released` is not called.
+ */
+HSCHED_API hsched_status hsched_buffer_wrap(hsched_runtime *runtime, void *data, size_t size,
+                                            void (*released)(void *user, void *data), void *user,
+                                            hsched_buffer **buffer);
+HSCHED_API hsched_buffer *hsched_buffer_retain(hsched_buffer *buffer);
+HSCHED_API void hsched_buffer_release(hsched_buffer *buffer);
+HSCHED_API size_t hsched_buffer_size(const hsched_buffer *buffer);
+/*
+ * The buffer's address for the CPU. Memory is coherent: there is no unmap, and what a finished run
+ * wrote is visible to every thread that waited for that run. The caller keeps runs and its own
+ * accesses apart. Any thread.
+ */
+HSCHED_API hsched_status hsched_buffer_map(hsched_buffer *buffer, void **data);
+
+/* ---- Graphs: networks built layer by layer ------------------------------------------------------ */
+
+/*
+ * A tensor of a graph. Functions that add a layer append it and give its output. A layer's name
+ * must be unique in the graph and becomes its output tensor's name; NULL makes one up.
+ * Errors of all hsched_graph_add_...: INVALID_ARGUMENT, SHAPE (the detail names the layer, the
+ * tensors with their shapes and what did not fit), STATE (the graph is frozen), OUT_OF_MEMORY,
+ * LIMIT; a failed call leaves the graph unchanged.
+ */
+typedef uint32_t hsched_tensor;
+#define HSCHED_NO_TENSOR UINT32_MAX
+
+HSCHED_API hsched_status hsched_graph_create(const char *name, hsched_graph **graph);
+HSCHED_API void hsched_graph_destroy(hsched_graph *graph);
+
+/*
+ * Declares the symbol `name` (or changes its value) and gives a code to be used wherever a
+ * dimension is asked for. `value` >= 1 is what shapes are inferred with until
+ * hsched_model_config.symbols gives another; the whole graph is then inferred and checked again.
+ */
+HSCHED_API hsched_status hsched_graph_set_symbol(hsched_graph *graph, const char *name,
+                                                 int64_t value, int64_t *dim);
+
+/* An input of the network: logical `dims`, each >= 1 or a symbol's code. */
+HSCHED_API hsched_status hsched_graph_add_input(hsched_graph *graph, const char *name,
+                                                hsched_dtype dtype, uint32_t rank,
+                                                const int64_t *dims, hsched_tensor *tensor);
+
+typedef enum hsched_data_ownership {
+    HSCHED_DATA_COPY = 0,   /* the graph keeps a copy */
+    HSCHED_DATA_BORROW = 1  /* the memory stays valid and unchanged until the graph is destroyed */
+} hsched_data_ownership;
+
+/* A constant (weights, bias, ...): densely packed data of exactly the tensor's size. */
+HSCHED_API hsched_status hsched_graph_add_constant(hsched_graph *graph, const char *name,
+                                                   hsched_dtype dtype, uint32_t rank,
+                                                   const int64_t *dims, const void *data,
+                                                   size_t size, hsched_data_ownership ownership,
+                                                   hsched_tensor *tensor);
+
+/* Marks a tensor as an output of the network; outputs are numbered in the order of the calls. */
+HSCHED_API hsched_status hsched_graph_add_output(hsched_graph *graph, hsched_tensor tensor);
+
+/* Spatial parameters are {height, width}; pads are {top, left, bottom, right}. */
+typedef enum hsched_auto_pad {
+    HSCHED_PAD_EXPLICIT = 0,
+    HSCHED_PAD_SAME_UPPER = 1, /* output = ceil(input / stride), the odd pixel at the end */
+    HSCHED_PAD_SAME_LOWER = 2, /* the same, the odd pixel at the start */
+    HSCHED_PAD_VALID = 3
+} hsched_auto_pad;
+
+typedef struct hsched_conv2d_config {
+    size_t struct_size;
+    int64_t strides[2];   /* default 1 */
+    int64_t pads[4];
+    int64_t dilations[2]; /* default 1 */
+    int64_t groups;       /* default 1; groups == C is a depthwise convolution */
+    hsched_auto_pad auto_pad;
+} hsched_conv2d_config;
+#define HSCHED_CONV2D_CONFIG_INIT .struct_size = sizeof(hsched_conv2d_config)
+
+/* x [N,C,H,W], weights [O,C/groups,kh,kw], bias [O] or HSCHED_NO_TENSOR -> [N,O,H',W'].
+ * Weights and bias must be constants. */
+HSCHED_API hsched_status hsched_graph_add_conv2d(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x, hsched_tensor weights,
+                                                 hsched_tensor bias,
+                                                 const hsched_conv2d_config *config,
+                                                 hsched_tensor *y);
+
+/* x [M,...] flattened to [M,K], constant weights [O,K], constant bias [O] or HSCHED_NO_TENSOR
+ * -> [M,O] = x * weights^T + bias. */
+HSCHED_API hsched_status hsched_graph_add_fully_connected(hsched_graph *graph, const char *name,
+                                                          hsched_tensor x, hsched_tensor weights,
+                                                          hsched_tensor bias, hsched_tensor *y);
+
+/* a [...,M,K], b [...,K,N] -> [...,M,N]; leading dimensions broadcast; as numpy.matmul, operands of
+ * one dimension included. */
+HSCHED_API hsched_status hsched_graph_add_matmul(hsched_graph *graph, const char *name,
+                                                 hsched_tensor a, hsched_tensor b,
+                                                 hsched_tensor *y);
+
+typedef enum hsched_pool_kind {
+    HSCHED_POOL_MAX = 1,
+    HSCHED_POOL_AVERAGE = 2
+} hsched_pool_kind;
+
+typedef struct hsched_pool2d_config {
+    size_t struct_size;
+    int64_t kernel[2];    /* required */
+    int64_t strides[2];   /* default 1 */
+    int64_t pads[4];
+    int64_t dilations[2]; /* default 1 */
+    hsched_auto_pad auto_pad;
+    int ceil_mode;         /* the output size is rounded up; no window starts past the input and its
+                              leading padding */
+    int count_include_pad; /* averages divide by the whole kernel, padding included */
+} hsched_pool2d_config;
+#define HSCHED_POOL2D_CONFIG_INIT .struct_size = sizeof(hsched_pool2d_config)
+
+/* x [N,C,H,W] -> [N,C,H',W']. */
+HSCHED_API hsched_status hsched_graph_add_pool2d(hsched_graph *graph, const char *name,
+                                                 hsched_pool_kind kind, hsched_tensor x,
+                                                 const hsched_pool2d_config *config,
+                                                 hsched_tensor *y);
+/* x [N,C,H,W] -> [N,C,1,1]. */
+HSCHED_API hsched_status hsched_graph_add_global_pool(hsched_graph *graph, const char *name,
+                                                      hsched_pool_kind kind, hsched_tensor x,
+                                                      hsched_tensor *y);
+
+/* x [N,C,...], constants scale, shift, mean, variance [C] each:
+ * y = (x - mean) / sqrt(variance + epsilon) * scale + shift. */
+HSCHED_API hsched_status hsched_graph_add_batch_norm(hsched_graph *graph, const char *name,
+                                                     hsched_tensor x, hsched_tensor scale,
+                                                     hsched_tensor shift, hsched_tensor mean,
+                                                     hsched_tensor variance, float epsilon,
+                                                     hsched_tensor *y);
+
+typedef struct hsched_lrn_config {
+    size_t struct_size;
+    int64_t size;  /* channels in the window, required */
+    float alpha;   /* default 1e-4; divided by size, as in ONNX */
+    float beta;    /* default 0.75 */
+    float bias;    /* default 1 */
+} hsched_lrn_config;
+#define HSCHED_LRN_CONFIG_INIT .struct_size = sizeof(hsched_lrn_config)
+
+/* Local response normalization across channels; x [N,C,...]. */
+HSCHED_API hsched_status hsched_graph_add_lrn(hsched_graph *graph, const char *name,
+                                              hsched_tensor x, const hsched_lrn_config *config,
+                                              hsched_tensor *y);
+
+/* Along one axis (negative: from the end). */
+HSCHED_API hsched_status hsched_graph_add_softmax(hsched_graph *graph, const char *name,
+                                                  hsched_tensor x, int axis, hsched_tensor *y);
+
+/* X(NAME, value, "name", formula). a and b are the activation's parameters. */
+#define HSCHED_ACTIVATION_LIST(X)                                                              \
+    X(NONE, 0, "none", "x")                                                                    \
+    X(RELU, 1, "relu", "max(x, 0)")                                                            \
+    X(LEAKY_RELU, 2, "leaky_relu", "x < 0 ? a*x : x")                                          \
+    X(CLIP, 3, "clip", "min(max(x, a), b); ReLU6 is a = 0, b = 6")                             \
+    X(SIGMOID, 4, "sigmoid", "1 / (1 + exp(-x))")                                              \
+    X(TANH, 5, "tanh", "tanh(x)")                                                              \
+    X(HARD_SIGMOID, 6, "hard_sigmoid", "min(max(a*x + b, 0), 1)")                              \
+    X(HARD_SWISH, 7, "hard_swish", "x * min(max(x/6 + 0.5, 0), 1)")                            \
+    X(ELU, 8, "elu", "x < 0 ? a*(exp(x)-1) : x")                                               \
+    X(SELU, 9, "selu", "b * (x < 0 ? a*(exp(x)-1) : x)")                                       \
+    X(GELU, 10, "gelu", "0.5*x*(1 + erf(x/sqrt(2)))")                                          \
+    X(SILU, 11, "silu", "x / (1 + exp(-x))")                                                   \
+    X(SOFTPLUS, 12, "softplus", "log(1 + exp(x))")                                             \
+    X(SOFTSIGN, 13, "softsign", "x / (1 + |x|)")                                               \
+    X(MISH, 14, "mish", "x * tanh(softplus(x))")                                               \
+    X(ABS, 15, "abs", "|x|")                                                                   \
+    X(NEG, 16, "neg", "-x")                                                                    \
+    X(EXP, 17, "exp", "exp(x)")                                                                \
+    X(LOG, 18, "log", "log(x)")                                                                \
+    X(SQRT, 19, "sqrt", "sqrt(x)")                                                             \
+    X(RECIPROCAL, 20, "reciprocal", "1/x")                                                     \
+    X(ERF, 21, "erf", "erf(x)")                                                                \
+    X(FLOOR, 22, "floor", "floor(x)")                                                          \
+    X(CEIL, 23, "ceil", "ceil(x)")                                                             \
+    X(GELU_TANH, 24, "gelu_tanh", "0.5*x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x^3)))")           \
+    X(THRESHOLDED_RELU, 25, "thresholded_relu", "x > a ? x : 0")
+
+typedef enum hsched_activation_kind {
+#define HSCHED_ACTIVATION_ENUM(name, value, text, formula) HSCHED_ACTIVATION_##name = value,
+    HSCHED_ACTIVATION_LIST(HSCHED_ACTIVATION_ENUM)
+#undef HSCHED_ACTIVATION_ENUM
+        HSCHED_ACTIVATION_FORCE_INT32 = 0x7fffffff
+} hsched_activation_kind;
+
+typedef struct hsched_activation {
+    hsched_activation_kind kind;
+    float a, b; /* parameters as in the list; those that a kind does not name are ignored */
+} hsched_activation;
+
+HSCHED_API const char *hsched_activation_name(hsched_activation_kind kind); /* "relu"; any thread */
+
+HSCHED_API hsched_status hsched_graph_add_activation(hsched_graph *graph, const char *name,
+                                                     hsched_tensor x, hsched_activation activation,
+                                                     hsched_tensor *y);
+
+typedef enum hsched_binary_kind {
+    HSCHED_BINARY_ADD = 1,
+    HSCHED_BINARY_SUB = 2,
+    HSCHED_BINARY_MUL = 3,
+    HSCHED_BINARY_DIV = 4,
+    HSCHED_BINARY_MIN = 5,
+    HSCHED_BINARY_MAX = 6,
+    HSCHED_BINARY_POW = 7,
+    HSCHED_BINARY_PRELU = 8 /* a < 0 ? a*b : a; b broadcasts to a only */
+} hsched_binary_kind;
+
+/* Element by element; shapes broadcast as in numpy. */
+HSCHED_API hsched_status hsched_graph_add_binary(hsched_graph *graph, const char *name,
+                                                 hsched_binary_kind kind, hsched_tensor a,
+                                                 hsched_tensor b, hsched_tensor *y);
+
+/* Joins `count` >= 1 tensors along `axis`; the other dimensions agree. */
+HSCHED_API hsched_status hsched_graph_add_concat(hsched_graph *graph, const char *name,
+                                                 const hsched_tensor *inputs, uint32_t count,
+                                                 int axis, hsched_tensor *y);
+
+/* For k < count: along axes[k] (NULL: axis k) from starts[k] to before ends[k] in steps[k] (NULL: 1;
+ * not 0). Negative positions count from the end, all are clamped, as in ONNX. */
+HSCHED_API hsched_status hsched_graph_add_slice(hsched_graph *graph, const char *name,
+                                                hsched_tensor x, uint32_t count,
+                                                const int64_t *starts, const int64_t *ends,
+                                                const int64_t *axes, const int64_t *steps,
+                                                hsched_tensor *y);
+
+typedef enum hsched_pad_mode {
+    HSCHED_PAD_MODE_CONSTANT = 0,
+    HSCHED_PAD_MODE_REFLECT = 1,
+    HSCHED_PAD_MODE_EDGE = 2
+} hsched_pad_mode;
+
+/* before and after: one count per dimension of x, not negative. */
+HSCHED_API hsched_status hsched_graph_add_pad(hsched_graph *graph, const char *name,
+                                              hsched_tensor x, const int64_t *before,
+                                              const int64_t *after, hsched_pad_mode mode,
+                                              float value, hsched_tensor *y);
+
+/* dims: sizes or symbol codes; 0 copies the dimension of x at that place; one may be
+ * HSCHED_DIM_INFER. */
+#define HSCHED_DIM_INFER (-1)
+HSCHED_API hsched_status hsched_graph_add_reshape(hsched_graph *graph, const char *name,
+                                                  hsched_tensor x, uint32_t rank,
+                                                  const int64_t *dims, hsched_tensor *y);
+/* To two dimensions: those before `axis` and those from it on. */
+HSCHED_API hsched_status hsched_graph_add_flatten(hsched_graph *graph, const char *name,
+                                                  hsched_tensor x, int axis, hsched_tensor *y);
+/* Drops dimensions of size 1: the named ones, or all of them if count is 0. */
+HSCHED_API hsched_status hsched_graph_add_squeeze(hsched_graph *graph, const char *name,
+                                                  hsched_tensor x, uint32_t count,
+                                                  const int64_t *axes, hsched_tensor *y);
+/* Adds dimensions of size 1 so that they stand at `axes` of the result. */
+HSCHED_API hsched_status hsched_graph_add_unsqueeze(hsched_graph *graph, const char *name,
+                                                    hsched_tensor x, uint32_t count,
+                                                    const int64_t *axes, hsched_tensor *y);
+/* Dimension k of y is dimension perm[k] of x; NULL reverses all. */
+HSCHED_API hsched_status hsched_graph_add_transpose(hsched_graph *graph, const char *name,
+                                                    hsched_tensor x, const int64_t *perm,
+                                                    hsched_tensor *y);
+/* Mean over `axes` (count 0: over all). */
+HSCHED_API hsched_status hsched_graph_add_reduce_mean(hsched_graph *graph, const char *name,
+                                                      hsched_tensor x, uint32_t count,
+                                                      const int64_t *axes, int keep_dims,
+                                                      hsched_tensor *y);
+
+typedef struct hsched_image_config {
+    size_t struct_size;
+    float mean[4];   /* per channel of the result: y = (pixel - mean) * scale */
+    float scale[4];  /* default 1; 1/255 and so on */
+    int swap_red_blue; /* the frame is BGR(A), the network wants RGB(A), or the other way round */
+} hsched_image_config;
+#define HSCHED_IMAGE_CONFIG_INIT .struct_size = sizeof(hsched_image_config)
+
+/*
+ * A camera frame: adds an input of uint8 [N,height,width,channels] (1 to 4 channels) under `name`
+ * and a layer that makes float32 [N,channels,height,width] of it.
+ */
+HSCHED_API hsched_status hsched_graph_add_image_input(hsched_graph *graph, const char *name,
+                                                      int64_t n, int64_t height, int64_t width,
+                                                      int64_t channels,
+                                                      const hsched_image_config *config,
+                                                      hsched_tensor *y);
+/* Turns the float32 [N,C,H,W] input `name` of a graph into such a camera-frame input. */
+HSCHED_API hsched_status hsched_graph_convert_input_to_image(hsched_graph *graph, const char *name,
+                                                             const hsched_image_config *config);
+
+/* What a graph holds; indices follow the order in which things were added. */
+HSCHED_API const char *hsched_graph_name(const hsched_graph *graph);
+HSCHED_API uint32_t hsched_graph_input_count(const hsched_graph *graph);
+HSCHED_API uint32_t hsched_graph_output_count(const hsched_graph *graph);
+HSCHED_API hsched_tensor hsched_graph_input(const hsched_graph *graph, uint32_t index);
+HSCHED_API hsched_tensor hsched_graph_output(const hsched_graph *graph, uint32_t index);
+HSCHED_API hsched_status hsched_graph_find_tensor(const hsched_graph *graph, const char *name,
+                                                  hsched_tensor *tensor);
+HSCHED_API hsched_status hsched_graph_tensor_info(const hsched_graph *graph, hsched_tensor tensor,
+                                                  hsched_tensor_info *info);
+
+typedef struct hsched_layer_info {
+    size_t struct_size;
+    const char *name;
+    const char *kind;         /* "conv2d", "pool2d", ... */
+    uint32_t input_count;
+    hsched_tensor output;
+    uint64_t macs;            /* multiply-accumulates of one run */
+    uint64_t parameters;      /* elements of its constant inputs */
+    uint64_t parameter_bytes;
+} hsched_layer_info;
+#define HSCHED_LAYER_INFO_INIT .struct_size = sizeof(hsched_layer_info)
+HSCHED_API uint32_t hsched_graph_layer_count(const hsched_graph *graph);
+HSCHED_API hsched_status hsched_graph_layer_info(const hsched_graph *graph, uint32_t index,
+                                                 hsched_layer_info *info);
+HSCHED_API hsched_tensor hsched_graph_layer_input(const hsched_graph *graph, uint32_t layer,
+                                                  uint32_t index); /* or HSCHED_NO_TENSOR */
+
+/* ---- ONNX ------------------------------------------------------------------------------------- */
+
+/* A value for a named dimension. */
+typedef struct hsched_symbol {
+    const char *name;
+    int64_t value;
+} hsched_symbol;
+
+typedef struct hsched_onnx_config {
+    size_t struct_size;
+    const hsched_symbol *symbols; /* named dimensions; those not set are 1, with a log line */
+    uint32_t symbol_count;
+    int allow_external_data;      /* weights in other files, inside the model's own folder only */
+    uint64_t max_bytes;           /* of all tensors that import may hold; default 8 GiB */
+} hsched_onnx_config;
+#define HSCHED_ONNX_CONFIG_INIT .struct_size = sizeof(hsched_onnx_config)
+
+/*
+ * Reads an ONNX model (opsets 7 to 21). The file is mapped, not copied; the graph keeps the mapping
+ * until it is destroyed. `data` of the second form must stay valid until then.
+ * Errors: IO, FORMAT (with the file's offset or the node's name), UNSUPPORTED (one error that lists
+ * every operator that is not supported, with node names), SHAPE, LIMIT, OUT_OF_MEMORY. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_graph_load_onnx(const char *path, const hsched_onnx_config *config,
+                                                hsched_graph **graph);
+HSCHED_API hsched_status hsched_graph_parse_onnx(const void *data, size_t size,
+                                                 const hsched_onnx_config *config,
+                                                 hsched_graph **graph);
+/* Writes any graph as an ONNX model (opset 13, weights inside; LIMIT above 2 GiB). The file appears
+ * whole or not at all. */
+HSCHED_API hsched_status hsched_graph_save_onnx(const hsched_graph *graph, const char *path);
+
+/* ---- Models -------------------------------------------------------------------------------------- */
+
+typedef struct hsched_model_config {
+    size_t struct_size;
+    const char *name;             /* default: the graph's */
+    hsched_policy policy;         /* default: the runtime's */
+    uint32_t flags;               /* bits of HSCHED_MODEL_... */
+    const hsched_symbol *symbols; /* values of named dimensions; unset ones are 1, with a log line */
+    uint32_t symbol_count;
+    hsched_layout input_layout;   /* of all inputs of four dimensions, in the user's memory */
+    hsched_layout output_layout;  /* likewise of outputs */
+    const char *const *taps;      /* names of tensors to be added to the outputs, after the others */
+    uint32_t tap_count;
+    uint32_t max_parts;           /* a step is cut into at most so many parts for idle workers;
+                                     default: as many as there are CPU workers */
+} hsched_model_config;
+#define HSCHED_MODEL_CONFIG_INIT .struct_size = sizeof(hsched_model_config)
+
+enum {
+    HSCHED_MODEL_MAP_WEIGHTS = 1u << 0, /* keep the model file mapped and use weights in place where
+                                           a kernel can; the file must not change */
+    HSCHED_MODEL_ALLOW_EXTERNAL_DATA = 1u << 1, /* hsched_model_load only */
+    HSCHED_MODEL_NO_FUSION = 1u << 2    /* one step per layer: slow, for finding faults */
+};
+
+/*
+ * Compiles a graph: checks it, fuses layers into steps, assigns layouts and devices, packs weights.
+ * The graph is frozen but not consumed: the user destroys it, before or after the model.
+ * Errors: INVALID_ARGUMENT, SHAPE, STATE (no outputs), NOT_FOUND (a tap), OUT_OF_MEMORY. Any thread,
+ * one at a time per graph. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_model_compile(hsched_runtime *runtime, hsched_graph *graph,
+                                              const hsched_model_config *config,
+                                              hsched_model **model);
+/* Loads and compiles an ONNX file. Errors: those of both. Any thread. Since 0.1. */
+HSCHED_API hsched_status hsched_model_load(hsched_runtime *runtime, const char *path,
+                                           const hsched_model_config *config,
+                                           hsched_model **model);
+/* Models are reference-counted; compile and load give one reference; runs in flight hold one. */
+HSCHED_API hsched_model *hsched_model_retain(hsched_model *model);
+HSCHED_API void hsched_model_release(hsched_model *model);
+
+HSCHED_API const char *hsched_model_name(const hsched_model *model);
+HSCHED_API uint32_t hsched_model_input_count(const hsched_model *model);
+HSCHED_API uint32_t hsched_model_output_count(const hsched_model *model);
+/* Name, type, logical shape and the layout expected in the user's memory. Any thread. */
+HSCHED_API hsched_status hsched_model_input_info(const hsched_model *model, uint32_t index,
+                                                 hsched_tensor_info *info);
+HSCHED_API hsched_status hsched_model_output_info(const hsched_model *model, uint32_t index,
+                                                  hsched_tensor_info *info);
+
+typedef struct hsched_step_info {
+    size_t struct_size;
+    const char *name;    /* the layers it was fused from: "conv1+bn1+relu1" */
+    const char *kind;    /* "conv2d", ... */
+    const char *kernel;  /* what computes it: "onednn/jit:avx512_core", "openblas/im2col", ... */
+    uint32_t device;     /* index into the runtime's devices */
+    uint32_t section;
+    uint32_t parts;
+    uint64_t macs;
+    hsched_tensor_info output;
+} hsched_step_info;
+#define HSCHED_STEP_INFO_INIT .struct_size = sizeof(hsched_step_info)
+HSCHED_API uint32_t hsched_model_step_count(const hsched_model *model);
+HSCHED_API hsched_status hsched_model_step_info(const hsched_model *model, uint32_t index,
+                                                hsched_step_info *info);
+
+typedef struct hsched_model_stats {
+    size_t struct_size;
+    uint64_t runs_succeeded, runs_failed, runs_cancelled;
+    double latency_mean_us;  /* submit to end, of runs that succeeded */
+    double latency_p50_us, latency_p99_us; /* from a histogram, within 3% */
+    double latency_max_us;
+    uint64_t weight_bytes;   /* packed weights and constants */
+    uint64_t arena_bytes;    /* activations of one run in flight */
+    uint32_t slots;          /* arenas that exist now */
+    uint32_t sections;
+} hsched_model_stats;
+#define HSCHED_MODEL_STATS_INIT .struct_size = sizeof(hsched_model_stats)
+HSCHED_API hsched_status hsched_model_get_stats(const hsched_model *model,
+                                                hsched_model_stats *stats); /* any thread */
+
+/* ---- Runs ------------------------------------------------------------------------------------------ */
+
+/*
+ * Where the data of one input or output lies; exactly one of buffer, data and run is set. For an
+ * input given by `run`, the run waits for that one and reads its output `run_output` in place; the
+ * shapes, types and layouts must agree. All of it stays valid and, for inputs, unchanged until the
+ * run has ended; a run given as an input is kept alive by the library.
+ */
+typedef struct hsched_binding {
+    hsched_buffer *buffer;
+    size_t offset;        /* into the buffer; a multiple of the element size */
+    void *data;           /* the user's plain memory, aligned to its element type */
+    size_t size;          /* bytes there (data only): at least the tensor's byte_size */
+    hsched_run *run;
+    uint32_t run_output;
+    uint32_t reserved[5]; /* zero */
+} hsched_binding;
+/* The pointer's constness is dropped for inputs, which the library never writes. */
+#define HSCHED_DATA(pointer, bytes) { .data = (void *)(pointer), .size = (bytes) }
+#define HSCHED_BUFFER(handle) { .buffer = (handle) }
+#define HSCHED_RUN_OUTPUT(handle, index) { .run = (handle), .run_output = (index) }
+
+#define HSCHED_PRIORITY_MIN (-100)
+#define HSCHED_PRIORITY_MAX 100
+
+/*
+ * Called once for every submitted run when it ends, in whatever way, on the controller's thread
+ * with no lock held. It may call any function except hsched_runtime_destroy, and hsched_run_wait on
+ * runs that have not ended; it should be brief, since other callbacks wait for it. The run is borrowed.
+ */
+typedef void (*hsched_run_callback)(void *user, hsched_run *run, hsched_status status);
+
+typedef struct hsched_run_config {
+    size_t struct_size;
+    const hsched_binding *inputs;  /* one per input of the model, in order; required */
+    uint32_t input_count;          /* default: the model's */
+    const hsched_binding *outputs; /* one per output, in order; NULL, or entries all zero: the library
+                                      keeps the output, see hsched_run_output */
+    uint32_t output_count;         /* default: the model's */
+    int priority;                  /* HSCHED_PRIORITY_MIN to _MAX; higher goes first; default 0 */
+    hsched_run_callback callback;
+    void *callback_user;
+} hsched_run_config;
+#define HSCHED_RUN_CONFIG_INIT .struct_size = sizeof(hsched_run_config)
+
+/*
+ * Queues one inference and returns at once. The caller owns one reference of *run.
+ * Errors: INVALID_ARGUMENT (the detail names the input or output), SHAPE, STATE, OUT_OF_MEMORY; the
+ * callback is called only if the submission succeeded. Any thread. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_submit(hsched_model *model, const hsched_run_config *config,
+                                       hsched_run **run);
+
+/* Submits one run and waits for it. Any thread, not from a callback. Since 0.1. */
+HSCHED_API hsched_status hsched_infer(hsched_model *model, const hsched_binding *inputs,
+                                      uint32_t input_count, const hsched_binding *outputs,
+                                      uint32_t output_count);
+
+#define HSCHED_FOREVER UINT64_MAX
+
+/*
+ * Waits until the run has ended: HSCHED_OK if it succeeded, else why it did not (the detail tells
+ * more); HSCHED_ERROR_TIMEOUT if it has not ended after `timeout_us`, and it goes on. Any thread.
+ */
+HSCHED_API hsched_status hsched_run_wait(hsched_run *run, uint64_t timeout_us);
+
+/* 1 if the run has ended, else 0. Any thread. */
+HSCHED_API int hsched_run_poll(hsched_run *run);
+
+/*
+ * Asks for the run to stop: at once if it has not started, else when the section under way ends. It
+ * then ends with HSCHED_ERROR_CANCELLED, unless it came to its end first; what its outputs hold is
+ * undefined. Runs that wait for it end with HSCHED_ERROR_UPSTREAM. Any thread.
+ */
+HSCHED_API void hsched_run_cancel(hsched_run *run);
+
+/*
+ * An output of a run that succeeded: its data, in the layout of hsched_model_output_info, valid
+ * until the run is released. STATE before the run has ended well. Any thread.
+ */
+HSCHED_API hsched_status hsched_run_output(hsched_run *run, uint32_t index, const void **data,
+                                           size_t *size);
+
+typedef struct hsched_run_times {
+    size_t struct_size;
+    uint64_t submitted_us, started_us, ended_us; /* CLOCK_MONOTONIC; 0: not yet */
+    uint32_t jobs;       /* executed for this run */
+    uint32_t crossings;
+} hsched_run_times;
+#define HSCHED_RUN_TIMES_INIT .struct_size = sizeof(hsched_run_times)
+HSCHED_API hsched_status hsched_run_get_times(hsched_run *run, hsched_run_times *times);
+
+HSCHED_API hsched_run *hsched_run_retain(hsched_run *run);   /* any thread */
+/* The last reference gives the run back to its model; a run in flight still ends as it would. */
+HSCHED_API void hsched_run_release(hsched_run *run);         /* any thread */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

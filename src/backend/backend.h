@@ -1,0 +1,21 @@
+/* The registry of backends, and the reference kernels that every comparison stands on. */
+#ifndef HSI_BACKEND_BACKEND_H
+#define HSI_BACKEND_BACKEND_H
+
+#include <hsched/backend.h>
+
+extern const hsched_backend hsi_backend_cpu;
+extern const hsched_backend hsi_backend_sim;
+
+/* Backend k of the library's list, NULL past the last. */
+const hsched_backend *hsi_backend_get(uint32_t index);
+extern const hsched_backend_host hsi_backend_host;
+
+/*
+ * The oracle: computes a whole step with plain loops over logical indices, in double where sums are
+ * long. `operands` as in hsched_backend.run_part, except that constants are given too (from
+ * step->in[i].constant where the entry is NULL). `act` included. Any thread; no heap.
+ */
+hsched_status hsi_ref_run(const hsched_step *step, const void *const *inputs, void *out);
+
+#endif

@@ -1,0 +1,174 @@
+/*
+ * The graph as the user wrote it: tensors and layers in the order of their making, which is a
+ * topological order, since a layer can only use tensors that exist.
+ *
+ * Invariants: every tensor's shape is concrete and checked (symbols stand for their present
+ * values); layer attributes are stored with all defaults filled in; names are unique among layers
+ * and among tensors.
+ */
+#ifndef HSI_GRAPH_GRAPH_H
+#define HSI_GRAPH_GRAPH_H
+
+#include <hsched/hsched.h>
+
+/* X(NAME, "name") */
+#define HSI_LAYER_LIST(X)                     \
+    X(CONV2D, "conv2d")                       \
+    X(FULLY_CONNECTED, "fully_connected")     \
+    X(MATMUL, "matmul")                       \
+    X(POOL2D, "pool2d")                       \
+    X(GLOBAL_POOL, "global_pool")             \
+    X(BATCH_NORM, "batch_norm")               \
+    X(LRN, "lrn")                             \
+    X(SOFTMAX, "softmax")                     \
+    X(ACTIVATION, "activation")               \
+    X(BINARY, "binary")                       \
+    X(CONCAT, "concat")                       \
+    X(SLICE, "slice")                         \
+    X(PAD, "pad")                             \
+    X(RESHAPE, "reshape")                     \
+    X(FLATTEN, "flatten")                     \
+    X(SQUEEZE, "squeeze")                     \
+    X(UNSQUEEZE, "unsqueeze")                 \
+    X(TRANSPOSE, "transpose")                 \
+    X(REDUCE_MEAN, "reduce_mean")             \
+    X(IMAGE_INPUT, "image_input")
+
+typedef enum hsi_layer_kind {
+#define HSI_LAYER_ENUM(name, text) HSI_LAYER_##name,
+    HSI_LAYER_LIST(HSI_LAYER_ENUM)
+#undef HSI_LAYER_ENUM
+        HSI_LAYER_KINDS
+} hsi_layer_kind;
+
+#define HSI_NO_INDEX UINT32_MAX
+
+typedef struct hsi_graph_tensor {
+    char *name;
+    hsched_dtype dtype;
+    uint32_t rank;
+    int64_t dims[HSCHED_MAX_DIMS];
+    uint32_t symbols[HSCHED_MAX_DIMS]; /* of an input: index into the symbols, or HSI_NO_INDEX */
+    const void *data;                  /* of a constant, else NULL */
+    int owns_data;
+    uint32_t producer;                 /* layer, or HSI_NO_INDEX for inputs and constants */
+    int is_input;
+} hsi_graph_tensor;
+
+typedef union hsi_layer_attrs {
+    hsched_conv2d_config conv2d;     /* auto_pad resolved into pads */
+    hsched_pool_kind global_pool;    /* its kind */
+    struct {
+        hsched_pool2d_config config; /* auto_pad resolved; the output's size is in its tensor */
+        hsched_pool_kind kind;
+    } pool2d;
+    struct {
+        float epsilon;
+    } batch_norm;
+    hsched_lrn_config lrn;
+    struct {
+        int axis; /* not negative */
+    } softmax;
+    hsched_activation activation;
+    hsched_binary_kind binary;
+    struct {
+        int axis; /* not negative */
+    } concat;
+    struct {                           /* one entry for each dimension of x, clamped */
+        int64_t starts[HSCHED_MAX_DIMS], steps[HSCHED_MAX_DIMS];
+    } slice;                           /* the counts are the output's dims */
+    struct {
+        int64_t before[HSCHED_MAX_DIMS];
+        int64_t after[HSCHED_MAX_DIMS];
+        hsched_pad_mode mode;
+        float value;
+    } pad;
+    struct {
+        uint32_t rank;
+        int64_t dims[HSCHED_MAX_DIMS]; /* as the user gave them: 0, HSCHED_DIM_INFER, codes */
+    } reshape;
+    struct {
+        int axis;
+    } flatten;
+    struct {
+        uint32_t count;
+        int64_t axes[HSCHED_MAX_DIMS]; /* SQUEEZE, UNSQUEEZE, REDUCE_MEAN; not negative, sorted */
+        int keep_dims;
+    } axes;
+    struct {
+        int64_t perm[HSCHED_MAX_DIMS];
+    } transpose;
+    hsched_image_config image;
+} hsi_layer_attrs;
+
+/*
+ * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d, fully_connected x,
+ * weights, bias; batch_norm x, scale, shift, mean, variance; matmul, binary a, b; concat all; others x.
+ * Every layer has one output.
+ */
+typedef struct hsi_layer {
+    hsi_layer_kind kind;
+    char *name;
+    hsched_tensor *inputs;
+    uint32_t input_count;
+    hsched_tensor output;
+    hsi_layer_attrs attrs;
+    hsi_layer_attrs given; /* before symbols, auto_pad and negative axes were resolved */
+} hsi_layer;
+
+typedef struct hsi_symbol {
+    char *name;
+    int64_t value;
+    int was_set; /* by the user, not by default */
+} hsi_symbol;
+
+/* Memory that constants point into (a mapped file): freed with the last graph or model using it. */
+typedef struct hsi_source hsi_source;
+struct hsi_source {
+    int references; /* atomic */
+    void (*destroy)(hsi_source *source);
+    hsi_source *next; /* in the graph's list */
+};
+
+struct hsched_graph {
+    char *name;
+    hsi_graph_tensor *tensors;
+    uint32_t tensor_count, tensor_capacity;
+    hsi_layer *layers;
+    uint32_t layer_count, layer_capacity;
+    hsched_tensor *inputs;
+    uint32_t input_count, input_capacity;
+    hsched_tensor *outputs;
+    uint32_t output_count, output_capacity;
+    hsi_symbol *symbols;
+    uint32_t symbol_count, symbol_capacity;
+    hsi_source *sources;
+    void *name_index;   /* name -> tensor */
+    int frozen;
+};
+
+/* The code of symbol k wherever a dimension is asked for; HSCHED_DIM_INFER is -1. */
+#define HSI_SYMBOL_CODE(k) (-2 - (int64_t)(k))
+#define HSI_IS_SYMBOL_CODE(dim) ((dim) <= -2)
+#define HSI_SYMBOL_INDEX(dim) ((uint32_t)(-2 - (dim)))
+
+const char *hsi_layer_kind_name(hsi_layer_kind kind);
+
+/* Hands a source to the graph, which releases it in destroy. */
+void hsi_graph_add_source(hsched_graph *graph, hsi_source *source);
+void hsi_source_retain(hsi_source *source);
+void hsi_source_release(hsi_source *source); /* NULL does nothing */
+
+/*
+ * A copy of the graph with other symbol values: shapes inferred and checked anew. Constants, names
+ * and sources are shared with `graph` by reference: data is borrowed, so `graph` must outlive the copy.
+ * Symbols neither in `symbols` nor set before are logged with the value they have. An unknown name
+ * in `symbols` is HSCHED_ERROR_NOT_FOUND.
+ */
+hsched_status hsi_graph_specialise(const hsched_graph *graph, const hsched_symbol *symbols,
+                                   uint32_t symbol_count, hsched_graph **copy);
+
+/* Multiply-accumulates of a layer, 0 for those that have none. */
+uint64_t hsi_layer_macs(const hsched_graph *graph, const hsi_layer *layer);
+
+#endif

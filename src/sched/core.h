@@ -1,0 +1,181 @@
+/*
+ * The scheduler core: a pure state machine. No threads, no clock, no I/O, no heap call once warm.
+ *
+ * Events go in as calls with the present time; decisions come out as jobs in the queues of the
+ * devices and as a list of ended runs. The runtime calls it under its lock with real workers; tests
+ * and the simulator call it with invented ones.
+ *
+ * A model is a DAG of sections. A run is one execution of that DAG. The controller half checks which
+ * sections may run (all their dependencies done); the distributor half asks the policy for a device,
+ * formats a job and puts it in that device's queue. A worker takes the job with the best key.
+ *
+ * Order: a queue is sorted by key = submit_time - priority * ageing_us, the smallest first; so a
+ * higher priority goes first, and waiting raises any job linearly until nothing newer can overtake it
+ * (no starvation, no timers). Equal keys go in the order of submission; within a run by section.
+ *
+ * Admission: at most active_limit runs of priority >= p are active (started or with jobs queued) when
+ * a run of priority p is considered; the others wait, best key first. This bounds memory, since only
+ * an active run needs a slot, and an urgent run never waits for admission behind less urgent ones.
+ */
+#ifndef HSI_SCHED_CORE_H
+#define HSI_SCHED_CORE_H
+
+#include <stdint.h>
+
+#include <hsched/hsched.h>
+
+#define HSI_MAX_DEVICES 16
+
+typedef struct hsi_core hsi_core;
+typedef struct hsi_core_run hsi_core_run;
+
+typedef struct hsi_core_section {
+    uint32_t class_bits;      /* HSCHED_CLASS_... of its steps */
+    uint32_t device_mask;     /* devices that can execute it; bit 0, the CPU, is always set */
+    uint32_t dep_count;       /* sections that must be done before; all have smaller indices */
+    const uint32_t *deps;
+    uint32_t user_count;      /* sections that have this one in their deps */
+    const uint32_t *users;
+    const uint32_t *crossing_counts; /* per entry of deps: tensors that pass along that edge */
+} hsi_core_section;
+
+typedef struct hsi_core_model {
+    uint32_t section_count;   /* at least 1 */
+    const hsi_core_section *sections;
+    const struct hsi_policy *policy;
+} hsi_core_model;
+
+typedef enum hsi_job_state {
+    HSI_JOB_WAITING = 0, /* dependencies not done */
+    HSI_JOB_QUEUED,
+    HSI_JOB_RUNNING,
+    HSI_JOB_DONE
+} hsi_job_state;
+
+/* A segment of one run: sections [section, section + count), executed by one worker in order. The
+ * storage is the run's, one per section; the job is known by its first section. */
+typedef struct hsi_job {
+    hsi_core_run *run;
+    uint32_t section;
+    uint32_t count;
+    uint32_t pending;     /* dependencies not done yet */
+    uint8_t device;       /* where it is queued, runs or ran */
+    uint8_t state;        /* hsi_job_state */
+    uint32_t crossings;   /* tensors this job takes over from other devices */
+    uint32_t heap_index;  /* in its queue */
+} hsi_job;
+
+typedef enum hsi_run_state {
+    HSI_RUN_IDLE = 0,  /* not submitted */
+    HSI_RUN_BLOCKED,   /* waits for other runs' outputs */
+    HSI_RUN_WAITING,   /* waits for admission */
+    HSI_RUN_ACTIVE,
+    HSI_RUN_ENDED
+} hsi_run_state;
+
+/* That `to` takes an output of another run; storage is the waiting run's. */
+typedef struct hsi_core_edge {
+    hsi_core_run *to;
+    struct hsi_core_edge *next; /* in the upstream run's list */
+} hsi_core_edge;
+
+/* Embedded in the runtime's run. The storage (jobs: section_count entries) is the caller's and lasts
+ * from submit until the run was given out as ended. The caller sets the first group. */
+struct hsi_core_run {
+    const hsi_core_model *model;
+    hsi_job *jobs;
+    int priority;
+
+    /* The core's own. */
+    uint8_t state;            /* hsi_run_state */
+    uint8_t cancel_requested;
+    hsched_status status;     /* of an ended run; else the first failure so far */
+    uint64_t submitted_us;
+    uint64_t sequence;        /* order of submission */
+    int64_t key;
+    uint32_t blockers;        /* upstream runs that have not ended */
+    hsi_core_edge *dependents;
+    uint32_t sections_left;
+    uint32_t jobs_out;        /* queued or running */
+    uint32_t jobs_run;        /* counts for statistics */
+    uint32_t crossings;
+    uint32_t moved;
+    uint32_t heap_index;      /* in the admission queue */
+    hsi_core_run *next_ended;
+};
+
+/* What a policy sees and answers. Hooks run under the scheduler's lock: they never block and call
+ * nothing of the library. */
+typedef struct hsi_place_query {
+    const hsi_core_model *model;
+    uint32_t section;
+    uint32_t device_mask;     /* devices that can take it now */
+    const uint32_t *backlog;  /* jobs queued or running, per device */
+} hsi_place_query;
+
+typedef struct hsi_policy {
+    const char *name;
+    /* The device for a section that may run now. An answer outside device_mask is counted, and the
+     * section goes to device 0. */
+    uint32_t (*place)(const hsi_place_query *query);
+    /* 1 if sections must be cut between steps of these classes (asked when a model is compiled). */
+    int (*cut)(uint32_t class_before, uint32_t class_after);
+} hsi_policy;
+
+extern const hsi_policy hsi_policy_cpu_only;
+extern const hsi_policy hsi_policy_layer_type;
+
+typedef struct hsi_core_device {
+    uint32_t workers;
+    uint32_t max_sections_per_job; /* a job may hold so many consecutive sections; 1 on the CPU */
+} hsi_core_device;
+
+typedef struct hsi_core_config {
+    uint32_t device_count; /* device 0 is the CPU */
+    hsi_core_device devices[HSI_MAX_DEVICES];
+    uint64_t ageing_us;    /* > 0 */
+    uint32_t active_limit; /* > 0 */
+} hsi_core_config;
+
+hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core);
+void hsi_core_destroy(hsi_core *core); /* no run may be unfinished */
+
+/*
+ * Event: a run is submitted. It starts once the `edge_count` runs in `upstream` have ended well;
+ * edges: storage for as many, in the run. An upstream run that has already ended counts at once. On
+ * OUT_OF_MEMORY (queues could not grow) nothing has happened.
+ */
+hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run, hsi_core_run *const *upstream,
+                              hsi_core_edge *edges, uint32_t edge_count, uint64_t now_us);
+
+/* Decision: the best job of a device's queue, now running, or NULL. */
+hsi_job *hsi_core_take(hsi_core *core, uint32_t device);
+
+/* Event: a job ended. status != OK: its run fails with it (HSCHED_ERROR_DEVICE: see device_lost). */
+void hsi_core_job_ended(hsi_core *core, hsi_job *job, hsched_status status, uint64_t now_us);
+
+/* Event: cancel. A run that is not active ends at once, an active one when its running jobs end;
+ * queued jobs are withdrawn. No effect on an ended run. */
+void hsi_core_cancel(hsi_core *core, hsi_core_run *run, uint64_t now_us);
+
+/*
+ * Event: a device is out of use for good. Its queued jobs go to the CPU; so do jobs whose
+ * job_ended says HSCHED_ERROR_DEVICE on it: they run again, since a section's inputs are kept until it is
+ * done. Device 0 cannot be lost.
+ */
+void hsi_core_device_lost(hsi_core *core, uint32_t device, uint64_t now_us);
+
+/* Decision: the next run that has ended since, in the order of ending, or NULL. Its status is final
+ * and the core no longer refers to it. */
+hsi_core_run *hsi_core_next_ended(hsi_core *core);
+
+/* Jobs waiting in a device's queue. */
+uint32_t hsi_core_queued(const hsi_core *core, uint32_t device);
+
+typedef struct hsi_core_stats {
+    uint64_t jobs, crossings, jobs_moved, invalid_placements;
+    uint32_t active_runs, waiting_runs;
+} hsi_core_stats;
+void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats);
+
+#endif
