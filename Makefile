@@ -103,3 +103,77 @@ $(BUILD)/tests/%: tests/%.c $(ZOO_OBJ) $(STATIC)
 	    -lcmocka $(LIBS)
 
 -include $(shell find $(BUILD)/obj $(BUILD)/tests -name '*.d' 2>/dev/null)
+
+# ---- Targets for people ----
+
+DEPS := sh tests/setup/packages.sh
+
+.PHONY: deps
+deps:                                   ## install the Debian packages that are missing
+	@$(DEPS) build
+
+.PHONY: demo
+demo:                                   ## several networks at once, from nothing: start here
+	@$(DEPS) build
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/examples/00_demo
+	@$(BUILD)/examples/00_demo examples/data
+
+.PHONY: check
+check:                                  ## build everything and run all tests
+	@$(DEPS) build test
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests
+	@BUILD=$(BUILD) sh tests/setup/python.sh
+	@BUILD=$(BUILD) bash tests/run.sh all
+
+.PHONY: check-sanitize
+check-sanitize:                         ## the C tests under AddressSanitizer + UBSan, then ThreadSanitizer
+	@$(DEPS) build test
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan SANITIZE=address OPT="-O1 -g" tests
+	@BUILD=$(BUILD)/asan bash tests/run.sh asan
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/tsan SANITIZE=thread OPT="-O1 -g" ONEDNN=0 tests
+	@BUILD=$(BUILD)/tsan bash tests/run.sh tsan
+
+.PHONY: bench
+bench:                                  ## beside ONNX Runtime, on the same networks, in one run
+	@$(DEPS) build test
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@BUILD=$(BUILD) sh tests/setup/python.sh
+	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE BUILD=$(BUILD) \
+	    $(BUILD)/venv/bin/python tests/bench/bench.py $(BENCH)
+
+.PHONY: lint
+lint:                                   ## include order of the folders, format, shell scripts
+	@python3 tests/setup/lint.py
+
+.PHONY: format
+format:                                 ## apply clang-format
+	@clang-format -i include/hsched/*.h $$(find src tests examples -name '*.[ch]')
+
+.PHONY: install
+install: $(STATIC) $(SHARED) $(BUILD)/hsched ## install to PREFIX (DESTDIR is put in front)
+	install -d $(DESTDIR)$(PREFIX)/include/hsched $(DESTDIR)$(LIBDIR)/pkgconfig \
+	    $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 include/hsched/*.h $(DESTDIR)$(PREFIX)/include/hsched
+	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
+	ln -sf libhsched.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libhsched.so.$(SOVERSION)
+	ln -sf libhsched.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libhsched.so
+	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' \
+	    -e 's|@LIBS@|$(LIBS)|' lib/hsched.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/hsched.pc
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(CLI_OBJ) $(ZOO_OBJ) -o $(DESTDIR)$(PREFIX)/bin/hsched \
+	    -L$(BUILD) -lhsched -ljansson -lturbojpeg -lm -pthread -Wl,-rpath,'$$ORIGIN/../lib'
+	install -m 644 docs/man/hsched.1 $(DESTDIR)$(PREFIX)/share/man/man1
+
+.PHONY: uninstall
+uninstall:                              ## remove what install put there
+	rm -rf $(DESTDIR)$(PREFIX)/include/hsched
+	rm -f $(DESTDIR)$(LIBDIR)/libhsched.* $(DESTDIR)$(LIBDIR)/pkgconfig/hsched.pc \
+	    $(DESTDIR)$(PREFIX)/bin/hsched $(DESTDIR)$(PREFIX)/share/man/man1/hsched.1
+
+.PHONY: clean
+clean:                                  ## remove the build folder
+	rm -rf $(BUILD)
+
+.PHONY: help
+help:                                   ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -15,7 +15,9 @@ static inline uint64_t hsi_now_us(void)
 
 /* A condition variable whose timed waits use the monotonic clock. */
 hsched_status hsi_cond_init(pthread_cond_t *cond);
-/* Waits until `deadline_us` (UINT64_MAX: for ever); 0 when it woke, else the time is over. */
-int hsi_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadline_us);
+/* Waits until `deadline_us` (UINT64_MAX: for ever); 0 when it woke, else the time is
+ * over. */
+int hsi_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                        uint64_t deadline_us);
 
 #endif

@@ -15,9 +15,12 @@ int hsi_byte_size(hsched_dtype dtype, uint32_t rank, const int64_t *dims, size_t
 void hsi_dense_strides(uint32_t rank, const int64_t *dims, int64_t *strides);
 void hsi_nhwc_strides(const int64_t *dims, int64_t pixel_stride, int64_t *strides);
 
-/* 1 if the strides address the same elements as dense ones (dimensions of size 1 do not matter). */
+/* 1 if the strides address the same elements as dense ones (dimensions of size 1 do not
+ * matter). */
 int hsi_is_dense(uint32_t rank, const int64_t *dims, const int64_t *strides);
-/* 1 if rank is 4 and the strides are channels-last (any pixel stride >= C; it is then stored). */
-int hsi_is_nhwc(uint32_t rank, const int64_t *dims, const int64_t *strides, int64_t *pixel_stride);
+/* 1 if rank is 4 and the strides are channels-last (any pixel stride >= C; it is then
+ * stored). */
+int hsi_is_nhwc(uint32_t rank, const int64_t *dims, const int64_t *strides,
+                int64_t *pixel_stride);
 
 #endif

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Runs the tests of a build and ends with "N passed, N failed, N skipped".
+#   BUILD=build bash tests/run.sh all|asan|tsan
+# C tests print TAP; a program that dies or prints no result counts as one failure. Python tests run
+# in "all" only. With RESULTS=FILE the three numbers are also appended to that file.
+set -u
+mode=${1:-all}
+build=${BUILD:-build}
+passed=0 failed=0 skipped=0
+case $mode in
+all | asan | tsan) ;;
+*) echo "run.sh: unknown mode '$mode'" >&2; exit 2 ;;
+esac
+export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1
+export UBSAN_OPTIONS=print_stacktrace=1
+export TSAN_OPTIONS=suppressions=tests/setup/tsan.supp:halt_on_error=0
+export HSCHED_TEST_MODE=$mode
+export CMOCKA_MESSAGE_OUTPUT=TAP
+
+run_c_test() {
+    local program=$1 name=${1#"$build"/tests/} out status p f s start=$SECONDS
+    out=$(timeout 900 "$program" 2>&1)
+    status=$?
+    p=$(grep -cE '^ok [0-9]+( |$)' <<<"$out")
+    s=$(grep -cE '^(not )?ok .*# SKIP' <<<"$out")
+    p=$((p - $(grep -cE '^ok .*# SKIP' <<<"$out")))
+    f=$(grep -E '^not ok' <<<"$out" | grep -vc '# SKIP')
+    if [ "$status" -ne 0 ] && [ "$f" -eq 0 ] || [ $((p + f + s)) -eq 0 ]; then
+        f=$((f + 1))
+    fi
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    printf '  %-4s %-40s %d passed, %d failed, %d skipped (%d s)\n' \
+        "$([ "$f" -eq 0 ] && echo ok || echo FAIL)" "$name" "$p" "$f" "$s" $((SECONDS - start))
+    if [ "$f" -ne 0 ]; then
+        sed 's/^/       | /' <<<"$out" | tail -n 80
+        echo "       exit status $status"
+    elif [ "$s" -ne 0 ]; then
+        grep -iE 'skip' <<<"$out" | sed 's/^/       | /' | sort -u | head -n 5
+    fi
+}
+
+for program in "$build"/tests/*/test_*; do
+    [ -x "$program" ] && [ ! -d "$program" ] && [[ $program != *.d ]] && run_c_test "$program"
+done
+
+if [ "$mode" = all ]; then
+    report=$build/pytest.xml
+    rm -f "$report"
+    "$build/venv/bin/python" -m pytest -q -rs -p no:cacheprovider --junitxml="$report" tests
+    counts=$("$build/venv/bin/python" - "$report" <<'PY'
+import sys, xml.etree.ElementTree as tree
+try:
+    suite = tree.parse(sys.argv[1]).getroot().find("testsuite").attrib
+    bad = int(suite["failures"]) + int(suite["errors"])
+    skipped = int(suite["skipped"])
+    print(int(suite["tests"]) - bad - skipped, bad, skipped)
+except Exception:
+    print(0, 1, 0)
+PY
+    )
+    read -r p f s <<<"$counts"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+fi
+
+[ -n "${RESULTS:-}" ] && echo "$passed $failed $skipped" >>"$RESULTS"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

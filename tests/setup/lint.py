@@ -1,0 +1,61 @@
+"""make lint: folders include only those before them, files keep the format, sources stay readable."""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ORDER = ["base", "trace", "buffer", "graph", "onnx", "backend", "cost", "plan", "sched", "worker",
+         "runtime", "zoo", "cli"]
+PUBLIC_ONLY = {"zoo", "cli"}
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+errors = []
+
+
+def check_includes(path):
+    parts = path.relative_to(ROOT / "src").parts
+    folder = parts[0]
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        match = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+        if not match:
+            continue
+        target = match.group(1).split("/")[0]
+        where = f"{path.relative_to(ROOT)}:{number}"
+        if target.endswith(".h"):
+            if "pb-c" not in target:
+                errors.append(f"{where}: write the include from src: \"{folder}/{match.group(1)}\"")
+        elif target not in ORDER:
+            errors.append(f"{where}: {match.group(1)} is not in a folder of src")
+        elif ORDER.index(target) > ORDER.index(folder):
+            errors.append(f"{where}: {folder} must not include {target}, which comes after it")
+        elif folder in PUBLIC_ONLY and target not in PUBLIC_ONLY:
+            errors.append(f"{where}: {folder} uses public headers only, not {match.group(1)}")
+
+
+def sources(*folders):
+    for folder in folders:
+        for suffix in ("*.c", "*.h"):
+            yield from sorted((ROOT / folder).rglob(suffix))
+
+
+for source in sources("src"):
+    check_includes(source)
+for source in sources("src", "include", "tests", "examples"):
+    for number, line in enumerate(source.read_text().splitlines(), 1):
+        if len(line.expandtabs(4)) > 100:
+            errors.append(f"{source.relative_to(ROOT)}:{number}: {len(line)} columns")
+if shutil.which("clang-format"):
+    files = [str(f) for f in sources("src", "tests", "examples")]
+    run = subprocess.run(["clang-format", "--dry-run", "-Werror", *files], capture_output=True,
+                         text=True)
+    errors += [line for line in run.stderr.splitlines() if "error:" in line][:40]
+else:
+    print("lint: clang-format is not installed; formats were not checked")
+if shutil.which("shellcheck"):
+    scripts = [str(f) for f in [*ROOT.glob("tests/**/*.sh"), ROOT / ".ci/run"]]
+    run = subprocess.run(["shellcheck", "-S", "warning", *scripts], capture_output=True, text=True)
+    errors += run.stdout.splitlines()
+for error in errors:
+    print(error)
+print(f"lint: {len(errors)} findings")
+sys.exit(1 if errors else 0)
