@@ -1,21 +1,25 @@
 /*
- * The scheduler core: a pure state machine. No threads, no clock, no I/O, no heap call once warm.
+ * The scheduler core: a pure state machine. No threads, no clock, no I/O, no heap call
+ * once warm.
  *
- * Events go in as calls with the present time; decisions come out as jobs in the queues of the
- * devices and as a list of ended runs. The runtime calls it under its lock with real workers; tests
- * and the simulator call it with invented ones.
+ * Events go in as calls with the present time; decisions come out as jobs in the queues
+ * of the devices and as a list of ended runs. The runtime calls it under its lock with
+ * real workers; tests and the simulator call it with invented ones.
  *
- * A model is a DAG of sections. A run is one execution of that DAG. The controller half checks which
- * sections may run (all their dependencies done); the distributor half asks the policy for a device,
- * formats a job and puts it in that device's queue. A worker takes the job with the best key.
+ * A model is a DAG of sections. A run is one execution of that DAG. The controller half
+ * checks which sections may run (all their dependencies done); the distributor half asks
+ * the policy for a device, formats a job and puts it in that device's queue. A worker
+ * takes the job with the best key.
  *
- * Order: a queue is sorted by key = submit_time - priority * ageing_us, the smallest first; so a
- * higher priority goes first, and waiting raises any job linearly until nothing newer can overtake it
- * (no starvation, no timers). Equal keys go in the order of submission; within a run by section.
+ * Order: a queue is sorted by key = submit_time - priority * ageing_us, the smallest
+ * first; so a higher priority goes first, and waiting raises any job linearly until
+ * nothing newer can overtake it (no starvation, no timers). Equal keys go in the order of
+ * submission; within a run by section.
  *
- * Admission: at most active_limit runs of priority >= p are active (started or with jobs queued) when
- * a run of priority p is considered; the others wait, best key first. This bounds memory, since only
- * an active run needs a slot, and an urgent run never waits for admission behind less urgent ones.
+ * Admission: at most active_limit runs of priority >= p are active (started or with jobs
+ * queued) when a run of priority p is considered; the others wait, best key first. This
+ * bounds memory, since only an active run needs a slot, and an urgent run never waits for
+ * admission behind less urgent ones.
  */
 #ifndef HSI_SCHED_CORE_H
 #define HSI_SCHED_CORE_H
@@ -30,17 +34,17 @@ typedef struct hsi_core hsi_core;
 typedef struct hsi_core_run hsi_core_run;
 
 typedef struct hsi_core_section {
-    uint32_t class_bits;      /* HSCHED_CLASS_... of its steps */
-    uint32_t device_mask;     /* devices that can execute it; bit 0, the CPU, is always set */
-    uint32_t dep_count;       /* sections that must be done before; all have smaller indices */
+    uint32_t class_bits;  /* HSCHED_CLASS_... of its steps */
+    uint32_t device_mask; /* devices that can execute it; bit 0, the CPU, is always set */
+    uint32_t dep_count; /* sections that must be done before; all have smaller indices */
     const uint32_t *deps;
-    uint32_t user_count;      /* sections that have this one in their deps */
+    uint32_t user_count; /* sections that have this one in their deps */
     const uint32_t *users;
-    const uint32_t *crossing_counts; /* per entry of deps: tensors that pass along that edge */
+    const uint32_t *crossing_counts; /* per entry of deps: tensors that pass there */
 } hsi_core_section;
 
 typedef struct hsi_core_model {
-    uint32_t section_count;   /* at least 1 */
+    uint32_t section_count; /* at least 1 */
     const hsi_core_section *sections;
     const struct hsi_policy *policy;
 } hsi_core_model;
@@ -52,88 +56,106 @@ typedef enum hsi_job_state {
     HSI_JOB_DONE
 } hsi_job_state;
 
-/* A segment of one run: sections [section, section + count), executed by one worker in order. The
- * storage is the run's, one per section; the job is known by its first section. */
+/* A segment of one run: sections [section, section + count), executed by one worker in
+ * order. The storage is the run's, one record per section; the job is known by its first
+ * section's record. The records of the segment's other sections share its state and
+ * device and have count 0. */
 typedef struct hsi_job {
     hsi_core_run *run;
     uint32_t section;
     uint32_t count;
-    uint32_t pending;     /* dependencies not done yet */
-    uint8_t device;       /* where it is queued, runs or ran */
-    uint8_t state;        /* hsi_job_state */
-    uint32_t crossings;   /* tensors this job takes over from other devices */
-    uint32_t heap_index;  /* in its queue */
+    uint32_t pending;    /* dependencies not done yet */
+    uint8_t device;      /* where it is queued, runs or ran */
+    uint8_t state;       /* hsi_job_state */
+    uint8_t moved;       /* its device was lost: it may only be queued on the CPU */
+    uint32_t crossings;  /* tensors this job takes over from other devices */
+    uint32_t heap_index; /* in its queue */
 } hsi_job;
 
 typedef enum hsi_run_state {
-    HSI_RUN_IDLE = 0,  /* not submitted */
-    HSI_RUN_BLOCKED,   /* waits for other runs' outputs */
-    HSI_RUN_WAITING,   /* waits for admission */
+    HSI_RUN_IDLE = 0, /* not submitted */
+    HSI_RUN_BLOCKED,  /* waits for other runs' outputs */
+    HSI_RUN_WAITING,  /* waits for admission */
     HSI_RUN_ACTIVE,
     HSI_RUN_ENDED
 } hsi_run_state;
 
-/* That `to` takes an output of another run; storage is the waiting run's. */
+/* That `to` takes an output of `from`; storage is the waiting run's. */
 typedef struct hsi_core_edge {
     hsi_core_run *to;
-    struct hsi_core_edge *next; /* in the upstream run's list */
+    hsi_core_run *from;         /* NULL: not, or no longer, in its list */
+    struct hsi_core_edge *next; /* in the list of `from` */
+    struct hsi_core_edge *prev; /* the first one's is the last */
 } hsi_core_edge;
 
-/* Embedded in the runtime's run. The storage (jobs: section_count entries) is the caller's and lasts
- * from submit until the run was given out as ended. The caller sets the first group. */
+/* Embedded in the runtime's run. The storage (jobs: section_count entries) is the
+ * caller's and lasts from submit until the run was given out as ended. The caller sets
+ * the first group and has zeroed the rest before the first submit; a run that was given
+ * out may be submitted again as it is. */
 struct hsi_core_run {
     const hsi_core_model *model;
     hsi_job *jobs;
     int priority;
 
     /* The core's own. */
-    uint8_t state;            /* hsi_run_state */
+    uint8_t state; /* hsi_run_state */
     uint8_t cancel_requested;
-    hsched_status status;     /* of an ended run; else the first failure so far */
+    hsched_status status; /* of an ended run; else the first failure so far */
     uint64_t submitted_us;
-    uint64_t sequence;        /* order of submission */
+    uint64_t admitted_us; /* when it became active; 0: it did not */
+    uint64_t ended_us;
+    uint64_t sequence; /* order of submission */
     int64_t key;
-    uint32_t blockers;        /* upstream runs that have not ended */
-    hsi_core_edge *dependents;
+    uint32_t blockers;         /* upstream runs that have not ended */
+    hsi_core_edge *dependents; /* who waits for this run, in the order of submission */
+    hsi_core_edge *edges;      /* whom this run waits for */
+    uint32_t edge_count;
     uint32_t sections_left;
-    uint32_t jobs_out;        /* queued or running */
-    uint32_t jobs_run;        /* counts for statistics */
-    uint32_t crossings;
-    uint32_t moved;
-    uint32_t heap_index;      /* in the admission queue */
+    uint32_t jobs_out;   /* queued or running */
+    uint32_t jobs_run;   /* jobs that ended well */
+    uint32_t crossings;  /* tensors that those took over from other devices */
+    uint32_t moved;      /* jobs that went to the CPU because their device was lost */
+    uint32_t heap_index; /* in the admission queue */
     hsi_core_run *next_ended;
 };
 
-/* What a policy sees and answers. Hooks run under the scheduler's lock: they never block and call
- * nothing of the library. */
+typedef struct hsi_core_device {
+    uint32_t workers;              /* jobs that run at the same time; > 0; for policies */
+    uint32_t max_sections_per_job; /* a job may hold so many consecutive sections; 0 means
+                                      1; at most 1 on the CPU, whose preemption point is
+                                      the section */
+} hsi_core_device;
+
+/* What a policy sees and answers. Hooks run under the scheduler's lock: they never block
+ * and call nothing of the library. */
 typedef struct hsi_place_query {
     const hsi_core_model *model;
     uint32_t section;
-    uint32_t device_mask;     /* devices that can take it now */
-    const uint32_t *backlog;  /* jobs queued or running, per device */
+    uint32_t device_mask; /* devices that can take it now */
+    uint32_t device_count;
+    const hsi_core_device *devices;
+    const uint32_t *backlog; /* jobs queued or running, per device */
 } hsi_place_query;
 
 typedef struct hsi_policy {
     const char *name;
-    /* The device for a section that may run now. An answer outside device_mask is counted, and the
-     * section goes to device 0. */
+    /* The device for a section that may run now, or right after the one before it in its
+     * segment. An answer outside device_mask is counted, and means device 0. */
     uint32_t (*place)(const hsi_place_query *query);
-    /* 1 if sections must be cut between steps of these classes (asked when a model is compiled). */
+    /* 1 if sections must be cut between steps of these classes (asked when a model is
+     * compiled). */
     int (*cut)(uint32_t class_before, uint32_t class_after);
 } hsi_policy;
 
 extern const hsi_policy hsi_policy_cpu_only;
 extern const hsi_policy hsi_policy_layer_type;
 
-typedef struct hsi_core_device {
-    uint32_t workers;
-    uint32_t max_sections_per_job; /* a job may hold so many consecutive sections; 1 on the CPU */
-} hsi_core_device;
+#define HSI_AGEING_MAX_US (UINT64_C(1) << 48)
 
 typedef struct hsi_core_config {
     uint32_t device_count; /* device 0 is the CPU */
     hsi_core_device devices[HSI_MAX_DEVICES];
-    uint64_t ageing_us;    /* > 0 */
+    uint64_t ageing_us;    /* > 0, at most HSI_AGEING_MAX_US */
     uint32_t active_limit; /* > 0 */
 } hsi_core_config;
 
@@ -141,41 +163,65 @@ hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core);
 void hsi_core_destroy(hsi_core *core); /* no run may be unfinished */
 
 /*
- * Event: a run is submitted. It starts once the `edge_count` runs in `upstream` have ended well;
- * edges: storage for as many, in the run. An upstream run that has already ended counts at once. On
- * OUT_OF_MEMORY (queues could not grow) nothing has happened.
+ * Event: a run is submitted. It starts once the `edge_count` runs in `upstream` have
+ * ended well; edges: storage for as many, in the run. An upstream run that has already
+ * ended counts at once; if it did not end well, this run ends at once with
+ * HSCHED_ERROR_UPSTREAM. The same upstream may appear several times. Errors, all of which
+ * leave everything as it was: INVALID_ARGUMENT (priority out of range, an upstream that
+ * was never submitted), STATE (the run is in flight), LIMIT, OUT_OF_MEMORY (queues could
+ * not grow: they do when more runs of a priority are outstanding than ever before). Times
+ * never go back: an event with an older time than the one before it happens at the
+ * latter's.
  */
-hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run, hsi_core_run *const *upstream,
-                              hsi_core_edge *edges, uint32_t edge_count, uint64_t now_us);
+hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
+                              hsi_core_run *const *upstream, hsi_core_edge *edges,
+                              uint32_t edge_count, uint64_t now_us);
 
 /* Decision: the best job of a device's queue, now running, or NULL. */
 hsi_job *hsi_core_take(hsi_core *core, uint32_t device);
 
-/* Event: a job ended. status != OK: its run fails with it (HSCHED_ERROR_DEVICE: see device_lost). */
-void hsi_core_job_ended(hsi_core *core, hsi_job *job, hsched_status status, uint64_t now_us);
+/*
+ * Event: a job ended. status != OK: its run fails with it (the first failure counts), its
+ * queued jobs are withdrawn, and it ends when its running jobs have ended; runs that wait
+ * for it end with HSCHED_ERROR_UPSTREAM. HSCHED_ERROR_DEVICE from another device than the
+ * CPU: see device_lost.
+ */
+void hsi_core_job_ended(hsi_core *core, hsi_job *job, hsched_status status,
+                        uint64_t now_us);
 
-/* Event: cancel. A run that is not active ends at once, an active one when its running jobs end;
- * queued jobs are withdrawn. No effect on an ended run. */
+/* Event: cancel. A run that is not active ends at once, an active one when its running
+ * jobs end; queued jobs are withdrawn. It ends well all the same if those were its last
+ * sections. No effect on a run that has ended or failed. */
 void hsi_core_cancel(hsi_core *core, hsi_core_run *run, uint64_t now_us);
 
 /*
  * Event: a device is out of use for good. Its queued jobs go to the CPU; so do jobs whose
- * job_ended says HSCHED_ERROR_DEVICE on it: they run again, since a section's inputs are kept until it is
- * done. Device 0 cannot be lost.
+ * job_ended says HSCHED_ERROR_DEVICE on it: they run again, since a section's inputs are
+ * kept until it is done. Device 0 cannot be lost.
  */
 void hsi_core_device_lost(hsi_core *core, uint32_t device, uint64_t now_us);
 
-/* Decision: the next run that has ended since, in the order of ending, or NULL. Its status is final
- * and the core no longer refers to it. */
+/* The devices lost so far, as bits. */
+uint32_t hsi_core_lost_devices(const hsi_core *core);
+
+/* Decision: the next run that has ended since, in the order of ending, or NULL. Its
+ * status is final and the core no longer refers to it. */
 hsi_core_run *hsi_core_next_ended(hsi_core *core);
 
 /* Jobs waiting in a device's queue. */
 uint32_t hsi_core_queued(const hsi_core *core, uint32_t device);
 
 typedef struct hsi_core_stats {
-    uint64_t jobs, crossings, jobs_moved, invalid_placements;
-    uint32_t active_runs, waiting_runs;
+    uint64_t jobs, crossings, jobs_moved; /* as in hsi_core_run */
+    uint64_t invalid_placements;
+    uint32_t active_runs;
+    uint32_t waiting_runs; /* for admission */
+    uint32_t blocked_runs; /* for other runs */
 } hsi_core_stats;
 void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats);
+
+/* Tests: what is wrong with the core, or with an unfinished run in it, or NULL. Slow. */
+const char *hsi_core_check(const hsi_core *core);
+const char *hsi_core_check_run(const hsi_core *core, const hsi_core_run *run);
 
 #endif

@@ -1,0 +1,161 @@
+/*
+ * Admission: a run of priority p may become active while fewer than active_limit runs of
+ * priority
+ * >= p are. The number of active runs at or above a priority grows towards lower
+ * priorities, so there is one threshold: all levels above it may be admitted from, none
+ * below.
+ */
+#include "sched/internal.h"
+
+#include <stddef.h>
+
+#include "base/status.h"
+
+static uint32_t level_of(const hsi_core_run *run)
+{
+    return (uint32_t)(HSCHED_PRIORITY_MAX - run->priority);
+}
+
+static void set_bit(uint64_t *words, uint32_t bit)
+{
+    words[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
+static void clear_bit(uint64_t *words, uint32_t bit)
+{
+    words[bit / 64] &= ~(UINT64_C(1) << bit % 64);
+}
+
+/* The first level >= `from` whose bit is set, or HSI_LEVELS. */
+static uint32_t next_bit(const uint64_t *words, uint32_t from)
+{
+    for (uint32_t w = from / 64; w < HSI_LEVEL_WORDS; w++) {
+        uint64_t word = words[w];
+        if (w == from / 64)
+            word &= ~UINT64_C(0) << from % 64;
+        if (word != 0)
+            return w * 64 + (uint32_t)__builtin_ctzll(word);
+    }
+    return HSI_LEVELS;
+}
+
+/*
+ * At most min(outstanding, active_limit) runs of one priority are active at a time, each
+ * with at most as many jobs as sections: so much room in every queue, and no push can
+ * fail later.
+ */
+hsched_status hsi_admission_reserve(hsi_core *core, const hsi_core_run *run)
+{
+    hsi_admission *admission = &core->admission;
+    hsi_level *level = &admission->levels[level_of(run)];
+    uint32_t active = level->outstanding < admission->active_limit
+                          ? level->outstanding + 1
+                          : admission->active_limit;
+    uint32_t sections = run->model->section_count;
+    if (active < level->peak_active)
+        active = level->peak_active;
+    if (sections < level->peak_sections)
+        sections = level->peak_sections;
+
+    uint64_t others =
+        core->job_capacity - (uint64_t)level->peak_active * level->peak_sections;
+    uint64_t capacity = (uint64_t)active * sections;
+    if (level->outstanding == UINT32_MAX || capacity > UINT32_MAX - others)
+        return hsi_error(
+            HSCHED_ERROR_LIMIT,
+            "submitting a run of %u sections at priority %d: the job queues would "
+            "need more than 2^32 places; lower the number of active runs",
+            run->model->section_count, run->priority);
+    capacity += others;
+
+    int ok = hsi_heap_reserve(&level->waiting, level->outstanding + 1);
+    for (uint32_t d = 0; ok && d < core->config.device_count; d++)
+        ok = hsi_heap_reserve(&core->queues[d], (uint32_t)capacity);
+    if (!ok)
+        return hsi_out_of_memory("the scheduler's queues");
+    level->peak_active = active;
+    level->peak_sections = sections;
+    core->job_capacity = (uint32_t)capacity;
+    return HSCHED_OK;
+}
+
+void hsi_admission_clear(hsi_admission *admission)
+{
+    for (uint32_t i = 0; i < HSI_LEVELS; i++)
+        hsi_heap_clear(&admission->levels[i].waiting);
+}
+
+void hsi_admission_submitted(hsi_admission *admission, const hsi_core_run *run)
+{
+    admission->levels[level_of(run)].outstanding++;
+}
+
+void hsi_admission_wait(hsi_admission *admission, hsi_core_run *run)
+{
+    uint32_t index = level_of(run);
+    hsi_heap_entry entry = { .key = run->key,
+                             .sequence = run->sequence,
+                             .heap_index = &run->heap_index };
+    hsi_heap_push(&admission->levels[index].waiting, entry);
+    set_bit(admission->waiting_levels, index);
+    admission->waiting++;
+}
+
+void hsi_admission_stop_waiting(hsi_admission *admission, hsi_core_run *run)
+{
+    uint32_t index = level_of(run);
+    hsi_heap *waiting = &admission->levels[index].waiting;
+    hsi_heap_remove(waiting, run->heap_index);
+    if (waiting->count == 0)
+        clear_bit(admission->waiting_levels, index);
+    admission->waiting--;
+}
+
+/* The levels before this one may be admitted from. */
+static uint32_t threshold(const hsi_admission *admission)
+{
+    uint32_t index = 0, active = 0;
+    while ((index = next_bit(admission->active_levels, index)) < HSI_LEVELS) {
+        active += admission->levels[index].active;
+        if (active >= admission->active_limit)
+            break;
+        index++;
+    }
+    return index;
+}
+
+hsi_core_run *hsi_admission_next(hsi_admission *admission)
+{
+    if (admission->waiting == 0)
+        return NULL;
+    const hsi_heap_entry *best = NULL;
+    uint32_t end = threshold(admission);
+    for (uint32_t i = next_bit(admission->waiting_levels, 0); i < end;
+         i = next_bit(admission->waiting_levels, i + 1)) {
+        const hsi_heap_entry *head = &admission->levels[i].waiting.entries[0];
+        if (!best || hsi_heap_before(head, best))
+            best = head;
+    }
+    if (!best)
+        return NULL;
+    char *index = (char *)best->heap_index;
+    hsi_core_run *run =
+        (hsi_core_run *)(void *)(index - offsetof(hsi_core_run, heap_index));
+    hsi_admission_stop_waiting(admission, run);
+    admission->levels[level_of(run)].active++;
+    admission->active++;
+    set_bit(admission->active_levels, level_of(run));
+    return run;
+}
+
+void hsi_admission_ended(hsi_admission *admission, const hsi_core_run *run,
+                         int was_active)
+{
+    uint32_t index = level_of(run);
+    admission->levels[index].outstanding--;
+    if (!was_active)
+        return;
+    admission->active--;
+    if (--admission->levels[index].active == 0)
+        clear_bit(admission->active_levels, index);
+}

@@ -1,0 +1,122 @@
+/* What must hold between events, written down as code for the tests. */
+#include "sched/internal.h"
+
+#include <stddef.h>
+
+static const char *check_heap(const hsi_heap *heap)
+{
+    if (heap->count > heap->capacity)
+        return "a heap holds more than it has room for";
+    for (uint32_t i = 0; i < heap->count; i++) {
+        if (*heap->entries[i].heap_index != i)
+            return "an element does not know its place in its heap";
+        if (i > 0 && hsi_heap_before(&heap->entries[i], &heap->entries[(i - 1) / 2]))
+            return "a heap is out of order";
+    }
+    return NULL;
+}
+
+static const char *check_levels(const hsi_admission *admission)
+{
+    uint32_t active = 0, waiting = 0;
+    for (uint32_t i = 0; i < HSI_LEVELS; i++) {
+        const hsi_level *level = &admission->levels[i];
+        const char *wrong = check_heap(&level->waiting);
+        if (wrong)
+            return wrong;
+        uint64_t bit = UINT64_C(1) << i % 64;
+        if (!(admission->active_levels[i / 64] & bit) != (level->active == 0) ||
+            !(admission->waiting_levels[i / 64] & bit) != (level->waiting.count == 0))
+            return "the bit of a priority level contradicts its count";
+        if (level->active > level->peak_active)
+            return "more runs of a priority are active than room was made for";
+        if (level->active + level->waiting.count > level->outstanding)
+            return "more runs of a priority are active or waiting than outstanding";
+        active += level->active;
+        waiting += level->waiting.count;
+        if (level->active > admission->active_limit)
+            return "more runs of a priority are active than the limit allows";
+        if (level->waiting.count > 0 && active < admission->active_limit)
+            return "a run waits for admission though it might be active";
+    }
+    if (active != admission->active || waiting != admission->waiting)
+        return "the counts of active or waiting runs are wrong";
+    return NULL;
+}
+
+const char *hsi_core_check(const hsi_core *core)
+{
+    for (uint32_t d = 0; d < core->config.device_count; d++) {
+        const hsi_heap *queue = &core->queues[d];
+        const char *wrong = check_heap(queue);
+        if (wrong)
+            return wrong;
+        if (queue->count > core->backlog[d])
+            return "more jobs are queued than queued or running";
+        if (queue->capacity < core->job_capacity)
+            return "a job queue lacks the room that was reserved";
+        if (queue->count > 0 && !(core->available >> d & 1))
+            return "jobs are queued on a lost device";
+    }
+    if (core->untold)
+        return "dependents of an ended run were not told";
+    if (!core->first_ended != !core->last_ended)
+        return "the list of ended runs has one end only";
+    return check_levels(&core->admission);
+}
+
+static const char *check_job(const hsi_core *core, const hsi_core_run *run,
+                             const hsi_job *job)
+{
+    const hsi_core_section *section = &run->model->sections[job->section];
+    uint32_t pending = 0;
+    for (uint32_t i = 0; i < section->dep_count; i++)
+        pending += run->jobs[section->deps[i]].state != HSI_JOB_DONE;
+    if (job->pending != pending)
+        return "a section counts its unmet dependencies wrongly";
+    if (job->state == HSI_JOB_QUEUED && job->count > 0) {
+        const hsi_heap *queue = &core->queues[job->device];
+        if (job->heap_index >= queue->count ||
+            queue->entries[job->heap_index].heap_index != &job->heap_index)
+            return "a queued job is not in its queue";
+    }
+    if ((job->state == HSI_JOB_QUEUED || job->state == HSI_JOB_RUNNING) &&
+        job->count > 0 && pending > 0)
+        return "a job is queued or running before its dependencies are done";
+    int stopping = run->cancel_requested || run->status != HSCHED_OK;
+    if (job->state == HSI_JOB_QUEUED && stopping)
+        return "a job of a cancelled or failed run is queued";
+    if (job->state == HSI_JOB_WAITING && pending == 0 && !stopping &&
+        run->state == HSI_RUN_ACTIVE)
+        return "a section may run and is not queued";
+    return NULL;
+}
+
+const char *hsi_core_check_run(const hsi_core *core, const hsi_core_run *run)
+{
+    if (run->state == HSI_RUN_IDLE || run->state == HSI_RUN_ENDED)
+        return "the run is not in flight";
+    uint32_t blockers = 0, left = 0, out = 0;
+    for (uint32_t i = 0; i < run->edge_count; i++)
+        blockers += run->edges[i].from != NULL;
+    if (blockers != run->blockers || (blockers > 0) != (run->state == HSI_RUN_BLOCKED))
+        return "a run is blocked for no reason, or not blocked though it must be";
+    for (uint32_t s = 0; s < run->model->section_count; s++) {
+        const hsi_job *job = &run->jobs[s];
+        const char *wrong = job->run == run && job->section == s
+                                ? check_job(core, run, job)
+                                : "a section's record belongs to another section";
+        if (wrong)
+            return wrong;
+        int is_out = job->state == HSI_JOB_QUEUED || job->state == HSI_JOB_RUNNING;
+        left += job->state != HSI_JOB_DONE;
+        out += is_out && job->count > 0;
+        if (is_out && run->state != HSI_RUN_ACTIVE)
+            return "a run that is not active has jobs";
+    }
+    if (left != run->sections_left || out != run->jobs_out)
+        return "a run counts its sections or jobs wrongly";
+    if (run->state == HSI_RUN_ACTIVE && out == 0)
+        return "an active run has no jobs and has not ended";
+    return NULL;
+}

@@ -1,0 +1,425 @@
+/*
+ * Events and the controller: what may run now, and which runs have ended. Rules:
+ * sched/core.h and docs/design/scheduler.md.
+ *
+ * Every event does its own part, in which runs may end and slots of admission become
+ * free, and then calls settle(), which follows the consequences through other runs, one
+ * run at a time: a chain of runs may be as long as memory allows, so nothing here
+ * recurses.
+ */
+#include "sched/internal.h"
+
+#include <stddef.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+static hsched_status check_config(const hsi_core_config *config)
+{
+    if (config->device_count == 0 || config->device_count > HSI_MAX_DEVICES)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "scheduler: %u devices; give 1 to %d, the CPU first",
+                         config->device_count, HSI_MAX_DEVICES);
+    for (uint32_t d = 0; d < config->device_count; d++)
+        if (config->devices[d].workers == 0)
+            return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                             "scheduler: device %u has no workers; give at least one", d);
+    if (config->devices[0].max_sections_per_job > 1)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "scheduler: jobs of %u sections on the CPU; give 1 or 0",
+                         config->devices[0].max_sections_per_job);
+    if (config->ageing_us == 0 || config->ageing_us > HSI_AGEING_MAX_US)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "scheduler: ageing of %llu us per priority; give 1 to 2^48",
+                         (unsigned long long)config->ageing_us);
+    if (config->active_limit == 0)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "scheduler: no run may be active; give a limit of at least 1");
+    return HSCHED_OK;
+}
+
+hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core)
+{
+    *core = NULL;
+    hsched_status status = check_config(config);
+    if (status != HSCHED_OK)
+        return status;
+    hsi_core *made = HSI_NEW(hsi_core);
+    if (!made)
+        return hsi_out_of_memory("the scheduler");
+    made->config = *config;
+    for (uint32_t d = 0; d < config->device_count; d++)
+        if (made->config.devices[d].max_sections_per_job == 0)
+            made->config.devices[d].max_sections_per_job = 1;
+    made->available = (UINT32_C(1) << config->device_count) - 1;
+    made->admission.active_limit = config->active_limit;
+    *core = made;
+    return HSCHED_OK;
+}
+
+void hsi_core_destroy(hsi_core *core)
+{
+    if (!core)
+        return;
+    for (uint32_t d = 0; d < core->config.device_count; d++)
+        hsi_heap_clear(&core->queues[d]);
+    hsi_admission_clear(&core->admission);
+    hsi_free(core);
+}
+
+static void advance(hsi_core *core, uint64_t now_us)
+{
+    if (now_us > core->now_us)
+        core->now_us = now_us;
+}
+
+/* ---- Edges between runs ---- */
+
+static void link_edge(hsi_core_edge *edge, hsi_core_run *to, hsi_core_run *from)
+{
+    edge->to = to;
+    edge->from = from;
+    edge->next = NULL;
+    if (!from->dependents) {
+        edge->prev = edge;
+        from->dependents = edge;
+        return;
+    }
+    edge->prev = from->dependents->prev;
+    edge->prev->next = edge;
+    from->dependents->prev = edge;
+}
+
+static void unlink_edge(hsi_core_edge *edge)
+{
+    hsi_core_run *from = edge->from;
+    if (edge->next)
+        edge->next->prev = edge->prev;
+    else
+        from->dependents->prev = edge->prev;
+    if (edge == from->dependents)
+        from->dependents = edge->next;
+    else
+        edge->prev->next = edge->next;
+    edge->from = NULL;
+}
+
+/* ---- Ending ---- */
+
+/* The run has no job in a queue or running. Its dependents are told by settle(). */
+static void end_run(hsi_core *core, hsi_core_run *run, hsched_status status)
+{
+    for (uint32_t i = 0; i < run->edge_count; i++)
+        if (run->edges[i].from)
+            unlink_edge(&run->edges[i]);
+    run->edges = NULL;
+    run->edge_count = 0;
+    if (run->state == HSI_RUN_WAITING)
+        hsi_admission_stop_waiting(&core->admission, run);
+    if (run->state == HSI_RUN_BLOCKED)
+        core->blocked--;
+    hsi_admission_ended(&core->admission, run, run->state == HSI_RUN_ACTIVE);
+
+    run->state = HSI_RUN_ENDED;
+    run->status = status;
+    run->ended_us = core->now_us;
+    run->next_ended = NULL;
+    if (core->last_ended)
+        core->last_ended->next_ended = run;
+    else
+        core->first_ended = run;
+    core->last_ended = run;
+    if (!core->untold)
+        core->untold = run;
+}
+
+static int is_stopping(const hsi_core_run *run)
+{
+    return run->cancel_requested || run->status != HSCHED_OK;
+}
+
+/* Takes the jobs of an active run that nobody works on out of their queues. The first
+ * record of a segment is met first; after that its others are not queued any more. */
+static void withdraw(hsi_core *core, hsi_core_run *run)
+{
+    for (uint32_t s = 0; run->jobs_out > 0 && s < run->model->section_count; s++) {
+        hsi_job *job = &run->jobs[s];
+        if (job->state != HSI_JOB_QUEUED)
+            continue;
+        hsi_jobq_remove(core, job);
+        core->backlog[job->device]--;
+        run->jobs_out--;
+        hsi_distribute_undo(job);
+    }
+}
+
+/* Ends an active run if there is nothing more to wait for. */
+static void end_if_done(hsi_core *core, hsi_core_run *run)
+{
+    if (run->jobs_out > 0)
+        return;
+    if (run->sections_left == 0)
+        end_run(core, run, HSCHED_OK);
+    else if (run->status != HSCHED_OK)
+        end_run(core, run, run->status);
+    else if (run->cancel_requested)
+        end_run(core, run, HSCHED_ERROR_CANCELLED);
+    else /* its model's deps and users contradict each other: it must not hang for that */
+        end_run(core, run, HSCHED_ERROR_INTERNAL);
+}
+
+/* ---- Going on ---- */
+
+static void unblock(hsi_core *core, hsi_core_run *run)
+{
+    core->blocked--;
+    run->state = HSI_RUN_WAITING;
+    hsi_admission_wait(&core->admission, run);
+}
+
+static void activate(hsi_core *core, hsi_core_run *run)
+{
+    run->state = HSI_RUN_ACTIVE;
+    run->admitted_us = core->now_us;
+    for (uint32_t s = 0; s < run->model->section_count; s++)
+        if (run->jobs[s].pending == 0 && run->jobs[s].state == HSI_JOB_WAITING)
+            hsi_distribute(core, &run->jobs[s]);
+    end_if_done(core, run);
+}
+
+static void tell_dependents(hsi_core *core, hsi_core_run *run)
+{
+    while (run->dependents) {
+        hsi_core_edge *edge = run->dependents;
+        hsi_core_run *to = edge->to;
+        unlink_edge(edge);
+        to->blockers--;
+        if (run->status != HSCHED_OK)
+            end_run(core, to, HSCHED_ERROR_UPSTREAM);
+        else if (to->blockers == 0)
+            unblock(core, to);
+    }
+}
+
+/* Follows an event's consequences for other runs until there are none left. All endings
+ * are told before anyone is admitted, so that the best of all who may now be is. */
+static void settle(hsi_core *core)
+{
+    for (;;) {
+        while (core->untold) {
+            tell_dependents(core, core->untold);
+            core->untold = core->untold->next_ended;
+        }
+        hsi_core_run *run = hsi_admission_next(&core->admission);
+        if (!run)
+            return;
+        activate(core, run);
+    }
+}
+
+/* ---- Events ---- */
+
+static hsched_status check_submit(const hsi_core_run *run, hsi_core_run *const *upstream,
+                                  uint32_t edge_count)
+{
+    if (run->state != HSI_RUN_IDLE && run->state != HSI_RUN_ENDED)
+        return hsi_error(HSCHED_ERROR_STATE,
+                         "submit: the run is in flight; wait until it has ended");
+    if (run->priority < HSCHED_PRIORITY_MIN || run->priority > HSCHED_PRIORITY_MAX)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "submit: priority %d; give %d to %d", run->priority,
+                         HSCHED_PRIORITY_MIN, HSCHED_PRIORITY_MAX);
+    for (uint32_t i = 0; i < edge_count; i++)
+        if (upstream[i] == run || upstream[i]->state == HSI_RUN_IDLE)
+            return hsi_error(
+                HSCHED_ERROR_INVALID_ARGUMENT,
+                "submit: upstream run %u of %u %s; submit it before the runs that "
+                "take its outputs",
+                i, edge_count,
+                upstream[i] == run ? "is the run itself" : "was not submitted");
+    return HSCHED_OK;
+}
+
+static void reset_run(hsi_core *core, hsi_core_run *run, hsi_core_edge *edges,
+                      uint32_t edge_count)
+{
+    uint32_t sections = run->model->section_count;
+    *run = (hsi_core_run){
+        .model = run->model,
+        .jobs = run->jobs,
+        .priority = run->priority,
+        .state = HSI_RUN_BLOCKED,
+        .submitted_us = core->now_us,
+        .sequence = ++core->sequence,
+        .key = (int64_t)core->now_us - run->priority * (int64_t)core->config.ageing_us,
+        .edges = edges,
+        .edge_count = edge_count,
+        .sections_left = sections,
+    };
+    for (uint32_t s = 0; s < sections; s++)
+        run->jobs[s] = (hsi_job){
+            .run = run,
+            .section = s,
+            .pending = run->model->sections[s].dep_count,
+        };
+    for (uint32_t i = 0; i < edge_count; i++)
+        edges[i] = (hsi_core_edge){ .to = run };
+}
+
+hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
+                              hsi_core_run *const *upstream, hsi_core_edge *edges,
+                              uint32_t edge_count, uint64_t now_us)
+{
+    hsched_status status = check_submit(run, upstream, edge_count);
+    if (status == HSCHED_OK)
+        status = hsi_admission_reserve(core, run);
+    if (status != HSCHED_OK)
+        return status;
+
+    advance(core, now_us);
+    reset_run(core, run, edges, edge_count);
+    hsi_admission_submitted(&core->admission, run);
+    core->blocked++;
+    int failed = 0;
+    for (uint32_t i = 0; i < edge_count; i++) {
+        if (upstream[i]->state != HSI_RUN_ENDED) {
+            link_edge(&edges[i], run, upstream[i]);
+            run->blockers++;
+        } else if (upstream[i]->status != HSCHED_OK) {
+            failed = 1;
+        }
+    }
+    if (failed)
+        end_run(core, run, HSCHED_ERROR_UPSTREAM);
+    else if (run->blockers == 0)
+        unblock(core, run);
+    settle(core);
+    return HSCHED_OK;
+}
+
+hsi_job *hsi_core_take(hsi_core *core, uint32_t device)
+{
+    hsi_job *job = device < core->config.device_count ? hsi_jobq_pop(core, device) : NULL;
+    if (!job)
+        return NULL;
+    for (uint32_t i = 0; i < job->count; i++)
+        job[i].state = HSI_JOB_RUNNING;
+    return job;
+}
+
+/* The sections of a job are done: who waited for them may run, if the run still goes on.
+ */
+static void sections_done(hsi_core *core, hsi_job *job)
+{
+    hsi_core_run *run = job->run;
+    const hsi_core_section *sections = &run->model->sections[job->section];
+    for (uint32_t i = 0; i < job->count; i++) {
+        job[i].state = HSI_JOB_DONE;
+        for (uint32_t u = 0; u < sections[i].user_count; u++)
+            run->jobs[sections[i].users[u]].pending--;
+    }
+    run->sections_left -= job->count;
+    run->jobs_run++;
+    run->crossings += job->crossings;
+    core->stats.jobs++;
+    core->stats.crossings += job->crossings;
+    if (is_stopping(run))
+        return;
+    for (uint32_t i = 0; i < job->count; i++)
+        for (uint32_t u = 0; u < sections[i].user_count; u++) {
+            hsi_job *user = &run->jobs[sections[i].users[u]];
+            if (user->state == HSI_JOB_WAITING && user->pending == 0)
+                hsi_distribute(core, user);
+        }
+}
+
+static void lose_device(hsi_core *core, uint32_t device)
+{
+    core->available &= ~(UINT32_C(1) << device);
+    hsi_job *job;
+    while ((job = hsi_jobq_pop(core, device)) != NULL) {
+        core->backlog[device]--;
+        job->run->jobs_out--;
+        hsi_distribute_moved(core, job);
+    }
+}
+
+void hsi_core_job_ended(hsi_core *core, hsi_job *job, hsched_status status,
+                        uint64_t now_us)
+{
+    hsi_core_run *run = job->run;
+    advance(core, now_us);
+    core->backlog[job->device]--;
+    run->jobs_out--;
+    int lost = status == HSCHED_ERROR_DEVICE && job->device != 0;
+    if (lost)
+        lose_device(core, job->device);
+
+    if (status == HSCHED_OK) {
+        sections_done(core, job);
+    } else if (lost && !is_stopping(run)) {
+        hsi_distribute_moved(core, job);
+    } else {
+        hsi_distribute_undo(job);
+        if (!is_stopping(run)) {
+            run->status = status;
+            withdraw(core, run);
+        }
+    }
+    end_if_done(core, run);
+    settle(core);
+}
+
+void hsi_core_cancel(hsi_core *core, hsi_core_run *run, uint64_t now_us)
+{
+    if (run->state == HSI_RUN_IDLE || run->state == HSI_RUN_ENDED)
+        return;
+    advance(core, now_us);
+    if (is_stopping(run))
+        return;
+    run->cancel_requested = 1;
+    if (run->state == HSI_RUN_ACTIVE) {
+        withdraw(core, run);
+        end_if_done(core, run);
+    } else {
+        end_run(core, run, HSCHED_ERROR_CANCELLED);
+    }
+    settle(core);
+}
+
+void hsi_core_device_lost(hsi_core *core, uint32_t device, uint64_t now_us)
+{
+    advance(core, now_us);
+    if (device > 0 && device < core->config.device_count)
+        lose_device(core, device);
+}
+
+uint32_t hsi_core_lost_devices(const hsi_core *core)
+{
+    return ((UINT32_C(1) << core->config.device_count) - 1) & ~core->available;
+}
+
+hsi_core_run *hsi_core_next_ended(hsi_core *core)
+{
+    hsi_core_run *run = core->first_ended;
+    if (!run)
+        return NULL;
+    core->first_ended = run->next_ended;
+    if (!core->first_ended)
+        core->last_ended = NULL;
+    run->next_ended = NULL;
+    return run;
+}
+
+uint32_t hsi_core_queued(const hsi_core *core, uint32_t device)
+{
+    return device < core->config.device_count ? core->queues[device].count : 0;
+}
+
+void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats)
+{
+    *stats = core->stats;
+    stats->active_runs = core->admission.active;
+    stats->waiting_runs = core->admission.waiting;
+    stats->blocked_runs = core->blocked;
+}

@@ -1,0 +1,106 @@
+/* The distributor: where a section runs, and with which following ones in one job. */
+#include "sched/internal.h"
+
+static uint32_t ask_policy(hsi_core *core, const hsi_job *job)
+{
+    const hsi_core_model *model = job->run->model;
+    hsi_place_query query = {
+        .model = model,
+        .section = job->section,
+        .device_mask = model->sections[job->section].device_mask & core->available,
+        .device_count = core->config.device_count,
+        .devices = core->config.devices,
+        .backlog = core->backlog,
+    };
+    uint32_t device = model->policy->place(&query);
+    if (device >= HSI_MAX_DEVICES || !(query.device_mask >> device & 1)) {
+        core->stats.invalid_placements++;
+        return 0;
+    }
+    return device;
+}
+
+/*
+ * 1 if the section is waiting for sections of the segment [first, section) only. A
+ * section that waits for nothing at all does not follow: as a job of its own it can run
+ * beside the segment. Nor does a moved one come here: what it waits for was moved with
+ * it, and segments of the CPU are one section long.
+ */
+static int can_follow(const hsi_job *job, uint32_t first)
+{
+    if (job->state != HSI_JOB_WAITING || job->pending == 0)
+        return 0;
+    const hsi_core_section *section = &job->run->model->sections[job->section];
+    uint32_t inside = 0;
+    for (uint32_t i = 0; i < section->dep_count; i++)
+        inside += section->deps[i] >= first;
+    return inside == job->pending;
+}
+
+static uint32_t segment_length(hsi_core *core, const hsi_job *jobs, uint32_t first,
+                               uint32_t device)
+{
+    uint32_t limit = core->config.devices[device].max_sections_per_job;
+    uint32_t left = jobs[first].run->model->section_count - first;
+    if (limit > left)
+        limit = left;
+    uint32_t count = 1;
+    while (count < limit && can_follow(&jobs[first + count], first) &&
+           ask_policy(core, &jobs[first + count]) == device)
+        count++;
+    return count;
+}
+
+/* Tensors that the job takes over: every dependency outside it is done, so its device is
+ * known. */
+static uint32_t count_crossings(const hsi_job *job)
+{
+    const hsi_core_run *run = job->run;
+    uint32_t crossings = 0;
+    for (uint32_t s = job->section; s < job->section + job->count; s++) {
+        const hsi_core_section *section = &run->model->sections[s];
+        for (uint32_t i = 0; i < section->dep_count; i++)
+            if (run->jobs[section->deps[i]].device != job->device)
+                crossings += section->crossing_counts[i];
+    }
+    return crossings;
+}
+
+void hsi_distribute(hsi_core *core, hsi_job *job)
+{
+    hsi_core_run *run = job->run;
+    uint32_t device = 0;
+    job->count = 1;
+    if (!job->moved) {
+        device = ask_policy(core, job);
+        job->count = segment_length(core, run->jobs, job->section, device);
+    }
+    for (uint32_t i = 0; i < job->count; i++) {
+        job[i].device = (uint8_t)device;
+        job[i].state = HSI_JOB_QUEUED;
+    }
+    job->crossings = count_crossings(job);
+    core->backlog[device]++;
+    run->jobs_out++;
+    hsi_jobq_push(core, job);
+}
+
+void hsi_distribute_undo(hsi_job *job)
+{
+    uint32_t count = job->count;
+    job->count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        job[i].state = HSI_JOB_WAITING;
+}
+
+void hsi_distribute_moved(hsi_core *core, hsi_job *job)
+{
+    for (uint32_t i = 0; i < job->count; i++)
+        job[i].moved = 1;
+    job->run->moved++;
+    core->stats.jobs_moved++;
+    /* The sections behind the first wait for it or for each other, so they come in their
+     * turn. */
+    hsi_distribute_undo(job);
+    hsi_distribute(core, job);
+}
