@@ -1,0 +1,73 @@
+/* What the files of this folder share to build graphs. */
+#ifndef HSI_GRAPH_BUILD_H
+#define HSI_GRAPH_BUILD_H
+
+#include "graph/graph.h"
+
+/* Numbers of tensors, layers and symbols that a graph may hold. */
+#define HSI_MAX_TENSORS ((uint32_t)1 << 24)
+#define HSI_MAX_SYMBOLS ((uint32_t)4096)
+
+/* INVALID_ARGUMENT for NULL, STATE for a frozen graph. */
+hsched_status hsi_graph_check_mutable(const hsched_graph *graph);
+
+/* ---- Layers: a draft is checked, then appended whole or not at all ---- */
+
+typedef struct hsi_draft {
+    hsched_graph *graph;
+    hsi_layer_kind kind;
+    const char *name; /* NULL: made up */
+    const hsched_tensor *inputs;
+    uint32_t input_count;
+    hsched_tensor *y; /* written last: it may be one of the inputs */
+    hsi_layer_attrs given;
+} hsi_draft;
+
+/* Checks everything but `given`; the inputs may be looked at afterwards. */
+hsched_status hsi_draft_begin(hsi_draft *draft);
+/* Infers the shape and appends layer and output. */
+hsched_status hsi_draft_append(hsi_draft *draft);
+/* Sets *y to HSCHED_NO_TENSOR and puts the layer's name and kind in front of the error's
+ * detail; returns `status`. */
+hsched_status hsi_draft_fail(const hsi_draft *draft, hsched_status status);
+
+/* ---- Tensors ---- */
+
+/* Room for one more tensor; a later commit cannot fail. */
+hsched_status hsi_graph_reserve_tensor(hsched_graph *graph);
+/* Appends a tensor, whose name it takes over, in the room reserved, and indexes the name.
+ */
+hsched_tensor hsi_graph_commit_tensor(hsched_graph *graph,
+                                      const hsi_graph_tensor *tensor);
+/* Takes back an input that was added last, to which nothing refers yet. */
+void hsi_graph_drop_last_input(hsched_graph *graph);
+
+/* ---- Names of tensors ---- */
+
+/* HSCHED_NO_TENSOR if there is none. */
+hsched_tensor hsi_names_find(const hsched_graph *graph, const char *name);
+/* Room for one more name. 0: out of memory. */
+int hsi_names_reserve(hsched_graph *graph);
+void hsi_names_insert(hsched_graph *graph, hsched_tensor tensor);
+/* After a tensor was renamed or taken away. */
+void hsi_names_rebuild(hsched_graph *graph);
+void hsi_names_destroy(hsched_graph *graph);
+/* A copy of `wanted` if that is free, or, if it is NULL, a free name "<stem>_<number>".
+ */
+hsched_status hsi_names_choose(const hsched_graph *graph, const char *wanted,
+                               const char *stem, char **name);
+/* "<base>/image", or with a number behind it if that is taken. */
+hsched_status hsi_names_choose_image(const hsched_graph *graph, const char *base,
+                                     char **name);
+
+/* ---- Symbols ---- */
+
+/*
+ * Infers and checks the whole graph with other values of its symbols. Writes to `tensors`
+ * and `layers`, copies of the graph's (or its own); undefined contents on failure. A
+ * tensor's rank may not change. Errors: SHAPE, INVALID_ARGUMENT, LIMIT.
+ */
+hsched_status hsi_graph_infer_all(const hsched_graph *graph, const hsi_symbol *symbols,
+                                  hsi_graph_tensor *tensors, hsi_layer *layers);
+
+#endif
