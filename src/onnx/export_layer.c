@@ -1,0 +1,326 @@
+/* Layers as nodes, kind by kind. */
+#include "onnx/export.h"
+
+#include <string.h>
+
+#include "base/status.h"
+
+static const char *input(const hsi_onnx_export *e, const hsi_layer *layer, uint32_t k)
+{
+    return k < layer->input_count ? hsi_onnx_tensor_name(e, layer->inputs[k]) : "";
+}
+
+static const char *output(const hsi_onnx_export *e, const hsi_layer *layer)
+{
+    return hsi_onnx_tensor_name(e, layer->output);
+}
+
+static uint32_t rank_of(const hsi_onnx_export *e, hsched_tensor tensor)
+{
+    return e->graph->tensors[tensor].rank;
+}
+
+/* NULL instead of "" where it would be the last input. */
+static const char *if_any(const char *name)
+{
+    return *name ? name : NULL;
+}
+
+static void conv2d(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    const hsched_conv2d_config *c = &layer->attrs.conv2d;
+    hsched_auto_pad same = layer->given.conv2d.auto_pad;
+    hsi_onnx_node_begin(e, "Conv", output(e, layer), input(e, layer, 0), input(e, layer, 1),
+                        if_any(input(e, layer, 2)));
+    hsi_onnx_node_ints(e, "kernel_shape", e->graph->tensors[layer->inputs[1]].dims + 2, 2);
+    hsi_onnx_node_ints(e, "strides", c->strides, 2);
+    hsi_onnx_node_ints(e, "dilations", c->dilations, 2);
+    hsi_onnx_node_int(e, "group", c->groups);
+    /* Explicit pads hold for one size of the input only. */
+    if (e->graph->symbol_count &&
+        (same == HSCHED_PAD_SAME_UPPER || same == HSCHED_PAD_SAME_LOWER))
+        hsi_onnx_node_text(e, "auto_pad",
+                           same == HSCHED_PAD_SAME_UPPER ? "SAME_UPPER" : "SAME_LOWER");
+    else
+        hsi_onnx_node_ints(e, "pads", c->pads, 4);
+    hsi_onnx_node_end(e);
+}
+
+static void fully_connected(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    const char *x = input(e, layer, 0);
+    if (rank_of(e, layer->inputs[0]) != 2) {
+        const char *flat = hsi_onnx_new_name(e, output(e, layer));
+        hsi_onnx_node_begin(e, "Flatten", flat, x, NULL, NULL);
+        hsi_onnx_node_int(e, "axis", 1);
+        hsi_onnx_node_end(e);
+        x = flat;
+    }
+    hsi_onnx_node_begin(e, "Gemm", output(e, layer), x, input(e, layer, 1),
+                        if_any(input(e, layer, 2)));
+    hsi_onnx_node_int(e, "transB", 1);
+    hsi_onnx_node_end(e);
+}
+
+static void batch_norm(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    hsi_onnx_node_begin(e, "BatchNormalization", output(e, layer), input(e, layer, 0),
+                        input(e, layer, 1), input(e, layer, 2));
+    hsi_onnx_node_input(e, input(e, layer, 3));
+    hsi_onnx_node_input(e, input(e, layer, 4));
+    hsi_onnx_node_float(e, "epsilon", layer->attrs.batch_norm.epsilon);
+    hsi_onnx_node_end(e);
+}
+
+static void lrn(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    const hsched_lrn_config *c = &layer->attrs.lrn;
+    hsi_onnx_node_begin(e, "LRN", output(e, layer), input(e, layer, 0), NULL, NULL);
+    hsi_onnx_node_int(e, "size", c->size);
+    hsi_onnx_node_float(e, "alpha", c->alpha);
+    hsi_onnx_node_float(e, "beta", c->beta);
+    hsi_onnx_node_float(e, "bias", c->bias);
+    hsi_onnx_node_end(e);
+}
+
+static void with_axis(hsi_onnx_export *e, const hsi_layer *layer, const char *op, int axis)
+{
+    hsi_onnx_node_begin(e, op, output(e, layer), NULL, NULL, NULL);
+    for (uint32_t k = 0; k < layer->input_count; k++)
+        hsi_onnx_node_input(e, input(e, layer, k));
+    hsi_onnx_node_int(e, "axis", axis);
+    hsi_onnx_node_end(e);
+}
+
+static hsched_status binary(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    static const char *const ops[] = {
+        [HSCHED_BINARY_ADD] = "Add", [HSCHED_BINARY_SUB] = "Sub", [HSCHED_BINARY_MUL] = "Mul",
+        [HSCHED_BINARY_DIV] = "Div", [HSCHED_BINARY_MIN] = "Min", [HSCHED_BINARY_MAX] = "Max",
+        [HSCHED_BINARY_POW] = "Pow", [HSCHED_BINARY_PRELU] = "PRelu",
+    };
+    size_t kind = (size_t)layer->attrs.binary;
+    if (kind >= sizeof ops / sizeof *ops || !ops[kind])
+        return hsi_error(HSCHED_ERROR_INTERNAL, "binary kind %zu has no ONNX operator", kind);
+    hsi_onnx_put(e, ops[kind], output(e, layer), input(e, layer, 0), input(e, layer, 1));
+    return HSCHED_OK;
+}
+
+static void slice(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    uint32_t count = layer->given.slice.count;
+    const char *y = output(e, layer);
+    if (count == 0) {
+        hsi_onnx_put(e, "Identity", y, input(e, layer, 0), NULL);
+        return;
+    }
+    const char *starts = hsi_onnx_put_ints(e, y, layer->given.slice.starts, count);
+    const char *ends = hsi_onnx_put_ints(e, y, layer->given.slice.ends, count);
+    const char *axes = hsi_onnx_put_ints(e, y, layer->given.slice.axes, count);
+    const char *steps = hsi_onnx_put_ints(e, y, layer->given.slice.steps, count);
+    hsi_onnx_node_begin(e, "Slice", y, input(e, layer, 0), starts, ends);
+    hsi_onnx_node_input(e, axes);
+    hsi_onnx_node_input(e, steps);
+    hsi_onnx_node_end(e);
+}
+
+static void pad(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    static const char *const modes[] = { [HSCHED_PAD_MODE_CONSTANT] = "constant",
+                                         [HSCHED_PAD_MODE_REFLECT] = "reflect",
+                                         [HSCHED_PAD_MODE_EDGE] = "edge" };
+    int64_t pads[2 * HSCHED_MAX_DIMS];
+    uint32_t rank = rank_of(e, layer->inputs[0]);
+    const char *y = output(e, layer), *value = NULL;
+    memcpy(pads, layer->attrs.pad.before, rank * sizeof *pads);
+    memcpy(pads + rank, layer->attrs.pad.after, rank * sizeof *pads);
+    const char *amounts = hsi_onnx_put_ints(e, y, pads, 2 * rank);
+    if (e->graph->tensors[layer->inputs[0]].dtype == HSCHED_FLOAT32)
+        value = hsi_onnx_put_scalar(e, y, layer->attrs.pad.value);
+    hsi_onnx_node_begin(e, "Pad", y, input(e, layer, 0), amounts, value);
+    hsi_onnx_node_text(e, "mode", modes[layer->attrs.pad.mode]);
+    hsi_onnx_node_end(e);
+}
+
+static void with_axes(hsi_onnx_export *e, const hsi_layer *layer, const char *op)
+{
+    const char *y = output(e, layer);
+    if (layer->kind == HSI_LAYER_REDUCE_MEAN) {
+        hsi_onnx_node_begin(e, op, y, input(e, layer, 0), NULL, NULL);
+        if (layer->attrs.axes.count)
+            hsi_onnx_node_ints(e, "axes", layer->attrs.axes.axes, layer->attrs.axes.count);
+        hsi_onnx_node_int(e, "keepdims", layer->attrs.axes.keep_dims != 0);
+        hsi_onnx_node_end(e);
+    } else if (layer->attrs.axes.count == 0) {
+        hsi_onnx_put(e, "Identity", y, input(e, layer, 0), NULL);
+    } else {
+        hsi_onnx_put(e, op, y, input(e, layer, 0),
+                     hsi_onnx_put_ints(e, y, layer->attrs.axes.axes, layer->attrs.axes.count));
+    }
+}
+
+static void transpose(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    hsi_onnx_node_begin(e, "Transpose", output(e, layer), input(e, layer, 0), NULL, NULL);
+    hsi_onnx_node_ints(e, "perm", layer->attrs.transpose.perm, rank_of(e, layer->output));
+    hsi_onnx_node_end(e);
+}
+
+/* uint8 [N,H,W,C] -> float32 [N,C,H,W], (pixel - mean) * scale, red and blue swapped if asked. */
+static void image_input(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    static const int64_t swapped[4] = { 2, 1, 0, 3 }, perm[4] = { 0, 3, 1, 2 };
+    const hsched_image_config *c = &layer->attrs.image;
+    int64_t channels = e->graph->tensors[layer->inputs[0]].dims[3];
+    const char *y = output(e, layer), *x = hsi_onnx_new_name(e, y);
+    hsi_onnx_node_begin(e, "Cast", x, input(e, layer, 0), NULL, NULL);
+    hsi_onnx_node_int(e, "to", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT);
+    hsi_onnx_node_end(e);
+    if (c->swap_red_blue) {
+        const char *order = hsi_onnx_put_ints(e, y, swapped, (uint32_t)channels);
+        const char *result = hsi_onnx_new_name(e, y);
+        hsi_onnx_node_begin(e, "Gather", result, x, order, NULL);
+        hsi_onnx_node_int(e, "axis", 3);
+        hsi_onnx_node_end(e);
+        x = result;
+    }
+    x = hsi_onnx_put(e, "Sub", NULL, x, hsi_onnx_put_floats(e, y, 1, &channels, c->mean));
+    x = hsi_onnx_put(e, "Mul", NULL, x, hsi_onnx_put_floats(e, y, 1, &channels, c->scale));
+    hsi_onnx_node_begin(e, "Transpose", y, x, NULL, NULL);
+    hsi_onnx_node_ints(e, "perm", perm, 4);
+    hsi_onnx_node_end(e);
+}
+
+/* Where a symbol's value can be read at run time: a dimension of an input. */
+static int find_symbol(const hsi_onnx_export *e, uint32_t symbol, const char **name,
+                       int64_t *dimension)
+{
+    for (uint32_t i = 0; i < e->graph->input_count; i++) {
+        const hsi_graph_tensor *t = &e->graph->tensors[e->graph->inputs[i]];
+        for (uint32_t k = 0; k < t->rank; k++)
+            if (t->symbols[k] == symbol) {
+                *name = t->name;
+                *dimension = k;
+                return 1;
+            }
+    }
+    return 0;
+}
+
+/* The shape as one constant; or, where symbols stand in it, joined from constants and dimensions. */
+hsched_status hsi_onnx_export_reshape(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    const int64_t *dims = layer->given.reshape.dims;
+    const char *y = output(e, layer), *parts[HSCHED_MAX_DIMS];
+    uint32_t rank = layer->given.reshape.rank, symbols = 0;
+    int64_t numbers[HSCHED_MAX_DIMS];
+    for (uint32_t k = 0; k < rank; k++) {
+        const char *name;
+        int64_t dimension;
+        numbers[k] = dims[k];
+        if (!HSI_IS_SYMBOL_CODE(dims[k]))
+            continue;
+        if (find_symbol(e, HSI_SYMBOL_INDEX(dims[k]), &name, &dimension))
+            symbols |= 1u << k;
+        else
+            numbers[k] = e->graph->symbols[HSI_SYMBOL_INDEX(dims[k])].value;
+    }
+    if (!symbols) {
+        hsi_onnx_put(e, "Reshape", y, input(e, layer, 0), hsi_onnx_put_ints(e, y, numbers, rank));
+        return HSCHED_OK;
+    }
+    for (uint32_t k = 0; k < rank; k++) {
+        const char *name;
+        int64_t dimension;
+        if (!(symbols >> k & 1)) {
+            parts[k] = hsi_onnx_put_ints(e, y, &numbers[k], 1);
+            continue;
+        }
+        if (!find_symbol(e, HSI_SYMBOL_INDEX(dims[k]), &name, &dimension))
+            return hsi_error(HSCHED_ERROR_INTERNAL, "a symbol's input was lost");
+        const char *shape = hsi_onnx_put(e, "Shape", NULL, name, NULL);
+        parts[k] = hsi_onnx_put(e, "Gather", NULL, shape,
+                                hsi_onnx_put_ints(e, y, &dimension, 1));
+    }
+    const char *shape = hsi_onnx_new_name(e, y);
+    hsi_onnx_node_begin(e, "Concat", shape, NULL, NULL, NULL);
+    for (uint32_t k = 0; k < rank; k++)
+        hsi_onnx_node_input(e, parts[k]);
+    hsi_onnx_node_int(e, "axis", 0);
+    hsi_onnx_node_end(e);
+    hsi_onnx_put(e, "Reshape", y, input(e, layer, 0), shape);
+    return HSCHED_OK;
+}
+
+static void global_pool(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    int max = layer->attrs.global_pool == HSCHED_POOL_MAX;
+    hsi_onnx_put(e, max ? "GlobalMaxPool" : "GlobalAveragePool", output(e, layer),
+                 input(e, layer, 0), NULL);
+}
+
+hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    switch (layer->kind) {
+    case HSI_LAYER_CONV2D:
+        conv2d(e, layer);
+        break;
+    case HSI_LAYER_FULLY_CONNECTED:
+        fully_connected(e, layer);
+        break;
+    case HSI_LAYER_MATMUL:
+        hsi_onnx_put(e, "MatMul", output(e, layer), input(e, layer, 0), input(e, layer, 1));
+        break;
+    case HSI_LAYER_POOL2D:
+        return hsi_onnx_export_pool(e, layer);
+    case HSI_LAYER_GLOBAL_POOL:
+        global_pool(e, layer);
+        break;
+    case HSI_LAYER_BATCH_NORM:
+        batch_norm(e, layer);
+        break;
+    case HSI_LAYER_LRN:
+        lrn(e, layer);
+        break;
+    case HSI_LAYER_SOFTMAX:
+        with_axis(e, layer, "Softmax", layer->attrs.softmax.axis);
+        break;
+    case HSI_LAYER_ACTIVATION:
+        hsi_onnx_export_activation(e, layer);
+        break;
+    case HSI_LAYER_BINARY:
+        return binary(e, layer);
+    case HSI_LAYER_CONCAT:
+        with_axis(e, layer, "Concat", layer->attrs.concat.axis);
+        break;
+    case HSI_LAYER_SLICE:
+        slice(e, layer);
+        break;
+    case HSI_LAYER_PAD:
+        pad(e, layer);
+        break;
+    case HSI_LAYER_RESHAPE:
+        return hsi_onnx_export_reshape(e, layer);
+    case HSI_LAYER_FLATTEN:
+        with_axis(e, layer, "Flatten", layer->attrs.flatten.axis);
+        break;
+    case HSI_LAYER_SQUEEZE:
+        with_axes(e, layer, "Squeeze");
+        break;
+    case HSI_LAYER_UNSQUEEZE:
+        with_axes(e, layer, "Unsqueeze");
+        break;
+    case HSI_LAYER_TRANSPOSE:
+        transpose(e, layer);
+        break;
+    case HSI_LAYER_REDUCE_MEAN:
+        with_axes(e, layer, "ReduceMean");
+        break;
+    case HSI_LAYER_IMAGE_INPUT:
+        image_input(e, layer);
+        break;
+    default:
+        return hsi_error(HSCHED_ERROR_INTERNAL, "this kind has no ONNX operator");
+    }
+    return HSCHED_OK;
+}

@@ -1,0 +1,194 @@
+/*
+ * Pooling as nodes. What readers of ONNX agree on is floor mode with pads smaller than the kernel, so
+ * ceil_mode becomes padding at the end; pads as large as the kernel become a Pad of their own; and an
+ * average with dilations, which opset 13 lacks, becomes a convolution that sums and a division.
+ */
+#include "onnx/export.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/status.h"
+
+typedef struct pool {
+    const hsched_pool2d_config *config;
+    const char *x, *y;
+    const int64_t *in, *out; /* [N,C,H,W] of x and y */
+    int64_t pads[4];         /* such that floor mode gives the output's size */
+    int grows;               /* pads differ from the layer's */
+} pool;
+
+static int64_t extent(const hsched_pool2d_config *c, int axis)
+{
+    return (c->kernel[axis] - 1) * c->dilations[axis] + 1;
+}
+
+/* Windows that hang over the end get padding to hang over. */
+static void grow_pads(pool *p)
+{
+    const hsched_pool2d_config *c = p->config;
+    memcpy(p->pads, c->pads, sizeof p->pads);
+    for (int axis = 0; axis < 2; axis++) {
+        int64_t end = (p->out[2 + axis] - 1) * c->strides[axis] + extent(c, axis);
+        int64_t need = end - p->in[2 + axis] - c->pads[axis];
+        if (need > p->pads[axis + 2]) {
+            p->pads[axis + 2] = need;
+            p->grows = 1;
+        }
+    }
+}
+
+static int pads_are_small(const pool *p)
+{
+    for (int k = 0; k < 4; k++)
+        if (p->pads[k] >= p->config->kernel[k % 2])
+            return 0;
+    return 1;
+}
+
+static void window_attributes(hsi_onnx_export *e, const pool *p)
+{
+    hsi_onnx_node_ints(e, "kernel_shape", p->config->kernel, 2);
+    hsi_onnx_node_ints(e, "strides", p->config->strides, 2);
+}
+
+/* x with its padding written out. */
+static const char *padded(hsi_onnx_export *e, const pool *p, float value)
+{
+    int64_t amounts[8] = { 0, 0, p->pads[0], p->pads[1], 0, 0, p->pads[2], p->pads[3] };
+    const char *name = hsi_onnx_new_name(e, p->y);
+    const char *pads = hsi_onnx_put_ints(e, p->y, amounts, 8);
+    hsi_onnx_node_begin(e, "Pad", name, p->x, pads, hsi_onnx_put_scalar(e, p->y, value));
+    hsi_onnx_node_text(e, "mode", "constant");
+    hsi_onnx_node_end(e);
+    return name;
+}
+
+static void max_pool(hsi_onnx_export *e, const pool *p)
+{
+    int apart = !pads_are_small(p);
+    const char *x = apart ? padded(e, p, -INFINITY) : p->x;
+    hsi_onnx_node_begin(e, "MaxPool", p->y, x, NULL, NULL);
+    window_attributes(e, p);
+    hsi_onnx_node_ints(e, "dilations", p->config->dilations, 2);
+    if (!apart)
+        hsi_onnx_node_ints(e, "pads", p->pads, 4);
+    hsi_onnx_node_end(e);
+}
+
+/* How many elements the window at `at` covers along one axis. */
+static int64_t covered(const pool *p, int axis, int64_t at)
+{
+    const hsched_pool2d_config *c = p->config;
+    int64_t count = 0;
+    if (c->count_include_pad)
+        return c->kernel[axis];
+    for (int64_t k = 0; k < c->kernel[axis]; k++) {
+        int64_t from = at * c->strides[axis] - p->pads[axis] + k * c->dilations[axis];
+        count += from >= 0 && from < p->in[2 + axis];
+    }
+    return count;
+}
+
+/* Sums by a depthwise convolution with ones, divided by how many elements each window covers. */
+static hsched_status average_by_convolution(hsi_onnx_export *e, const pool *p)
+{
+    const hsched_pool2d_config *c = p->config;
+    int64_t ones_dims[4] = { p->in[1], 1, c->kernel[0], c->kernel[1] };
+    int64_t count_dims[4] = { 1, 1, p->out[2], p->out[3] };
+    size_t ones_count, counts;
+    if (!hsi_mul_size((size_t)c->kernel[0], (size_t)c->kernel[1], &ones_count) ||
+        !hsi_mul_size(ones_count, (size_t)p->in[1], &ones_count) ||
+        !hsi_mul_size((size_t)p->out[2], (size_t)p->out[3], &counts))
+        return hsi_error(HSCHED_ERROR_LIMIT, "the pooling is too large to be written");
+    float *ones = HSI_NEW_ARRAY(float, ones_count), *divisors = HSI_NEW_ARRAY(float, counts);
+    hsched_status status = HSCHED_OK;
+    if (!ones || !divisors) {
+        status = hsi_out_of_memory("an average pooling for ONNX");
+        goto done;
+    }
+    for (size_t k = 0; k < ones_count; k++)
+        ones[k] = 1;
+    for (int64_t h = 0; h < p->out[2]; h++)
+        for (int64_t w = 0; w < p->out[3]; w++)
+            divisors[h * p->out[3] + w] = (float)(covered(p, 0, h) * covered(p, 1, w));
+    const char *sum = hsi_onnx_new_name(e, p->y);
+    hsi_onnx_node_begin(e, "Conv", sum, p->x, hsi_onnx_put_floats(e, p->y, 4, ones_dims, ones),
+                        NULL);
+    window_attributes(e, p);
+    hsi_onnx_node_ints(e, "dilations", c->dilations, 2);
+    hsi_onnx_node_ints(e, "pads", p->pads, 4);
+    hsi_onnx_node_int(e, "group", p->in[1]);
+    hsi_onnx_node_end(e);
+    hsi_onnx_put(e, "Div", p->y, sum, hsi_onnx_put_floats(e, p->y, 4, count_dims, divisors));
+done:
+    hsi_free(ones);
+    hsi_free(divisors);
+    return status;
+}
+
+static hsched_status average_pool(hsi_onnx_export *e, const pool *p)
+{
+    const hsched_pool2d_config *c = p->config;
+    int dilated = c->dilations[0] != 1 || c->dilations[1] != 1;
+    if (dilated || !pads_are_small(p)) {
+        if (e->graph->symbol_count && !c->count_include_pad)
+            return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                             "an average with dilations or large pads cannot be written for a graph "
+                             "with symbols; build it with numbers");
+        return average_by_convolution(e, p);
+    }
+    hsi_onnx_node_begin(e, "AveragePool", p->y, p->x, NULL, NULL);
+    window_attributes(e, p);
+    hsi_onnx_node_ints(e, "pads", p->pads, 4);
+    hsi_onnx_node_int(e, "count_include_pad", c->count_include_pad != 0);
+    hsi_onnx_node_end(e);
+    return HSCHED_OK;
+}
+
+/* With symbols the size of the input is open: auto_pad and ceil_mode are written as such. */
+static hsched_status symbolic_pool(hsi_onnx_export *e, const hsi_layer *layer, const pool *p)
+{
+    const hsched_pool2d_config *c = p->config;
+    int average = layer->attrs.pool2d.kind == HSCHED_POOL_AVERAGE;
+    hsched_auto_pad same = layer->given.pool2d.config.auto_pad;
+    if (average && (c->dilations[0] != 1 || c->dilations[1] != 1 ||
+                    (c->ceil_mode && c->count_include_pad)))
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "this average (dilations, or ceil_mode with count_include_pad) cannot be "
+                         "written for a graph with symbols; build it with numbers");
+    hsi_onnx_node_begin(e, average ? "AveragePool" : "MaxPool", p->y, p->x, NULL, NULL);
+    window_attributes(e, p);
+    if (average)
+        hsi_onnx_node_int(e, "count_include_pad", c->count_include_pad != 0);
+    else
+        hsi_onnx_node_ints(e, "dilations", c->dilations, 2);
+    hsi_onnx_node_int(e, "ceil_mode", c->ceil_mode != 0);
+    if (same == HSCHED_PAD_SAME_UPPER || same == HSCHED_PAD_SAME_LOWER)
+        hsi_onnx_node_text(e, "auto_pad",
+                           same == HSCHED_PAD_SAME_UPPER ? "SAME_UPPER" : "SAME_LOWER");
+    else
+        hsi_onnx_node_ints(e, "pads", c->pads, 4);
+    hsi_onnx_node_end(e);
+    return HSCHED_OK;
+}
+
+hsched_status hsi_onnx_export_pool(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    pool p = { .config = &layer->attrs.pool2d.config,
+               .x = hsi_onnx_tensor_name(e, layer->inputs[0]),
+               .y = hsi_onnx_tensor_name(e, layer->output),
+               .in = e->graph->tensors[layer->inputs[0]].dims,
+               .out = e->graph->tensors[layer->output].dims };
+    hsched_auto_pad same = layer->given.pool2d.config.auto_pad;
+    grow_pads(&p);
+    if (e->graph->symbol_count && pads_are_small(&p) &&
+        (p.config->ceil_mode || same == HSCHED_PAD_SAME_UPPER || same == HSCHED_PAD_SAME_LOWER))
+        return symbolic_pool(e, layer, &p);
+    if (layer->attrs.pool2d.kind == HSCHED_POOL_AVERAGE)
+        return average_pool(e, &p);
+    max_pool(e, &p);
+    return HSCHED_OK;
+}

@@ -1,0 +1,213 @@
+/* Operators that change a tensor's shape or nothing at all; and the mean. */
+#include "onnx/ops.h"
+
+#include <string.h>
+
+#include "base/status.h"
+#include "base/tensor.h"
+
+/* The new shape is constant, or was computed: then what is a symbol stays one. */
+hsched_status hsi_onnx_build_reshape(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsi_onnx_constant *shape = hsi_onnx_constant_input(im, node, 1);
+    int64_t dims[HSCHED_MAX_DIMS], allowzero;
+    hsched_tensor x, y;
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "allowzero", 0, &allowzero);
+    if (status)
+        return status;
+    if (!shape)
+        return hsi_onnx_unsupported(im, node, "a shape that is computed from data at run time");
+    if (shape->rank > 1 || (shape->dtype != HSCHED_INT64 && shape->dtype != HSCHED_INT32))
+        return hsi_onnx_malformed(node, "its shape is no list of integers");
+    if (shape->count > HSCHED_MAX_DIMS)
+        return hsi_onnx_unsupported(im, node, "more than %d dimensions", HSCHED_MAX_DIMS);
+    for (size_t k = 0; k < shape->count; k++) {
+        int64_t value = hsi_onnx_get_int(shape, k);
+        if (value < -1)
+            return hsi_onnx_malformed(node, "dimension %zu of its shape is %lld", k,
+                                      (long long)value);
+        if (value == 0 && allowzero)
+            return hsi_onnx_unsupported(im, node, "an empty result (allowzero)");
+        dims[k] = hsi_onnx_symbolic(im, value, shape->tags ? shape->tags[k] : 0);
+    }
+    status = hsi_onnx_at_node(
+        node, hsched_graph_add_reshape(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                       (uint32_t)shape->count, dims, &y));
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return status;
+}
+
+hsched_status hsi_onnx_build_flatten(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    int64_t given;
+    uint32_t axis;
+    hsched_tensor x, y;
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "axis", 1, &given);
+    if (!status)
+        status = hsi_onnx_axis(node, given, hsi_onnx_rank(im, x), hsi_onnx_rank(im, x) + 1, &axis);
+    if (!status)
+        status = hsi_onnx_at_node(
+            node, hsched_graph_add_flatten(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                           (int)axis, &y));
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return status;
+}
+
+/* The list `given` with each axis in 0..rank-1, none twice. */
+static hsched_status plain_axes(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                const int64_t *given, uint32_t count, uint32_t rank,
+                                int64_t *axes)
+{
+    uint32_t seen = 0;
+    if (rank > HSCHED_MAX_DIMS)
+        return hsi_onnx_unsupported(im, node, "more than %d dimensions", HSCHED_MAX_DIMS);
+    for (uint32_t k = 0; k < count; k++) {
+        uint32_t at;
+        hsched_status status = hsi_onnx_axis(node, given[k], rank, rank, &at);
+        if (!status && seen >> at & 1)
+            status = hsi_onnx_malformed(node, "axis %u is listed twice", at);
+        if (status)
+            return status;
+        seen |= 1u << at;
+        axes[k] = at;
+    }
+    return HSCHED_OK;
+}
+
+hsched_status hsi_onnx_build_squeeze(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const int64_t *given;
+    int64_t axes[HSCHED_MAX_DIMS];
+    uint32_t count;
+    hsched_tensor x, y;
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (!status)
+        status = hsi_onnx_ints(im, node, "axes", 13, 1, &given, &count);
+    if (!status)
+        status = plain_axes(im, node, given, count, hsi_onnx_rank(im, x), axes);
+    if (status)
+        return status;
+    if (given && count == 0) {
+        status = hsi_onnx_alias(im, node, 0); /* no axis is named: nothing goes */
+        return status;
+    }
+    for (uint32_t k = 0; !given && k < hsi_onnx_rank(im, x); k++)
+        hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, k)); /* which go depends on the sizes */
+    status = hsi_onnx_at_node(
+        node, hsched_graph_add_squeeze(im->graph, hsi_onnx_output_name(im, node, 0), x, count,
+                                       axes, &y));
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return status;
+}
+
+hsched_status hsi_onnx_build_unsqueeze(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const int64_t *given;
+    int64_t axes[HSCHED_MAX_DIMS];
+    uint32_t count;
+    hsched_tensor x, y;
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (!status)
+        status = hsi_onnx_ints(im, node, "axes", 13, 1, &given, &count);
+    if (!status && !given)
+        status = hsi_onnx_malformed(node, "axes are missing");
+    if (!status && count > HSCHED_MAX_DIMS)
+        status = hsi_onnx_unsupported(im, node, "more than %d dimensions", HSCHED_MAX_DIMS);
+    if (!status)
+        status = plain_axes(im, node, given, count, hsi_onnx_rank(im, x) + count, axes);
+    if (!status)
+        status = hsi_onnx_at_node(
+            node, hsched_graph_add_unsqueeze(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                             count, axes, &y));
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return status;
+}
+
+hsched_status hsi_onnx_build_transpose(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const int64_t *perm;
+    uint32_t count;
+    hsched_tensor x, y;
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (!status)
+        status = hsi_onnx_attr_ints(node, "perm", &perm, &count);
+    if (!status && perm && count != hsi_onnx_rank(im, x))
+        status = hsi_onnx_malformed(node, "perm has %u entries for %u dimensions", count,
+                                    hsi_onnx_rank(im, x));
+    if (!status)
+        status = hsi_onnx_at_node(
+            node, hsched_graph_add_transpose(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                             perm, &y));
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return status;
+}
+
+hsched_status hsi_onnx_build_reduce_mean(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const int64_t *given;
+    int64_t axes[HSCHED_MAX_DIMS], keep, noop;
+    uint32_t count;
+    hsched_tensor x, y;
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (!status)
+        status = hsi_onnx_ints(im, node, "axes", 18, 1, &given, &count);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "keepdims", 1, &keep);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "noop_with_empty_axes", 0, &noop);
+    if (!status && count == 0 && noop)
+        return hsi_onnx_alias(im, node, 0);
+    if (!status)
+        status = plain_axes(im, node, given, count, hsi_onnx_rank(im, x), axes);
+    if (!status)
+        status = hsi_onnx_at_node(
+            node, hsched_graph_add_reduce_mean(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                               count, axes, keep != 0, &y));
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return status;
+}
+
+/* ---- Nothing changes ---- */
+
+hsched_status hsi_onnx_build_identity(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    return hsi_onnx_alias(im, node, 0);
+}
+
+hsched_status hsi_onnx_build_dropout(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsi_onnx_constant *training = hsi_onnx_constant_input(im, node, 2);
+    if (hsi_onnx_has_input(node, 2) && (!training || training->count != 1 ||
+                                        hsi_onnx_get_int(training, 0) != 0))
+        return hsi_onnx_unsupported(im, node, "training mode; export the model for inference");
+    if (hsi_onnx_output_used(im, node, 1))
+        return hsi_onnx_unsupported(im, node, "its second output, the mask");
+    return hsi_onnx_alias(im, node, 0);
+}
+
+hsched_status hsi_onnx_build_cast(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    hsched_tensor x;
+    int64_t to;
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "to", 0, &to);
+    if (status)
+        return status;
+    int32_t type = to > 0 && to < 64 ? (int32_t)to : -1;
+    hsched_dtype dtype = im->graph->tensors[x].dtype;
+    if (hsi_onnx_dtype(type) != dtype)
+        return hsi_onnx_unsupported(im, node, "a cast from %s to %s at run time",
+                                    hsched_dtype_name(dtype), hsi_onnx_type_name(type));
+    return hsi_onnx_alias(im, node, 0);
+}

@@ -1,0 +1,119 @@
+/* The table of operators. README.md says the same for people. */
+#include "onnx/ops.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BUILD(name) hsi_onnx_build_##name
+#define FOLD(name)  hsi_onnx_fold_##name
+#define WINDOW      " auto_pad kernel_shape pads strides "
+#define REDUCE      " axes keepdims noop_with_empty_axes "
+
+/* Sorted by name. */
+static const hsi_onnx_op ops[] = {
+    { "Abs", 6, BUILD(activation), FOLD(unary), "", 0 },
+    { "Add", 7, BUILD(binary), FOLD(binary), "", 0 },
+    { "And", 7, NULL, FOLD(compare), "", 0 },
+    { "AveragePool", 7, BUILD(pool), NULL, WINDOW "ceil_mode count_include_pad dilations ", 0 },
+    { "BatchNormalization", 7, BUILD(batch_norm), NULL, " epsilon momentum spatial training_mode ",
+      0 },
+    { "Cast", 6, BUILD(cast), FOLD(cast), " to saturate ", 0 },
+    { "Ceil", 6, BUILD(activation), FOLD(unary), "", 0 },
+    { "Celu", 12, BUILD(activation), NULL, " alpha ", 0 },
+    { "Clip", 6, BUILD(clip), NULL, " max min ", 0 },
+    { "Concat", 4, BUILD(concat), FOLD(concat), " axis ", 0 },
+    { "Constant", 1, NULL, FOLD(constant),
+      " value value_float value_floats value_int value_ints value_string value_strings sparse_value ",
+      0 },
+    { "ConstantOfShape", 9, NULL, FOLD(constant_of_shape), " value ", 0 },
+    { "Conv", 1, BUILD(conv), NULL, WINDOW "dilations group ", 0 },
+    { "Cos", 7, NULL, FOLD(unary), "", 0 },
+    { "Div", 7, BUILD(binary), FOLD(binary), "", 0 },
+    { "Dropout", 7, BUILD(dropout), NULL, " ratio seed ", 0 },
+    { "Elu", 6, BUILD(activation), NULL, " alpha ", 0 },
+    { "Equal", 7, NULL, FOLD(compare), "", 0 },
+    { "Erf", 9, BUILD(activation), FOLD(unary), "", 0 },
+    { "Exp", 6, BUILD(activation), FOLD(unary), "", 0 },
+    { "Expand", 8, NULL, FOLD(expand), "", 0 },
+    { "Flatten", 1, BUILD(flatten), FOLD(flatten), " axis ", 0 },
+    { "Floor", 6, BUILD(activation), FOLD(unary), "", 0 },
+    { "Gather", 1, BUILD(gather), FOLD(gather), " axis ", 0 },
+    { "Gelu", 20, BUILD(activation), NULL, " approximate ", 0 },
+    { "Gemm", 7, BUILD(gemm), NULL, " alpha beta transA transB ", 0 },
+    { "GlobalAveragePool", 1, BUILD(global_pool), NULL, "", 0 },
+    { "GlobalMaxPool", 1, BUILD(global_pool), NULL, "", 0 },
+    { "Greater", 7, NULL, FOLD(compare), "", 0 },
+    { "GreaterOrEqual", 12, NULL, FOLD(compare), "", 0 },
+    { "HardSigmoid", 6, BUILD(activation), NULL, " alpha beta ", 0 },
+    { "HardSwish", 14, BUILD(activation), NULL, "", 0 },
+    { "Identity", 1, BUILD(identity), FOLD(identity), "", 0 },
+    { "LRN", 1, BUILD(lrn), NULL, " alpha beta bias size ", 0 },
+    { "LeakyRelu", 6, BUILD(activation), NULL, " alpha ", 0 },
+    { "Less", 7, NULL, FOLD(compare), "", 0 },
+    { "LessOrEqual", 12, NULL, FOLD(compare), "", 0 },
+    { "Log", 6, BUILD(activation), FOLD(unary), "", 0 },
+    { "MatMul", 1, BUILD(matmul), NULL, "", 0 },
+    { "Max", 6, BUILD(variadic), FOLD(binary), "", 0 },
+    { "MaxPool", 1, BUILD(pool), NULL, WINDOW "ceil_mode dilations storage_order ", 0 },
+    { "Mean", 6, BUILD(variadic), NULL, "", 0 },
+    { "Min", 6, BUILD(variadic), FOLD(binary), "", 0 },
+    { "Mish", 18, BUILD(activation), NULL, "", 0 },
+    { "Mod", 10, NULL, FOLD(binary), " fmod ", 0 },
+    { "Mul", 7, BUILD(binary), FOLD(binary), "", 0 },
+    { "Neg", 6, BUILD(activation), FOLD(unary), "", 0 },
+    { "Not", 1, NULL, FOLD(not), "", 0 },
+    { "Or", 7, NULL, FOLD(compare), "", 0 },
+    { "PRelu", 7, BUILD(prelu), NULL, "", 0 },
+    { "Pad", 2, BUILD(pad), NULL, " mode pads value ", 0 },
+    { "Pow", 7, BUILD(binary), FOLD(binary), "", 0 },
+    { "Range", 11, NULL, FOLD(range), "", 0 },
+    { "Reciprocal", 6, BUILD(activation), FOLD(unary), "", 0 },
+    { "ReduceMax", 1, NULL, FOLD(reduce), REDUCE, 0 },
+    { "ReduceMean", 1, BUILD(reduce_mean), NULL, REDUCE, 0 },
+    { "ReduceMin", 1, NULL, FOLD(reduce), REDUCE, 0 },
+    { "ReduceProd", 1, NULL, FOLD(reduce), REDUCE, 0 },
+    { "ReduceSum", 1, NULL, FOLD(reduce), REDUCE, 0 },
+    { "Relu", 6, BUILD(activation), FOLD(unary), "", 0 },
+    { "Reshape", 5, BUILD(reshape), FOLD(reshape), " allowzero ", 0 },
+    { "Round", 11, NULL, FOLD(unary), "", 0 },
+    { "Selu", 6, BUILD(activation), NULL, " alpha gamma ", 0 },
+    { "Shape", 1, NULL, FOLD(shape), " end start ", 1 },
+    { "Sigmoid", 6, BUILD(activation), FOLD(unary), "", 0 },
+    { "Sin", 7, NULL, FOLD(unary), "", 0 },
+    { "Size", 1, NULL, FOLD(size), "", 1 },
+    { "Slice", 1, BUILD(slice), FOLD(slice), " axes ends starts ", 0 },
+    { "Softmax", 1, BUILD(softmax), NULL, " axis ", 0 },
+    { "Softplus", 1, BUILD(activation), NULL, "", 0 },
+    { "Softsign", 1, BUILD(activation), NULL, "", 0 },
+    { "Split", 2, BUILD(split), FOLD(split), " axis num_outputs split ", 0 },
+    { "Sqrt", 6, BUILD(activation), FOLD(unary), "", 0 },
+    { "Squeeze", 1, BUILD(squeeze), FOLD(squeeze), " axes ", 0 },
+    { "Sub", 7, BUILD(binary), FOLD(binary), "", 0 },
+    { "Sum", 6, BUILD(variadic), FOLD(binary), "", 0 },
+    { "Tanh", 6, BUILD(activation), FOLD(unary), "", 0 },
+    { "ThresholdedRelu", 10, BUILD(activation), NULL, " alpha ", 0 },
+    { "Tile", 6, NULL, FOLD(tile), "", 0 },
+    { "Transpose", 1, BUILD(transpose), FOLD(transpose), " perm ", 0 },
+    { "Unsqueeze", 1, BUILD(unsqueeze), FOLD(unsqueeze), " axes ", 0 },
+    { "Where", 9, NULL, FOLD(where), "", 0 },
+    { "Xor", 7, NULL, FOLD(compare), "", 0 },
+};
+
+static int compare_names(const void *name, const void *op)
+{
+    return strcmp(name, ((const hsi_onnx_op *)op)->name);
+}
+
+const hsi_onnx_op *hsi_onnx_find_op(const char *name)
+{
+    return bsearch(name, ops, sizeof ops / sizeof *ops, sizeof *ops, compare_names);
+}
+
+int hsi_onnx_knows_attr(const hsi_onnx_op *op, const char *attribute)
+{
+    size_t length = strlen(attribute);
+    for (const char *at = op->attributes; (at = strstr(at, attribute)) != NULL; at++)
+        if (length && at > op->attributes && at[-1] == ' ' && at[length] == ' ')
+            return 1;
+    return 0;
+}

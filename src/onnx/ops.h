@@ -1,0 +1,39 @@
+/* Which operator is imported how. */
+#ifndef HSI_ONNX_OPS_H
+#define HSI_ONNX_OPS_H
+
+#include "onnx/fold.h"
+
+typedef hsched_status hsi_onnx_builder(hsi_onnx_import *im, const hsi_onnx_node *node);
+
+typedef struct hsi_onnx_op {
+    const char *name;
+    int64_t since;           /* the first opset that has it */
+    hsi_onnx_builder *build; /* makes layers; NULL: can only be folded */
+    hsi_onnx_folder *fold;   /* computes it when all inputs are known; NULL: never */
+    const char *attributes;  /* all that it may have, " name name " */
+    int folds_always;        /* whatever its inputs are (Shape) */
+} hsi_onnx_op;
+
+/* NULL for unknown names. */
+const hsi_onnx_op *hsi_onnx_find_op(const char *name);
+/* 1 if the operator has such an attribute in some opset. */
+int hsi_onnx_knows_attr(const hsi_onnx_op *op, const char *attribute);
+
+/* import_window.c */
+hsi_onnx_builder hsi_onnx_build_conv, hsi_onnx_build_pool, hsi_onnx_build_global_pool;
+/* import_math.c */
+hsi_onnx_builder hsi_onnx_build_gemm, hsi_onnx_build_matmul, hsi_onnx_build_binary,
+    hsi_onnx_build_variadic;
+/* import_unary.c */
+hsi_onnx_builder hsi_onnx_build_activation, hsi_onnx_build_clip, hsi_onnx_build_prelu,
+    hsi_onnx_build_batch_norm, hsi_onnx_build_lrn, hsi_onnx_build_softmax;
+/* import_data.c */
+hsi_onnx_builder hsi_onnx_build_concat, hsi_onnx_build_slice, hsi_onnx_build_pad,
+    hsi_onnx_build_split, hsi_onnx_build_gather;
+/* import_shape.c */
+hsi_onnx_builder hsi_onnx_build_reshape, hsi_onnx_build_flatten, hsi_onnx_build_squeeze,
+    hsi_onnx_build_unsqueeze, hsi_onnx_build_transpose, hsi_onnx_build_reduce_mean,
+    hsi_onnx_build_identity, hsi_onnx_build_dropout, hsi_onnx_build_cast;
+
+#endif

@@ -1,0 +1,238 @@
+/*
+ * Symbols through layers: for each layer kind, what the dimensions of its output depend on, given
+ * what those of its inputs depend on. Too much dependence is safe: a symbol is then pinned without
+ * need. Too little would make a graph that is wrong for other values of the symbol.
+ */
+#include "onnx/import.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+typedef struct view {
+    const hsi_graph_tensor *tensor;
+    const uint64_t *tags;
+} view;
+
+static view view_of(const hsi_onnx_import *im, hsched_tensor tensor)
+{
+    return (view){ &im->graph->tensors[tensor], im->dim_tags[tensor].tags };
+}
+
+/* A number computed from others. */
+static uint64_t mixed(uint64_t a, uint64_t b)
+{
+    return (a | b) & ~HSI_ONNX_EXACT;
+}
+
+/* A dimension that is equal in both. */
+static uint64_t joined(uint64_t a, uint64_t b)
+{
+    return a == b || b == 0 ? a : a == 0 ? b : mixed(a, b);
+}
+
+static uint64_t all_of(view x, uint32_t from, uint32_t to)
+{
+    uint64_t tags = 0;
+    for (uint32_t k = from; k < to; k++)
+        tags = mixed(tags, x.tags[k]);
+    return tags;
+}
+
+/* Dimension k of a broadcast result of rank `rank`, from one operand. */
+static void broadcast_one(view operand, uint32_t rank, uint32_t k, int64_t size, uint64_t *tag)
+{
+    uint32_t missing = rank - operand.tensor->rank;
+    if (k < missing)
+        return;
+    uint64_t own = operand.tags[k - missing];
+    *tag = operand.tensor->dims[k - missing] == size ? joined(*tag, own) : mixed(*tag, own);
+}
+
+static void broadcast(view a, view b, const hsi_graph_tensor *y, uint32_t count, uint64_t *out)
+{
+    for (uint32_t k = 0; k < count; k++) {
+        broadcast_one(a, y->rank, k, y->dims[k], &out[k]);
+        broadcast_one(b, y->rank, k, y->dims[k], &out[k]);
+    }
+}
+
+static void matmul(view a, view b, const hsi_graph_tensor *y, uint64_t *out)
+{
+    uint32_t ra = a.tensor->rank, rb = b.tensor->rank;
+    if (ra < 2 || rb < 2) {
+        for (uint32_t k = 0; k < y->rank; k++)
+            out[k] = mixed(all_of(a, 0, ra), all_of(b, 0, rb));
+        return;
+    }
+    broadcast(a, b, y, y->rank - 2, out);
+    out[y->rank - 2] = a.tags[ra - 2];
+    out[y->rank - 1] = b.tags[rb - 1];
+}
+
+static void concat(const hsi_onnx_import *im, const hsi_layer *layer, uint32_t rank, uint64_t *out)
+{
+    for (uint32_t i = 0; i < layer->input_count; i++) {
+        view x = view_of(im, layer->inputs[i]);
+        for (uint32_t k = 0; k < rank; k++)
+            out[k] = (int)k == layer->attrs.concat.axis ? mixed(out[k], x.tags[k])
+                                                        : joined(out[k], x.tags[k]);
+    }
+}
+
+static uint64_t tag_of_code(const hsi_onnx_import *im, int64_t code)
+{
+    for (uint32_t k = 0; k < im->symbol_count; k++)
+        if (im->symbols[k].declared && im->symbols[k].code == code)
+            return HSI_ONNX_EXACT | UINT64_C(1) << k;
+    return 0;
+}
+
+/* The inferred dimension is the quotient of all others: what stands on both sides cancels out. */
+static void reshape(const hsi_onnx_import *im, view x, const hsi_layer *layer, uint64_t *out)
+{
+    const int64_t *dims = layer->given.reshape.dims;
+    uint32_t rank = layer->given.reshape.rank, inferred = HSI_NO_INDEX;
+    uint64_t left[HSCHED_MAX_DIMS], rest = 0;
+    memcpy(left, x.tags, sizeof left);
+    for (uint32_t k = 0; k < rank; k++) {
+        if (dims[k] == HSCHED_DIM_INFER)
+            inferred = k;
+        else if (dims[k] == 0 && k < x.tensor->rank)
+            out[k] = x.tags[k];
+        else if (HSI_IS_SYMBOL_CODE(dims[k]))
+            out[k] = tag_of_code(im, dims[k]);
+    }
+    if (inferred == HSI_NO_INDEX)
+        return;
+    for (uint32_t k = 0; k < rank; k++) {
+        uint32_t i = 0;
+        while (i < x.tensor->rank && (out[k] == 0 || left[i] != out[k]))
+            i++;
+        if (i < x.tensor->rank)
+            left[i] = 0;
+        else
+            rest = mixed(rest, out[k]);
+    }
+    out[inferred] = mixed(rest, all_of((view){ x.tensor, left }, 0, x.tensor->rank));
+}
+
+static void flatten(view x, uint32_t axis, uint64_t *out)
+{
+    uint32_t rank = x.tensor->rank;
+    out[0] = axis == 1 ? x.tags[0] : all_of(x, 0, axis);
+    out[1] = axis + 1 == rank ? x.tags[axis] : all_of(x, axis, rank);
+}
+
+/* Squeeze, unsqueeze and mean: dimensions that stay keep their dependence, in order. */
+static void drop_or_add(view x, const hsi_layer *layer, uint32_t rank, uint64_t *out)
+{
+    uint32_t axes = 0, from = 0;
+    int adds = layer->kind == HSI_LAYER_UNSQUEEZE;
+    for (uint32_t k = 0; k < layer->attrs.axes.count; k++)
+        axes |= 1u << layer->attrs.axes.axes[k];
+    if (layer->kind == HSI_LAYER_REDUCE_MEAN && layer->attrs.axes.keep_dims) {
+        for (uint32_t k = 0; k < rank; k++)
+            out[k] = axes >> k & 1 ? 0 : x.tags[k];
+        return;
+    }
+    for (uint32_t k = 0; k < rank; k++) {
+        if (adds && axes >> k & 1)
+            continue;
+        while (!adds && from < x.tensor->rank && axes >> from & 1)
+            from++;
+        if (from < x.tensor->rank)
+            out[k] = x.tags[from++];
+    }
+}
+
+static void slice_or_pad(view x, const hsi_layer *layer, const hsi_graph_tensor *y, uint64_t *out)
+{
+    for (uint32_t k = 0; k < y->rank; k++) {
+        int whole = layer->kind == HSI_LAYER_SLICE
+                        ? layer->attrs.slice.starts[k] == 0 && layer->attrs.slice.steps[k] == 1 &&
+                              x.tensor->dims[k] == y->dims[k]
+                        : layer->attrs.pad.before[k] == 0 && layer->attrs.pad.after[k] == 0;
+        out[k] = whole ? x.tags[k] : mixed(x.tags[k], 0);
+    }
+}
+
+static void window(view x, const hsi_layer *layer, uint64_t *out)
+{
+    out[0] = x.tags[0];
+    out[1] = layer->kind == HSI_LAYER_CONV2D ? 0 : x.tags[1];
+    if (layer->kind == HSI_LAYER_GLOBAL_POOL)
+        return;
+    out[2] = mixed(x.tags[2], 0);
+    out[3] = mixed(x.tags[3], 0);
+}
+
+static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint64_t *out)
+{
+    view x = view_of(im, layer->inputs[0]);
+    const hsi_graph_tensor *y = &im->graph->tensors[layer->output];
+    switch (layer->kind) {
+    case HSI_LAYER_CONV2D:
+    case HSI_LAYER_POOL2D:
+    case HSI_LAYER_GLOBAL_POOL:
+        window(x, layer, out);
+        break;
+    case HSI_LAYER_FULLY_CONNECTED:
+        out[0] = x.tags[0];
+        break;
+    case HSI_LAYER_MATMUL:
+        matmul(x, view_of(im, layer->inputs[1]), y, out);
+        break;
+    case HSI_LAYER_BINARY:
+        broadcast(x, view_of(im, layer->inputs[1]), y, y->rank, out);
+        break;
+    case HSI_LAYER_CONCAT:
+        concat(im, layer, y->rank, out);
+        break;
+    case HSI_LAYER_SLICE:
+    case HSI_LAYER_PAD:
+        slice_or_pad(x, layer, y, out);
+        break;
+    case HSI_LAYER_RESHAPE:
+        reshape(im, x, layer, out);
+        break;
+    case HSI_LAYER_FLATTEN:
+        flatten(x, (uint32_t)layer->attrs.flatten.axis, out);
+        break;
+    case HSI_LAYER_SQUEEZE:
+    case HSI_LAYER_UNSQUEEZE:
+    case HSI_LAYER_REDUCE_MEAN:
+        drop_or_add(x, layer, y->rank, out);
+        break;
+    case HSI_LAYER_TRANSPOSE:
+        for (uint32_t k = 0; k < y->rank; k++)
+            out[k] = x.tags[layer->attrs.transpose.perm[k]];
+        break;
+    case HSI_LAYER_BATCH_NORM:
+    case HSI_LAYER_LRN:
+    case HSI_LAYER_SOFTMAX:
+    case HSI_LAYER_ACTIVATION:
+        memcpy(out, x.tags, sizeof(hsi_onnx_dim_tags));
+        break;
+    default: /* not made by the importer: depends on everything */
+        for (uint32_t k = 0; k < y->rank; k++)
+            out[k] = all_of(x, 0, x.tensor->rank);
+    }
+}
+
+hsched_status hsi_onnx_track(hsi_onnx_import *im)
+{
+    if (im->symbol_count == 0)
+        return HSCHED_OK;
+    for (; im->tracked_tensors < im->graph->tensor_count; im->tracked_tensors++) {
+        if (!HSI_GROW(im->dim_tags, im->tracked_tensors, im->tracked_capacity))
+            return hsi_out_of_memory("what dimensions depend on");
+        im->dim_tags[im->tracked_tensors] = (hsi_onnx_dim_tags){ { 0 } };
+    }
+    for (; im->tracked_layers < im->graph->layer_count; im->tracked_layers++) {
+        const hsi_layer *layer = &im->graph->layers[im->tracked_layers];
+        track_layer(im, layer, im->dim_tags[layer->output].tags);
+    }
+    return HSCHED_OK;
+}
