@@ -195,10 +195,13 @@ typedef struct hsched_backend {
     const char *(*kernel_name)(const hsched_backend_section *section, uint32_t step);
     /* Required. Bytes of packed weights that the section holds. */
     uint64_t (*weight_bytes)(const hsched_backend_section *section);
+    /* Optional (NULL: none). Bytes of scratch memory that run_part needs for any step; it belongs to
+     * the calling thread, so steps and parts that run at the same time never share it. */
+    size_t (*scratch_size)(const hsched_backend_section *section);
 
-    /* Required. What one execution of the section needs besides its operands: scratch memory and
-     * library objects. A slot is used by one execution at a time (by several threads in it, each
-     * with a different part). May call the heap; slots are pooled by the caller. */
+    /* Required. What one execution of the section needs besides operands and scratch: library objects
+     * that must not be shared. A slot is used by one execution at a time (several threads in it, each
+     * with a different part or step). May call the heap; slots are pooled by the caller. */
     hsched_status (*slot_create)(hsched_backend_section *section, hsched_backend_slot **slot);
     void (*slot_destroy)(hsched_backend_slot *slot);
 
@@ -207,14 +210,14 @@ typedef struct hsched_backend {
      * a step. operands: in[0..input_count-1], then out; addresses of the operands' first elements
      * (those with index 0 in every dimension), NULL for constants and absent ones. They are aligned
      * to their element type only. Parts of a step may run at the same time on several threads and in
-     * any order; the result does not depend on that. No heap calls of the backend's own.
+     * any order; the result does not depend on that. `scratch` has scratch_size bytes, aligned to 64.
+     * No heap calls of the backend's own.
      */
     hsched_status (*run_part)(hsched_backend_slot *slot, uint32_t step, void *const *operands,
-                              uint32_t part);
+                              uint32_t part, void *scratch);
 
-    /* Optional. Called on the worker's thread before (began = 1) and after (0) a job of `steps` steps
-     * from `section` on, for devices that account for whole jobs (sim). An error means that the
-     * device is lost. */
+    /* Optional. Called on the worker's thread before (began = 1) and after (0) the steps of a section,
+     * for devices that account for whole sections (sim). HSCHED_ERROR_DEVICE: the device is lost. */
     hsched_status (*job_boundary)(hsched_backend_slot *slot, int began);
 } hsched_backend;
 

@@ -677,12 +677,14 @@ enum {
     HSCHED_MODEL_MAP_WEIGHTS = 1u << 0, /* keep the model file mapped and use weights in place where
                                            a kernel can; the file must not change */
     HSCHED_MODEL_ALLOW_EXTERNAL_DATA = 1u << 1, /* hsched_model_load only */
-    HSCHED_MODEL_NO_FUSION = 1u << 2    /* one step per layer: slow, for finding faults */
+    HSCHED_MODEL_NO_FUSION = 1u << 2,   /* one step per layer: slow, for finding faults */
+    HSCHED_MODEL_KEEP_CONSTANTS = 1u << 3 /* keep unpacked weights too, for hsched_model_verify */
 };
 
 /*
  * Compiles a graph: checks it, fuses layers into steps, assigns layouts and devices, packs weights.
- * The graph is frozen but not consumed: the user destroys it, before or after the model.
+ * The graph is frozen but not consumed: the user destroys it, before or after the model; after it if
+ * HSCHED_MODEL_MAP_WEIGHTS or _KEEP_CONSTANTS is set, since the model then reads the graph's weights.
  * Errors: INVALID_ARGUMENT, SHAPE, STATE (no outputs), NOT_FOUND (a tap), OUT_OF_MEMORY. Any thread,
  * one at a time per graph. Since 0.1.
  */

@@ -1,0 +1,240 @@
+/*
+ * Activations over contiguous floats. Each is one branch-free loop that the compiler
+ * turns into vector code; exp, expm1, erf and log1p are polynomials good to a few units
+ * in the last place over the whole range: overflow gives infinity, underflow denormals or
+ * zero, NaN stays NaN.
+ */
+#include "backend/cpu/isa.h"
+#include "backend/cpu/kernel.h"
+
+#include <math.h>
+
+HSI_ISA_INLINE float float_of(uint32_t bits)
+{
+    float value;
+    __builtin_memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+HSI_ISA_INLINE uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/*
+ * x = n * log(2) + r, |r| <= log(2)/2, n in *exponent; gives exp(r) - 1. Adding 1.5 *
+ * 2^23 rounds to an integer and leaves it in the low bits of the sum, without a
+ * conversion that NaN would make undefined.
+ */
+HSI_ISA_INLINE float exp_reduced(float x, int32_t *exponent)
+{
+    const float magic = 12582912.0f;
+    float shifted = x * 1.44269504f + magic;
+    float n = shifted - magic;
+    *exponent = (int32_t)(bits_of(shifted) - bits_of(magic));
+    float r = x - n * 0.693359375f;
+    r = r - n * -2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    return p * r * r + r;
+}
+
+/* 2^n for -126 <= n <= 127; anything for an n that came from NaN. */
+HSI_ISA_INLINE float power_of_two(int32_t n)
+{
+    return float_of((uint32_t)(n + 127) << 23);
+}
+
+HSI_ISA_INLINE float exp_inline(float x)
+{
+    x = x < -104.0f ? -104.0f : x;
+    x = x > 89.0f ? 89.0f : x;
+    int32_t n;
+    float p = exp_reduced(x, &n) + 1.0f;
+    /* In two factors, since 2^-150 and 2^128 are not floats but their products with p can
+     * be. */
+    int32_t half = n >> 1;
+    return p * power_of_two(half) * power_of_two(n - half);
+}
+
+/* exp(x) - 1 for x <= 0, without cancellation near 0. */
+HSI_ISA_INLINE float expm1_inline(float x)
+{
+    x = x < -30.0f ? -30.0f : x;
+    int32_t n;
+    float p = exp_reduced(x, &n);
+    float scale = power_of_two(n);
+    return scale * p + (scale - 1.0f);
+}
+
+/* log(1 + t) for 0 <= t <= 1, as 2 * atanh(t / (2 + t)). */
+HSI_ISA_INLINE float log1p_inline(float t)
+{
+    float s = t / (2.0f + t);
+    float z = s * s;
+    float p = 1.0f / 15.0f;
+    p = p * z + 1.0f / 13.0f;
+    p = p * z + 1.0f / 11.0f;
+    p = p * z + 1.0f / 9.0f;
+    p = p * z + 1.0f / 7.0f;
+    p = p * z + 1.0f / 5.0f;
+    p = p * z + 1.0f / 3.0f;
+    return 2.0f * (s + s * z * p);
+}
+
+HSI_ISA_INLINE float tanh_inline(float x)
+{
+    float e = expm1_inline(-2.0f * fabsf(x));
+    return copysignf(-e / (e + 2.0f), x);
+}
+
+/* Two polynomials: an odd one near 0, else 1 - exp(polynomial). */
+HSI_ISA_INLINE float erf_inline(float x)
+{
+    float t = fabsf(x);
+    t = t > 4.0f ? 4.0f : t; /* erf(4) rounds to 1 */
+    float s = t * t;
+    float q = -5.96761703e-4f;
+    q = q * s + 4.99119423e-3f;
+    q = q * s - 2.67681349e-2f;
+    q = q * s + 1.12819925e-1f;
+    q = q * s - 3.76125336e-1f;
+    q = q * s + 1.28379166e-1f;
+    float near = q * t + t;
+    float p = -1.72853470e-5f * t + 3.83197126e-4f;
+    float u = -3.88396438e-3f * t + 2.42546219e-2f;
+    p = p * s + u;
+    p = p * t - 1.06777877e-1f;
+    p = p * t - 6.34846687e-1f;
+    p = p * t - 1.28717512e-1f;
+    p = p * t - t;
+    float far = 1.0f - exp_inline(p);
+    return copysignf(t > 0.927734375f ? far : near, x);
+}
+
+/* tanh(log(1 + exp(x))) is a ratio of polynomials in exp(-|x|), which cannot overflow. */
+HSI_ISA_INLINE float mish_inline(float x)
+{
+    float e = exp_inline(-fabsf(x));
+    float top = x > 0.0f ? 1.0f + 2.0f * e : e * (e + 2.0f);
+    float more = x > 0.0f ? 2.0f * e * e : 2.0f;
+    return x * (top / (top + more));
+}
+
+HSI_ISA_INLINE float softplus_inline(float x)
+{
+    return (x < 0.0f ? 0.0f : x) + log1p_inline(exp_inline(-fabsf(x)));
+}
+
+/* 0.5 * x * (1 + tanh(u)) = x / (1 + exp(-2u)) */
+HSI_ISA_INLINE float gelu_tanh_inline(float x)
+{
+    float u = 0.797884561f * (x + 0.044715f * x * x * x);
+    return x / (1.0f + exp_inline(-2.0f * u));
+}
+
+HSI_ISA_INLINE float clamp_inline(float x, float lo, float hi)
+{
+    x = x < lo ? lo : x;
+    return x > hi ? hi : x;
+}
+
+/* One loop for each activation; x is the element, a and b the parameters. */
+#define HSI_ACTIVATION_LOOP(name, expression)                                            \
+    HSI_ISA_INLINE void name##_body(float *restrict y, size_t n, float a, float b)       \
+    {                                                                                    \
+        (void)a;                                                                         \
+        (void)b;                                                                         \
+        for (size_t i = 0; i < n; i++) {                                                 \
+            float x = y[i];                                                              \
+            y[i] = (expression);                                                         \
+        }                                                                                \
+    }                                                                                    \
+    HSI_ISA_DISPATCH(name, (float *restrict y, size_t n, float a, float b), (y, n, a, b))
+
+HSI_ACTIVATION_LOOP(relu, x < 0.0f ? 0.0f : x)
+HSI_ACTIVATION_LOOP(leaky_relu, x < 0.0f ? a * x : x)
+HSI_ACTIVATION_LOOP(clip, clamp_inline(x, a, b))
+HSI_ACTIVATION_LOOP(sigmoid, 1.0f / (1.0f + exp_inline(-x)))
+HSI_ACTIVATION_LOOP(tanh_loop, tanh_inline(x))
+HSI_ACTIVATION_LOOP(hard_sigmoid, clamp_inline(a *x + b, 0.0f, 1.0f))
+HSI_ACTIVATION_LOOP(hard_swish, x *clamp_inline(x / 6.0f + 0.5f, 0.0f, 1.0f))
+HSI_ACTIVATION_LOOP(elu, x < 0.0f ? a * expm1_inline(x < 0.0f ? x : 0.0f) : x)
+HSI_ACTIVATION_LOOP(selu, b *(x < 0.0f ? a * expm1_inline(x < 0.0f ? x : 0.0f) : x))
+HSI_ACTIVATION_LOOP(gelu, 0.5f * x * (1.0f + erf_inline(x * 0.707106781f)))
+HSI_ACTIVATION_LOOP(silu, x / (1.0f + exp_inline(-x)))
+HSI_ACTIVATION_LOOP(softplus, softplus_inline(x))
+HSI_ACTIVATION_LOOP(softsign, x / (1.0f + fabsf(x)))
+HSI_ACTIVATION_LOOP(mish, mish_inline(x))
+HSI_ACTIVATION_LOOP(abs_loop, fabsf(x))
+HSI_ACTIVATION_LOOP(neg, -x)
+HSI_ACTIVATION_LOOP(exp_loop, exp_inline(x))
+HSI_ACTIVATION_LOOP(sqrt_loop, sqrtf(x))
+HSI_ACTIVATION_LOOP(reciprocal, 1.0f / x)
+HSI_ACTIVATION_LOOP(erf_loop, erf_inline(x))
+HSI_ACTIVATION_LOOP(floor_loop, floorf(x))
+HSI_ACTIVATION_LOOP(ceil_loop, ceilf(x))
+HSI_ACTIVATION_LOOP(gelu_tanh, gelu_tanh_inline(x))
+HSI_ACTIVATION_LOOP(thresholded_relu, x > a ? x : 0.0f)
+HSI_ACTIVATION_LOOP(log_loop, logf(x)) /* rare: the C library's, one at a time */
+
+typedef void activation_loop(float *restrict y, size_t n, float a, float b);
+
+static activation_loop *const loops[] = {
+    [HSCHED_ACTIVATION_RELU] = relu,
+    [HSCHED_ACTIVATION_LEAKY_RELU] = leaky_relu,
+    [HSCHED_ACTIVATION_CLIP] = clip,
+    [HSCHED_ACTIVATION_SIGMOID] = sigmoid,
+    [HSCHED_ACTIVATION_TANH] = tanh_loop,
+    [HSCHED_ACTIVATION_HARD_SIGMOID] = hard_sigmoid,
+    [HSCHED_ACTIVATION_HARD_SWISH] = hard_swish,
+    [HSCHED_ACTIVATION_ELU] = elu,
+    [HSCHED_ACTIVATION_SELU] = selu,
+    [HSCHED_ACTIVATION_GELU] = gelu,
+    [HSCHED_ACTIVATION_SILU] = silu,
+    [HSCHED_ACTIVATION_SOFTPLUS] = softplus,
+    [HSCHED_ACTIVATION_SOFTSIGN] = softsign,
+    [HSCHED_ACTIVATION_MISH] = mish,
+    [HSCHED_ACTIVATION_ABS] = abs_loop,
+    [HSCHED_ACTIVATION_NEG] = neg,
+    [HSCHED_ACTIVATION_EXP] = exp_loop,
+    [HSCHED_ACTIVATION_LOG] = log_loop,
+    [HSCHED_ACTIVATION_SQRT] = sqrt_loop,
+    [HSCHED_ACTIVATION_RECIPROCAL] = reciprocal,
+    [HSCHED_ACTIVATION_ERF] = erf_loop,
+    [HSCHED_ACTIVATION_FLOOR] = floor_loop,
+    [HSCHED_ACTIVATION_CEIL] = ceil_loop,
+    [HSCHED_ACTIVATION_GELU_TANH] = gelu_tanh,
+    [HSCHED_ACTIVATION_THRESHOLDED_RELU] = thresholded_relu,
+};
+
+void hsi_cpu_activate(hsched_activation act, float *y, size_t n)
+{
+    if ((size_t)act.kind < sizeof loops / sizeof *loops && loops[act.kind])
+        loops[act.kind](y, n, act.a, act.b);
+}
+
+int hsi_cpu_activation_is_clamp(hsched_activation act, float *lo, float *hi)
+{
+    *lo = -INFINITY;
+    *hi = INFINITY;
+    switch (act.kind) {
+    case HSCHED_ACTIVATION_NONE:
+        return 1;
+    case HSCHED_ACTIVATION_RELU:
+        *lo = 0.0f;
+        return 1;
+    case HSCHED_ACTIVATION_CLIP:
+        *lo = act.a;
+        *hi = act.b;
+        return 1;
+    default:
+        return 0;
+    }
+}

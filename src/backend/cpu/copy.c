@@ -1,0 +1,328 @@
+/*
+ * COPY: out = in[0], any strides, elements of 1, 2, 4 or 8 bytes. After merging
+ * dimensions the copy is one of: rows (both sides contiguous), a transposition (the
+ * output is contiguous along one dimension, the input along another: dense to
+ * channels-last and back), or neither.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "backend/cpu/isa.h"
+#include "backend/cpu/kernel.h"
+#include "backend/cpu/loop.h"
+
+enum {
+    OPERAND_IN = 0,
+    OPERAND_OUT = 1
+};
+
+typedef enum copy_mode {
+    COPY_ROWS,
+    COPY_TRANSPOSE,
+    COPY_STRIDED
+} copy_mode;
+
+/* TRANSPOSE: dimension t is contiguous in the input, dimension c in the output; `outer`
+ * is the loop over all others. A unit of work is a block of t_block x c_block elements.
+ */
+typedef struct copy_state {
+    copy_mode mode;
+    size_t size; /* of an element */
+    hsi_loop loop;
+    hsi_loop outer;
+    int64_t t_count, t_out_stride, t_block, t_blocks;
+    int64_t c_count, c_in_stride, c_block, c_blocks;
+} copy_state;
+
+/* ---- Transposing a block: y[t * ys + c] = x[c * xs + t]
+ * -------------------------------------- */
+
+typedef float lane4 __attribute__((vector_size(16)));
+typedef float lane4_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int mask4 __attribute__((vector_size(16)));
+typedef uint32_t word32 __attribute__((may_alias));
+
+#define LOAD4(p)     (*(const lane4_unaligned *)(p))
+#define STORE4(p, v) (*(lane4_unaligned *)(p) = (v))
+
+/* Four by four, in registers. Only moves bits: any type of four bytes may be called
+ * float. */
+HSI_ISA_INLINE void transpose_4x4(const float *x, int64_t xs, float *y, int64_t ys)
+{
+    lane4 a = LOAD4(x), b = LOAD4(x + xs), c = LOAD4(x + 2 * xs), d = LOAD4(x + 3 * xs);
+    lane4 ab_low = __builtin_shuffle(a, b, (mask4){ 0, 4, 1, 5 });
+    lane4 ab_high = __builtin_shuffle(a, b, (mask4){ 2, 6, 3, 7 });
+    lane4 cd_low = __builtin_shuffle(c, d, (mask4){ 0, 4, 1, 5 });
+    lane4 cd_high = __builtin_shuffle(c, d, (mask4){ 2, 6, 3, 7 });
+    STORE4(y, __builtin_shuffle(ab_low, cd_low, (mask4){ 0, 1, 4, 5 }));
+    STORE4(y + ys, __builtin_shuffle(ab_low, cd_low, (mask4){ 2, 3, 6, 7 }));
+    STORE4(y + 2 * ys, __builtin_shuffle(ab_high, cd_high, (mask4){ 0, 1, 4, 5 }));
+    STORE4(y + 3 * ys, __builtin_shuffle(ab_high, cd_high, (mask4){ 2, 3, 6, 7 }));
+}
+
+#define TRANSPOSE_SCALAR(type, x, xs, y, ys, t0, t1, c0, c1)                             \
+    for (int64_t t = (t0); t < (t1); t++)                                                \
+        for (int64_t c = (c0); c < (c1); c++)                                            \
+    ((type *)(y))[t * (ys) + c] = ((const type *)(x))[c * (xs) + t]
+
+/* With k = c_count channels, or t_count: constants here, so that the compiler can
+ * shuffle. */
+HSI_ISA_INLINE void interleave(const word32 *restrict x, int64_t xs, word32 *restrict y,
+                               int64_t ys, int64_t n, int64_t k)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < k; c++)
+            y[i * ys + c] = x[c * xs + i];
+}
+
+HSI_ISA_INLINE void deinterleave(const word32 *restrict x, int64_t xs, word32 *restrict y,
+                                 int64_t ys, int64_t n, int64_t k)
+{
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t t = 0; t < k; t++)
+            y[t * ys + i] = x[i * xs + t];
+}
+
+HSI_ISA_INLINE void transpose32_body(const void *x, int64_t xs, void *y, int64_t ys,
+                                     int64_t tn, int64_t cn)
+{
+    const float *xf = x;
+    float *yf = y;
+    if (cn == 2 && ys == 2) {
+        interleave(x, xs, y, 2, tn, 2);
+        return;
+    }
+    if (cn == 3 && ys == 3) {
+        interleave(x, xs, y, 3, tn, 3);
+        return;
+    }
+    if (tn == 2 && xs == 2) {
+        deinterleave(x, 2, y, ys, cn, 2);
+        return;
+    }
+    if (tn == 3 && xs == 3) {
+        deinterleave(x, 3, y, ys, cn, 3);
+        return;
+    }
+    int64_t tv = tn & ~(int64_t)3, cv = cn & ~(int64_t)3;
+    for (int64_t t = 0; t < tv; t += 4)
+        for (int64_t c = 0; c < cv; c += 4)
+            transpose_4x4(xf + c * xs + t, xs, yf + t * ys + c, ys);
+    TRANSPOSE_SCALAR(word32, x, xs, y, ys, 0, tv, cv, cn);
+    TRANSPOSE_SCALAR(word32, x, xs, y, ys, tv, tn, 0, cn);
+}
+HSI_ISA_DISPATCH(transpose32,
+                 (const void *x, int64_t xs, void *y, int64_t ys, int64_t tn, int64_t cn),
+                 (x, xs, y, ys, tn, cn))
+
+static void transpose_block(size_t size, const void *x, int64_t xs, void *y, int64_t ys,
+                            int64_t tn, int64_t cn)
+{
+    switch (size) {
+    case 1:
+        TRANSPOSE_SCALAR(uint8_t, x, xs, y, ys, 0, tn, 0, cn);
+        break;
+    case 2:
+        TRANSPOSE_SCALAR(uint16_t, x, xs, y, ys, 0, tn, 0, cn);
+        break;
+    case 4:
+        transpose32(x, xs, y, ys, tn, cn);
+        break;
+    default:
+        TRANSPOSE_SCALAR(uint64_t, x, xs, y, ys, 0, tn, 0, cn);
+        break;
+    }
+}
+
+static void run_transpose(const copy_state *s, const char *x, char *y, int64_t begin,
+                          int64_t end)
+{
+    int64_t size = (int64_t)s->size, blocks = s->t_blocks * s->c_blocks;
+    hsi_cursor cursor;
+    hsi_tile tile = { 0 };
+    int64_t outer = -1; /* the outer position that `tile` stands for */
+    for (int64_t unit = begin; unit < end; unit++) {
+        if (unit / blocks != outer) {
+            outer = unit / blocks;
+            hsi_cursor_begin(&cursor, &s->outer, outer, outer + 1);
+            (void)hsi_cursor_next(&cursor, &tile);
+        }
+        int64_t t = unit % blocks / s->c_blocks * s->t_block;
+        int64_t c = unit % s->c_blocks * s->c_block;
+        int64_t tn = s->t_count - t < s->t_block ? s->t_count - t : s->t_block;
+        int64_t cn = s->c_count - c < s->c_block ? s->c_count - c : s->c_block;
+        transpose_block(s->size,
+                        x + (tile.offset[OPERAND_IN] + c * s->c_in_stride + t) * size,
+                        s->c_in_stride,
+                        y + (tile.offset[OPERAND_OUT] + t * s->t_out_stride + c) * size,
+                        s->t_out_stride, tn, cn);
+    }
+}
+
+/* ---- Rows and anything
+ * ------------------------------------------------------------------------ */
+
+static void copy_rows(const hsi_tile *tile, size_t size, const char *x, char *y)
+{
+    size_t bytes = (size_t)tile->cols * size;
+    int64_t xs = tile->row_stride[OPERAND_IN] * (int64_t)size;
+    int64_t ys = tile->row_stride[OPERAND_OUT] * (int64_t)size;
+    for (int64_t r = 0; r < tile->rows; r++) {
+        const char *from = x + r * xs;
+        char *to = y + r * ys;
+        size_t left = bytes;
+        if (left >= 128) {
+            memcpy(to, from, left);
+            continue;
+        }
+        for (; left >= 16; left -= 16, from += 16, to += 16)
+            memcpy(to, from, 16);
+        for (; left >= 4; left -= 4, from += 4, to += 4)
+            memcpy(to, from, 4);
+        for (; left > 0; left--)
+            *to++ = *from++;
+    }
+}
+
+#define COPY_STRIDED_TILE(type)                                                          \
+    for (int64_t r = 0; r < tile->rows; r++) {                                           \
+        const type *from = (const type *)x + r * xr;                                     \
+        type *to = (type *)y + r * yr;                                                   \
+        for (int64_t i = 0; i < tile->cols; i++)                                         \
+            to[i * yc] = from[i * xc];                                                   \
+    }
+
+static void copy_strided(const hsi_tile *tile, size_t size, const void *x, void *y)
+{
+    int64_t xr = tile->row_stride[OPERAND_IN], yr = tile->row_stride[OPERAND_OUT];
+    int64_t xc = tile->col_stride[OPERAND_IN], yc = tile->col_stride[OPERAND_OUT];
+    switch (size) {
+    case 1:
+        COPY_STRIDED_TILE(uint8_t)
+        break;
+    case 2:
+        COPY_STRIDED_TILE(uint16_t)
+        break;
+    case 4:
+        COPY_STRIDED_TILE(uint32_t)
+        break;
+    default:
+        COPY_STRIDED_TILE(uint64_t)
+        break;
+    }
+}
+
+static hsched_status copy_run(const hsched_step *step, const void *state,
+                              void *slot_state, void *const *operands, uint32_t part,
+                              void *scratch)
+{
+    const copy_state *s = state;
+    const char *x = operands[0];
+    char *y = operands[1];
+    int64_t begin, end, size = (int64_t)s->size;
+    (void)slot_state;
+    (void)scratch;
+    if (s->mode == COPY_TRANSPOSE) {
+        hsi_part_range(s->outer.total * s->t_blocks * s->c_blocks, part, step->parts,
+                       &begin, &end);
+        run_transpose(s, x, y, begin, end);
+        return HSCHED_OK;
+    }
+    hsi_cursor cursor;
+    hsi_tile tile;
+    hsi_loop_part(&s->loop, part, step->parts, &begin, &end);
+    hsi_cursor_begin(&cursor, &s->loop, begin, end);
+    while (hsi_cursor_next(&cursor, &tile)) {
+        const char *from = x + tile.offset[OPERAND_IN] * size;
+        char *to = y + tile.offset[OPERAND_OUT] * size;
+        if (s->mode == COPY_ROWS)
+            copy_rows(&tile, s->size, from, to);
+        else
+            copy_strided(&tile, s->size, from, to);
+    }
+    return HSCHED_OK;
+}
+
+/* ---- Preparing
+ * -------------------------------------------------------------------------------- */
+
+/* The dimension, other than the inner one, along which the input is contiguous, or -1. */
+static int find_transposed(const hsi_loop *loop)
+{
+    for (uint32_t d = 0; d + 1 < loop->rank; d++)
+        if (loop->strides[OPERAND_IN][d] == 1)
+            return (int)d;
+    return -1;
+}
+
+static void prepare_transpose(copy_state *s, uint32_t t)
+{
+    const hsi_loop *loop = &s->loop;
+    const int64_t *strides[2] = { loop->strides[0], loop->strides[1] };
+    int64_t dims[HSCHED_MAX_DIMS];
+    uint32_t c = loop->rank - 1;
+    s->mode = COPY_TRANSPOSE;
+    s->t_count = loop->dims[t];
+    s->t_out_stride = loop->strides[OPERAND_OUT][t];
+    s->c_count = loop->dims[c];
+    s->c_in_stride = loop->strides[OPERAND_IN][c];
+    for (uint32_t d = 0; d < loop->rank; d++)
+        dims[d] = d == t || d == c ? 1 : loop->dims[d];
+    hsi_loop_init(&s->outer, loop->rank, dims, 2, strides);
+    /* Both sides of a block stay in the first-level cache; at most 32 rows of the input,
+     * since rows that are a power of two apart compete for the same few lines. */
+    s->t_block = s->c_count <= 8 ? 1024 : 64;
+    s->c_block = s->t_count <= 8 ? 1024 : 32;
+    s->t_blocks = (s->t_count + s->t_block - 1) / s->t_block;
+    s->c_blocks = (s->c_count + s->c_block - 1) / s->c_block;
+}
+
+static int copy_supports(const hsched_step *step)
+{
+    size_t size = hsched_dtype_size(step->out.dtype);
+    return step->act.kind == HSCHED_ACTIVATION_NONE &&
+           step->in[0].dtype == step->out.dtype &&
+           (size == 1 || size == 2 || size == 4 || size == 8);
+}
+
+static hsched_status copy_prepare(const hsi_cpu_prepare_context *context,
+                                  hsched_step *step, hsi_cpu_prepared *prepared)
+{
+    (void)context;
+    copy_state *s = HSI_NEW(copy_state);
+    if (s == NULL)
+        return hsi_out_of_memory("the plan of a copy");
+    const int64_t *strides[2] = { step->in[0].strides, step->out.strides };
+    s->size = hsched_dtype_size(step->out.dtype);
+    hsi_loop_init(&s->loop, step->out.rank, step->out.dims, 2, strides);
+    int64_t in_inner = hsi_loop_inner(&s->loop, OPERAND_IN);
+    int64_t out_inner = hsi_loop_inner(&s->loop, OPERAND_OUT);
+    int t = find_transposed(&s->loop);
+    int64_t units = s->loop.total;
+    if (in_inner == 1 && out_inner == 1) {
+        s->mode = COPY_ROWS;
+        units = (units + 63) / 64;
+    } else if (out_inner == 1 && t >= 0) {
+        prepare_transpose(s, (uint32_t)t);
+        units = s->outer.total * s->t_blocks * s->c_blocks;
+    } else {
+        s->mode = COPY_STRIDED;
+        units = (units + 63) / 64;
+    }
+    hsi_lower_parts(step, (double)s->loop.total * (double)s->size * 2, units);
+    prepared->state = s;
+    return HSCHED_OK;
+}
+
+static const hsi_cpu_kernel copy_kernel = {
+    .name = "own/copy",
+    .kind = HSCHED_STEP_COPY,
+    .library = HSCHED_LIBRARY_OWN,
+    .supports = copy_supports,
+    .prepare = copy_prepare,
+    .destroy = hsi_free,
+    .run = copy_run,
+};
+
+const hsi_cpu_kernel *const hsi_cpu_kernels_copy[] = { &copy_kernel, NULL };

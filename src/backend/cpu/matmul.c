@@ -1,0 +1,250 @@
+/*
+ * Matrix products of two activations by OpenBLAS: out [..., m, n] = act(a [..., m, k] * b
+ * [..., k, n]).
+ *
+ * A matrix goes to OpenBLAS as it is if it is contiguous along its rows or its columns,
+ * else through a dense copy in scratch. Parts are ranges of the rows of all matrices of
+ * the batch.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include <cblas.h>
+
+#include "backend/cpu/kernel.h"
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/status.h"
+#include "base/tensor.h"
+
+/* How OpenBLAS sees a matrix of which element (i, j) is at i * row + j * column. */
+typedef struct blas_matrix {
+    int64_t row, column; /* strides */
+    int transposed;      /* column-contiguous */
+    int copied;          /* to scratch, dense, first */
+    int64_t lead;        /* leading dimension, as it is given to OpenBLAS */
+    const float *constant;
+    void *owned;
+} blas_matrix;
+
+typedef struct matmul_state {
+    int64_t batch, m, k, n;
+    uint32_t batch_rank;
+    int64_t batch_dims[HSCHED_MAX_DIMS], a_strides[HSCHED_MAX_DIMS],
+        b_strides[HSCHED_MAX_DIMS];
+    blas_matrix a, b;
+    size_t b_offset; /* in scratch; the copy of a is at 0 */
+} matmul_state;
+
+static void describe_matrix(blas_matrix *matrix, int64_t rows, int64_t columns)
+{
+    int64_t row = matrix->row, column = matrix->column;
+    if ((columns == 1 || column == 1) && (rows == 1 || row >= columns)) {
+        matrix->lead = rows == 1 ? columns : row;
+    } else if ((rows == 1 || row == 1) && (columns == 1 || column >= rows)) {
+        matrix->transposed = 1;
+        matrix->lead = columns == 1 ? rows : column;
+    } else {
+        matrix->copied = 1;
+        matrix->lead = columns;
+    }
+}
+
+/* Shapes and strides; leading dimensions over which b is the same and the rows of a go on
+ * evenly become rows of one product. */
+static int read_matmul(const hsched_step *step, matmul_state *state)
+{
+    const hsched_operand *a = &step->in[0], *b = &step->in[1], *out = &step->out;
+    uint32_t rank = out->rank;
+    *state = (matmul_state){ .batch = 1 };
+    if (step->input_count < 2 || rank < 2 || a->rank != rank || b->rank != rank ||
+        !hsi_is_dense(rank, out->dims, out->strides))
+        return 0;
+    state->m = a->dims[rank - 2];
+    state->k = a->dims[rank - 1];
+    state->n = b->dims[rank - 1];
+    state->a =
+        (blas_matrix){ .row = a->strides[rank - 2], .column = a->strides[rank - 1] };
+    state->b =
+        (blas_matrix){ .row = b->strides[rank - 2], .column = b->strides[rank - 1] };
+    uint32_t left = rank - 2;
+    while (left > 0) {
+        uint32_t last = left - 1;
+        int64_t size = out->dims[last];
+        if (size != 1) {
+            if (b->strides[last] != 0 || state->m < 1)
+                break;
+            if (state->m == 1)
+                state->a.row = a->strides[last];
+            else if (a->strides[last] != state->a.row * state->m)
+                break;
+            state->m *= size;
+        }
+        left--;
+    }
+    state->batch_rank = left;
+    for (uint32_t i = 0; i < left; i++) {
+        state->batch_dims[i] = out->dims[i];
+        state->a_strides[i] = a->strides[i];
+        state->b_strides[i] = b->strides[i];
+        state->batch *= out->dims[i];
+    }
+    describe_matrix(&state->a, state->m, state->k);
+    describe_matrix(&state->b, state->k, state->n);
+    return 1;
+}
+
+static int matmul_supports(const hsched_step *step)
+{
+    matmul_state state;
+    return read_matmul(step, &state) && state.m <= INT_MAX && state.k <= INT_MAX &&
+           state.n <= INT_MAX && state.a.lead <= INT_MAX && state.b.lead <= INT_MAX;
+}
+
+static void matmul_destroy(void *pointer)
+{
+    matmul_state *state = pointer;
+    if (!state)
+        return;
+    hsi_free(state->a.owned);
+    hsi_free(state->b.owned);
+    hsi_free(state);
+}
+
+static hsched_status lay_out_scratch(const matmul_state *state, size_t *a_size,
+                                     size_t *total)
+{
+    size_t a = 0, b = 0;
+    if ((!state->a.copied || (hsi_mul_size((size_t)state->m, (size_t)state->k, &a) &&
+                              hsi_mul_size(a, sizeof(float), &a))) &&
+        hsi_round_up_size(a, 64, a_size) &&
+        (!state->b.copied || (hsi_mul_size((size_t)state->k, (size_t)state->n, &b) &&
+                              hsi_mul_size(b, sizeof(float), &b))) &&
+        hsi_add_size(*a_size, b, total))
+        return HSCHED_OK;
+    return hsi_error(
+        HSCHED_ERROR_LIMIT,
+        "copies of matrices [%lld,%lld] and [%lld,%lld] overflow; use smaller ones",
+        (long long)state->m, (long long)state->k, (long long)state->k,
+        (long long)state->n);
+}
+
+static hsched_status matmul_prepare(const hsi_cpu_prepare_context *context,
+                                    hsched_step *step, hsi_cpu_prepared *prepared)
+{
+    matmul_state *state = HSI_NEW(matmul_state);
+    if (!state)
+        return hsi_out_of_memory("a matrix product");
+    read_matmul(step, state);
+    hsched_status status =
+        lay_out_scratch(state, &state->b_offset, &prepared->scratch_size);
+    if (status == HSCHED_OK)
+        state->a.constant = hsi_cpu_keep_constant(context, &step->in[0], &state->a.owned,
+                                                  &prepared->weight_bytes, &status);
+    if (status == HSCHED_OK)
+        state->b.constant = hsi_cpu_keep_constant(context, &step->in[1], &state->b.owned,
+                                                  &prepared->weight_bytes, &status);
+    if (status != HSCHED_OK) {
+        matmul_destroy(state);
+        return status;
+    }
+    step->parts = hsi_cpu_parts(step, (uint64_t)(state->batch * state->m));
+    prepared->state = state;
+    return HSCHED_OK;
+}
+
+static void copy_matrix(const blas_matrix *matrix, const float *from, int64_t rows,
+                        int64_t columns, float *to)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++)
+            to[i * columns + j] = from[i * matrix->row + j * matrix->column];
+}
+
+/* Where matrices number `index` of the batch begin. */
+static void batch_offsets(const matmul_state *state, int64_t index, int64_t *a,
+                          int64_t *b)
+{
+    *a = *b = 0;
+    for (uint32_t i = state->batch_rank; i-- > 0;) {
+        int64_t at = index % state->batch_dims[i];
+        index /= state->batch_dims[i];
+        *a += at * state->a_strides[i];
+        *b += at * state->b_strides[i];
+    }
+}
+
+/* `rows` rows of one product; out is dense. A single row or column is a matrix-vector
+ * product, which reads the matrix once, where sgemm would pack it first. */
+static void multiply(const matmul_state *state, const float *a, const float *b,
+                     int64_t rows, float *out)
+{
+    int m = (int)rows, k = (int)state->k, n = (int)state->n;
+    int a_lead = (int)state->a.lead, b_lead = (int)state->b.lead;
+    int a_flip = state->a.transposed, b_flip = state->b.transposed;
+    if (k == 0 || n == 1 || m == 1)
+        memset(out, 0, (size_t)m * (size_t)n * sizeof *out);
+    if (k == 0)
+        return;
+    if (n == 1)
+        cblas_sgemv(CblasRowMajor, a_flip ? CblasTrans : CblasNoTrans, a_flip ? k : m,
+                    a_flip ? m : k, 1.0f, a, a_lead, b, b_flip ? 1 : b_lead, 0.0f, out,
+                    1);
+    else if (m == 1)
+        cblas_sgemv(CblasRowMajor, b_flip ? CblasNoTrans : CblasTrans, b_flip ? n : k,
+                    b_flip ? k : n, 1.0f, b, b_lead, a, a_flip ? a_lead : 1, 0.0f, out,
+                    1);
+    else
+        cblas_sgemm(CblasRowMajor, a_flip ? CblasTrans : CblasNoTrans,
+                    b_flip ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, a_lead, b,
+                    b_lead, 0.0f, out, n);
+}
+
+static hsched_status matmul_run(const hsched_step *step, const void *pointer,
+                                void *slot_state, void *const *operands, uint32_t part,
+                                void *scratch)
+{
+    (void)slot_state;
+    const matmul_state *state = pointer;
+    const float *all_a = state->a.constant ? state->a.constant : operands[0];
+    const float *all_b = state->b.constant ? state->b.constant : operands[1];
+    float *out = operands[step->input_count];
+    float *b_copy = scratch ? (float *)((char *)scratch + state->b_offset) : NULL;
+    int64_t at = hsi_cpu_part_begin(state->batch * state->m, part, step->parts);
+    int64_t end = hsi_cpu_part_begin(state->batch * state->m, part + 1, step->parts);
+    const float *copied_b = NULL; /* which one b_copy holds */
+    while (at < end) {
+        int64_t row = at % state->m, rows = state->m - row, a_offset, b_offset;
+        if (rows > end - at)
+            rows = end - at;
+        batch_offsets(state, at / state->m, &a_offset, &b_offset);
+        const float *a = all_a + a_offset + row * state->a.row, *b = all_b + b_offset;
+        if (state->a.copied) {
+            copy_matrix(&state->a, a, rows, state->k, scratch);
+            a = scratch;
+        }
+        if (state->b.copied) {
+            if (b != copied_b)
+                copy_matrix(&state->b, b, state->k, state->n, b_copy);
+            copied_b = b;
+            b = b_copy;
+        }
+        float *y = out + at * state->n;
+        multiply(state, a, b, rows, y);
+        hsi_cpu_activate(step->act, y, (size_t)(rows * state->n));
+        at += rows;
+    }
+    return HSCHED_OK;
+}
+
+static const hsi_cpu_kernel openblas_matmul = {
+    .name = "openblas/matmul",
+    .kind = HSCHED_STEP_MATMUL,
+    .library = HSCHED_LIBRARY_OPENBLAS,
+    .supports = matmul_supports,
+    .prepare = matmul_prepare,
+    .destroy = matmul_destroy,
+    .run = matmul_run,
+};
+
+const hsi_cpu_kernel *const hsi_cpu_kernels_matmul[] = { &openblas_matmul, NULL };

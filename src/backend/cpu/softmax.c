@@ -1,0 +1,256 @@
+/*
+ * SOFTMAX along one axis of n elements: out = exp(x - max) / sum of exp(x - max).
+ *
+ * Three forms: the axis is contiguous (a row of n floats at a time); the positions are
+ * (blocks of positions side by side, walking along the axis); neither (each row goes
+ * through scratch memory). The exponential is the activation's, so that it is as fast and
+ * as exact as that.
+ */
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "backend/cpu/isa.h"
+#include "backend/cpu/kernel.h"
+#include "backend/cpu/loop.h"
+
+#define LANES  16
+#define ACROSS 64 /* positions side by side */
+
+typedef enum softmax_mode {
+    SOFTMAX_ROWS,
+    SOFTMAX_ACROSS,
+    SOFTMAX_STRIDED
+} softmax_mode;
+
+typedef struct softmax_state {
+    softmax_mode mode;
+    hsi_loop positions; /* over all dimensions but the axis: x, out */
+    int64_t n, x_stride, y_stride;
+} softmax_state;
+
+static const hsched_activation exponential = { HSCHED_ACTIVATION_EXP, 0, 0 };
+
+/* ---- One row
+ * ------------------------------------------------------------------------------------ */
+
+HSI_ISA_INLINE void row_max_body(const float *x, int64_t n, float *max)
+{
+    float lane[LANES], best = -INFINITY;
+    int64_t i = 0;
+    for (int k = 0; k < LANES; k++)
+        lane[k] = -INFINITY;
+    for (; i + LANES <= n; i += LANES)
+        for (int k = 0; k < LANES; k++)
+            lane[k] = x[i + k] > lane[k] ? x[i + k] : lane[k];
+    for (; i < n; i++)
+        best = x[i] > best ? x[i] : best;
+    for (int k = 0; k < LANES; k++)
+        best = lane[k] > best ? lane[k] : best;
+    *max = best;
+}
+HSI_ISA_DISPATCH(row_max, (const float *x, int64_t n, float *max), (x, n, max))
+
+HSI_ISA_INLINE void subtract_body(const float *x, float value, float *y, int64_t n)
+{
+    _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) y[i] = x[i] - value;
+}
+HSI_ISA_DISPATCH(subtract, (const float *x, float value, float *y, int64_t n),
+                 (x, value, y, n))
+
+/* *sum += x[0] + ... + x[n-1], n <= HSI_BLOCK */
+HSI_ISA_INLINE void row_sum_body(const float *x, int64_t n, double *sum)
+{
+    float lane[LANES] = { 0 };
+    double total = 0;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int k = 0; k < LANES; k++)
+            lane[k] += x[i + k];
+    for (; i < n; i++)
+        total += x[i];
+    for (int k = 0; k < LANES; k++)
+        total += lane[k];
+    *sum += total;
+}
+HSI_ISA_DISPATCH(row_sum, (const float *x, int64_t n, double *sum), (x, n, sum))
+
+HSI_ISA_INLINE void multiply_body(float *y, float factor, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[i] *= factor;
+}
+HSI_ISA_DISPATCH(multiply, (float *y, float factor, int64_t n), (y, factor, n))
+
+/* x may be y. */
+static void softmax_row(const float *x, float *y, int64_t n)
+{
+    float max;
+    double sum = 0;
+    row_max(x, n, &max);
+    for (int64_t i = 0; i < n; i += HSI_BLOCK) {
+        int64_t count = n - i < HSI_BLOCK ? n - i : HSI_BLOCK;
+        subtract(x + i, max, y + i, count);
+        hsi_cpu_activate(exponential, y + i, (size_t)count);
+        row_sum(y + i, count, &sum);
+    }
+    multiply(y, (float)(1 / sum), n);
+}
+
+/* ---- Positions side by side
+ * ----------------------------------------------------------------------- */
+
+HSI_ISA_INLINE void take_max_body(const float *restrict x, float *restrict max,
+                                  int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        max[i] = x[i] > max[i] ? x[i] : max[i];
+}
+HSI_ISA_DISPATCH(take_max, (const float *restrict x, float *restrict max, int64_t count),
+                 (x, max, count))
+
+HSI_ISA_INLINE void subtract_each_body(const float *x, const float *value, float *y,
+                                       int64_t count)
+{
+    _Pragma("GCC ivdep") for (int64_t i = 0; i < count; i++) y[i] = x[i] - value[i];
+}
+HSI_ISA_DISPATCH(subtract_each,
+                 (const float *x, const float *value, float *y, int64_t count),
+                 (x, value, y, count))
+
+HSI_ISA_INLINE void add_to_body(const float *restrict x, double *restrict sum,
+                                int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        sum[i] += x[i];
+}
+HSI_ISA_DISPATCH(add_to, (const float *restrict x, double *restrict sum, int64_t count),
+                 (x, sum, count))
+
+HSI_ISA_INLINE void multiply_each_body(float *restrict y, const float *restrict factor,
+                                       int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        y[i] *= factor[i];
+}
+HSI_ISA_DISPATCH(multiply_each,
+                 (float *restrict y, const float *restrict factor, int64_t count),
+                 (y, factor, count))
+
+/* `count` <= ACROSS neighbouring positions. */
+static void softmax_across(const softmax_state *s, const float *x, float *y,
+                           int64_t count)
+{
+    float value[ACROSS]; /* the maxima, then what to multiply with */
+    double sum[ACROSS];
+    for (int64_t i = 0; i < count; i++) {
+        value[i] = -INFINITY;
+        sum[i] = 0;
+    }
+    for (int64_t k = 0; k < s->n; k++)
+        take_max(x + k * s->x_stride, value, count);
+    for (int64_t k = 0; k < s->n; k++) {
+        subtract_each(x + k * s->x_stride, value, y + k * s->y_stride, count);
+        hsi_cpu_activate(exponential, y + k * s->y_stride, (size_t)count);
+        add_to(y + k * s->y_stride, sum, count);
+    }
+    for (int64_t i = 0; i < count; i++)
+        value[i] = (float)(1 / sum[i]);
+    for (int64_t k = 0; k < s->n; k++)
+        multiply_each(y + k * s->y_stride, value, count);
+}
+
+/* ---- The kernel
+ * ------------------------------------------------------------------------------------ */
+
+static void run_tile(const softmax_state *s, const hsi_tile *t, const float *x, float *y,
+                     float *row)
+{
+    for (int64_t r = 0; r < t->rows; r++) {
+        const float *from = x + t->offset[0] + r * t->row_stride[0];
+        float *to = y + t->offset[1] + r * t->row_stride[1];
+        if (s->mode == SOFTMAX_ACROSS) {
+            for (int64_t c = 0; c < t->cols; c += ACROSS)
+                softmax_across(s, from + c, to + c,
+                               t->cols - c < ACROSS ? t->cols - c : ACROSS);
+            continue;
+        }
+        for (int64_t c = 0; c < t->cols;
+             c++, from += t->col_stride[0], to += t->col_stride[1]) {
+            if (s->mode == SOFTMAX_ROWS) {
+                softmax_row(from, to, s->n);
+                continue;
+            }
+            for (int64_t k = 0; k < s->n; k++)
+                row[k] = from[k * s->x_stride];
+            softmax_row(row, row, s->n);
+            hsi_scatter(row, to, s->y_stride, s->n);
+        }
+    }
+}
+
+static hsched_status softmax_run(const hsched_step *step, const void *state,
+                                 void *slot_state, void *const *operands, uint32_t part,
+                                 void *scratch)
+{
+    const softmax_state *s = state;
+    int64_t begin, end;
+    hsi_cursor cursor;
+    hsi_tile t;
+    (void)slot_state;
+    hsi_part_range(s->positions.total, part, step->parts, &begin, &end);
+    hsi_cursor_begin(&cursor, &s->positions, begin, end);
+    while (hsi_cursor_next(&cursor, &t))
+        run_tile(s, &t, operands[0], operands[1], scratch);
+    return HSCHED_OK;
+}
+
+static int softmax_supports(const hsched_step *step)
+{
+    return hsi_is_float(&step->in[0]) && hsi_is_float(&step->out) &&
+           step->u.softmax.axis < step->out.rank &&
+           step->act.kind == HSCHED_ACTIVATION_NONE;
+}
+
+static hsched_status softmax_prepare(const hsi_cpu_prepare_context *context,
+                                     hsched_step *step, hsi_cpu_prepared *prepared)
+{
+    const int64_t *strides[2] = { step->in[0].strides, step->out.strides };
+    int64_t dims[HSCHED_MAX_DIMS];
+    uint32_t axis = step->u.softmax.axis;
+    (void)context;
+    softmax_state *s = HSI_NEW(softmax_state);
+    if (s == NULL)
+        return hsi_out_of_memory("the plan of a softmax step");
+    for (uint32_t d = 0; d < step->out.rank; d++)
+        dims[d] = d == axis ? 1 : step->out.dims[d];
+    hsi_loop_init(&s->positions, step->out.rank, dims, 2, strides);
+    s->n = step->out.dims[axis];
+    s->x_stride = step->in[0].strides[axis];
+    s->y_stride = step->out.strides[axis];
+    if (hsi_is_unit(&step->in[0], axis) && hsi_is_unit(&step->out, axis)) {
+        s->mode = SOFTMAX_ROWS;
+    } else if (hsi_loop_inner(&s->positions, 0) == 1 &&
+               hsi_loop_inner(&s->positions, 1) == 1) {
+        s->mode = SOFTMAX_ACROSS;
+    } else {
+        s->mode = SOFTMAX_STRIDED;
+        prepared->scratch_size = ((size_t)s->n * sizeof(float) + 63) & ~(size_t)63;
+    }
+    prepared->state = s;
+    hsi_lower_parts(step, 2.0 * sizeof(float) * (double)s->positions.total * (double)s->n,
+                    s->positions.total);
+    return HSCHED_OK;
+}
+
+static const hsi_cpu_kernel softmax_kernel = {
+    .name = "own/softmax",
+    .kind = HSCHED_STEP_SOFTMAX,
+    .library = HSCHED_LIBRARY_OWN,
+    .supports = softmax_supports,
+    .prepare = softmax_prepare,
+    .destroy = hsi_free,
+    .run = softmax_run,
+};
+
+const hsi_cpu_kernel *const hsi_cpu_kernels_softmax[] = { &softmax_kernel, NULL };

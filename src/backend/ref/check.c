@@ -1,0 +1,275 @@
+/*
+ * Does a step keep the contract of hsched/backend.h, as far as shapes and types go? The
+ * reference kernels rely on it for memory safety, so it is asked before each of them.
+ */
+#include "backend/ref/ref.h"
+
+static int is_float(const hsched_operand *op, uint32_t rank)
+{
+    return op->dtype == HSCHED_FLOAT32 && op->rank == rank;
+}
+
+/* A float vector of n elements. */
+static int is_vector(const hsched_operand *op, int64_t n)
+{
+    return is_float(op, 1) && op->dims[0] == n;
+}
+
+static int same_shape(const hsched_operand *a, const hsched_operand *b)
+{
+    if (a->rank != b->rank)
+        return 0;
+    for (uint32_t d = 0; d < a->rank; d++)
+        if (a->dims[d] != b->dims[d])
+            return 0;
+    return 1;
+}
+
+/* One float input of out's shape. */
+static const char *fault_same(const hsched_step *step)
+{
+    if (step->in[0].dtype != HSCHED_FLOAT32 || step->out.dtype != HSCHED_FLOAT32)
+        return "input and output must be float32";
+    if (!same_shape(&step->in[0], &step->out))
+        return "input and output must have the same shape";
+    return NULL;
+}
+
+/* The window's parameters of one spatial dimension, conv and pool alike; pads and kernel
+ * so large that positions could overflow are refused as well. */
+static int window_valid(int64_t kernel, int64_t stride, int64_t pad, int64_t dilation)
+{
+    const int64_t limit = INT64_C(1) << 31;
+    return kernel >= 1 && kernel < limit && stride >= 1 && stride < limit && pad >= 0 &&
+           pad < limit && dilation >= 1 && dilation < limit;
+}
+
+static const char *fault_conv2d(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *w = &step->in[1], *y = &step->out;
+    if (!hsi_ref_has(step, 1) || !is_float(x, 4) || !is_float(w, 4) || !is_float(y, 4))
+        return "x, weights and output must be float32 of four dimensions";
+    const int64_t groups = step->u.conv2d.groups;
+    if (groups < 1 || x->dims[1] != w->dims[1] * groups || w->dims[0] % groups != 0)
+        return "groups must divide the channels and agree with the weights";
+    if (y->dims[0] != x->dims[0] || y->dims[1] != w->dims[0])
+        return "the output must have x's batch and the weights' channels";
+    for (int d = 0; d < 2; d++) {
+        const int64_t *pads = step->u.conv2d.pads;
+        const int64_t stride = step->u.conv2d.strides[d],
+                      dilation = step->u.conv2d.dilations[d];
+        if (!window_valid(w->dims[2 + d], stride, pads[d], dilation) || pads[2 + d] < 0)
+            return "kernel, strides and dilations must be positive, pads not negative";
+        int64_t room =
+            x->dims[2 + d] + pads[d] + pads[2 + d] - dilation * (w->dims[2 + d] - 1) - 1;
+        if (room < 0 || y->dims[2 + d] != room / stride + 1)
+            return "the output's height and width must follow from kernel, strides and "
+                   "pads";
+    }
+    if (hsi_ref_has(step, 2) && !is_vector(&step->in[2], w->dims[0]))
+        return "the bias must be a float32 vector of the output's channels";
+    if (hsi_ref_has(step, 3) &&
+        (step->in[3].dtype != HSCHED_FLOAT32 || !same_shape(&step->in[3], y)))
+        return "the residual must be float32 of the output's shape";
+    return NULL;
+}
+
+static const char *fault_fc(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *w = &step->in[1], *y = &step->out;
+    if (!hsi_ref_has(step, 1) || !is_float(x, 2) || !is_float(w, 2) || !is_float(y, 2))
+        return "x, weights and output must be float32 of two dimensions";
+    if (x->dims[1] != w->dims[1] || y->dims[0] != x->dims[0] || y->dims[1] != w->dims[0])
+        return "the shapes must be [M,K], [O,K] and [M,O]";
+    if (hsi_ref_has(step, 2) && !is_vector(&step->in[2], w->dims[0]))
+        return "the bias must be a float32 vector [O]";
+    return NULL;
+}
+
+static const char *fault_matmul(const hsched_step *step)
+{
+    const hsched_operand *a = &step->in[0], *b = &step->in[1], *y = &step->out;
+    const uint32_t rank = y->rank;
+    if (!hsi_ref_has(step, 1) || rank < 2 || !is_float(a, rank) || !is_float(b, rank) ||
+        !is_float(y, rank))
+        return "both inputs and the output must be float32 of the same rank, at least 2";
+    for (uint32_t d = 0; d + 2 < rank; d++)
+        if (a->dims[d] != y->dims[d] || b->dims[d] != y->dims[d])
+            return "leading dimensions must be the output's (with stride 0 where "
+                   "broadcast)";
+    if (a->dims[rank - 2] != y->dims[rank - 2] ||
+        b->dims[rank - 1] != y->dims[rank - 1] || a->dims[rank - 1] != b->dims[rank - 2])
+        return "the shapes must be [...,M,K], [...,K,N] and [...,M,N]";
+    return NULL;
+}
+
+static const char *fault_pool2d(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    if (!is_float(x, 4) || !is_float(y, 4))
+        return "input and output must be float32 of four dimensions";
+    if (y->dims[0] != x->dims[0] || y->dims[1] != x->dims[1])
+        return "the output must have the input's batch and channels";
+    if (step->u.pool2d.kind != HSCHED_POOL_MAX &&
+        step->u.pool2d.kind != HSCHED_POOL_AVERAGE)
+        return "unknown kind of pooling";
+    for (int d = 0; d < 2; d++)
+        if (!window_valid(step->u.pool2d.kernel[d], step->u.pool2d.strides[d],
+                          step->u.pool2d.pads[d], step->u.pool2d.dilations[d]))
+            return "kernel, strides and dilations must be positive, pads not negative";
+    return NULL;
+}
+
+static const char *fault_scale(const hsched_step *step)
+{
+    if (step->in[0].rank < 2)
+        return "the input must have at least two dimensions";
+    if (!hsi_ref_has(step, 1) || !hsi_ref_has(step, 2) ||
+        !is_vector(&step->in[1], step->in[0].dims[1]) ||
+        !is_vector(&step->in[2], step->in[0].dims[1]))
+        return "scale and shift must be float32 vectors of the input's channels";
+    return fault_same(step);
+}
+
+static const char *fault_lrn(const hsched_step *step)
+{
+    if (step->in[0].rank < 2)
+        return "the input must have at least two dimensions";
+    if (step->u.lrn.size < 1)
+        return "the window must have at least one channel";
+    return fault_same(step);
+}
+
+static const char *fault_softmax(const hsched_step *step)
+{
+    if (step->u.softmax.axis >= step->in[0].rank)
+        return "the axis must be one of the input's dimensions";
+    return fault_same(step);
+}
+
+static const char *fault_binary(const hsched_step *step)
+{
+    if (step->u.binary.kind < HSCHED_BINARY_ADD ||
+        step->u.binary.kind > HSCHED_BINARY_PRELU)
+        return "unknown kind of arithmetic";
+    if (!hsi_ref_has(step, 1) || step->in[1].dtype != HSCHED_FLOAT32 ||
+        !same_shape(&step->in[1], &step->out))
+        return "both operands must be float32 of the output's shape (stride 0 where "
+               "broadcast)";
+    return fault_same(step);
+}
+
+static const char *fault_copy(const hsched_step *step)
+{
+    if (step->in[0].dtype != step->out.dtype || !same_shape(&step->in[0], &step->out))
+        return "input and output must have the same shape and type";
+    return NULL;
+}
+
+static const char *fault_pad(const hsched_step *step)
+{
+    if (!is_float(&step->in[0], step->out.rank) || !is_float(&step->out, step->out.rank))
+        return "input and output must be float32 of the same rank";
+    if (step->u.pad.mode < HSCHED_PAD_MODE_CONSTANT ||
+        step->u.pad.mode > HSCHED_PAD_MODE_EDGE)
+        return "unknown padding mode";
+    return NULL;
+}
+
+static const char *fault_reduce(const hsched_step *step)
+{
+    if (!is_float(&step->in[0], step->out.rank) || !is_float(&step->out, step->out.rank))
+        return "input and output must be float32 of the same rank";
+    for (uint32_t d = 0; d < step->out.rank; d++)
+        if (step->out.dims[d] != 1 && step->out.dims[d] != step->in[0].dims[d])
+            return "the output's dimensions must be 1 or the input's";
+    return NULL;
+}
+
+static const char *fault_image(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    if (x->dtype != HSCHED_UINT8 || x->rank != 4 || !is_float(y, 4))
+        return "the input must be uint8 and the output float32, both of four dimensions";
+    if (x->dims[0] != y->dims[0] || x->dims[1] != y->dims[2] ||
+        x->dims[2] != y->dims[3] || x->dims[3] != y->dims[1])
+        return "the shapes must be [N,H,W,C] and [N,C,H,W]";
+    if (y->dims[1] > 4 || (step->u.image.swap_red_blue && y->dims[1] < 3))
+        return "there must be at most 4 channels, and at least 3 to swap";
+    return NULL;
+}
+
+/* Faults of any operand: rank, dimensions, type. */
+static const char *fault_operand(const hsched_operand *op)
+{
+    if (hsched_dtype_size(op->dtype) == 0)
+        return "an operand has an unknown type";
+    if (op->rank > HSCHED_MAX_DIMS)
+        return "an operand has too many dimensions";
+    for (uint32_t d = 0; d < op->rank; d++)
+        if (op->dims[d] < 1)
+            return "an operand has a dimension below 1";
+    return NULL;
+}
+
+static int takes_activation(hsched_step_kind kind)
+{
+    return kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_FC ||
+           kind == HSCHED_STEP_MATMUL || kind == HSCHED_STEP_SCALE ||
+           kind == HSCHED_STEP_UNARY || kind == HSCHED_STEP_BINARY;
+}
+
+static const char *fault_kind(const hsched_step *step)
+{
+    switch (step->kind) {
+    case HSCHED_STEP_CONV2D:
+        return fault_conv2d(step);
+    case HSCHED_STEP_FC:
+        return fault_fc(step);
+    case HSCHED_STEP_MATMUL:
+        return fault_matmul(step);
+    case HSCHED_STEP_POOL2D:
+        return fault_pool2d(step);
+    case HSCHED_STEP_SCALE:
+        return fault_scale(step);
+    case HSCHED_STEP_LRN:
+        return fault_lrn(step);
+    case HSCHED_STEP_SOFTMAX:
+        return fault_softmax(step);
+    case HSCHED_STEP_UNARY:
+        return fault_same(step);
+    case HSCHED_STEP_BINARY:
+        return fault_binary(step);
+    case HSCHED_STEP_COPY:
+        return fault_copy(step);
+    case HSCHED_STEP_PAD:
+        return fault_pad(step);
+    case HSCHED_STEP_REDUCE:
+        return fault_reduce(step);
+    case HSCHED_STEP_IMAGE:
+        return fault_image(step);
+    case HSCHED_STEP_FORCE_INT32:
+        break;
+    }
+    return "unknown kind of step";
+}
+
+const char *hsi_ref_fault(const hsched_step *step)
+{
+    if (step->input_count > HSCHED_STEP_MAX_INPUTS || !hsi_ref_has(step, 0))
+        return "the first input must be there, and at most 4 in all";
+    for (uint32_t i = 0; i < step->input_count; i++) {
+        const char *fault = hsi_ref_has(step, i) ? fault_operand(&step->in[i]) : NULL;
+        if (fault)
+            return fault;
+    }
+    const char *fault = fault_operand(&step->out);
+    if (fault)
+        return fault;
+    if (step->act.kind < HSCHED_ACTIVATION_NONE ||
+        step->act.kind > HSCHED_ACTIVATION_THRESHOLDED_RELU)
+        return "unknown activation";
+    if (step->act.kind != HSCHED_ACTIVATION_NONE && !takes_activation(step->kind))
+        return "this kind of step takes no activation";
+    return fault_kind(step);
+}

@@ -1,0 +1,91 @@
+/* COPY, PAD and REDUCE on any shape, IMAGE from uint8 [N,H,W,C] to float [N,C,H,W]. */
+#include "backend/ref/ref.h"
+
+#include <string.h>
+
+void hsi_ref_copy(const hsched_step *step, const void *const *inputs, void *out)
+{
+    const size_t size = hsched_dtype_size(step->out.dtype);
+    const char *x = inputs[0];
+    char *y = out;
+    int64_t index[HSCHED_MAX_DIMS] = { 0 };
+    do {
+        memcpy(y + hsi_ref_offset(&step->out, index) * (int64_t)size,
+               x + hsi_ref_offset(&step->in[0], index) * (int64_t)size, size);
+    } while (hsi_ref_next(step->out.rank, step->out.dims, index));
+}
+
+/* The position in a dimension of n elements that position i, possibly outside, stands
+ * for; -1 if it is the constant. Reflection leaves the border element out and goes on as
+ * often as it takes. */
+static int64_t padded_position(int64_t i, int64_t n, hsched_pad_mode mode)
+{
+    if (i >= 0 && i < n)
+        return i;
+    if (mode == HSCHED_PAD_MODE_CONSTANT)
+        return -1;
+    if (mode == HSCHED_PAD_MODE_EDGE)
+        return i < 0 ? 0 : n - 1;
+    if (n == 1)
+        return 0;
+    const int64_t period = 2 * (n - 1);
+    i %= period;
+    if (i < 0)
+        i += period;
+    return i < n ? i : period - i;
+}
+
+void hsi_ref_pad(const hsched_step *step, const void *const *inputs, void *out)
+{
+    const hsched_operand *xop = &step->in[0], *yop = &step->out;
+    const float *x = inputs[0];
+    float *y = out;
+    int64_t index[HSCHED_MAX_DIMS] = { 0 };
+    do {
+        int64_t from[HSCHED_MAX_DIMS] = { 0 };
+        int constant = 0;
+        for (uint32_t d = 0; d < yop->rank; d++) {
+            from[d] = padded_position(index[d] - step->u.pad.before[d], xop->dims[d],
+                                      step->u.pad.mode);
+            constant |= from[d] < 0;
+        }
+        y[hsi_ref_offset(yop, index)] =
+            constant ? step->u.pad.value : x[hsi_ref_offset(xop, from)];
+    } while (hsi_ref_next(yop->rank, yop->dims, index));
+}
+
+void hsi_ref_reduce(const hsched_step *step, const void *const *inputs, void *out)
+{
+    const hsched_operand *xop = &step->in[0], *yop = &step->out;
+    const float *x = inputs[0];
+    float *y = out;
+    int64_t window[HSCHED_MAX_DIMS]; /* what one output element is the mean of */
+    double count = 1;
+    for (uint32_t d = 0; d < yop->rank; d++) {
+        window[d] = yop->dims[d] == 1 ? xop->dims[d] : 1;
+        count *= (double)window[d];
+    }
+    int64_t index[HSCHED_MAX_DIMS] = { 0 };
+    do {
+        const float *first = x + hsi_ref_offset(xop, index);
+        int64_t k[HSCHED_MAX_DIMS] = { 0 };
+        double sum = 0;
+        do {
+            sum += first[hsi_ref_offset(xop, k)];
+        } while (hsi_ref_next(xop->rank, window, k));
+        y[hsi_ref_offset(yop, index)] = (float)(sum / count);
+    } while (hsi_ref_next(yop->rank, yop->dims, index));
+}
+
+void hsi_ref_image(const hsched_step *step, const void *const *inputs, void *out)
+{
+    const uint8_t *x = inputs[0];
+    float *y = out;
+    int64_t i[HSCHED_MAX_DIMS] = { 0 }; /* n, c, h, w */
+    do {
+        const int64_t c = step->u.image.swap_red_blue && i[1] < 3 ? 2 - i[1] : i[1];
+        const double pixel = x[hsi_ref_offset4(&step->in[0], i[0], i[2], i[3], c)];
+        y[hsi_ref_offset(&step->out, i)] =
+            (float)((pixel - step->u.image.mean[i[1]]) * step->u.image.scale[i[1]]);
+    } while (hsi_ref_next(4, step->out.dims, i));
+}

@@ -1,0 +1,61 @@
+/* The oracle's entry: checks a step and calls the reference kernel of its kind. */
+#include "backend/ref/ref.h"
+
+#include "backend/backend.h"
+#include "base/status.h"
+
+typedef void (*ref_kernel)(const hsched_step *step, const void *const *inputs, void *out);
+
+/* By step kind; hsi_ref_fault has refused kinds that are not here. */
+static const ref_kernel kernels[] = {
+    [HSCHED_STEP_CONV2D] = hsi_ref_conv2d,   [HSCHED_STEP_FC] = hsi_ref_fc,
+    [HSCHED_STEP_MATMUL] = hsi_ref_matmul,   [HSCHED_STEP_POOL2D] = hsi_ref_pool2d,
+    [HSCHED_STEP_SCALE] = hsi_ref_scale,     [HSCHED_STEP_LRN] = hsi_ref_lrn,
+    [HSCHED_STEP_SOFTMAX] = hsi_ref_softmax, [HSCHED_STEP_UNARY] = hsi_ref_unary,
+    [HSCHED_STEP_BINARY] = hsi_ref_binary,   [HSCHED_STEP_COPY] = hsi_ref_copy,
+    [HSCHED_STEP_PAD] = hsi_ref_pad,         [HSCHED_STEP_REDUCE] = hsi_ref_reduce,
+    [HSCHED_STEP_IMAGE] = hsi_ref_image,
+};
+
+static const char *kind_text(hsched_step_kind kind)
+{
+    switch (kind) {
+#define REF_KIND_TEXT(name, value, text, layer_class)                                    \
+    case HSCHED_STEP_##name:                                                             \
+        return text;
+        HSCHED_STEP_LIST(REF_KIND_TEXT)
+#undef REF_KIND_TEXT
+    case HSCHED_STEP_FORCE_INT32:
+        break;
+    }
+    return "unknown kind";
+}
+
+hsched_status hsi_ref_run(const hsched_step *step, const void *const *inputs, void *out)
+{
+    const char *name = step->name ? step->name : "";
+    const char *fault = hsi_ref_fault(step);
+    if (fault)
+        return hsi_error(
+            HSCHED_ERROR_INTERNAL,
+            "step '%s' (%s): %s; the compiled model is wrong, please report it", name,
+            kind_text(step->kind), fault);
+    const void *present[HSCHED_STEP_MAX_INPUTS] = { NULL };
+    for (uint32_t i = 0; i < step->input_count; i++) {
+        if (!hsi_ref_has(step, i))
+            continue;
+        present[i] = inputs[i] ? inputs[i] : step->in[i].constant;
+        if (!present[i])
+            return hsi_error(
+                HSCHED_ERROR_INTERNAL,
+                "step '%s' (%s): no data was given for input %u; please report it", name,
+                kind_text(step->kind), i);
+    }
+    if (!out)
+        return hsi_error(
+            HSCHED_ERROR_INTERNAL,
+            "step '%s' (%s): no memory was given for the output; please report it", name,
+            kind_text(step->kind));
+    kernels[step->kind](step, present, out);
+    return HSCHED_OK;
+}

@@ -1,0 +1,508 @@
+/*
+ * One test for all backends: seeded random steps of every kind, compared with the
+ * reference under the tolerances that stand in random_step.h. Every step runs twice, its
+ * parts in shuffled order and then all at the same time; both must give the same bits,
+ * write nothing but elements of out, and make no heap call of the library's own.
+ *
+ * HSCHED_TEST_SEED sets the seed (printed with every failure), HSCHED_TEST_STEPS the
+ * steps per kind.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backend/backend.h"
+#include "backend/random_step.h"
+#include "base/alloc.h"
+
+/* A test program is one translation unit. */
+#include "backend/random_kinds.c"
+#include "backend/random_step.c"
+
+#define MAX_PARTS     8
+#define MAX_SECTION   16 /* steps prepared together */
+#define MAX_FAILURES  8  /* described per test, before it gives up */
+#define MAX_KERNELS   64
+#define DEFAULT_STEPS 400
+
+typedef struct setup {
+    const char *name;
+    const hsched_backend *backend;
+    uint32_t libraries;
+    int reference;
+    hsched_backend_device *device;
+    struct {
+        char name[96];
+        uint32_t steps;
+    } kernels[MAX_KERNELS]; /* met so far */
+    uint32_t kernel_count;
+} setup;
+
+static setup setups[] = {
+#if HSI_HAVE_ONEDNN
+    { "cpu own+openblas+onednn", &hsi_backend_cpu,
+      HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_OPENBLAS | HSCHED_LIBRARY_ONEDNN, 0 },
+#endif
+    { "cpu own+openblas", &hsi_backend_cpu, HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_OPENBLAS,
+      0 },
+    { "cpu own", &hsi_backend_cpu, HSCHED_LIBRARY_OWN, 0 },
+    { "cpu reference", &hsi_backend_cpu, HSCHED_LIBRARY_OWN, 1 },
+    { "sim", &hsi_backend_sim, 0, 0 },
+};
+
+static uint64_t seed = 20210611;
+static uint32_t steps_per_kind = DEFAULT_STEPS;
+
+/* ---- A section of random steps on a device ---- */
+
+typedef struct bench {
+    setup *on;
+    random_step made[MAX_SECTION];
+    hsched_step steps[MAX_SECTION]; /* as the backend gets them */
+    void *constants[MAX_SECTION][HSCHED_STEP_MAX_INPUTS];
+    uint32_t count;
+    hsched_backend_section *section;
+    hsched_backend_slot *slot;
+    void *scratch[MAX_PARTS];
+    size_t scratch_size;
+    uint64_t rng;
+    int failures;
+} bench;
+
+static void report(bench *b, uint32_t step, const char *what, const char *why)
+{
+    b->failures++;
+    print_error("%s: step %u: %s: %s\n    %s\n    kernel %s\n", b->on->name, step, what,
+                why, b->made[step].text,
+                b->section ? b->on->backend->kernel_name(b->section, step)
+                           : "not prepared");
+}
+
+static hsched_status open_device(setup *on, hsched_backend_device **device)
+{
+    hsched_device_config config = {
+        .struct_size = sizeof config,
+        .host = &hsi_backend_host,
+        .workers = on->backend->kind == HSCHED_DEVICE_SIM ? 1 : MAX_PARTS,
+        .cpu_libraries = on->libraries,
+        .reference = on->reference,
+    };
+    return on->backend->device_open(&config, device);
+}
+
+/* Gives the backend constants of its own, so that they can be taken away after prepare.
+ */
+static void lend_constants(bench *b, uint32_t i)
+{
+    for (uint32_t k = 0; k < b->steps[i].input_count; k++) {
+        const random_memory *from = &b->made[i].in[k];
+        if (!b->steps[i].in[k].constant)
+            continue;
+        b->constants[i][k] = must_alloc(from->size);
+        memcpy(b->constants[i][k], from->block, from->size);
+        b->steps[i].in[k].constant = (uint8_t *)b->constants[i][k] + from->first;
+    }
+}
+
+static void take_constants_back(bench *b)
+{
+    for (uint32_t i = 0; i < b->count; i++) {
+        for (uint32_t k = 0; k < HSCHED_STEP_MAX_INPUTS; k++) {
+            if (!b->constants[i][k])
+                continue;
+            fill_pattern(b->constants[i][k], b->made[i].in[k].size);
+            free(b->constants[i][k]);
+            b->constants[i][k] = NULL;
+            b->steps[i].in[k].constant = NULL;
+        }
+    }
+}
+
+static void count_kernel(setup *on, const char *name)
+{
+    uint32_t k = 0;
+    while (k < on->kernel_count && strcmp(on->kernels[k].name, name) != 0)
+        k++;
+    if (k == MAX_KERNELS)
+        return;
+    if (k == on->kernel_count) {
+        snprintf(on->kernels[k].name, sizeof on->kernels[k].name, "%s", name);
+        on->kernel_count++;
+    }
+    on->kernels[k].steps++;
+}
+
+static hsched_status prepare(bench *b, hsched_backend_device *device, int constants_stay)
+{
+    const hsched_backend *backend = b->on->backend;
+    hsched_section_config config = { .struct_size = sizeof config,
+                                     .steps = b->steps,
+                                     .step_count = b->count,
+                                     .constants_stay = constants_stay };
+    for (uint32_t i = 0; i < b->count; i++) {
+        b->steps[i] = b->made[i].step;
+        lend_constants(b, i);
+    }
+    hsched_status status = backend->section_prepare(device, &config, &b->section);
+    if (!constants_stay)
+        take_constants_back(b);
+    if (status == HSCHED_OK)
+        status = backend->slot_create(b->section, &b->slot);
+    return status;
+}
+
+static void make_scratch(bench *b)
+{
+    const hsched_backend *backend = b->on->backend;
+    b->scratch_size = backend->scratch_size ? backend->scratch_size(b->section) : 0;
+    for (uint32_t p = 0; p < MAX_PARTS; p++)
+        b->scratch[p] = must_alloc(b->scratch_size);
+}
+
+static void clear_bench(bench *b)
+{
+    if (b->slot)
+        b->on->backend->slot_destroy(b->slot);
+    if (b->section)
+        b->on->backend->section_destroy(b->section);
+    b->slot = NULL;
+    b->section = NULL;
+    take_constants_back(b);
+    for (uint32_t p = 0; p < MAX_PARTS; p++) {
+        free(b->scratch[p]);
+        b->scratch[p] = NULL;
+    }
+}
+
+/* ---- Running a step ---- */
+
+static hsched_status run_one(bench *b, uint32_t step, void *const *operands,
+                             uint32_t part)
+{
+    fill_pattern(b->scratch[part],
+                 b->scratch_size); /* what was there before means nothing */
+    return b->on->backend->run_part(b->slot, step, operands, part, b->scratch[part]);
+}
+
+/* All parts, one after the other in random order. 1 if the result is right. */
+static int run_shuffled(bench *b, uint32_t step)
+{
+    random_step *made = &b->made[step];
+    void *operands[HSCHED_STEP_MAX_INPUTS + 1];
+    uint32_t order[MAX_PARTS], parts = b->steps[step].parts;
+    char why[256];
+    random_step_reset(made);
+    random_step_operands(made, operands);
+    for (uint32_t p = 0; p < parts; p++)
+        order[p] = p;
+    for (uint32_t p = parts; p > 1; p--) {
+        uint32_t k = (uint32_t)random_range(&b->rng, 0, p - 1), t = order[p - 1];
+        order[p - 1] = order[k];
+        order[k] = t;
+    }
+    const uint64_t heap_calls = hsi_alloc_count();
+    for (uint32_t p = 0; p < parts; p++) {
+        if (run_one(b, step, operands, order[p]) != HSCHED_OK) {
+            report(b, step, "run_part failed", hsched_error_detail());
+            return 0;
+        }
+    }
+    if (hsi_alloc_count() != heap_calls) {
+        report(b, step, "run_part", "it called the heap");
+        return 0;
+    }
+    if (random_step_check(made, why, sizeof why)) {
+        report(b, step, "parts in shuffled order", why);
+        return 0;
+    }
+    return 1;
+}
+
+typedef struct part_thread {
+    bench *b;
+    pthread_barrier_t *start;
+    void *const *operands;
+    uint32_t step, part;
+    hsched_status status;
+    char detail[256];
+} part_thread;
+
+static void *run_part_thread(void *user)
+{
+    part_thread *t = user;
+    pthread_barrier_wait(t->start);
+    t->status = run_one(t->b, t->step, t->operands, t->part);
+    if (t->status != HSCHED_OK)
+        snprintf(t->detail, sizeof t->detail, "%s", hsched_error_detail());
+    return NULL;
+}
+
+/* All parts at the same time; out must hold the same bits as `first` afterwards. */
+static void run_together(bench *b, uint32_t step, const uint8_t *first)
+{
+    random_step *made = &b->made[step];
+    void *operands[HSCHED_STEP_MAX_INPUTS + 1];
+    const uint32_t parts = b->steps[step].parts;
+    part_thread threads[MAX_PARTS];
+    pthread_t ids[MAX_PARTS];
+    pthread_barrier_t start;
+    random_step_reset(made);
+    random_step_operands(made, operands);
+    assert_int_equal(pthread_barrier_init(&start, NULL, parts), 0);
+    for (uint32_t p = 0; p < parts; p++) {
+        threads[p] = (part_thread){
+            .b = b, .start = &start, .operands = operands, .step = step, .part = p
+        };
+        /* The calling thread takes the last part. */
+        if (p + 1 < parts)
+            assert_int_equal(pthread_create(&ids[p], NULL, run_part_thread, &threads[p]),
+                             0);
+    }
+    run_part_thread(&threads[parts - 1]);
+    for (uint32_t p = 0; p + 1 < parts; p++)
+        pthread_join(ids[p], NULL);
+    pthread_barrier_destroy(&start);
+    for (uint32_t p = 0; p < parts; p++) {
+        if (threads[p].status != HSCHED_OK) {
+            report(b, step, "run_part failed", threads[p].detail);
+            return;
+        }
+    }
+    if (memcmp(made->out.block, first, made->out.size) != 0) {
+        char why[256];
+        report(b, step, "parts at the same time",
+               random_step_check(made, why, sizeof why) ? why : "other bits than before");
+    }
+}
+
+static void run_step(bench *b, uint32_t step)
+{
+    if (!run_shuffled(b, step))
+        return;
+    random_step *made = &b->made[step];
+    uint8_t *first = must_alloc(made->out.size);
+    memcpy(first, made->out.block, made->out.size);
+    run_together(b, step, first);
+    free(first);
+}
+
+/* What prepare has to leave behind. */
+static void check_prepared(bench *b)
+{
+    for (uint32_t i = 0; i < b->count; i++) {
+        const char *name = b->on->backend->kernel_name(b->section, i);
+        assert_non_null(name);
+        count_kernel(b->on, name);
+        if (b->steps[i].parts < 1 || b->steps[i].parts > b->made[i].step.parts)
+            report(b, i, "prepare", "it raised the number of parts, or made it 0");
+    }
+}
+
+/* Prepares and runs the steps made in b, which it frees. Returns the number of failures.
+ */
+static int run_section(bench *b)
+{
+    const hsched_backend *backend = b->on->backend;
+    for (uint32_t i = 0; i < b->count; i++)
+        if (backend->supports(b->on->device, &b->made[i].step) != 1)
+            report(b, i, "supports", "it refuses a step that keeps the contract");
+    if (b->failures == 0) {
+        if (prepare(b, b->on->device, random_chance(&b->rng, 50)) == HSCHED_OK) {
+            check_prepared(b);
+            make_scratch(b);
+            for (uint32_t i = 0; b->failures == 0 && i < b->count; i++)
+                run_step(b, i);
+        } else {
+            report(b, 0, "prepare failed (this step or one after it)",
+                   hsched_error_detail());
+        }
+    }
+    clear_bench(b);
+    for (uint32_t i = 0; i < b->count; i++)
+        random_step_free(&b->made[i]);
+    return b->failures;
+}
+
+/* ---- Tests ---- */
+
+typedef struct test_case {
+    setup *on;
+    hsched_step_kind kind;
+    char name[64];
+} test_case;
+
+/* Steps of one kind, in sections of one to eight. */
+static void test_kind(void **state)
+{
+    const test_case *t = *state;
+    int failures = 0;
+    assert_non_null(t->on->device);
+    for (uint32_t next = 0; next < steps_per_kind && failures < MAX_FAILURES;) {
+        bench b = { .on = t->on, .rng = seed + next };
+        uint32_t want = (uint32_t)random_range(&b.rng, 1, 8);
+        for (; b.count < want && next < steps_per_kind; next++)
+            random_step_make(&b.made[b.count++], t->kind, seed, next);
+        failures += run_section(&b);
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* One step of each kind in a section. */
+static void test_mixed(void **state)
+{
+    const test_case *t = *state;
+    int failures = 0;
+    assert_non_null(t->on->device);
+    for (uint32_t next = 0; next < steps_per_kind / 8 + 1 && failures < MAX_FAILURES;
+         next++) {
+        bench b = { .on = t->on, .rng = seed + next };
+        for (int kind = 1; kind <= RANDOM_STEP_KINDS; kind++)
+            random_step_make(&b.made[b.count++], (hsched_step_kind)kind, seed + 1, next);
+        failures += run_section(&b);
+    }
+    assert_int_equal(failures, 0);
+}
+
+/* Every single heap call of opening and preparing fails once: an error, no leak, no
+ * crash. */
+static void test_out_of_memory(void **state)
+{
+    const test_case *t = *state;
+    const hsched_backend *backend = t->on->backend;
+    bench b = { .on = t->on };
+    for (int kind = 1; kind <= RANDOM_STEP_KINDS; kind++)
+        random_step_make(&b.made[b.count++], (hsched_step_kind)kind, seed + 2, 0);
+    hsched_status status = HSCHED_ERROR_OUT_OF_MEMORY;
+    for (uint64_t k = 1; status != HSCHED_OK; k++) {
+        const uint64_t held = hsi_alloc_bytes();
+        hsched_backend_device *device = NULL;
+        hsi_alloc_fail_after(k);
+        status = open_device(t->on, &device);
+        if (status == HSCHED_OK)
+            status = prepare(&b, device, 0);
+        hsi_alloc_fail_after(0);
+        if (status != HSCHED_OK)
+            assert_int_equal(status, HSCHED_ERROR_OUT_OF_MEMORY);
+        else
+            assert_true(k > 1);
+        clear_bench(&b);
+        if (device)
+            backend->device_close(device);
+        assert_int_equal(hsi_alloc_bytes(), held);
+    }
+    for (uint32_t i = 0; i < b.count; i++)
+        random_step_free(&b.made[i]);
+}
+
+/* Only kernels of the enabled libraries were taken; says which, since that is what was
+ * tested. */
+static void test_kernels(void **state)
+{
+    const setup *on = ((const test_case *)*state)->on;
+    const int plain = on->reference || on->backend->kind == HSCHED_DEVICE_SIM;
+    uint32_t of_onednn = 0;
+    assert_true(on->kernel_count > 0);
+    for (uint32_t k = 0; k < on->kernel_count; k++) {
+        const char *name = on->kernels[k].name;
+        print_message("    %5u steps by %s\n", on->kernels[k].steps, name);
+        if (plain)
+            assert_memory_equal(name, "ref", 3); /* "ref" or "reference" */
+        of_onednn += strstr(name, "onednn") != NULL;
+        if (!(on->libraries & HSCHED_LIBRARY_OPENBLAS))
+            assert_null(strstr(name, "openblas"));
+    }
+    if (!plain)
+        assert_int_equal(of_onednn > 0, (on->libraries & HSCHED_LIBRARY_ONEDNN) != 0);
+}
+
+static void test_device(void **state)
+{
+    const setup *on = ((const test_case *)*state)->on;
+    int available = 0;
+    const char *text = on->backend->describe(&available);
+    assert_true(text && text[0] && available);
+    assert_int_equal(on->backend->abi, HSCHED_BACKEND_ABI);
+    assert_non_null(on->device);
+    hsched_device_info info = { HSCHED_DEVICE_INFO_INIT };
+    on->backend->device_info(on->device, &info);
+    assert_true(info.name && info.description && info.libraries);
+    assert_int_equal(info.kind, on->backend->kind);
+    assert_true(info.workers >= 1 && info.memory_bytes > 0 && !info.lost);
+}
+
+static int open_devices(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < COUNT(setups); k++)
+        if (open_device(&setups[k], &setups[k].device) != HSCHED_OK)
+            print_error("%s: the device did not open: %s\n", setups[k].name,
+                        hsched_error_detail());
+    return 0; /* the tests of a device that is not there fail */
+}
+
+static int close_devices(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < COUNT(setups); k++)
+        if (setups[k].device)
+            setups[k].backend->device_close(setups[k].device);
+    return 0;
+}
+
+static const char *kind_name(int kind)
+{
+    switch (kind) {
+#define KIND_NAME(name, value, text, layer_class)                                        \
+    case value:                                                                          \
+        return text;
+        HSCHED_STEP_LIST(KIND_NAME)
+#undef KIND_NAME
+    default:
+        return "";
+    }
+}
+
+static struct CMUnitTest add_test(test_case *t, setup *on, const char *what,
+                                  CMUnitTestFunction function)
+{
+    t->on = on;
+    snprintf(t->name, sizeof t->name, "%s: %s", on->name, what);
+    return (
+        struct CMUnitTest){ .name = t->name, .test_func = function, .initial_state = t };
+}
+
+int main(void)
+{
+    enum {
+        PER_SETUP = RANDOM_STEP_KINDS + 4
+    };
+    static test_case cases[COUNT(setups)][PER_SETUP];
+    struct CMUnitTest tests[COUNT(setups) * PER_SETUP];
+    size_t count = 0;
+    if (getenv("HSCHED_TEST_SEED"))
+        seed = strtoull(getenv("HSCHED_TEST_SEED"), NULL, 0);
+    if (getenv("HSCHED_TEST_STEPS"))
+        steps_per_kind = (uint32_t)strtoul(getenv("HSCHED_TEST_STEPS"), NULL, 0);
+    if (getenv("HSCHED_TEST_FILTER"))
+        cmocka_set_test_filter(getenv("HSCHED_TEST_FILTER"));
+    print_message("HSCHED_TEST_SEED=%llu\n", (unsigned long long)seed);
+    for (size_t k = 0; k < COUNT(setups); k++) {
+        test_case *t = cases[k];
+        tests[count++] = add_test(t++, &setups[k], "device", test_device);
+        for (int kind = 1; kind <= RANDOM_STEP_KINDS; kind++) {
+            t->kind = (hsched_step_kind)kind;
+            tests[count++] = add_test(t++, &setups[k], kind_name(kind), test_kind);
+        }
+        tests[count++] = add_test(t++, &setups[k], "mixed", test_mixed);
+        tests[count++] = add_test(t++, &setups[k], "out of memory", test_out_of_memory);
+        tests[count++] = add_test(t++, &setups[k], "kernels", test_kernels);
+    }
+    return _cmocka_run_group_tests("backend", tests, count, open_devices, close_devices);
+}
