@@ -1,18 +1,19 @@
 /*
- * Compiling: from a graph of layers to steps in execution order, grouped into sections, every
- * tensor with its place in memory. Pure: no device is touched and nothing is executed, so all of
- * this is tested alone.
+ * Compiling: from a graph of layers to steps in execution order, grouped into sections,
+ * every tensor with its place in memory. Pure: no device is touched and nothing is
+ * executed, so all of this is tested alone.
  *
- * Passes, in the order in which they run, one file each:
- *   lower      layers -> steps with logical shapes; constants folded (BatchNorm into scale and shift)
- *   fuse       conv/fc/matmul + BatchNorm + residual add + activation; scale + activation; ...
- *   views      reshape, slice, transpose, squeeze become strided views of their input where they can
- *   layout     channels-last or dense for each tensor; copies inserted where a view or a step
- *              needs what its operand is not (contract: hsched/backend.h)
- *   concat     inputs of a concat get their place inside the joint tensor, so that producers write
- *              there; what cannot becomes a copy
- *   sections   cut points
- *   memory     offsets in the arena, by liveness over the DAG of sections
+ * Passes, in the order in which they run, one file each (passes.h says what holds between
+ * them): lower      layers -> steps with logical shapes; constants folded (BatchNorm into
+ * scale and shift) fuse       conv/fc/matmul + BatchNorm + residual add + activation;
+ * scale + activation; ... layout     channels-last or dense for each tensor views
+ * reshape, slice, transpose, squeeze become strided views of their input where they can;
+ *              copies inserted where a view or a step needs what its operand is not
+ * (contract: hsched/backend.h) concat     inputs of a concat get their place inside the
+ * joint tensor, and outputs theirs in the user's memory, so that producers write there;
+ * what cannot becomes a copy sections   cut points, dependencies alias      steps in
+ * place memory     offsets in the arena, by liveness over the DAG of sections emit the
+ * steps as backends see them
  */
 #ifndef HSI_PLAN_PLAN_H
 #define HSI_PLAN_PLAN_H
@@ -22,7 +23,8 @@
 #include "graph/graph.h"
 
 typedef enum hsi_storage {
-    HSI_STORAGE_NONE = 0, /* not stored: an absent operand, or a constant packed by the backend */
+    HSI_STORAGE_NONE =
+        0, /* not stored: an absent operand, or a constant packed by the backend */
     HSI_STORAGE_ARENA,    /* in the slot's arena */
     HSI_STORAGE_CONSTANT, /* in the plan's constants */
     HSI_STORAGE_INPUT,    /* in the memory bound to input `index` */
@@ -36,30 +38,31 @@ typedef struct hsi_place {
 } hsi_place;
 
 typedef struct hsi_plan_step {
-    hsched_step step;  /* name and constants are owned or borrowed by the plan */
+    hsched_step step; /* name and constants are owned or borrowed by the plan */
     hsi_place in[HSCHED_STEP_MAX_INPUTS];
     hsi_place out;
     uint32_t section;
-    hsched_tensor tensor;   /* of the graph: the tensor that this step completes, or NO_TENSOR */
+    hsched_tensor
+        tensor; /* of the graph: the tensor that this step completes, or NO_TENSOR */
 } hsi_plan_step;
 
 typedef struct hsi_plan_section {
     uint32_t first_step, step_count; /* consecutive steps */
     uint32_t class_bits;
     uint32_t dep_count;
-    uint32_t *deps;                  /* sections whose results this one reads, ascending */
-    uint32_t *crossing_counts;       /* tensors per dep */
+    uint32_t *deps;            /* sections whose results this one reads, ascending */
+    uint32_t *crossing_counts; /* tensors per dep */
     uint32_t user_count;
     uint32_t *users;
 } hsi_plan_section;
 
-typedef struct hsi_plan_io {         /* an input or output as the user binds it */
+typedef struct hsi_plan_io { /* an input or output as the user binds it */
     char *name;
     hsched_dtype dtype;
     hsched_layout layout;
     uint32_t rank;
     int64_t dims[HSCHED_MAX_DIMS];
-    char *symbols[HSCHED_MAX_DIMS];  /* or NULL */
+    char *symbols[HSCHED_MAX_DIMS]; /* or NULL */
     size_t byte_size;
 } hsi_plan_io;
 
@@ -70,10 +73,10 @@ typedef struct hsi_plan {
     uint32_t section_count;
     hsi_plan_io *inputs, *outputs;
     uint32_t input_count, output_count;
-    size_t arena_size;               /* bytes, 64-byte aligned places inside */
-    void *constants;                 /* block for HSI_STORAGE_CONSTANT */
+    size_t arena_size; /* bytes, 64-byte aligned places inside */
+    void *constants;   /* block for HSI_STORAGE_CONSTANT */
     size_t constants_size;
-    void *pass_memory;               /* the passes' own: folded weights, names; see hsi_plan_packed */
+    void *pass_memory; /* the passes' own: folded weights, names; see hsi_plan_packed */
 } hsi_plan;
 
 typedef struct hsi_plan_config {
@@ -81,21 +84,23 @@ typedef struct hsi_plan_config {
     const char *const *taps;
     uint32_t tap_count;
     int no_fusion;
-    uint32_t max_parts;   /* >= 1 */
-    int (*cut)(uint32_t class_before, uint32_t class_after); /* must cut there; may be NULL */
-    int preserve_section_inputs; /* what a section reads stays intact until the section ends, so that it
-                                    can be run again elsewhere (no in-place step on it, no reuse) */
+    uint32_t max_parts; /* >= 1 */
+    int (*cut)(uint32_t class_before,
+               uint32_t class_after); /* must cut there; may be NULL */
+    int preserve_section_inputs; /* what a section reads stays intact until the section
+                                    ends, so that it can be run again elsewhere (no
+                                    in-place step on it, no reuse) */
 } hsi_plan_config;
 
 /*
- * Compiles a graph whose symbols have been set (hsi_graph_specialise). The plan borrows constants
- * from the graph until hsi_plan_packed. Outputs are the graph's, then the taps.
+ * Compiles a graph whose symbols have been set (hsi_graph_specialise). The plan borrows
+ * constants from the graph until hsi_plan_packed. Outputs are the graph's, then the taps.
  */
 hsched_status hsi_plan_create(const hsched_graph *graph, const hsi_plan_config *config,
                               hsi_plan **plan);
 
-/* All backends have packed their constants: drops folded weights and clears the steps' constant
- * pointers, unless `constants_stay`. The graph may go afterwards. */
+/* All backends have packed their constants: drops folded weights and clears the steps'
+ * constant pointers, unless `constants_stay`. The graph may go afterwards. */
 void hsi_plan_packed(hsi_plan *plan, int constants_stay);
 void hsi_plan_destroy(hsi_plan *plan);
 
@@ -107,12 +112,13 @@ typedef struct hsi_memory_item {
 } hsi_memory_item;
 
 /*
- * Gives every item an offset so that items that conflict never overlap, and returns the total size
- * through `total`. Greedy by size (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural
- * Net Inference", 2020). Errors: OUT_OF_MEMORY, LIMIT (sizes overflow).
+ * Gives every item an offset so that items that conflict never overlap, and returns the
+ * total size through `total`. Greedy by size (Pisarchyk and Lee, "Efficient Memory
+ * Management for Deep Neural Net Inference", 2020). Errors: OUT_OF_MEMORY, LIMIT (sizes
+ * overflow).
  */
 hsched_status hsi_memory_plan(hsi_memory_item *items, uint32_t count,
-                              int (*conflict)(void *user, uint32_t a, uint32_t b), void *user,
-                              size_t *total);
+                              int (*conflict)(void *user, uint32_t a, uint32_t b),
+                              void *user, size_t *total);
 
 #endif

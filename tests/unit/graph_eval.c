@@ -1,0 +1,531 @@
+#include "unit/graph_eval.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct call {
+    const hsi_layer *layer;
+    const hsi_graph_tensor *in[5], *out;
+    const float *x[5];
+    float *y;
+} call;
+
+static int64_t element_count(const hsi_graph_tensor *t)
+{
+    int64_t count = 1;
+    for (uint32_t i = 0; i < t->rank; i++)
+        count *= t->dims[i];
+    return count;
+}
+
+size_t graph_tensor_bytes(const hsi_graph_tensor *tensor)
+{
+    return (size_t)element_count(tensor) * hsched_dtype_size(tensor->dtype);
+}
+
+/* The index of element k in row-major order, and back. */
+static void unflatten(const hsi_graph_tensor *t, int64_t k, int64_t *index)
+{
+    for (uint32_t i = t->rank; i-- > 0;) {
+        index[i] = k % t->dims[i];
+        k /= t->dims[i];
+    }
+}
+
+static int64_t flatten(const hsi_graph_tensor *t, const int64_t *index)
+{
+    int64_t k = 0;
+    for (uint32_t i = 0; i < t->rank; i++)
+        k = k * t->dims[i] + index[i];
+    return k;
+}
+
+/* An element of an operand that broadcasts to `out`, at out's index. */
+static float broadcast_at(const hsi_graph_tensor *t, const float *data, uint32_t out_rank,
+                          const int64_t *index)
+{
+    int64_t own[HSCHED_MAX_DIMS];
+    for (uint32_t i = 0; i < t->rank; i++)
+        own[i] = t->dims[i] == 1 ? 0 : index[i + out_rank - t->rank];
+    return data[flatten(t, own)];
+}
+
+/* ---- Sums ---- */
+
+static void eval_conv2d(const call *c)
+{
+    const hsched_conv2d_config *a = &c->layer->attrs.conv2d;
+    const int64_t *xd = c->in[0]->dims, *wd = c->in[1]->dims;
+    const int64_t per_group = wd[0] / a->groups;
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        int64_t at[HSCHED_MAX_DIMS];
+        unflatten(c->out, k, at);
+        double sum = c->x[2] != NULL ? c->x[2][at[1]] : 0;
+        for (int64_t ch = 0; ch < wd[1]; ch++)
+            for (int64_t i = 0; i < wd[2]; i++)
+                for (int64_t j = 0; j < wd[3]; j++) {
+                    int64_t h = at[2] * a->strides[0] - a->pads[0] + i * a->dilations[0];
+                    int64_t w = at[3] * a->strides[1] - a->pads[1] + j * a->dilations[1];
+                    int64_t from = at[1] / per_group * wd[1] + ch;
+                    if (h < 0 || h >= xd[2] || w < 0 || w >= xd[3])
+                        continue;
+                    sum += (double)
+                               c->x[0][((at[0] * xd[1] + from) * xd[2] + h) * xd[3] + w] *
+                           c->x[1][((at[1] * wd[1] + ch) * wd[2] + i) * wd[3] + j];
+                }
+        c->y[k] = (float)sum;
+    }
+}
+
+static void eval_fully_connected(const call *c)
+{
+    const int64_t inner = c->in[1]->dims[1], width = c->in[1]->dims[0];
+    for (int64_t m = 0; m < c->out->dims[0]; m++)
+        for (int64_t o = 0; o < width; o++) {
+            double sum = c->x[2] != NULL ? c->x[2][o] : 0;
+            for (int64_t k = 0; k < inner; k++)
+                sum += (double)c->x[0][m * inner + k] * c->x[1][o * inner + k];
+            c->y[m * width + o] = (float)sum;
+        }
+}
+
+static void eval_matmul(const call *c)
+{
+    hsi_graph_tensor a = *c->in[0], b = *c->in[1], y = *c->out;
+    if (a.rank == 1) { /* a row */
+        a.rank = 2;
+        a.dims[1] = a.dims[0];
+        a.dims[0] = 1;
+        int64_t last = y.rank > 0 && c->in[1]->rank > 1 ? y.dims[--y.rank] : 0;
+        y.dims[y.rank++] = 1;
+        if (c->in[1]->rank > 1)
+            y.dims[y.rank++] = last;
+    }
+    if (b.rank == 1) { /* a column */
+        b.rank = 2;
+        b.dims[1] = 1;
+        y.dims[y.rank++] = 1;
+    }
+    const int64_t inner = a.dims[a.rank - 1];
+    for (int64_t k = 0; k < element_count(&y); k++) {
+        int64_t at[HSCHED_MAX_DIMS], ai[HSCHED_MAX_DIMS], bi[HSCHED_MAX_DIMS];
+        unflatten(&y, k, at);
+        for (uint32_t i = 0; i < a.rank; i++)
+            ai[i] = a.dims[i] == 1 ? 0 : at[i + y.rank - a.rank];
+        for (uint32_t i = 0; i < b.rank; i++)
+            bi[i] = b.dims[i] == 1 ? 0 : at[i + y.rank - b.rank];
+        double sum = 0;
+        for (int64_t l = 0; l < inner; l++) {
+            ai[a.rank - 1] = l;
+            bi[b.rank - 2] = l;
+            sum += (double)c->x[0][flatten(&a, ai)] * c->x[1][flatten(&b, bi)];
+        }
+        c->y[k] = (float)sum;
+    }
+}
+
+/* ---- Pooling and normalization ---- */
+
+static void eval_pool(const call *c, hsched_pool_kind kind, const hsched_pool2d_config *a)
+{
+    const int64_t *xd = c->in[0]->dims;
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        int64_t at[HSCHED_MAX_DIMS], inside = 0;
+        double sum = 0, most = -INFINITY;
+        unflatten(c->out, k, at);
+        for (int64_t i = 0; i < a->kernel[0]; i++)
+            for (int64_t j = 0; j < a->kernel[1]; j++) {
+                int64_t h = at[2] * a->strides[0] - a->pads[0] + i * a->dilations[0];
+                int64_t w = at[3] * a->strides[1] - a->pads[1] + j * a->dilations[1];
+                if (h < 0 || h >= xd[2] || w < 0 || w >= xd[3])
+                    continue;
+                double v = c->x[0][((at[0] * xd[1] + at[1]) * xd[2] + h) * xd[3] + w];
+                inside++;
+                sum += v;
+                most = v > most ? v : most;
+            }
+        if (kind == HSCHED_POOL_MAX)
+            c->y[k] = (float)most;
+        else
+            c->y[k] =
+                (float)(sum / (double)(a->count_include_pad ? a->kernel[0] * a->kernel[1]
+                                                            : inside));
+    }
+}
+
+static void eval_global_pool(const call *c)
+{
+    hsched_pool2d_config all = { .strides = { 1, 1 }, .dilations = { 1, 1 } };
+    all.kernel[0] = c->in[0]->dims[2];
+    all.kernel[1] = c->in[0]->dims[3];
+    eval_pool(c, c->layer->attrs.global_pool, &all);
+}
+
+static int64_t inner_count(const hsi_graph_tensor *t, uint32_t axis)
+{
+    int64_t inner = 1;
+    for (uint32_t i = axis + 1; i < t->rank; i++)
+        inner *= t->dims[i];
+    return inner;
+}
+
+static void eval_batch_norm(const call *c)
+{
+    const int64_t inner = inner_count(c->in[0], 1), channels = c->in[0]->dims[1];
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        const int64_t ch = k / inner % channels;
+        c->y[k] =
+            (float)((c->x[0][k] - (double)c->x[3][ch]) /
+                        sqrt((double)c->x[4][ch] + c->layer->attrs.batch_norm.epsilon) *
+                        c->x[1][ch] +
+                    c->x[2][ch]);
+    }
+}
+
+/* The window of ONNX: floor((size-1)/2) channels before, ceil((size-1)/2) after. */
+static void eval_lrn(const call *c)
+{
+    const hsched_lrn_config *a = &c->layer->attrs.lrn;
+    const int64_t inner = inner_count(c->in[0], 1), channels = c->in[0]->dims[1];
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        const int64_t ch = k / inner % channels;
+        double squares = 0;
+        for (int64_t o = ch - (a->size - 1) / 2; o <= ch + a->size / 2; o++)
+            if (o >= 0 && o < channels) {
+                double v = c->x[0][k + (o - ch) * inner];
+                squares += v * v;
+            }
+        c->y[k] = (float)(c->x[0][k] /
+                          pow(a->bias + a->alpha / (double)a->size * squares, a->beta));
+    }
+}
+
+static void eval_softmax(const call *c)
+{
+    const uint32_t axis = (uint32_t)c->layer->attrs.softmax.axis;
+    const int64_t inner = inner_count(c->in[0], axis), size = c->in[0]->dims[axis];
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        const int64_t first = k - k / inner % size * inner;
+        double most = -INFINITY, sum = 0;
+        for (int64_t i = 0; i < size; i++)
+            most = fmax(most, c->x[0][first + i * inner]);
+        for (int64_t i = 0; i < size; i++)
+            sum += exp(c->x[0][first + i * inner] - most);
+        c->y[k] = (float)(exp(c->x[0][k] - most) / sum);
+    }
+}
+
+/* ---- Element by element ---- */
+
+static double activate(hsched_activation act, double x)
+{
+    const double a = act.a, b = act.b;
+    switch (act.kind) {
+    case HSCHED_ACTIVATION_NONE:
+        return x;
+    case HSCHED_ACTIVATION_RELU:
+        return fmax(x, 0);
+    case HSCHED_ACTIVATION_LEAKY_RELU:
+        return x < 0 ? a * x : x;
+    case HSCHED_ACTIVATION_CLIP:
+        return fmin(fmax(x, a), b);
+    case HSCHED_ACTIVATION_SIGMOID:
+        return 1 / (1 + exp(-x));
+    case HSCHED_ACTIVATION_TANH:
+        return tanh(x);
+    case HSCHED_ACTIVATION_HARD_SIGMOID:
+        return fmin(fmax(a * x + b, 0), 1);
+    case HSCHED_ACTIVATION_HARD_SWISH:
+        return x * fmin(fmax(x / 6 + 0.5, 0), 1);
+    case HSCHED_ACTIVATION_ELU:
+        return x < 0 ? a * (exp(x) - 1) : x;
+    case HSCHED_ACTIVATION_SELU:
+        return b * (x < 0 ? a * (exp(x) - 1) : x);
+    case HSCHED_ACTIVATION_GELU:
+        return 0.5 * x * (1 + erf(x / sqrt(2)));
+    case HSCHED_ACTIVATION_SILU:
+        return x / (1 + exp(-x));
+    case HSCHED_ACTIVATION_SOFTPLUS:
+        return log(1 + exp(x));
+    case HSCHED_ACTIVATION_SOFTSIGN:
+        return x / (1 + fabs(x));
+    case HSCHED_ACTIVATION_MISH:
+        return x * tanh(log(1 + exp(x)));
+    case HSCHED_ACTIVATION_ABS:
+        return fabs(x);
+    case HSCHED_ACTIVATION_NEG:
+        return -x;
+    case HSCHED_ACTIVATION_EXP:
+        return exp(x);
+    case HSCHED_ACTIVATION_LOG:
+        return log(x);
+    case HSCHED_ACTIVATION_SQRT:
+        return sqrt(x);
+    case HSCHED_ACTIVATION_RECIPROCAL:
+        return 1 / x;
+    case HSCHED_ACTIVATION_ERF:
+        return erf(x);
+    case HSCHED_ACTIVATION_FLOOR:
+        return floor(x);
+    case HSCHED_ACTIVATION_CEIL:
+        return ceil(x);
+    case HSCHED_ACTIVATION_GELU_TANH:
+        return 0.5 * x *
+               (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
+    case HSCHED_ACTIVATION_THRESHOLDED_RELU:
+        return x > a ? x : 0;
+    case HSCHED_ACTIVATION_FORCE_INT32:
+        break;
+    }
+    return NAN;
+}
+
+static double combine(hsched_binary_kind kind, double a, double b)
+{
+    switch (kind) {
+    case HSCHED_BINARY_ADD:
+        return a + b;
+    case HSCHED_BINARY_SUB:
+        return a - b;
+    case HSCHED_BINARY_MUL:
+        return a * b;
+    case HSCHED_BINARY_DIV:
+        return a / b;
+    case HSCHED_BINARY_MIN:
+        return fmin(a, b);
+    case HSCHED_BINARY_MAX:
+        return fmax(a, b);
+    case HSCHED_BINARY_POW:
+        return pow(a, b);
+    case HSCHED_BINARY_PRELU:
+        return a < 0 ? a * b : a;
+    }
+    return NAN;
+}
+
+static void eval_elementwise(const call *c)
+{
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        int64_t at[HSCHED_MAX_DIMS];
+        unflatten(c->out, k, at);
+        if (c->layer->kind == HSI_LAYER_ACTIVATION)
+            c->y[k] = (float)activate(c->layer->attrs.activation, c->x[0][k]);
+        else
+            c->y[k] = (float)combine(c->layer->attrs.binary,
+                                     broadcast_at(c->in[0], c->x[0], c->out->rank, at),
+                                     broadcast_at(c->in[1], c->x[1], c->out->rank, at));
+    }
+}
+
+static void eval_reduce_mean(const call *c)
+{
+    const hsi_graph_tensor *x = c->in[0];
+    int64_t keep[HSCHED_MAX_DIMS];
+    const int64_t count = element_count(c->out);
+    double *sums = calloc((size_t)count, sizeof *sums);
+    for (uint32_t i = 0; i < x->rank; i++)
+        keep[i] = 1;
+    for (uint32_t i = 0; i < c->layer->attrs.axes.count; i++)
+        keep[c->layer->attrs.axes.axes[i]] = 0;
+    for (int64_t k = 0; sums != NULL && k < element_count(x); k++) {
+        int64_t at[HSCHED_MAX_DIMS], to = 0;
+        unflatten(x, k, at);
+        for (uint32_t i = 0; i < x->rank; i++)
+            if (keep[i])
+                to = to * x->dims[i] + at[i];
+        sums[to] += c->x[0][k];
+    }
+    for (int64_t k = 0; k < count; k++)
+        c->y[k] = sums != NULL
+                      ? (float)(sums[k] * (double)count / (double)element_count(x))
+                      : NAN;
+    free(sums);
+}
+
+static void eval_image(const call *c)
+{
+    const hsched_image_config *a = &c->layer->attrs.image;
+    const uint8_t *pixels = (const uint8_t *)c->x[0];
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        int64_t at[HSCHED_MAX_DIMS];
+        unflatten(c->out, k, at);
+        int64_t from = a->swap_red_blue && at[1] < 3 ? 2 - at[1] : at[1];
+        const int64_t pixel[4] = { at[0], at[2], at[3], from };
+        c->y[k] = (float)((pixels[flatten(c->in[0], pixel)] - (double)a->mean[at[1]]) *
+                          a->scale[at[1]]);
+    }
+}
+
+static void eval_pad(const call *c)
+{
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        int64_t at[HSCHED_MAX_DIMS];
+        int outside = 0;
+        unflatten(c->out, k, at);
+        for (uint32_t i = 0; i < c->out->rank; i++) {
+            const int64_t size = c->in[0]->dims[i];
+            at[i] -= c->layer->attrs.pad.before[i];
+            outside |= at[i] < 0 || at[i] >= size;
+            const int reflect = c->layer->attrs.pad.mode == HSCHED_PAD_MODE_REFLECT;
+            if (at[i] < 0)
+                at[i] = reflect ? -at[i] : 0;
+            else if (at[i] >= size)
+                at[i] = reflect ? 2 * (size - 1) - at[i] : size - 1;
+        }
+        if (outside && c->layer->attrs.pad.mode == HSCHED_PAD_MODE_CONSTANT)
+            c->y[k] = c->layer->attrs.pad.value;
+        else
+            c->y[k] = c->x[0][flatten(c->in[0], at)];
+    }
+}
+
+/* ---- Moving data of any type ---- */
+
+static void eval_move(const call *c)
+{
+    const size_t size = hsched_dtype_size(c->out->dtype);
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        int64_t at[HSCHED_MAX_DIMS], from[HSCHED_MAX_DIMS], source = k;
+        unflatten(c->out, k, at);
+        if (c->layer->kind == HSI_LAYER_SLICE) {
+            for (uint32_t i = 0; i < c->out->rank; i++)
+                from[i] = c->layer->attrs.slice.starts[i] +
+                          at[i] * c->layer->attrs.slice.steps[i];
+            source = flatten(c->in[0], from);
+        } else if (c->layer->kind == HSI_LAYER_TRANSPOSE) {
+            for (uint32_t i = 0; i < c->out->rank; i++)
+                from[c->layer->attrs.transpose.perm[i]] = at[i];
+            source = flatten(c->in[0], from);
+        }
+        memcpy((char *)c->y + (size_t)k * size,
+               (const char *)c->x[0] + (size_t)source * size, size);
+    }
+}
+
+static void eval_concat(const hsched_graph *graph, const hsi_layer *layer,
+                        const graph_values *values, char *y)
+{
+    const hsi_graph_tensor *out = &graph->tensors[layer->output];
+    const uint32_t axis = (uint32_t)layer->attrs.concat.axis;
+    const size_t size = hsched_dtype_size(out->dtype);
+    for (int64_t k = 0; k < element_count(out); k++) {
+        int64_t at[HSCHED_MAX_DIMS];
+        uint32_t input = 0;
+        unflatten(out, k, at);
+        while (at[axis] >= graph->tensors[layer->inputs[input]].dims[axis])
+            at[axis] -= graph->tensors[layer->inputs[input++]].dims[axis];
+        const hsi_graph_tensor *x = &graph->tensors[layer->inputs[input]];
+        memcpy(y + (size_t)k * size,
+               (const char *)values->data[layer->inputs[input]] +
+                   (size_t)flatten(x, at) * size,
+               size);
+    }
+}
+
+/* ---- The whole ---- */
+
+static int eval_layer(const call *c)
+{
+    switch (c->layer->kind) {
+    case HSI_LAYER_CONV2D:
+        eval_conv2d(c);
+        return 1;
+    case HSI_LAYER_FULLY_CONNECTED:
+        eval_fully_connected(c);
+        return 1;
+    case HSI_LAYER_MATMUL:
+        eval_matmul(c);
+        return 1;
+    case HSI_LAYER_POOL2D:
+        eval_pool(c, c->layer->attrs.pool2d.kind, &c->layer->attrs.pool2d.config);
+        return 1;
+    case HSI_LAYER_GLOBAL_POOL:
+        eval_global_pool(c);
+        return 1;
+    case HSI_LAYER_BATCH_NORM:
+        eval_batch_norm(c);
+        return 1;
+    case HSI_LAYER_LRN:
+        eval_lrn(c);
+        return 1;
+    case HSI_LAYER_SOFTMAX:
+        eval_softmax(c);
+        return 1;
+    case HSI_LAYER_ACTIVATION:
+    case HSI_LAYER_BINARY:
+        eval_elementwise(c);
+        return 1;
+    case HSI_LAYER_PAD:
+        eval_pad(c);
+        return 1;
+    case HSI_LAYER_REDUCE_MEAN:
+        eval_reduce_mean(c);
+        return 1;
+    case HSI_LAYER_IMAGE_INPUT:
+        eval_image(c);
+        return 1;
+    case HSI_LAYER_SLICE:
+    case HSI_LAYER_RESHAPE:
+    case HSI_LAYER_FLATTEN:
+    case HSI_LAYER_SQUEEZE:
+    case HSI_LAYER_UNSQUEEZE:
+    case HSI_LAYER_TRANSPOSE:
+        eval_move(c);
+        return 1;
+    case HSI_LAYER_CONCAT:
+    case HSI_LAYER_KINDS:
+        break;
+    }
+    return 0;
+}
+
+static int keep_copy(graph_values *values, const hsched_graph *graph, uint32_t tensor,
+                     const void *data)
+{
+    const size_t bytes = graph_tensor_bytes(&graph->tensors[tensor]);
+    values->data[tensor] = malloc(bytes);
+    if (values->data[tensor] != NULL && data != NULL)
+        memcpy(values->data[tensor], data, bytes);
+    return values->data[tensor] != NULL;
+}
+
+int graph_eval(const hsched_graph *graph, const void *const *inputs, graph_values *values)
+{
+    values->count = graph->tensor_count;
+    values->data = calloc(graph->tensor_count, sizeof *values->data);
+    int done = values->data != NULL;
+    for (uint32_t i = 0; i < graph->input_count && done; i++)
+        done = keep_copy(values, graph, graph->inputs[i], inputs[i]);
+    for (uint32_t t = 0; t < graph->tensor_count && done; t++)
+        if (graph->tensors[t].data != NULL)
+            done = keep_copy(values, graph, t, graph->tensors[t].data);
+    for (uint32_t l = 0; l < graph->layer_count && done; l++) {
+        const hsi_layer *layer = &graph->layers[l];
+        done = keep_copy(values, graph, layer->output, NULL);
+        if (!done)
+            break;
+        call c = { .layer = layer, .out = &graph->tensors[layer->output] };
+        c.y = values->data[layer->output];
+        for (uint32_t i = 0; i < layer->input_count && i < 5; i++)
+            if (layer->inputs[i] != HSCHED_NO_TENSOR) {
+                c.in[i] = &graph->tensors[layer->inputs[i]];
+                c.x[i] = values->data[layer->inputs[i]];
+            }
+        if (layer->kind == HSI_LAYER_CONCAT)
+            eval_concat(graph, layer, values, values->data[layer->output]);
+        else
+            done = eval_layer(&c);
+    }
+    if (!done)
+        graph_values_free(values);
+    return done;
+}
+
+void graph_values_free(graph_values *values)
+{
+    for (uint32_t t = 0; values->data != NULL && t < values->count; t++)
+        free(values->data[t]);
+    free(values->data);
+    values->data = NULL;
+}
