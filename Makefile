@@ -37,6 +37,10 @@ CLI_SRC := $(wildcard src/cli/*.c)
 EXAMPLES := $(patsubst examples/%.c,%,$(wildcard examples/[0-9]*.c))
 TESTS := $(patsubst tests/%.c,%,$(wildcard tests/*/test_*.c))
 
+# What several tests share; fuzz_*.c and outside.c are programs of their own.
+TEST_SUPPORT := $(filter-out tests/fuzz/fuzz_% tests/abi/%,\
+    $(filter-out $(TESTS:%=tests/%.c),$(wildcard tests/*/*.c)))
+
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(LIB_SRC)) $(if $(wildcard src/onnx/onnx.proto),$(BUILD)/obj/gen/onnx.pb-c.o)
 ZOO_OBJ := $(call obj,$(ZOO_SRC))
@@ -96,11 +100,15 @@ $(BUILD)/examples/%: examples/%.c $(ZOO_OBJ) $(SHARED)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS) $< $(ZOO_OBJ) -o $@ -L$(BUILD) -lhsched \
 	    -lturbojpeg -lm -pthread $(RPATH)
 
-$(BUILD)/tests/%: tests/%.c $(ZOO_OBJ) $(STATIC)
+$(call obj,$(TEST_SUPPORT)): CPPFLAGS += -Itests
+$(BUILD)/libtests.a: $(call obj,$(TEST_SUPPORT))
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libtests.a $(ZOO_OBJ) $(STATIC)
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
-	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS_ALL) $(LDFLAGS) -MMD -MP $< $(ZOO_OBJ) $(STATIC) -o $@ \
-	    -lcmocka $(LIBS)
+	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS_ALL) $(LDFLAGS) -MMD -MP $< $(BUILD)/libtests.a \
+	    $(ZOO_OBJ) $(STATIC) -o $@ -lcmocka $(LIBS)
 
 -include $(shell find $(BUILD)/obj $(BUILD)/tests -name '*.d' 2>/dev/null)
 

@@ -1,0 +1,189 @@
+/* The devices of a runtime, and which CPUs its workers are pinned to. */
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "base/alloc.h"
+#include "base/status.h"
+#include "runtime/runtime.h"
+
+static hsched_status open_device(hsched_runtime *rt, const hsched_backend *backend,
+                                 const hsched_device_config *config)
+{
+    hsi_exec_device *d = &rt->devices[rt->device_count];
+    hsched_status status = backend->device_open(config, &d->handle);
+    if (status != HSCHED_OK)
+        return status;
+    d->backend = backend;
+    rt->workers[rt->device_count++] = config->workers;
+    return HSCHED_OK;
+}
+
+static hsched_status check_names(const hsched_runtime *rt)
+{
+    for (uint32_t i = 0; i < rt->device_count; i++) {
+        hsched_device_info a = { HSCHED_DEVICE_INFO_INIT };
+        rt->devices[i].backend->device_info(rt->devices[i].handle, &a);
+        for (uint32_t k = 0; k < i; k++) {
+            hsched_device_info b = { HSCHED_DEVICE_INFO_INIT };
+            rt->devices[k].backend->device_info(rt->devices[k].handle, &b);
+            if (strcmp(a.name, b.name) == 0)
+                return hsi_error(
+                    HSCHED_ERROR_INVALID_ARGUMENT,
+                    "hsched_runtime_create: two devices are named '%s'; give each "
+                    "simulated device its own name",
+                    a.name);
+        }
+    }
+    return HSCHED_OK;
+}
+
+hsched_status hsi_runtime_open_devices(hsched_runtime *rt,
+                                       const hsched_runtime_config *config)
+{
+    hsched_device_config device = {
+        .struct_size = sizeof device,
+        .host = &hsi_backend_host,
+        .workers = rt->workers[0],
+        .cpu_libraries = config->cpu_libraries,
+        .reference = (config->flags & HSCHED_RUNTIME_REFERENCE) != 0,
+        .keep_openblas_threads =
+            (config->flags & HSCHED_RUNTIME_KEEP_OPENBLAS_THREADS) != 0,
+    };
+    if (config->sim_count > HSI_MAX_DEVICES - 1 ||
+        (config->sim_count > 0 && !config->sims))
+        return hsi_error(
+            HSCHED_ERROR_INVALID_ARGUMENT,
+            "hsched_runtime_create: sim_count is %u; give an array of at most %d",
+            config->sim_count, HSI_MAX_DEVICES - 1);
+    hsched_status status = open_device(rt, &hsi_backend_cpu, &device);
+    for (uint32_t i = 0; i < config->sim_count && status == HSCHED_OK; i++) {
+        hsched_sim_config sim;
+        status = HSI_CONFIG_READ(&config->sims[i], &sim);
+        device.workers = 1;
+        device.sim = &sim;
+        if (status == HSCHED_OK)
+            status = open_device(rt, &hsi_backend_sim, &device);
+    }
+    if (status == HSCHED_OK)
+        status = check_names(rt);
+    return status;
+}
+
+void hsi_runtime_close_devices(hsched_runtime *rt)
+{
+    while (rt->device_count > 0) {
+        hsi_exec_device *d = &rt->devices[--rt->device_count];
+        d->backend->device_close(d->handle);
+    }
+}
+
+static hsched_status pin_as_told(hsched_runtime *rt, const hsched_runtime_config *config,
+                                 uint32_t workers)
+{
+    for (uint32_t i = 0; i < workers; i++) {
+        int cpu = config->cpus[i % config->cpu_count];
+        if (cpu < 0 || cpu >= CPU_SETSIZE)
+            return hsi_error(
+                HSCHED_ERROR_INVALID_ARGUMENT,
+                "hsched_runtime_create: cpus[%u] is %d; give numbers of CPUs from "
+                "0 to %d",
+                i % config->cpu_count, cpu, CPU_SETSIZE - 1);
+        rt->cpus[i] = cpu;
+    }
+    return HSCHED_OK;
+}
+
+hsched_status hsi_runtime_choose_cpus(hsched_runtime *rt,
+                                      const hsched_runtime_config *config)
+{
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return hsi_error(HSCHED_ERROR_SYSTEM,
+                         "hsched_runtime_create: the CPUs of this process are not known");
+    uint32_t available = (uint32_t)CPU_COUNT(&allowed);
+    uint32_t workers = config->cpu_workers;
+    if (workers == 0)
+        workers = config->cpus && config->cpu_count ? config->cpu_count : available;
+    if (workers > 1024)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_runtime_create: cpu_workers is %u; at most 1024",
+                         workers);
+    rt->workers[0] = workers;
+    if ((config->cpus == NULL) != (config->cpu_count == 0))
+        return hsi_error(
+            HSCHED_ERROR_INVALID_ARGUMENT,
+            "hsched_runtime_create: cpus and cpu_count do not fit together; set "
+            "both or neither");
+    if (config->flags & HSCHED_RUNTIME_NO_PINNING)
+        return HSCHED_OK;
+    if (!config->cpus && workers > available)
+        return HSCHED_OK;
+    rt->cpus = HSI_NEW_ARRAY(int, workers);
+    if (!rt->cpus)
+        return hsi_out_of_memory("a runtime");
+    if (config->cpus)
+        return pin_as_told(rt, config, workers);
+    int cpu = 0;
+    for (uint32_t i = 0; i < workers; i++) {
+        while (!CPU_ISSET((unsigned)cpu, &allowed))
+            cpu++;
+        rt->cpus[i] = cpu++;
+    }
+    return HSCHED_OK;
+}
+
+HSCHED_API uint32_t hsched_runtime_device_count(const hsched_runtime *rt)
+{
+    return rt ? rt->device_count : 0;
+}
+
+static hsched_status check_device(const hsched_runtime *rt, uint32_t index,
+                                  const char *function)
+{
+    if (!rt)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT, "%s: runtime is NULL", function);
+    if (index >= rt->device_count)
+        return hsi_error(HSCHED_ERROR_NOT_FOUND,
+                         "%s: there is no device %u; there are %u", function, index,
+                         rt->device_count);
+    return HSCHED_OK;
+}
+
+HSCHED_API hsched_status hsched_runtime_device_info(const hsched_runtime *rt,
+                                                    uint32_t index,
+                                                    hsched_device_info *info)
+{
+    hsched_status status = check_device(rt, index, "hsched_runtime_device_info");
+    if (status != HSCHED_OK)
+        return status;
+    hsched_device_info filled = { HSCHED_DEVICE_INFO_INIT };
+    rt->devices[index].backend->device_info(rt->devices[index].handle, &filled);
+    filled.workers = rt->workers[index];
+    pthread_mutex_lock(&rt->pool->lock);
+    filled.lost = (rt->pool->lost_devices >> index & 1u) != 0;
+    pthread_mutex_unlock(&rt->pool->lock);
+    return hsi_info_write(info, &filled, sizeof filled, "hsched_device_info");
+}
+
+HSCHED_API hsched_status hsched_runtime_get_device_stats(const hsched_runtime *rt,
+                                                         uint32_t device,
+                                                         hsched_device_stats *stats)
+{
+    hsched_status status = check_device(rt, device, "hsched_runtime_get_device_stats");
+    if (status != HSCHED_OK)
+        return status;
+    hsched_device_stats filled = { HSCHED_DEVICE_STATS_INIT };
+    uint64_t busy_ns = 0;
+    pthread_mutex_lock(&rt->pool->lock);
+    for (uint32_t i = 0; i < rt->workers[device]; i++) {
+        const hsi_worker *w = &rt->pool->workers[rt->pool->first_worker[device] + i];
+        filled.jobs += w->jobs;
+        filled.steps += w->steps;
+        busy_ns += w->busy_ns;
+    }
+    pthread_mutex_unlock(&rt->pool->lock);
+    filled.busy_us = (double)busy_ns / 1000.0;
+    return hsi_info_write(stats, &filled, sizeof filled, "hsched_device_stats");
+}

@@ -1,0 +1,325 @@
+/* Models: compiling, loading, reference counting, and what they tell about themselves. */
+#include "base/alloc.h"
+#include "base/status.h"
+#include "runtime/runtime.h"
+
+hsched_status hsi_model_check_policy(hsched_policy policy)
+{
+    switch (policy) {
+    case HSCHED_POLICY_DEFAULT:
+    case HSCHED_POLICY_CPU_ONLY:
+    case HSCHED_POLICY_LAYER_TYPE:
+        return HSCHED_OK;
+    }
+    return hsi_error(
+        HSCHED_ERROR_INVALID_ARGUMENT,
+        "policy %d is not known to version %s; use HSCHED_POLICY_CPU_ONLY or "
+        "HSCHED_POLICY_LAYER_TYPE",
+        (int)policy, HSCHED_VERSION_STRING);
+}
+
+static const hsi_policy *policy_of(const hsched_runtime *rt, hsched_policy policy)
+{
+    if (policy == HSCHED_POLICY_DEFAULT)
+        policy = rt->policy;
+    if (policy == HSCHED_POLICY_LAYER_TYPE && rt->device_count > 1)
+        return &hsi_policy_layer_type;
+    return &hsi_policy_cpu_only;
+}
+
+static hsched_status check_config(const hsched_model_config *config)
+{
+    const uint32_t known = HSCHED_MODEL_MAP_WEIGHTS | HSCHED_MODEL_ALLOW_EXTERNAL_DATA |
+                           HSCHED_MODEL_NO_FUSION | HSCHED_MODEL_KEEP_CONSTANTS;
+    if (config->flags & ~known)
+        return hsi_error(
+            HSCHED_ERROR_INVALID_ARGUMENT,
+            "hsched_model_config: flags 0x%x has bits that are not HSCHED_MODEL_...",
+            config->flags);
+    if ((unsigned)config->input_layout > HSCHED_LAYOUT_NHWC ||
+        (unsigned)config->output_layout > HSCHED_LAYOUT_NHWC)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_model_config: input_layout and output_layout must be "
+                         "HSCHED_LAYOUT_DENSE or HSCHED_LAYOUT_NHWC");
+    if ((config->tap_count > 0 && !config->taps) ||
+        (config->symbol_count > 0 && !config->symbols))
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_model_config: a count is set and its array is NULL");
+    return hsi_model_check_policy(config->policy);
+}
+
+/* Makes the plan and has the devices prepare it. model->graph is the specialised copy. */
+static hsched_status build(hsched_model *model, const hsched_model_config *config)
+{
+    hsched_runtime *rt = model->runtime;
+    const hsi_policy *policy = policy_of(rt, config->policy);
+    hsi_plan_config plan_config = {
+        .input_layout = config->input_layout,
+        .output_layout = config->output_layout,
+        .taps = config->taps,
+        .tap_count = config->tap_count,
+        .no_fusion = (config->flags & HSCHED_MODEL_NO_FUSION) != 0,
+        .max_parts = config->max_parts ? config->max_parts : rt->workers[0],
+        .cut = policy->cut,
+        .preserve_section_inputs = policy != &hsi_policy_cpu_only,
+    };
+    hsched_status status = hsi_plan_create(model->graph, &plan_config, &model->plan);
+    if (status == HSCHED_OK)
+        status = hsi_model_prepare(model, policy);
+    if (status != HSCHED_OK)
+        return status;
+    hsi_plan_packed(model->plan, model->constants_stay);
+    if (!model->constants_stay) {
+        hsched_graph_destroy(model->graph);
+        model->graph = NULL;
+    }
+    model->weight_bytes += model->plan->constants_size;
+    return HSCHED_OK;
+}
+
+static void destroy(hsched_model *model)
+{
+    while (model->free_runs) {
+        hsched_run *run = model->free_runs;
+        model->free_runs = run->next_free;
+        hsi_run_destroy(run);
+    }
+    hsi_model_unprepare(model);
+    hsi_plan_destroy(model->plan);
+    hsched_graph_destroy(model->graph);
+    hsched_graph_destroy(model->own_graph);
+    pthread_mutex_destroy(&model->run_mutex);
+    hsi_free(model->name);
+    hsi_runtime_release(model->runtime);
+    hsi_free(model);
+}
+
+HSCHED_API hsched_status hsched_model_compile(hsched_runtime *rt, hsched_graph *graph,
+                                              const hsched_model_config *user_config,
+                                              hsched_model **result)
+{
+    hsched_model_config config;
+    if (!rt || !graph || !result)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_model_compile: runtime, graph or model is NULL");
+    *result = NULL;
+    hsched_status status = HSI_CONFIG_READ(user_config, &config);
+    if (status == HSCHED_OK)
+        status = check_config(&config);
+    if (status != HSCHED_OK)
+        return status;
+    if (graph->output_count == 0)
+        return hsi_error(
+            HSCHED_ERROR_STATE,
+            "graph '%s' has no outputs; mark one with hsched_graph_add_output",
+            graph->name);
+
+    hsched_model *model = HSI_NEW(hsched_model);
+    if (!model)
+        return hsi_out_of_memory("a model");
+    if (pthread_mutex_init(&model->run_mutex, NULL) != 0) {
+        hsi_free(model);
+        return hsi_error(HSCHED_ERROR_SYSTEM, "a mutex could not be made");
+    }
+    atomic_init(&model->references, 1);
+    hsi_runtime_retain(rt);
+    model->runtime = rt;
+    model->constants_stay =
+        (config.flags & (HSCHED_MODEL_MAP_WEIGHTS | HSCHED_MODEL_KEEP_CONSTANTS)) != 0;
+    graph->frozen = 1;
+    model->name = hsi_strdup(config.name ? config.name : graph->name);
+    status = model->name ? hsi_graph_specialise(graph, config.symbols,
+                                                config.symbol_count, &model->graph)
+                         : hsi_out_of_memory("a model");
+    if (status == HSCHED_OK)
+        status = build(model, &config);
+    if (status != HSCHED_OK) {
+        destroy(model);
+        return status;
+    }
+    *result = model;
+    return HSCHED_OK;
+}
+
+HSCHED_API hsched_status hsched_model_load(hsched_runtime *rt, const char *path,
+                                           const hsched_model_config *user_config,
+                                           hsched_model **result)
+{
+    hsched_model_config config;
+    if (!rt || !path || !result)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_model_load: runtime, path or model is NULL");
+    *result = NULL;
+    hsched_status status = HSI_CONFIG_READ(user_config, &config);
+    if (status == HSCHED_OK)
+        status = check_config(&config);
+    if (status != HSCHED_OK)
+        return status;
+    hsched_onnx_config onnx = {
+        HSCHED_ONNX_CONFIG_INIT,
+        .symbols = config.symbols,
+        .symbol_count = config.symbol_count,
+        .allow_external_data = (config.flags & HSCHED_MODEL_ALLOW_EXTERNAL_DATA) != 0,
+    };
+    hsched_graph *graph;
+    status = hsched_graph_load_onnx(path, &onnx, &graph);
+    if (status != HSCHED_OK)
+        return status;
+    status = hsched_model_compile(rt, graph, &config, result);
+    if (status == HSCHED_OK && (*result)->constants_stay)
+        (*result)->own_graph = graph;
+    else
+        hsched_graph_destroy(graph);
+    return status == HSCHED_OK ? status : hsi_error_prefix(status, "%s: ", path);
+}
+
+HSCHED_API hsched_model *hsched_model_retain(hsched_model *model)
+{
+    if (model)
+        atomic_fetch_add_explicit(&model->references, 1, memory_order_relaxed);
+    return model;
+}
+
+HSCHED_API void hsched_model_release(hsched_model *model)
+{
+    /* acq_rel: whoever destroys sees all that the other holders did. */
+    if (model &&
+        atomic_fetch_sub_explicit(&model->references, 1, memory_order_acq_rel) == 1)
+        destroy(model);
+}
+
+/* ---- Information ---- */
+
+HSCHED_API const char *hsched_model_name(const hsched_model *model)
+{
+    return model ? model->name : "";
+}
+
+HSCHED_API uint32_t hsched_model_input_count(const hsched_model *model)
+{
+    return model ? model->plan->input_count : 0;
+}
+
+HSCHED_API uint32_t hsched_model_output_count(const hsched_model *model)
+{
+    return model ? model->plan->output_count : 0;
+}
+
+static hsched_status write_io_info(const hsi_plan_io *ios, uint32_t count, uint32_t index,
+                                   const char *function, hsched_tensor_info *info)
+{
+    if (index >= count)
+        return hsi_error(HSCHED_ERROR_NOT_FOUND,
+                         "%s: there is no number %u; there are %u", function, index,
+                         count);
+    const hsi_plan_io *io = &ios[index];
+    hsched_tensor_info filled = { HSCHED_TENSOR_INFO_INIT, .name = io->name,
+                                  .dtype = io->dtype,      .layout = io->layout,
+                                  .rank = io->rank,        .byte_size = io->byte_size };
+    for (uint32_t i = 0; i < io->rank; i++) {
+        filled.dims[i] = io->dims[i];
+        filled.symbols[i] = io->symbols[i];
+    }
+    return hsi_info_write(info, &filled, sizeof filled, "hsched_tensor_info");
+}
+
+HSCHED_API hsched_status hsched_model_input_info(const hsched_model *model,
+                                                 uint32_t index, hsched_tensor_info *info)
+{
+    if (!model)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_model_input_info: model is NULL");
+    return write_io_info(model->plan->inputs, model->plan->input_count, index,
+                         "hsched_model_input_info", info);
+}
+
+HSCHED_API hsched_status hsched_model_output_info(const hsched_model *model,
+                                                  uint32_t index,
+                                                  hsched_tensor_info *info)
+{
+    if (!model)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_model_output_info: model is NULL");
+    return write_io_info(model->plan->outputs, model->plan->output_count, index,
+                         "hsched_model_output_info", info);
+}
+
+HSCHED_API uint32_t hsched_model_step_count(const hsched_model *model)
+{
+    return model ? model->plan->step_count : 0;
+}
+
+static const char *step_kind_name(hsched_step_kind kind)
+{
+    switch (kind) {
+#define KIND_CASE(name, value, text, layer_class)                                        \
+    case HSCHED_STEP_##name:                                                             \
+        return text;
+        HSCHED_STEP_LIST(KIND_CASE)
+#undef KIND_CASE
+    default:
+        return "unknown";
+    }
+}
+
+HSCHED_API hsched_status hsched_model_step_info(const hsched_model *model, uint32_t index,
+                                                hsched_step_info *info)
+{
+    if (!model || index >= model->plan->step_count)
+        return hsi_error(model ? HSCHED_ERROR_NOT_FOUND : HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_model_step_info: there is no step %u", index);
+    const hsi_exec_model *exec = &model->exec;
+    const hsi_plan_step *s = &model->plan->steps[index];
+    const uint32_t *row = exec->section_prepared + s->section * exec->device_count;
+    uint32_t device =
+        exec->device_count - 1; /* the accelerator that prepared it, else the CPU */
+    while (device > 0 && row[device] == HSI_NOT_PREPARED)
+        device--;
+    const hsi_exec_prepared *p = &exec->prepared[row[device]];
+    hsched_step_info filled = {
+        HSCHED_STEP_INFO_INIT,
+        .name = s->step.name,
+        .kind = step_kind_name(s->step.kind),
+        .kernel = p->backend->kernel_name(p->section, index - p->first_step),
+        .device = device,
+        .section = s->section,
+        .parts = p->steps[index - p->first_step].parts,
+        .macs = s->step.macs,
+        .output = { HSCHED_TENSOR_INFO_INIT, .name = s->step.name,
+                    .dtype = s->step.out.dtype, .rank = s->step.out.rank },
+    };
+    size_t bytes = hsched_dtype_size(s->step.out.dtype);
+    for (uint32_t i = 0; i < s->step.out.rank; i++) {
+        filled.output.dims[i] = s->step.out.dims[i];
+        bytes *= (size_t)s->step.out.dims[i];
+    }
+    filled.output.byte_size = bytes;
+    return hsi_info_write(info, &filled, sizeof filled, "hsched_step_info");
+}
+
+HSCHED_API hsched_status hsched_model_get_stats(const hsched_model *model,
+                                                hsched_model_stats *stats)
+{
+    if (!model)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_model_get_stats: model is NULL");
+    hsched_model *m = (hsched_model *)model; /* for its mutexes */
+    hsched_model_stats filled = { HSCHED_MODEL_STATS_INIT,
+                                  .weight_bytes = m->weight_bytes,
+                                  .arena_bytes = m->plan->arena_size,
+                                  .sections = m->plan->section_count };
+    pthread_mutex_lock(&m->exec.slot_mutex);
+    filled.slots = m->exec.slot_count;
+    pthread_mutex_unlock(&m->exec.slot_mutex);
+    pthread_mutex_lock(&m->runtime->pool->lock);
+    const hsi_histogram *h = &m->latency;
+    filled.runs_succeeded = h->count;
+    filled.runs_failed = m->failed;
+    filled.runs_cancelled = m->cancelled;
+    filled.latency_mean_us = h->count ? (double)h->sum / (double)h->count : 0;
+    filled.latency_p50_us = hsi_histogram_percentile(h, 0.50);
+    filled.latency_p99_us = hsi_histogram_percentile(h, 0.99);
+    filled.latency_max_us = (double)h->max;
+    pthread_mutex_unlock(&m->runtime->pool->lock);
+    return hsi_info_write(stats, &filled, sizeof filled, "hsched_model_stats");
+}

@@ -1,0 +1,294 @@
+/* Runs: submitting, waiting, cancelling, reading; pooled per model, so that a warm run
+ * costs no heap. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "base/sync.h"
+#include "runtime/bind.h"
+#include "runtime/runtime.h"
+
+/* ---- The pool ---- */
+
+void hsi_run_destroy(hsched_run *run)
+{
+    pthread_cond_destroy(&run->ended_cond);
+    hsi_free(run->exec.core.jobs);
+    hsi_free(run->exec.inputs);
+    hsi_free(run->exec.outputs);
+    hsi_free(run->upstream);
+    hsi_free(run->upstream_core);
+    hsi_free(run->edges);
+    hsi_free(run->kept_outputs);
+    hsi_free(run);
+}
+
+static hsched_status create(hsched_model *model, hsched_run **result)
+{
+    const hsi_plan *plan = model->plan;
+    hsched_run *run = HSI_NEW(hsched_run);
+    if (!run)
+        return hsi_out_of_memory("a run");
+    hsched_status status = hsi_cond_init(&run->ended_cond);
+    if (status != HSCHED_OK) {
+        hsi_free(run);
+        return status;
+    }
+    run->exec.core.jobs = HSI_NEW_ARRAY(hsi_job, plan->section_count);
+    run->exec.inputs = HSI_NEW_ARRAY(void *, plan->input_count);
+    run->exec.outputs = HSI_NEW_ARRAY(void *, plan->output_count);
+    run->upstream = HSI_NEW_ARRAY(hsched_run *, plan->input_count);
+    run->upstream_core = HSI_NEW_ARRAY(hsi_core_run *, plan->input_count);
+    run->edges = HSI_NEW_ARRAY(hsi_core_edge, plan->input_count);
+    if (!run->exec.core.jobs || !run->exec.inputs || !run->exec.outputs ||
+        !run->upstream || !run->upstream_core || !run->edges) {
+        hsi_run_destroy(run);
+        return hsi_out_of_memory("a run");
+    }
+    *result = run;
+    return HSCHED_OK;
+}
+
+hsched_status hsi_run_acquire(hsched_model *model, hsched_run **result)
+{
+    pthread_mutex_lock(&model->run_mutex);
+    hsched_run *run = model->free_runs;
+    if (run)
+        model->free_runs = run->next_free;
+    pthread_mutex_unlock(&model->run_mutex);
+    if (!run) {
+        hsched_status status = create(model, &run);
+        if (status != HSCHED_OK)
+            return status;
+    }
+    /* A run keeps its model from being destroyed; a pooled one must not. */
+    run->model = hsched_model_retain(model);
+    run->exec.model = &model->exec;
+    run->exec.core.model = &model->core;
+    run->upstream_count = 0;
+    run->ended = 0;
+    run->ended_us = run->exec.started_us = 0;
+    run->callback = NULL;
+    run->detail[0] = '\0';
+    atomic_store_explicit(&run->references, 1, memory_order_relaxed);
+    *result = run;
+    return HSCHED_OK;
+}
+
+void hsi_run_dispose(hsched_run *run)
+{
+    hsched_model *model = run->model;
+    /* Only a run that was never submitted still has some. */
+    for (uint32_t i = 0; i < run->upstream_count; i++)
+        hsched_run_release(run->upstream[i]);
+    run->upstream_count = 0;
+    pthread_mutex_lock(&model->run_mutex);
+    run->next_free = model->free_runs;
+    model->free_runs = run;
+    pthread_mutex_unlock(&model->run_mutex);
+    hsched_model_release(model);
+}
+
+/* ---- Submitting ---- */
+
+static hsched_status check_config(const hsched_model *model,
+                                  const hsched_run_config *config)
+{
+    if (config->priority < HSCHED_PRIORITY_MIN || config->priority > HSCHED_PRIORITY_MAX)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "model '%s': priority %d is not between %d and %d", model->name,
+                         config->priority, HSCHED_PRIORITY_MIN, HSCHED_PRIORITY_MAX);
+    return HSCHED_OK;
+}
+
+/* Hands a bound run to the core; under the scheduler lock the caller acts as the
+ * controller. */
+static hsched_status hand_over(hsched_run *run, const hsched_run_config *config)
+{
+    hsched_runtime *rt = run->model->runtime;
+    hsched_status status;
+    for (uint32_t i = 0; i < run->upstream_count; i++)
+        run->upstream_core[i] = &run->upstream[i]->exec.core;
+    run->exec.core.priority = config->priority;
+    run->callback = config->callback;
+    run->callback_user = config->callback_user;
+    uint64_t now = hsi_now_us();
+    pthread_mutex_lock(&rt->pool->lock);
+    if (rt->stopping)
+        status =
+            hsi_error(HSCHED_ERROR_STATE,
+                      "model '%s': its runtime was destroyed; no run can be submitted",
+                      run->model->name);
+    else
+        status = hsi_core_submit(rt->core, &run->exec.core, run->upstream_core,
+                                 run->edges, run->upstream_count, now);
+    if (status == HSCHED_OK) {
+        atomic_store_explicit(&run->references, 2, memory_order_relaxed);
+        rt->submitted++;
+        hsi_controller_enlist(rt, run);
+        hsi_worker_pool_after_events(rt->pool);
+    }
+    pthread_mutex_unlock(&rt->pool->lock);
+    return status;
+}
+
+HSCHED_API hsched_status hsched_submit(hsched_model *model,
+                                       const hsched_run_config *user_config,
+                                       hsched_run **result)
+{
+    hsched_run_config config;
+    if (!model || !result)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_submit: model or run is NULL");
+    *result = NULL;
+    hsched_status status = HSI_CONFIG_READ(user_config, &config);
+    if (status == HSCHED_OK)
+        status = check_config(model, &config);
+    if (status != HSCHED_OK)
+        return status;
+    hsched_run *run;
+    status = hsi_run_acquire(model, &run);
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_bind_inputs(run, config.inputs, config.input_count);
+    if (status == HSCHED_OK)
+        status = hsi_bind_outputs(run, config.outputs, config.output_count);
+    if (status == HSCHED_OK)
+        status = hand_over(run, &config);
+    if (status != HSCHED_OK) {
+        hsi_run_dispose(run);
+        return status;
+    }
+    *result = run;
+    return HSCHED_OK;
+}
+
+HSCHED_API hsched_status hsched_infer(hsched_model *model, const hsched_binding *inputs,
+                                      uint32_t input_count, const hsched_binding *outputs,
+                                      uint32_t output_count)
+{
+    hsched_run_config config = { HSCHED_RUN_CONFIG_INIT, .inputs = inputs,
+                                 .input_count = input_count, .outputs = outputs,
+                                 .output_count = output_count };
+    hsched_run *run;
+    hsched_status status = hsched_submit(model, &config, &run);
+    if (status != HSCHED_OK)
+        return status;
+    status = hsched_run_wait(run, HSCHED_FOREVER);
+    hsched_run_release(run);
+    return status;
+}
+
+/* ---- Using a run ---- */
+
+HSCHED_API hsched_status hsched_run_wait(hsched_run *run, uint64_t timeout_us)
+{
+    if (!run)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT, "hsched_run_wait: run is NULL");
+    pthread_mutex_t *lock = &run->model->runtime->pool->lock;
+    uint64_t deadline = UINT64_MAX;
+    if (timeout_us != HSCHED_FOREVER &&
+        __builtin_add_overflow(hsi_now_us(), timeout_us, &deadline))
+        deadline = UINT64_MAX;
+    hsched_status status = HSCHED_OK;
+    pthread_mutex_lock(lock);
+    while (!run->ended && status == HSCHED_OK)
+        if (hsi_cond_wait_until(&run->ended_cond, lock, deadline) != 0 && !run->ended)
+            status = HSCHED_ERROR_TIMEOUT;
+    if (run->ended) {
+        status = run->exec.core.status;
+        if (status != HSCHED_OK)
+            hsi_error_set_detail(run->detail);
+    }
+    pthread_mutex_unlock(lock);
+    if (status == HSCHED_ERROR_TIMEOUT)
+        hsi_error(status, "model '%s': the run has not ended after %llu us; it goes on",
+                  run->model->name, (unsigned long long)timeout_us);
+    return status;
+}
+
+HSCHED_API int hsched_run_poll(hsched_run *run)
+{
+    if (!run)
+        return 0;
+    pthread_mutex_t *lock = &run->model->runtime->pool->lock;
+    pthread_mutex_lock(lock);
+    int ended = run->ended;
+    pthread_mutex_unlock(lock);
+    return ended;
+}
+
+HSCHED_API void hsched_run_cancel(hsched_run *run)
+{
+    if (!run)
+        return;
+    hsched_runtime *rt = run->model->runtime;
+    pthread_mutex_lock(&rt->pool->lock);
+    if (!run->ended) {
+        hsi_core_cancel(rt->core, &run->exec.core, hsi_now_us());
+        hsi_worker_pool_after_events(rt->pool);
+    }
+    pthread_mutex_unlock(&rt->pool->lock);
+}
+
+HSCHED_API hsched_status hsched_run_output(hsched_run *run, uint32_t index,
+                                           const void **data, size_t *size)
+{
+    if (!run || !data)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_run_output: run or data is NULL");
+    *data = NULL;
+    if (size)
+        *size = 0;
+    const hsi_plan *plan = run->model->plan;
+    if (index >= plan->output_count)
+        return hsi_error(
+            HSCHED_ERROR_NOT_FOUND,
+            "hsched_run_output: model '%s' has %u outputs, there is no number %u",
+            run->model->name, plan->output_count, index);
+    pthread_mutex_t *lock = &run->model->runtime->pool->lock;
+    pthread_mutex_lock(lock);
+    int ended_well = run->ended && run->exec.core.status == HSCHED_OK;
+    pthread_mutex_unlock(lock);
+    if (!ended_well)
+        return hsi_error(
+            HSCHED_ERROR_STATE,
+            "hsched_run_output: model '%s': the run has not ended well; wait for "
+            "it and look at its status first",
+            run->model->name);
+    *data = run->exec.outputs[index];
+    if (size)
+        *size = plan->outputs[index].byte_size;
+    return HSCHED_OK;
+}
+
+HSCHED_API hsched_status hsched_run_get_times(hsched_run *run, hsched_run_times *times)
+{
+    if (!run)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_run_get_times: run is NULL");
+    pthread_mutex_t *lock = &run->model->runtime->pool->lock;
+    pthread_mutex_lock(lock);
+    hsched_run_times filled = { HSCHED_RUN_TIMES_INIT,
+                                .submitted_us = run->exec.core.submitted_us,
+                                .started_us = run->exec.started_us,
+                                .ended_us = run->ended_us,
+                                .jobs = run->exec.core.jobs_run,
+                                .crossings = run->exec.core.crossings };
+    pthread_mutex_unlock(lock);
+    return hsi_info_write(times, &filled, sizeof filled, "hsched_run_times");
+}
+
+HSCHED_API hsched_run *hsched_run_retain(hsched_run *run)
+{
+    if (run)
+        atomic_fetch_add_explicit(&run->references, 1, memory_order_relaxed);
+    return run;
+}
+
+HSCHED_API void hsched_run_release(hsched_run *run)
+{
+    /* acq_rel: whoever reuses the run sees all that the other holders did. */
+    if (run && atomic_fetch_sub_explicit(&run->references, 1, memory_order_acq_rel) == 1)
+        hsi_run_dispose(run);
+}

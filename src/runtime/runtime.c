@@ -1,0 +1,206 @@
+/* Making and ending a runtime, its statistics, and buffers made for it. */
+#include "base/alloc.h"
+#include "base/status.h"
+#include "base/sync.h"
+#include "buffer/buffer.h"
+#include "runtime/runtime.h"
+
+#define DEFAULT_AGEING_US 100000u
+
+void hsi_runtime_retain(hsched_runtime *rt)
+{
+    atomic_fetch_add_explicit(&rt->references, 1, memory_order_relaxed);
+}
+
+/* The last reference may go long after hsched_runtime_destroy: no thread of ours exists
+ * then. */
+void hsi_runtime_release(hsched_runtime *rt)
+{
+    if (atomic_fetch_sub_explicit(&rt->references, 1, memory_order_acq_rel) != 1)
+        return;
+    hsi_runtime_close_devices(rt);
+    hsi_core_destroy(rt->core);
+    hsi_worker_pool_free(rt->pool);
+    pthread_cond_destroy(&rt->controller_wake);
+    pthread_cond_destroy(&rt->quiet);
+    hsi_free(rt->cpus);
+    hsi_free(rt);
+}
+
+static hsched_status create_core(hsched_runtime *rt, uint32_t ageing_us)
+{
+    hsi_core_config config = { .device_count = rt->device_count,
+                               .ageing_us = ageing_us ? ageing_us : DEFAULT_AGEING_US };
+    uint32_t workers = 0;
+    for (uint32_t d = 0; d < rt->device_count; d++) {
+        workers += rt->workers[d];
+        /* The CPU's preemption point is the end of a section, an accelerator's that of a
+         * job. */
+        config.devices[d] = (hsi_core_device){ .workers = rt->workers[d],
+                                               .max_sections_per_job = d == 0 ? 1 : 8 };
+    }
+    /* Enough runs to keep every worker busy while others wait on another device. */
+    config.active_limit = 2 * workers + 2;
+    return hsi_core_create(&config, &rt->core);
+}
+
+static hsched_status create_pool(hsched_runtime *rt)
+{
+    hsi_worker_pool_config config = {
+        .device_count = rt->device_count,
+        .devices = rt->devices,
+        .workers = rt->workers,
+        .cpus = rt->cpus,
+        .core = rt->core,
+        .after_events = hsi_controller_after_events,
+        .device_failed = hsi_controller_device_failed,
+        .run_failed = hsi_controller_run_failed,
+        .user = rt,
+    };
+    return hsi_worker_pool_create(&config, &rt->pool);
+}
+
+static hsched_status check_config(const hsched_runtime_config *config)
+{
+    const uint32_t known = HSCHED_RUNTIME_NO_PINNING |
+                           HSCHED_RUNTIME_KEEP_OPENBLAS_THREADS |
+                           HSCHED_RUNTIME_REFERENCE;
+    if (config->flags & ~known)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_runtime_create: flags 0x%x has bits that are not "
+                         "HSCHED_RUNTIME_...",
+                         config->flags);
+    return hsi_model_check_policy(config->policy);
+}
+
+HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user_config,
+                                               hsched_runtime **runtime)
+{
+    hsched_runtime_config config;
+    if (!runtime)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_runtime_create: runtime is NULL");
+    *runtime = NULL;
+    hsched_status status = HSI_CONFIG_READ(user_config, &config);
+    if (status == HSCHED_OK)
+        status = check_config(&config);
+    if (status != HSCHED_OK)
+        return status;
+
+    hsched_runtime *rt = HSI_NEW(hsched_runtime);
+    if (!rt)
+        return hsi_out_of_memory("a runtime");
+    atomic_init(&rt->references, 1);
+    rt->policy =
+        config.policy == HSCHED_POLICY_DEFAULT ? HSCHED_POLICY_CPU_ONLY : config.policy;
+    status = hsi_cond_init(&rt->controller_wake);
+    if (status != HSCHED_OK) {
+        hsi_free(rt);
+        return status;
+    }
+    status = hsi_cond_init(&rt->quiet);
+    if (status != HSCHED_OK) {
+        pthread_cond_destroy(&rt->controller_wake);
+        hsi_free(rt);
+        return status;
+    }
+    status = hsi_runtime_choose_cpus(rt, &config);
+    if (status == HSCHED_OK)
+        status = hsi_runtime_open_devices(rt, &config);
+    if (status == HSCHED_OK)
+        status = create_core(rt, config.ageing_us);
+    if (status == HSCHED_OK)
+        status = create_pool(rt);
+    if (status == HSCHED_OK)
+        status = hsi_controller_start(rt);
+    if (status != HSCHED_OK) {
+        if (rt->pool)
+            hsi_worker_pool_stop(rt->pool);
+        hsi_runtime_release(rt);
+        return status;
+    }
+    *runtime = rt;
+    return HSCHED_OK;
+}
+
+HSCHED_API void hsched_runtime_destroy(hsched_runtime *rt)
+{
+    if (!rt)
+        return;
+    pthread_mutex_lock(&rt->pool->lock);
+    rt->stopping = 1;
+    uint64_t now = hsi_now_us();
+    for (hsched_run *run = rt->in_flight; run; run = run->next_in_flight)
+        hsi_core_cancel(rt->core, &run->exec.core, now);
+    hsi_worker_pool_after_events(rt->pool);
+    while (rt->in_flight_count > 0)
+        pthread_cond_wait(&rt->quiet, &rt->pool->lock);
+    pthread_mutex_unlock(&rt->pool->lock);
+    hsi_controller_stop(rt);
+    hsi_worker_pool_stop(rt->pool);
+    hsi_runtime_release(rt);
+}
+
+HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *rt,
+                                                  hsched_runtime_stats *stats)
+{
+    if (!rt)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_runtime_get_stats: runtime is NULL");
+    hsi_core_stats core;
+    pthread_mutex_lock(&rt->pool->lock);
+    hsi_core_get_stats(rt->core, &core);
+    hsched_runtime_stats filled = {
+        HSCHED_RUNTIME_STATS_INIT,        .runs_submitted = rt->submitted,
+        .runs_succeeded = rt->succeeded,  .runs_failed = rt->failed,
+        .runs_cancelled = rt->cancelled,  .jobs = core.jobs,
+        .crossings = core.crossings,      .jobs_moved = core.jobs_moved,
+        .allocations = hsi_alloc_count(), .bytes_in_use = hsi_alloc_bytes(),
+    };
+    pthread_mutex_unlock(&rt->pool->lock);
+    return hsi_info_write(stats, &filled, sizeof filled, "hsched_runtime_stats");
+}
+
+/* ---- Buffers ---- */
+
+static void release_owner(void *runtime)
+{
+    hsi_runtime_release(runtime);
+}
+
+static hsched_status check_buffer_arguments(hsched_runtime *rt, hsched_buffer **buffer,
+                                            const char *function)
+{
+    if (!buffer)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT, "%s: buffer is NULL", function);
+    *buffer = NULL;
+    if (!rt)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT, "%s: runtime is NULL", function);
+    return HSCHED_OK;
+}
+
+HSCHED_API hsched_status hsched_buffer_create(hsched_runtime *rt, size_t size,
+                                              hsched_buffer **buffer)
+{
+    hsched_status status = check_buffer_arguments(rt, buffer, "hsched_buffer_create");
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_buffer_create((hsi_buffer_owner){ rt, release_owner }, size, buffer);
+    if (status == HSCHED_OK)
+        hsi_runtime_retain(rt);
+    return status;
+}
+
+HSCHED_API hsched_status hsched_buffer_wrap(hsched_runtime *rt, void *data, size_t size,
+                                            void (*released)(void *user, void *data),
+                                            void *user, hsched_buffer **buffer)
+{
+    hsched_status status = check_buffer_arguments(rt, buffer, "hsched_buffer_wrap");
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_buffer_wrap((hsi_buffer_owner){ rt, release_owner }, data, size,
+                             released, user, buffer);
+    if (status == HSCHED_OK)
+        hsi_runtime_retain(rt);
+    return status;
+}

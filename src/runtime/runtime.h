@@ -1,0 +1,124 @@
+/*
+ * The runtime's own view of its objects. Lock order: scheduler lock (pool->lock), then
+ * any of the leaf locks (a model's run_mutex and slot_mutex, a team's mutex, the log's),
+ * of which one at a time. A model's make_mutex is taken without the scheduler lock.
+ */
+#ifndef HSI_RUNTIME_RUNTIME_H
+#define HSI_RUNTIME_RUNTIME_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <hsched/hsched.h>
+
+#include "graph/graph.h"
+#include "plan/plan.h"
+#include "runtime/histogram.h"
+#include "sched/core.h"
+#include "worker/exec.h"
+#include "worker/pool.h"
+
+struct hsched_runtime {
+    atomic_int references; /* the user's, and one of each model and buffer */
+    hsched_policy policy;
+    uint32_t device_count;
+    hsi_exec_device devices[HSI_MAX_DEVICES];
+    uint32_t workers[HSI_MAX_DEVICES];
+    int *cpus; /* CPU worker i is pinned to cpus[i]; NULL: not pinned */
+    hsi_core *core;
+    hsi_worker_pool *pool;
+
+    pthread_t controller;
+    pthread_cond_t controller_wake;
+    int controller_started;
+    pthread_cond_t quiet; /* in_flight became 0 */
+
+    /* Guarded by the scheduler lock. */
+    int stopping;
+    int controller_stop;
+    hsched_run
+        *in_flight; /* doubly linked: submitted and not ended, or callback not done */
+    uint64_t in_flight_count;
+    hsched_run *ended_first,
+        *ended_last; /* for the controller: call back, or dispose of */
+    uint64_t submitted, succeeded, failed, cancelled;
+};
+
+struct hsched_model {
+    atomic_int references;
+    hsched_runtime *runtime;
+    char *name;
+    hsi_plan *plan;
+    hsi_exec_model exec;
+    hsi_core_model core;
+    hsi_core_section *core_sections;
+    hsched_graph *graph;     /* the specialised copy, while its constants are in use */
+    hsched_graph *own_graph; /* of hsched_model_load, likewise */
+    int constants_stay;
+    uint64_t weight_bytes;
+
+    pthread_mutex_t run_mutex; /* a leaf lock: guards free_runs */
+    hsched_run *free_runs;
+
+    /* Guarded by the scheduler lock. */
+    hsi_histogram latency;
+    uint64_t failed, cancelled;
+};
+
+struct hsched_run {
+    hsi_exec_run exec; /* first: workers and the core point to it */
+    hsched_model *model;
+    atomic_int references; /* the user's, and one while in flight */
+    hsched_run *next_free; /* in the model's pool */
+    hsched_run *
+        *upstream; /* runs whose outputs this one reads; one entry per input at most */
+    hsi_core_run **upstream_core;
+    hsi_core_edge *edges;
+    uint32_t upstream_count;
+    void *kept_outputs; /* memory for outputs that the user did not bind; made when needed
+                         */
+    pthread_cond_t ended_cond;
+
+    /* Guarded by the scheduler lock. */
+    int ended;
+    uint64_t ended_us;
+    hsched_run_callback callback;
+    void *callback_user;
+    hsched_run *previous_in_flight, *next_in_flight;
+    hsched_run *next_ended; /* in the controller's list */
+    char detail[512];       /* why it failed */
+};
+
+/* devices.c */
+hsched_status hsi_runtime_open_devices(hsched_runtime *rt,
+                                       const hsched_runtime_config *config);
+void hsi_runtime_close_devices(hsched_runtime *rt);
+hsched_status hsi_runtime_choose_cpus(hsched_runtime *rt,
+                                      const hsched_runtime_config *config);
+
+/* runtime.c */
+void hsi_runtime_retain(hsched_runtime *rt);
+void hsi_runtime_release(hsched_runtime *rt);
+
+/* controller.c: all but the thread's own function under the scheduler lock */
+hsched_status hsi_controller_start(hsched_runtime *rt);
+void hsi_controller_stop(hsched_runtime *rt); /* without the lock */
+void hsi_controller_after_events(void *runtime);
+void hsi_controller_run_failed(void *runtime, hsi_core_run *run, const char *detail);
+void hsi_controller_device_failed(void *runtime, uint32_t device, const char *detail);
+void hsi_controller_enlist(hsched_runtime *rt, hsched_run *run); /* a run is in flight */
+
+/* prepare.c: has the devices prepare the model's sections; fills exec and core */
+hsched_status hsi_model_prepare(hsched_model *model, const hsi_policy *policy);
+void hsi_model_unprepare(hsched_model *model);
+
+/* run.c */
+void hsi_run_dispose(
+    hsched_run *run); /* no reference is left: back to the model's pool */
+void hsi_run_destroy(hsched_run *run); /* frees a pooled run */
+hsched_status hsi_run_acquire(hsched_model *model, hsched_run **run);
+
+/* model.c */
+hsched_status hsi_model_check_policy(hsched_policy policy);
+
+#endif

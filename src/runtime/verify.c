@@ -1,0 +1,159 @@
+/* hsched_model_verify: every step of the CPU's kernels against the reference kernels. */
+#include <math.h>
+#include <string.h>
+
+#include <hsched/experimental.h>
+
+#include "backend/backend.h"
+#include "base/alloc.h"
+#include "base/status.h"
+#include "base/tensor.h"
+#include "runtime/bind.h"
+#include "runtime/runtime.h"
+
+typedef struct verifier {
+    hsched_run *run;
+    void *scratch;
+    float *before;   /* what an in-place step's output held before the step: its input */
+    float *expected; /* the reference's output; laid out as the step's, hence by extent */
+} verifier;
+
+/* Elements from the first to the last one that the operand addresses; strides of out are
+ * > 0. */
+static size_t extent(const hsched_operand *o)
+{
+    size_t last = 0;
+    for (uint32_t i = 0; i < o->rank; i++)
+        last += (size_t)((o->dims[i] - 1) * o->strides[i]);
+    return last + 1;
+}
+
+static size_t largest_output(const hsi_plan *plan)
+{
+    size_t largest = 0;
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        const hsched_operand *o = &plan->steps[i].step.out;
+        size_t bytes = extent(o) * hsched_dtype_size(o->dtype);
+        if (bytes > largest)
+            largest = bytes;
+    }
+    return largest;
+}
+
+static void compare(const hsched_operand *o, const float *y, const float *expected,
+                    hsched_step_check *check)
+{
+    int64_t index[HSCHED_MAX_DIMS] = { 0 };
+    double difference = 0, norm = 0;
+    for (;;) {
+        size_t at = 0;
+        for (uint32_t i = 0; i < o->rank; i++)
+            at += (size_t)(index[i] * o->strides[i]);
+        double a = y[at], b = expected[at];
+        if (isfinite(a) && isfinite(b)) {
+            difference += (a - b) * (a - b);
+            norm += b * b;
+            if (fabs(a - b) > check->max_abs_error)
+                check->max_abs_error = fabs(a - b);
+        } else if (isfinite(b) || isnan(a) != isnan(b)) {
+            check->not_finite++;
+        }
+        uint32_t i = o->rank;
+        while (i > 0 && ++index[i - 1] == o->dims[i - 1])
+            index[--i] = 0;
+        if (i == 0)
+            break;
+    }
+    check->error = norm > 0 ? sqrt(difference / norm) : sqrt(difference);
+}
+
+static hsched_status check_step(verifier *v, uint32_t index, hsched_step_check *check)
+{
+    const hsched_step *s = &v->run->model->plan->steps[index].step;
+    hsi_exec_step step;
+    hsi_exec_describe_step(&v->run->exec, 0, index, &step);
+    const void *inputs[HSCHED_STEP_MAX_INPUTS] = { NULL };
+    for (uint32_t i = 0; i < s->input_count; i++)
+        inputs[i] = step.operands[i];
+    void *out = step.operands[s->input_count];
+    size_t bytes = extent(&s->out) * hsched_dtype_size(s->out.dtype);
+    memcpy(v->before, out, bytes);
+
+    hsched_status status = HSCHED_OK;
+    for (uint32_t part = 0; part < step.parts && status == HSCHED_OK; part++)
+        status =
+            step.backend->run_part(step.slot, step.step, step.operands, part, v->scratch);
+    if (status != HSCHED_OK)
+        return status;
+    if (s->out_aliases >= 0)
+        inputs[s->out_aliases] = v->before;
+    memset(v->expected, 0xff, bytes); /* NaN: an element that is not written shows */
+    status = hsi_ref_run(s, inputs, v->expected);
+    if (status != HSCHED_OK)
+        return status;
+    check->step = index;
+    if (s->out.dtype == HSCHED_FLOAT32)
+        compare(&s->out, out, v->expected, check);
+    return HSCHED_OK;
+}
+
+static hsched_status check_all(verifier *v, hsched_step_check_callback callback,
+                               void *user)
+{
+    const hsched_model *model = v->run->model;
+    size_t bytes = largest_output(model->plan);
+    v->scratch = hsi_alloc_aligned(model->exec.scratch_size);
+    v->before = hsi_alloc_aligned(bytes);
+    v->expected = hsi_alloc_aligned(bytes);
+    if (!v->scratch || !v->before || !v->expected)
+        return hsi_out_of_memory("what verification compares with");
+    hsched_status status = hsi_exec_acquire_slot(&v->run->exec);
+    for (uint32_t i = 0; i < model->plan->step_count && status == HSCHED_OK; i++) {
+        hsched_step_check check = { .struct_size = sizeof check };
+        status = check_step(v, i, &check);
+        if (status != HSCHED_OK)
+            hsi_error_prefix(status, "step '%s': ", model->plan->steps[i].step.name);
+        else if (callback(user, &check) != 0)
+            status = hsi_error(
+                HSCHED_ERROR_CANCELLED,
+                "model '%s': the callback stopped the verification at step '%s'",
+                model->name, model->plan->steps[i].step.name);
+    }
+    return status;
+}
+
+HSCHED_API hsched_status hsched_model_verify(hsched_model *model,
+                                             const hsched_binding *inputs,
+                                             uint32_t input_count,
+                                             hsched_step_check_callback callback,
+                                             void *user)
+{
+    if (!model || !callback)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_model_verify: model or callback is NULL");
+    if (!model->constants_stay)
+        return hsi_error(HSCHED_ERROR_STATE,
+                         "model '%s' has dropped its unpacked weights; load it with "
+                         "HSCHED_MODEL_KEEP_CONSTANTS to verify it",
+                         model->name);
+    for (uint32_t i = 0; inputs && i < model->plan->input_count; i++)
+        if (inputs[i].run)
+            return hsi_error(
+                HSCHED_ERROR_INVALID_ARGUMENT,
+                "hsched_model_verify: input %u is another run's output; give data", i);
+    verifier v = { 0 };
+    hsched_status status = hsi_run_acquire(model, &v.run);
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_bind_inputs(v.run, inputs, input_count);
+    if (status == HSCHED_OK)
+        status = hsi_bind_outputs(v.run, NULL, 0);
+    if (status == HSCHED_OK)
+        status = check_all(&v, callback, user);
+    hsi_exec_release_slot(&v.run->exec);
+    hsi_run_dispose(v.run);
+    hsi_free(v.scratch);
+    hsi_free(v.before);
+    hsi_free(v.expected);
+    return status;
+}

@@ -1,0 +1,56 @@
+#include "worker/job.h"
+
+#include "base/status.h"
+
+/* May this step be shared? Members that joined before a model with larger scratch needs
+ * was loaded must not touch its steps; they leave by themselves within microseconds. */
+static int team_fits(const hsi_worker *w, const hsi_exec_model *model)
+{
+    return atomic_load_explicit(&w->team.members, memory_order_relaxed) == 0 ||
+           w->team_scratch >= model->scratch_size;
+}
+
+static hsched_status run_step(hsi_worker *w, const hsi_exec_run *run, uint32_t index)
+{
+    hsi_exec_step step;
+    hsi_exec_describe_step(run, w->device, index, &step);
+    if (step.parts > 1 && w->device == 0 && team_fits(w, run->model)) {
+        uint32_t helpers = step.parts - 1;
+        if (atomic_load_explicit(&w->team.members, memory_order_relaxed) < helpers &&
+            atomic_load_explicit(&w->pool->idle_cpu_workers, memory_order_relaxed) > 0)
+            hsi_worker_recruit(w, helpers);
+        if (atomic_load_explicit(&w->team.members, memory_order_relaxed) > 0)
+            return hsi_team_run(&w->team, &step, w->scratch);
+    }
+    hsched_status status = HSCHED_OK;
+    for (uint32_t part = 0; part < step.parts && status == HSCHED_OK; part++)
+        status =
+            step.backend->run_part(step.slot, step.step, step.operands, part, w->scratch);
+    return status;
+}
+
+static hsched_status run_section(hsi_worker *w, const hsi_exec_run *run, uint32_t section,
+                                 uint32_t *steps)
+{
+    const hsi_plan_section *s = &run->model->plan->sections[section];
+    hsched_status status = hsi_exec_boundary(run, w->device, section, 1);
+    for (uint32_t i = 0; i < s->step_count && status == HSCHED_OK; i++) {
+        status = run_step(w, run, s->first_step + i);
+        if (status != HSCHED_OK && status != HSCHED_ERROR_DEVICE)
+            hsi_error_prefix(status, "model step '%s': ",
+                             run->model->plan->steps[s->first_step + i].step.name);
+        ++*steps;
+    }
+    if (status == HSCHED_OK)
+        status = hsi_exec_boundary(run, w->device, section, 0);
+    return status;
+}
+
+hsched_status hsi_job_execute(hsi_worker *w, const hsi_job *job, uint32_t *steps)
+{
+    hsi_exec_run *run = (hsi_exec_run *)job->run;
+    hsched_status status = hsi_exec_acquire_slot(run);
+    for (uint32_t i = 0; i < job->count && status == HSCHED_OK; i++)
+        status = run_section(w, run, job->section + i, steps);
+    return status;
+}

@@ -1,0 +1,287 @@
+#include "worker/pool.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "base/sync.h"
+#include "worker/job.h"
+
+void hsi_worker_pool_reserve_scratch(hsi_worker_pool *pool, size_t size)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (size > pool->scratch_size)
+        pool->scratch_size = size;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* ---- Idle workers (all under the lock) ---- */
+
+static void add_idle(hsi_worker_pool *pool, hsi_worker *w)
+{
+    w->next_idle = pool->idle[w->device];
+    pool->idle[w->device] = w;
+    if (w->device == 0)
+        atomic_fetch_add_explicit(&pool->idle_cpu_workers, 1, memory_order_relaxed);
+}
+
+static hsi_worker *wake_idle(hsi_worker_pool *pool, uint32_t device)
+{
+    hsi_worker *w = pool->idle[device];
+    if (!w)
+        return NULL;
+    pool->idle[device] = w->next_idle;
+    if (device == 0)
+        atomic_fetch_sub_explicit(&pool->idle_cpu_workers, 1, memory_order_relaxed);
+    w->woken = 1;
+    pthread_cond_signal(&w->wake);
+    return w;
+}
+
+void hsi_worker_pool_after_events(hsi_worker_pool *pool)
+{
+    for (uint32_t d = 0; d < pool->config.device_count; d++) {
+        uint32_t queued = hsi_core_queued(pool->config.core, d);
+        if (d == 0)
+            atomic_store_explicit(&pool->jobs_waiting, queued != 0, memory_order_relaxed);
+        while (queued > 0 && wake_idle(pool, d))
+            queued--;
+    }
+    pool->config.after_events(pool->config.user);
+}
+
+void hsi_worker_recruit(hsi_worker *owner, uint32_t helpers)
+{
+    hsi_worker_pool *pool = owner->pool;
+    pthread_mutex_lock(&pool->lock);
+    unsigned members = atomic_load_explicit(&owner->team.members, memory_order_relaxed);
+    if (members == 0)
+        owner->team_scratch = pool->scratch_size;
+    while (members < helpers) {
+        hsi_worker *w = wake_idle(pool, 0);
+        if (!w)
+            break;
+        w->helping = &owner->team;
+        members =
+            atomic_fetch_add_explicit(&owner->team.members, 1, memory_order_relaxed) + 1;
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* ---- The worker's thread ---- */
+
+/* Brings the worker's scratch memory up to `size`; called without the lock. */
+static int ensure_scratch(hsi_worker *w, size_t size)
+{
+    if (w->scratch_size >= size)
+        return 1;
+    void *larger = hsi_alloc_aligned(size);
+    if (!larger)
+        return 0;
+    hsi_free(w->scratch);
+    w->scratch = larger;
+    w->scratch_size = size;
+    return 1;
+}
+
+static void help(hsi_worker *w)
+{
+    hsi_worker_pool *pool = w->pool;
+    hsi_team *team = w->helping;
+    size_t needed = pool->scratch_size;
+    w->helping = NULL;
+    pthread_mutex_unlock(&pool->lock);
+    uint64_t began = hsi_now_ns();
+    if (ensure_scratch(w, needed))
+        hsi_team_help(team, w->scratch, &pool->jobs_waiting);
+    else /* this worker cannot help; the owner computes all parts itself */
+        atomic_fetch_sub_explicit(&team->members, 1, memory_order_relaxed);
+    uint64_t spent = hsi_now_ns() - began;
+    pthread_mutex_lock(&pool->lock);
+    w->busy_ns += spent;
+}
+
+static void execute(hsi_worker *w, hsi_job *job)
+{
+    hsi_worker_pool *pool = w->pool;
+    hsi_exec_run *run = (hsi_exec_run *)job->run;
+    uint32_t steps = 0;
+    uint64_t began = hsi_now_ns();
+    if (run->started_us == 0)
+        run->started_us = began / 1000;
+    pthread_mutex_unlock(&pool->lock);
+
+    hsched_status status;
+    if (!ensure_scratch(w, run->model->scratch_size))
+        status = hsi_out_of_memory("a worker's scratch memory");
+    else
+        status = hsi_job_execute(w, job, &steps);
+    uint64_t ended = hsi_now_ns();
+
+    int lost_now = status == HSCHED_ERROR_DEVICE && w->device != 0;
+    pthread_mutex_lock(&pool->lock);
+    w->jobs++;
+    w->steps += steps;
+    w->busy_ns += ended - began;
+    if (lost_now && !(pool->lost_devices & 1u << w->device)) {
+        pool->lost_devices |= 1u << w->device;
+        pthread_mutex_unlock(&pool->lock);
+        pool->config.device_failed(pool->config.user, w->device, hsched_error_detail());
+        pthread_mutex_lock(&pool->lock);
+    }
+    if (status != HSCHED_OK && !lost_now)
+        pool->config.run_failed(pool->config.user, job->run, hsched_error_detail());
+    hsi_core_job_ended(pool->config.core, job, status, ended / 1000);
+}
+
+static void *worker_main(void *argument)
+{
+    hsi_worker *w = argument;
+    hsi_worker_pool *pool = w->pool;
+    char name[16];
+    snprintf(name, sizeof name, "hsched-%u.%u", w->device,
+             (unsigned)(w - pool->workers) - pool->first_worker[w->device]);
+    pthread_setname_np(pthread_self(), name);
+
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->stopping) {
+        if (w->helping) {
+            help(w);
+            continue;
+        }
+        hsi_job *job = hsi_core_take(pool->config.core, w->device);
+        if (job) {
+            /* Taking a job may leave others queued for workers that sleep. */
+            execute(w, job);
+            hsi_worker_pool_after_events(pool);
+            continue;
+        }
+        if (w->device == 0)
+            atomic_store_explicit(&pool->jobs_waiting, 0, memory_order_relaxed);
+        add_idle(pool, w);
+        w->woken = 0;
+        while (!w->woken)
+            pthread_cond_wait(&w->wake, &pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    hsi_free(w->scratch);
+    w->scratch = NULL;
+    return NULL;
+}
+
+/* ---- Starting and stopping ---- */
+
+static int start_thread(hsi_worker *w)
+{
+    pthread_attr_t attr;
+    int error = pthread_attr_init(&attr);
+    if (error != 0)
+        return error;
+    if (w->cpu >= 0) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET((unsigned)w->cpu, &set);
+        error = pthread_attr_setaffinity_np(&attr, sizeof set, &set);
+    }
+    if (error == 0)
+        error = pthread_create(&w->thread, &attr, worker_main, w);
+    pthread_attr_destroy(&attr);
+    return error;
+}
+
+static hsched_status start_worker(hsi_worker_pool *pool, hsi_worker *w, uint32_t device,
+                                  int cpu)
+{
+    w->pool = pool;
+    w->device = device;
+    w->cpu = cpu;
+    hsched_status status = hsi_cond_init(&w->wake);
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_team_init(&w->team);
+    if (status != HSCHED_OK) {
+        pthread_cond_destroy(&w->wake);
+        return status;
+    }
+    int error = start_thread(w);
+    if (error != 0) {
+        hsi_team_clear(&w->team);
+        pthread_cond_destroy(&w->wake);
+        return hsi_error(error == EINVAL && cpu >= 0 ? HSCHED_ERROR_INVALID_ARGUMENT
+                                                     : HSCHED_ERROR_SYSTEM,
+                         "a worker thread could not be started on CPU %d: %s; check "
+                         "hsched_runtime_config.cpus or the limit on threads",
+                         cpu, strerror(error));
+    }
+    return HSCHED_OK;
+}
+
+hsched_status hsi_worker_pool_create(const hsi_worker_pool_config *config,
+                                     hsi_worker_pool **result)
+{
+    *result = NULL;
+    hsi_worker_pool *pool = HSI_NEW(hsi_worker_pool);
+    if (!pool)
+        return hsi_out_of_memory("the workers");
+    uint32_t total = 0;
+    for (uint32_t d = 0; d < config->device_count; d++) {
+        pool->first_worker[d] = total;
+        total += config->workers[d];
+    }
+    pool->config = *config;
+    pool->workers = HSI_NEW_ARRAY(hsi_worker, total);
+    if (!pool->workers || pthread_mutex_init(&pool->lock, NULL) != 0) {
+        hsi_free(pool->workers);
+        hsi_free(pool);
+        return hsi_out_of_memory("the workers");
+    }
+    hsched_status status = HSCHED_OK;
+    for (uint32_t d = 0; d < config->device_count; d++) {
+        for (uint32_t i = 0; i < config->workers[d] && status == HSCHED_OK; i++) {
+            int cpu = d == 0 && config->cpus ? config->cpus[i] : -1;
+            status = start_worker(pool, &pool->workers[pool->worker_count], d, cpu);
+            if (status == HSCHED_OK)
+                pool->worker_count++;
+        }
+    }
+    if (status != HSCHED_OK) {
+        hsi_worker_pool_stop(pool);
+        hsi_worker_pool_free(pool);
+        return status;
+    }
+    *result = pool;
+    return HSCHED_OK;
+}
+
+void hsi_worker_pool_stop(hsi_worker_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->stopping = 1;
+    for (uint32_t d = 0; d < pool->config.device_count; d++)
+        while (wake_idle(pool, d))
+            ;
+    pthread_mutex_unlock(&pool->lock);
+    for (uint32_t i = 0; i < pool->worker_count; i++) {
+        hsi_worker *w = &pool->workers[i];
+        pthread_join(w->thread, NULL);
+    }
+    /* Only now: until it was joined, any worker may have been a member of another's team.
+     */
+    for (uint32_t i = 0; i < pool->worker_count; i++) {
+        hsi_team_clear(&pool->workers[i].team);
+        pthread_cond_destroy(&pool->workers[i].wake);
+    }
+    pool->worker_count = 0;
+}
+
+void hsi_worker_pool_free(hsi_worker_pool *pool)
+{
+    if (!pool)
+        return;
+    pthread_mutex_destroy(&pool->lock);
+    hsi_free(pool->workers);
+    hsi_free(pool);
+}

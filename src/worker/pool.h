@@ -1,0 +1,88 @@
+/*
+ * Workers: threads that take jobs from the scheduler core and execute them.
+ *
+ * One lock, the scheduler lock, guards the core, the idle lists and all that is marked
+ * so. A worker that ends a job reports it under the lock (acting as the controller),
+ * takes the next one and goes on; a chain of sections on one worker costs no thread
+ * switch. CPU workers that find no job help another worker's step, or sleep on their own
+ * condition variable.
+ */
+#ifndef HSI_WORKER_POOL_H
+#define HSI_WORKER_POOL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "sched/core.h"
+#include "worker/exec.h"
+#include "worker/team.h"
+
+typedef struct hsi_worker_pool hsi_worker_pool;
+
+typedef struct hsi_worker {
+    hsi_worker_pool *pool;
+    pthread_t thread;
+    uint32_t device;
+    int cpu; /* to be pinned to, or -1 */
+    pthread_cond_t wake;
+    /* Guarded by the scheduler lock. */
+    struct hsi_worker *next_idle;
+    int woken;
+    hsi_team *helping; /* asked to help there */
+    uint64_t jobs, steps, busy_ns;
+    /* The worker's own. */
+    void *scratch;
+    size_t scratch_size;
+    hsi_team team;
+    size_t team_scratch; /* scratch that every member of the team has at least */
+} hsi_worker;
+
+typedef struct hsi_worker_pool_config {
+    uint32_t device_count;
+    const hsi_exec_device *devices;
+    const uint32_t *workers; /* per device */
+    const int *cpus;         /* for CPU worker i: cpus[i], or -1; NULL: none pinned */
+    hsi_core *core;
+    /* Called under the lock after events, to look after runs that ended. */
+    void (*after_events)(void *user);
+    /* Called without the lock when a device fails for the first time. */
+    void (*device_failed)(void *user, uint32_t device, const char *detail);
+    /* Called under the lock when a job of a run failed, with the worker's error detail.
+     */
+    void (*run_failed)(void *user, hsi_core_run *run, const char *detail);
+    void *user;
+} hsi_worker_pool_config;
+
+struct hsi_worker_pool {
+    pthread_mutex_t lock; /* the scheduler lock */
+    hsi_worker_pool_config config;
+    hsi_worker *workers;
+    uint32_t worker_count;
+    uint32_t first_worker[HSI_MAX_DEVICES];
+    atomic_int
+        idle_cpu_workers; /* a hint outside the lock: is it worth asking for help? */
+    atomic_int
+        jobs_waiting; /* a hint: CPU jobs are queued, helpers should leave their team */
+    /* Guarded by the lock. */
+    hsi_worker *idle[HSI_MAX_DEVICES];
+    uint32_t lost_devices; /* bits */
+    size_t scratch_size;   /* what any model loaded so far needs */
+    int stopping;
+};
+
+/* Starts all workers. The arrays in `config` stay valid. */
+hsched_status hsi_worker_pool_create(const hsi_worker_pool_config *config,
+                                     hsi_worker_pool **pool);
+/* Stops and joins the workers; no run is unfinished. The lock stays usable until
+ * hsi_worker_pool_free. */
+void hsi_worker_pool_stop(hsi_worker_pool *pool);
+void hsi_worker_pool_free(hsi_worker_pool *pool);
+
+/* A model needs so much scratch memory; before its first run. */
+void hsi_worker_pool_reserve_scratch(hsi_worker_pool *pool, size_t size);
+
+/* Under the lock, after events: wakes workers for queued jobs, then calls after_events.
+ */
+void hsi_worker_pool_after_events(hsi_worker_pool *pool);
+
+#endif

@@ -1,0 +1,126 @@
+#include "worker/team.h"
+
+#include <stdio.h>
+
+#include "base/status.h"
+#include "base/sync.h"
+
+/* A helper waits so long for the next step before it goes to sleep: longer than the gap
+ * between two steps, much shorter than what waking up costs the owner when it has to ask
+ * again. */
+#define HELPER_SPIN_NS 20000u
+/* The owner's wait for the last parts: these many looks, then it sleeps. */
+#define OWNER_SPINS 4000
+
+static inline void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+hsched_status hsi_team_init(hsi_team *team)
+{
+    if (pthread_mutex_init(&team->mutex, NULL) != 0)
+        return hsi_error(HSCHED_ERROR_SYSTEM, "a mutex could not be made");
+    hsched_status status = hsi_cond_init(&team->done);
+    if (status != HSCHED_OK)
+        pthread_mutex_destroy(&team->mutex);
+    return status;
+}
+
+void hsi_team_clear(hsi_team *team)
+{
+    pthread_cond_destroy(&team->done);
+    pthread_mutex_destroy(&team->mutex);
+}
+
+static void note_failure(hsi_team *team, hsched_status status)
+{
+    pthread_mutex_lock(&team->mutex);
+    if (atomic_load_explicit(&team->status, memory_order_relaxed) == HSCHED_OK) {
+        snprintf(team->detail, sizeof team->detail, "%s", hsched_error_detail());
+        atomic_store_explicit(&team->status, (int)status, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&team->mutex);
+}
+
+/* Claims one part and computes it; 0 if there was none to claim. */
+static int compute_one(hsi_team *team, void *scratch, int is_owner)
+{
+    /* acquire: pairs with the release in hsi_team_run, so that a claimed step is seen
+     * whole. */
+    uint64_t word = atomic_load_explicit(&team->work, memory_order_acquire);
+    do {
+        if ((uint32_t)word == 0)
+            return 0;
+    } while (!atomic_compare_exchange_weak_explicit(
+        &team->work, &word, word - 1, memory_order_acquire, memory_order_acquire));
+    const hsi_exec_step *s = &team->step;
+    uint32_t part = s->parts - (uint32_t)word; /* claimed in ascending order */
+    hsched_status status =
+        s->backend->run_part(s->slot, s->step, s->operands, part, scratch);
+    if (status != HSCHED_OK)
+        note_failure(team, status);
+    /* acq_rel: results of all parts happen before the owner goes on. */
+    if (atomic_fetch_sub_explicit(&team->unfinished, 1, memory_order_acq_rel) == 1 &&
+        !is_owner) {
+        pthread_mutex_lock(&team->mutex);
+        if (team->owner_waits)
+            pthread_cond_signal(&team->done);
+        pthread_mutex_unlock(&team->mutex);
+    }
+    return 1;
+}
+
+static void wait_for_parts(hsi_team *team)
+{
+    for (int i = 0; i < OWNER_SPINS; i++) {
+        if (atomic_load_explicit(&team->unfinished, memory_order_acquire) == 0)
+            return;
+        relax();
+    }
+    pthread_mutex_lock(&team->mutex);
+    team->owner_waits = 1;
+    while (atomic_load_explicit(&team->unfinished, memory_order_acquire) != 0)
+        pthread_cond_wait(&team->done, &team->mutex);
+    team->owner_waits = 0;
+    pthread_mutex_unlock(&team->mutex);
+}
+
+hsched_status hsi_team_run(hsi_team *team, const hsi_exec_step *step, void *scratch)
+{
+    uint64_t generation =
+        (atomic_load_explicit(&team->work, memory_order_relaxed) >> 32) + 1;
+    team->step = *step;
+    atomic_store_explicit(&team->status, HSCHED_OK, memory_order_relaxed);
+    atomic_store_explicit(&team->unfinished, step->parts, memory_order_relaxed);
+    /* release: the members above are seen by whoever claims a part. */
+    atomic_store_explicit(&team->work, generation << 32 | step->parts,
+                          memory_order_release);
+    while (compute_one(team, scratch, 1))
+        ;
+    wait_for_parts(team);
+    hsched_status status = (hsched_status)atomic_load(&team->status);
+    if (status != HSCHED_OK)
+        hsi_error_set_detail(team->detail);
+    return status;
+}
+
+void hsi_team_help(hsi_team *team, void *scratch, atomic_int *leave)
+{
+    uint64_t idle_since = hsi_now_ns();
+    while (!atomic_load_explicit(leave, memory_order_relaxed)) {
+        if (compute_one(team, scratch, 0)) {
+            idle_since = hsi_now_ns();
+        } else {
+            for (int i = 0; i < 32; i++)
+                relax();
+            if (hsi_now_ns() - idle_since > HELPER_SPIN_NS)
+                break;
+        }
+    }
+    atomic_fetch_sub_explicit(&team->members, 1, memory_order_relaxed);
+}
