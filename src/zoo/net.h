@@ -1,0 +1,93 @@
+/*
+ * What the families of the zoo build with: thin functions over the graph API that make
+ * the weights, name the constants and remember the first error, so that a network reads
+ * as a list of layers. After an error every call does nothing and gives HSCHED_NO_TENSOR.
+ */
+#ifndef ZOO_NET_H
+#define ZOO_NET_H
+
+#include <hsched/hsched.h>
+
+#define ZOO_NAME_MAX  96 /* of a layer */
+#define ZOO_BLOCK_MAX 48 /* of a block, which layers' names begin with */
+
+typedef struct zoo_net {
+    hsched_graph *graph;
+    hsched_status status; /* of the first failing call */
+    uint64_t random;      /* state of the generator */
+    float *scratch;       /* holds one constant while it is made */
+    size_t scratch_count;
+} zoo_net;
+
+/* What the input of a convolution or a fully connected layer looks like; it decides how
+ * large the weights must be for the values to keep their size from layer to layer. */
+typedef enum zoo_from {
+    ZOO_FROM_RELU = 0,  /* not negative */
+    ZOO_FROM_LINEAR = 1 /* around zero: the network's input, a linear bottleneck */
+} zoo_from;
+
+typedef struct zoo_conv {
+    int64_t out, kernel;
+    int64_t stride; /* 0: 1 */
+    int64_t pad;    /* on all four sides */
+    int64_t groups; /* 0: 1 */
+    int bias;
+    zoo_from from;
+    float gain; /* factor on the size of the result; 0: 1 */
+} zoo_conv;
+
+typedef struct zoo_pool {
+    int64_t kernel, stride, pad;
+    int ceil_mode;
+} zoo_pool;
+
+void zoo_net_init(zoo_net *net, const char *name, uint64_t seed);
+/* Hands out the graph, or destroys it and says why. */
+hsched_status zoo_net_finish(zoo_net *net, hsched_graph **graph);
+
+/* The input "input", float32. */
+hsched_tensor zoo_image(zoo_net *net);
+hsched_tensor zoo_vector(zoo_net *net, int64_t length);
+
+hsched_tensor zoo_conv2d(zoo_net *net, const char *name, hsched_tensor x,
+                         const zoo_conv *conv);
+hsched_tensor zoo_fc(zoo_net *net, const char *name, hsched_tensor x, int64_t out,
+                     float gain);
+/* `gain` multiplies the scale; 1 keeps the size of the values. */
+hsched_tensor zoo_batch_norm(zoo_net *net, const char *name, hsched_tensor x,
+                             float epsilon, float gain);
+hsched_tensor zoo_relu(zoo_net *net, const char *name, hsched_tensor x);
+hsched_tensor zoo_relu6(zoo_net *net, const char *name, hsched_tensor x);
+hsched_tensor zoo_max_pool(zoo_net *net, const char *name, hsched_tensor x,
+                           const zoo_pool *pool);
+hsched_tensor zoo_average_pool(zoo_net *net, const char *name, hsched_tensor x,
+                               const zoo_pool *pool);
+hsched_tensor zoo_global_average(zoo_net *net, const char *name, hsched_tensor x);
+hsched_tensor zoo_add(zoo_net *net, const char *name, hsched_tensor a, hsched_tensor b);
+/* Along the channels. */
+hsched_tensor zoo_concat(zoo_net *net, const char *name, const hsched_tensor *x,
+                         uint32_t count);
+hsched_tensor zoo_flatten(zoo_net *net, const char *name, hsched_tensor x);
+/* Softmax over the classes under the name "output", marked as the network's output. */
+void zoo_output(zoo_net *net, hsched_tensor x);
+/* Global average, flatten, the fully connected layer `name` and the output. */
+void zoo_classifier(zoo_net *net, const char *name, hsched_tensor x, float gain);
+
+/* Channels of a tensor of the graph, 0 after an error. */
+int64_t zoo_channels(zoo_net *net, hsched_tensor x);
+
+/* The families: one file each. */
+void zoo_alexnet(zoo_net *net);
+void zoo_vgg16(zoo_net *net);
+void zoo_resnet18(zoo_net *net);
+void zoo_resnet50(zoo_net *net);
+void zoo_resnet152(zoo_net *net);
+void zoo_densenet121(zoo_net *net);
+void zoo_densenet201(zoo_net *net);
+void zoo_googlenet(zoo_net *net);
+void zoo_mobilenet_v1(zoo_net *net);
+void zoo_mobilenet_v2(zoo_net *net);
+void zoo_squeezenet1_1(zoo_net *net);
+void zoo_mlp(zoo_net *net);
+
+#endif

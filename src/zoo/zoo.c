@@ -1,0 +1,62 @@
+/* The list of networks. */
+#include "zoo/zoo.h"
+
+#include <string.h>
+
+#include "zoo/net.h"
+
+static const struct {
+    const char *name;
+    const char *description;
+    void (*build)(zoo_net *net);
+} networks[] = {
+    { "alexnet", "AlexNet: 5 convolutions, 3 fully connected, no normalization",
+      zoo_alexnet },
+    { "vgg16", "VGG-16: 13 convolutions of 3x3, 3 fully connected", zoo_vgg16 },
+    { "resnet18", "ResNet-18: basic residual blocks", zoo_resnet18 },
+    { "resnet50", "ResNet-50: bottleneck residual blocks, stride in the 3x3",
+      zoo_resnet50 },
+    { "resnet152", "ResNet-152: 50 bottleneck blocks", zoo_resnet152 },
+    { "densenet121", "DenseNet-121: 58 dense layers", zoo_densenet121 },
+    { "densenet201", "DenseNet-201: 98 dense layers", zoo_densenet201 },
+    { "googlenet", "GoogLeNet: 9 inception blocks with batch normalization",
+      zoo_googlenet },
+    { "mobilenet_v1", "MobileNet v1: depthwise and pointwise convolutions",
+      zoo_mobilenet_v1 },
+    { "mobilenet_v2", "MobileNet v2: inverted residual blocks, ReLU6", zoo_mobilenet_v2 },
+    { "squeezenet1_1", "SqueezeNet 1.1: 8 fire blocks", zoo_squeezenet1_1 },
+    { "mlp", "Multi-layer perceptron 784-1024-1024-10", zoo_mlp },
+};
+
+uint32_t zoo_count(void)
+{
+    return (uint32_t)(sizeof networks / sizeof networks[0]);
+}
+
+const char *zoo_name(uint32_t index)
+{
+    return index < zoo_count() ? networks[index].name : NULL;
+}
+
+const char *zoo_describe(uint32_t index)
+{
+    return index < zoo_count() ? networks[index].description : NULL;
+}
+
+hsched_status zoo_build(const char *name, uint64_t seed, hsched_graph **graph)
+{
+    if (!graph)
+        return HSCHED_ERROR_INVALID_ARGUMENT;
+    *graph = NULL;
+    if (!name)
+        return HSCHED_ERROR_INVALID_ARGUMENT;
+    for (uint32_t i = 0; i < zoo_count(); i++) {
+        if (strcmp(networks[i].name, name) != 0)
+            continue;
+        zoo_net net;
+        zoo_net_init(&net, name, seed);
+        networks[i].build(&net);
+        return zoo_net_finish(&net, graph);
+    }
+    return HSCHED_ERROR_NOT_FOUND;
+}

@@ -1,0 +1,285 @@
+/* The zoo against what is published about its networks: layers, shapes, parameters. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "graph/graph.h"
+#include "zoo/zoo.h"
+
+/* How a paper counts a network. "Convolutions" and the rest are layers of the graph, so
+ * the projections on the skip connections of a ResNet are among them. */
+typedef struct make_up {
+    uint32_t convs, fcs, max_pools, average_pools, softmaxes, batch_norms, concats, adds;
+    uint32_t projections; /* convolutions named "downsample" */
+    uint64_t parameters; /* learnable: without the running statistics of normalizations */
+} make_up;
+
+static hsched_graph *build(const char *name, uint64_t seed)
+{
+    hsched_graph *graph = NULL;
+    assert_int_equal(zoo_build(name, seed, &graph), HSCHED_OK);
+    assert_non_null(graph);
+    return graph;
+}
+
+static make_up count(const hsched_graph *graph)
+{
+    make_up m = { 0 };
+    for (uint32_t i = 0; i < hsched_graph_layer_count(graph); i++) {
+        hsched_layer_info info = { HSCHED_LAYER_INFO_INIT };
+        assert_int_equal(hsched_graph_layer_info(graph, i, &info), HSCHED_OK);
+        const hsi_layer *layer = &graph->layers[i];
+        int normalization = strcmp(info.kind, "batch_norm") == 0;
+        m.parameters += normalization ? info.parameters / 2 : info.parameters;
+        m.batch_norms += normalization;
+        m.convs += strcmp(info.kind, "conv2d") == 0;
+        m.projections += strstr(info.name, "downsample.0") != NULL;
+        m.fcs += strcmp(info.kind, "fully_connected") == 0;
+        m.softmaxes += strcmp(info.kind, "softmax") == 0;
+        m.concats += strcmp(info.kind, "concat") == 0;
+        m.adds +=
+            layer->kind == HSI_LAYER_BINARY && layer->attrs.binary == HSCHED_BINARY_ADD;
+        if (layer->kind == HSI_LAYER_POOL2D) {
+            m.max_pools += layer->attrs.pool2d.kind == HSCHED_POOL_MAX;
+            m.average_pools += layer->attrs.pool2d.kind == HSCHED_POOL_AVERAGE;
+        }
+        if (layer->kind == HSI_LAYER_GLOBAL_POOL)
+            m.average_pools += layer->attrs.global_pool == HSCHED_POOL_AVERAGE;
+    }
+    return m;
+}
+
+static void check_shapes(const hsched_graph *graph, const char *name)
+{
+    int mlp = strcmp(name, "mlp") == 0;
+    hsched_tensor_info info = { HSCHED_TENSOR_INFO_INIT };
+    assert_int_equal(hsched_graph_input_count(graph), 1);
+    assert_int_equal(hsched_graph_output_count(graph), 1);
+    assert_int_equal(hsched_graph_tensor_info(graph, hsched_graph_input(graph, 0), &info),
+                     HSCHED_OK);
+    assert_string_equal(info.name, "input");
+    assert_int_equal(info.dtype, HSCHED_FLOAT32);
+    const int64_t image[4] = { 1, 3, 224, 224 }, vector[2] = { 1, 784 };
+    assert_int_equal(info.rank, mlp ? 2 : 4);
+    assert_memory_equal(info.dims, mlp ? vector : image, info.rank * sizeof(int64_t));
+    assert_int_equal(
+        hsched_graph_tensor_info(graph, hsched_graph_output(graph, 0), &info), HSCHED_OK);
+    assert_string_equal(info.name, "output");
+    assert_int_equal(info.rank, 2);
+    assert_int_equal(info.dims[0], 1);
+    assert_int_equal(info.dims[1], mlp ? 10 : 1000);
+}
+
+static void check_make_up(const char *name, const make_up *expected)
+{
+    hsched_graph *graph = build(name, 1);
+    make_up m = count(graph);
+    print_message("%s\n", name);
+    assert_int_equal(m.convs, expected->convs);
+    assert_int_equal(m.projections, expected->projections);
+    assert_int_equal(m.fcs, expected->fcs);
+    assert_int_equal(m.max_pools, expected->max_pools);
+    assert_int_equal(m.average_pools, expected->average_pools);
+    assert_int_equal(m.softmaxes, expected->softmaxes);
+    assert_int_equal(m.batch_norms, expected->batch_norms);
+    assert_int_equal(m.concats, expected->concats);
+    assert_int_equal(m.adds, expected->adds);
+    assert_int_equal(m.parameters, expected->parameters);
+    check_shapes(graph, name);
+    hsched_graph_destroy(graph);
+}
+
+/*
+ * The four networks of M. Kim (2021), whose table counts: AlexNet conv 5, FC 3, max pool
+ * 3, softmax 1; VGG16 conv 13, FC 3, max pool 5, softmax 1; DenseNet201 conv 201, pooling
+ * 4+1, softmax 1, dense connections 98; ResNet152 conv 152, max pool 1, average pool 1,
+ * softmax 1, skip connections 50.
+ *
+ * DenseNet201: 1 + 2*98 + 3 convolutions and the classifier, a 1x1 convolution: 201.
+ * Pooling: the max pool and three transitions, 4, and the global average, +1. Each dense
+ * layer ends in one concat. ResNet152: the name's 152 are the weighted layers on the main
+ * path: 1 + 3*50 convolutions and the fully connected classifier; the four projections on
+ * skip connections are not counted there.
+ */
+static void counts_agree_with_kim_2021(void **state)
+{
+    (void)state;
+    check_make_up("alexnet", &(make_up){ .convs = 5,
+                                         .fcs = 3,
+                                         .max_pools = 3,
+                                         .softmaxes = 1,
+                                         .parameters = 61100840 });
+    check_make_up("vgg16", &(make_up){ .convs = 13,
+                                       .fcs = 3,
+                                       .max_pools = 5,
+                                       .softmaxes = 1,
+                                       .parameters = 138357544 });
+    check_make_up("densenet201", &(make_up){ .convs = 201,
+                                             .max_pools = 1,
+                                             .average_pools = 3 + 1,
+                                             .softmaxes = 1,
+                                             .batch_norms = 201,
+                                             .concats = 98,
+                                             .parameters = 20013928 });
+    check_make_up("resnet152", &(make_up){ .convs = 152 - 1 + 4,
+                                           .projections = 4,
+                                           .fcs = 1,
+                                           .max_pools = 1,
+                                           .average_pools = 1,
+                                           .softmaxes = 1,
+                                           .batch_norms = 155,
+                                           .adds = 50,
+                                           .parameters = 60192808 });
+}
+
+static void counts_agree_with_torchvision(void **state)
+{
+    (void)state;
+    check_make_up("resnet18", &(make_up){ .convs = 20,
+                                          .projections = 3,
+                                          .fcs = 1,
+                                          .max_pools = 1,
+                                          .average_pools = 1,
+                                          .softmaxes = 1,
+                                          .batch_norms = 20,
+                                          .adds = 8,
+                                          .parameters = 11689512 });
+    check_make_up("resnet50", &(make_up){ .convs = 53,
+                                          .projections = 4,
+                                          .fcs = 1,
+                                          .max_pools = 1,
+                                          .average_pools = 1,
+                                          .softmaxes = 1,
+                                          .batch_norms = 53,
+                                          .adds = 16,
+                                          .parameters = 25557032 });
+    check_make_up("densenet121", &(make_up){ .convs = 121,
+                                             .max_pools = 1,
+                                             .average_pools = 4,
+                                             .softmaxes = 1,
+                                             .batch_norms = 121,
+                                             .concats = 58,
+                                             .parameters = 7978856 });
+    check_make_up("googlenet", &(make_up){ .convs = 57,
+                                           .fcs = 1,
+                                           .max_pools = 4 + 9,
+                                           .average_pools = 1,
+                                           .softmaxes = 1,
+                                           .batch_norms = 57,
+                                           .concats = 9,
+                                           .parameters = 6624904 });
+    check_make_up("mobilenet_v1", &(make_up){ .convs = 27,
+                                              .fcs = 1,
+                                              .average_pools = 1,
+                                              .softmaxes = 1,
+                                              .batch_norms = 27,
+                                              .parameters = 4231976 });
+    check_make_up("mobilenet_v2", &(make_up){ .convs = 52,
+                                              .fcs = 1,
+                                              .average_pools = 1,
+                                              .softmaxes = 1,
+                                              .batch_norms = 52,
+                                              .adds = 10,
+                                              .parameters = 3504872 });
+    check_make_up("squeezenet1_1", &(make_up){ .convs = 26,
+                                               .max_pools = 3,
+                                               .average_pools = 1,
+                                               .softmaxes = 1,
+                                               .concats = 8,
+                                               .parameters = 1235496 });
+    check_make_up("mlp",
+                  &(make_up){ .fcs = 3,
+                              .softmaxes = 1,
+                              .parameters = 785 * 1024 + 1025 * 1024 + 1025 * 10 });
+}
+
+/* FNV-1a over the bits of all constants. */
+static uint64_t digest(const hsched_graph *graph, uint64_t *elements)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    *elements = 0;
+    for (uint32_t t = 0; t < graph->tensor_count; t++) {
+        const hsi_graph_tensor *tensor = &graph->tensors[t];
+        if (!tensor->data)
+            continue;
+        size_t size = hsched_dtype_size(tensor->dtype);
+        for (uint32_t i = 0; i < tensor->rank; i++)
+            size *= (size_t)tensor->dims[i];
+        const unsigned char *bytes = tensor->data;
+        for (size_t i = 0; i < size; i++)
+            hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+        *elements += size / hsched_dtype_size(tensor->dtype);
+    }
+    return hash;
+}
+
+static void weights_depend_on_the_seed_alone(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "squeezenet1_1", "mobilenet_v2" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        hsched_graph *a = build(names[i], 7), *b = build(names[i], 7),
+                     *c = build(names[i], 8);
+        uint64_t elements_a, elements_b, elements_c;
+        uint64_t digest_a = digest(a, &elements_a);
+        assert_true(elements_a > 1000000);
+        assert_true(digest_a == digest(b, &elements_b));
+        assert_true(digest_a != digest(c, &elements_c));
+        assert_true(elements_a == elements_b && elements_a == elements_c);
+        hsched_graph_destroy(a);
+        hsched_graph_destroy(b);
+        hsched_graph_destroy(c);
+    }
+}
+
+/* The first weights of a seed, as splitmix64's reference program gives them: pins the
+ * bits for other machines and compilers. */
+static void weights_are_pinned(void **state)
+{
+    (void)state;
+    hsched_graph *graph = build("mlp", 0);
+    hsched_tensor weights;
+    assert_int_equal(hsched_graph_find_tensor(graph, "fc1.weight", &weights), HSCHED_OK);
+    const float *w = graph->tensors[weights].data;
+    /* splitmix64 from 0: e220a8397b1dcdaf, 6e789e6aa1b965f4; all weights of a filter lose
+     * its mean, so differences show the generator: 2^-24 * radius * (difference of the 25
+     * bits). */
+    int32_t first[4] = { 0xe220a8397b1dcdafull >> 39, 0xe220a8397b1dcdafull & 0x1ffffff,
+                         0x6e789e6aa1b965f4ull >> 39, 0x6e789e6aa1b965f4ull & 0x1ffffff };
+    double radius = 0.1059556; /* sqrt(3 * 2.933884 / 784) */
+    for (int i = 1; i < 4; i++) {
+        double expected = radius * (first[i] - first[0]) / 16777216.0;
+        assert_true((w[i] - w[0]) - expected < 1e-6 && expected - (w[i] - w[0]) < 1e-6);
+    }
+    hsched_graph_destroy(graph);
+}
+
+static void unknown_names_are_refused(void **state)
+{
+    (void)state;
+    hsched_graph *graph = (hsched_graph *)state; /* anything but NULL */
+    assert_int_equal(zoo_build("resnet", 1, &graph), HSCHED_ERROR_NOT_FOUND);
+    assert_null(graph);
+    assert_int_equal(zoo_build(NULL, 1, &graph), HSCHED_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(zoo_build("mlp", 1, NULL), HSCHED_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(zoo_count(), 12);
+    assert_null(zoo_name(zoo_count()));
+    assert_null(zoo_describe(zoo_count()));
+    for (uint32_t i = 0; i < zoo_count(); i++)
+        assert_true(strlen(zoo_name(i)) > 0 && strlen(zoo_describe(i)) > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_agree_with_kim_2021),
+        cmocka_unit_test(counts_agree_with_torchvision),
+        cmocka_unit_test(weights_depend_on_the_seed_alone),
+        cmocka_unit_test(weights_are_pinned),
+        cmocka_unit_test(unknown_names_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
