@@ -1,0 +1,96 @@
+/* The program: finds the command and runs it. */
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const cli_command *const commands[] = {
+    &cli_run_command,    &cli_info_command,   &cli_inspect_command,
+    &cli_verify_command, &cli_export_command, &cli_zoo_command,
+};
+enum {
+    COMMANDS = sizeof commands / sizeof commands[0]
+};
+
+static void vmessage(const char *kind, const char *format, va_list arguments)
+{
+    fprintf(stderr, "hsched: %s", kind);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+void cli_error(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vmessage("", format, arguments);
+    va_end(arguments);
+}
+
+void cli_warning(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vmessage("warning: ", format, arguments);
+    va_end(arguments);
+}
+
+int cli_failed(int exit_status, hsched_status status, const char *what)
+{
+    const char *detail = hsched_error_detail();
+    cli_error("%s: %s%s%s", what, hsched_status_text(status),
+              detail[0] ? "\n        " : "", detail);
+    return exit_status;
+}
+
+int cli_no_memory(void)
+{
+    cli_error("out of memory");
+    return CLI_SYSTEM;
+}
+
+static void print_help(void)
+{
+    printf("usage: hsched COMMAND [OPTION]... [ARGUMENT]...\n\n"
+           "Runs several neural networks at once on this machine.\n\ncommands:\n");
+    for (int i = 0; i < COMMANDS; i++)
+        printf("  %-10s%s\n", commands[i]->name, commands[i]->summary);
+    printf(
+        "\nhsched COMMAND --help tells more; hsched --version the version.\n"
+        "A MODEL is an ONNX file or the name of a network of the zoo (hsched zoo).\n\n"
+        "exit status: 0 success; 1 a run failed or verification found a divergence;\n"
+        "2 wrong usage; 3 a model or an input could not be loaded; 4 the runtime could\n"
+        "not start, a file could not be written, or no memory.\n");
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    int status = CLI_USAGE;
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
+        strcmp(name, "help") == 0) {
+        print_help();
+        status = CLI_OK;
+    } else if (strcmp(name, "--version") == 0) {
+        printf("hsched %s\n", hsched_version());
+        status = CLI_OK;
+    } else if (argc < 2) {
+        print_help();
+    } else {
+        int i = 0;
+        while (i < COMMANDS && strcmp(commands[i]->name, name) != 0)
+            i++;
+        if (i < COMMANDS)
+            status = commands[i]->run(argc - 1, argv + 1);
+        else
+            cli_error("unknown command '%s'; see hsched --help", name);
+    }
+    /* A full disk or a closed pipe shows only now. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        cli_error("standard output could not be written");
+        if (status == CLI_OK)
+            status = CLI_SYSTEM;
+    }
+    return status;
+}

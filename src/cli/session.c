@@ -1,0 +1,265 @@
+#include "cli/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "zoo/zoo.h"
+
+/* ---- Options
+ * --------------------------------------------------------------------------------- */
+
+void cli_session_options(cli_session *s, cli_option options[CLI_SESSION_OPTIONS])
+{
+    const cli_option table[CLI_SESSION_OPTIONS] = {
+        { "workers", "N", "CPU worker threads (default: one per CPU)", cli_parse_count,
+          &s->workers },
+        { "policy", "POLICY",
+          "cpu_only, or layer_type: convolutions to the first\n"
+          "accelerator (default: cpu_only; layer_type with --sim)",
+          cli_parse_string, &s->policy_name },
+        { "sim", "CLASSES:GFLOPS",
+          "add a simulated accelerator for conv, matmul, pool,\n"
+          "norm, elementwise, data (joined by commas) or all;\n"
+          "may be repeated",
+          cli_parse_append, &s->sim_texts },
+        { "symbol", "NAME=VALUE", "set a named dimension; may be repeated",
+          cli_parse_append, &s->symbol_texts },
+        { "libraries", "LIST", "of own, openblas, onednn (default: all there are)",
+          cli_parse_string, &s->library_names },
+        { "reference", NULL, "compute with the plain reference kernels", cli_parse_flag,
+          &s->reference },
+        { "no-fusion", NULL, "one step per layer", cli_parse_flag, &s->no_fusion },
+        { "no-pinning", NULL, "leave the placement of workers to the system",
+          cli_parse_flag, &s->no_pinning },
+        { "seed", "N", "of the zoo's weights and of inputs not given (1)",
+          cli_parse_uint64, &s->seed },
+        { 0 },
+    };
+    memcpy(options, table, sizeof table);
+}
+
+typedef struct named_bit {
+    const char *name;
+    uint32_t bits;
+} named_bit;
+
+/* A list of names joined by commas, `length` characters, as bits; 0 if one is unknown or
+ * it is empty. */
+static uint32_t parse_bits(const char *text, size_t length, const named_bit *names)
+{
+    uint32_t bits = 0;
+    while (length > 0) {
+        size_t word = 0;
+        while (word < length && text[word] != ',')
+            word++;
+        const named_bit *n = names;
+        while (n->name && (strlen(n->name) != word || strncmp(n->name, text, word) != 0))
+            n++;
+        if (!n->name)
+            return 0;
+        bits |= n->bits;
+        word += word < length; /* the comma */
+        text += word;
+        length -= word;
+    }
+    return bits;
+}
+
+static const named_bit classes[] = {
+    { "conv", HSCHED_CLASS_CONVOLUTION },
+    { "matmul", HSCHED_CLASS_MATMUL },
+    { "pool", HSCHED_CLASS_POOLING },
+    { "norm", HSCHED_CLASS_NORMALIZATION },
+    { "elementwise", HSCHED_CLASS_ELEMENTWISE },
+    { "data", HSCHED_CLASS_DATA },
+    { "all", HSCHED_CLASS_CONVOLUTION | HSCHED_CLASS_MATMUL | HSCHED_CLASS_POOLING |
+                 HSCHED_CLASS_NORMALIZATION | HSCHED_CLASS_ELEMENTWISE |
+                 HSCHED_CLASS_DATA },
+    { NULL, 0 },
+};
+static const named_bit libraries[] = {
+    { "own", HSCHED_LIBRARY_OWN },
+    { "openblas", HSCHED_LIBRARY_OPENBLAS },
+    { "onednn", HSCHED_LIBRARY_ONEDNN },
+    { NULL, 0 },
+};
+
+static int parse_sim(const char *text, hsched_sim_config *sim)
+{
+    const char *colon = strchr(text, ':');
+    *sim = (hsched_sim_config){ HSCHED_SIM_CONFIG_INIT };
+    if (colon)
+        sim->layer_classes = parse_bits(text, (size_t)(colon - text), classes);
+    if (sim->layer_classes && cli_parse_positive(&sim->gflops, colon + 1))
+        return 1;
+    cli_error("--sim '%s' is not CLASSES:GFLOPS, as in conv,matmul:100", text);
+    return 0;
+}
+
+/* "name=value" into a symbol whose name is allocated. */
+static int parse_symbol(const char *text, hsched_symbol *symbol)
+{
+    const char *equals = strchr(text, '=');
+    uint32_t value;
+    if (!equals || equals == text || !cli_parse_count(&value, equals + 1)) {
+        cli_error("--symbol '%s' is not NAME=VALUE with a value of 1 or more", text);
+        return CLI_USAGE;
+    }
+    symbol->value = value;
+    symbol->name = strndup(text, (size_t)(equals - text));
+    return symbol->name ? CLI_OK : cli_no_memory();
+}
+
+static int check_policy(cli_session *s)
+{
+    s->policy = s->sim_texts.count ? HSCHED_POLICY_LAYER_TYPE : HSCHED_POLICY_DEFAULT;
+    if (!s->policy_name)
+        return CLI_OK;
+    if (strcmp(s->policy_name, "cpu_only") == 0) {
+        s->policy = HSCHED_POLICY_CPU_ONLY;
+    } else if (strcmp(s->policy_name, "layer_type") == 0) {
+        s->policy = HSCHED_POLICY_LAYER_TYPE;
+    } else {
+        cli_error("--policy '%s' is neither cpu_only nor layer_type", s->policy_name);
+        return CLI_USAGE;
+    }
+    return CLI_OK;
+}
+
+int cli_session_check(cli_session *s)
+{
+    if (check_policy(s) != CLI_OK)
+        return CLI_USAGE;
+    if (s->library_names &&
+        !parse_bits(s->library_names, strlen(s->library_names), libraries)) {
+        cli_error("--libraries '%s' is not a list of own, openblas, onednn",
+                  s->library_names);
+        return CLI_USAGE;
+    }
+    if (s->sim_texts.count > CLI_SIMS_MAX) {
+        cli_error("at most %d simulated accelerators", CLI_SIMS_MAX);
+        return CLI_USAGE;
+    }
+    for (uint32_t i = 0; i < s->sim_texts.count; i++) {
+        hsched_sim_config sim;
+        if (!parse_sim(s->sim_texts.values[i], &sim))
+            return CLI_USAGE;
+    }
+    if (s->symbol_texts.count == 0)
+        return CLI_OK;
+    s->symbols = calloc(s->symbol_texts.count, sizeof *s->symbols);
+    if (!s->symbols)
+        return cli_no_memory();
+    for (uint32_t i = 0; i < s->symbol_texts.count; i++) {
+        int status = parse_symbol(s->symbol_texts.values[i], &s->symbols[i]);
+        if (status != CLI_OK)
+            return status;
+    }
+    return CLI_OK;
+}
+
+/* ---- Runtime
+ * --------------------------------------------------------------------------------- */
+
+int cli_session_start(cli_session *s)
+{
+    hsched_sim_config sims[CLI_SIMS_MAX];
+    char names[CLI_SIMS_MAX][16];
+    for (uint32_t i = 0; i < s->sim_texts.count; i++) {
+        if (!parse_sim(s->sim_texts.values[i], &sims[i]))
+            return CLI_USAGE;
+        snprintf(names[i], sizeof names[i], i ? "sim%u" : "sim", (unsigned)i);
+        sims[i].name = names[i];
+    }
+    hsched_runtime_config config = {
+        HSCHED_RUNTIME_CONFIG_INIT,
+        .cpu_workers = s->workers,
+        .flags = (s->no_pinning ? HSCHED_RUNTIME_NO_PINNING : 0u) |
+                 (s->reference ? HSCHED_RUNTIME_REFERENCE : 0u),
+        .policy = s->policy,
+        .sims = s->sim_texts.count ? sims : NULL,
+        .sim_count = s->sim_texts.count,
+    };
+    if (s->library_names)
+        config.cpu_libraries =
+            parse_bits(s->library_names, strlen(s->library_names), libraries);
+    hsched_status status = hsched_runtime_create(&config, &s->runtime);
+    return status == HSCHED_OK ? CLI_OK : cli_failed(CLI_SYSTEM, status, "the runtime");
+}
+
+void cli_session_end(cli_session *s)
+{
+    hsched_runtime_destroy(s->runtime);
+    for (uint32_t i = 0; s->symbols && i < s->symbol_texts.count; i++)
+        free((char *)s->symbols[i].name);
+    free(s->symbols);
+    cli_list_free(&s->sim_texts);
+    cli_list_free(&s->symbol_texts);
+    s->runtime = NULL;
+    s->symbols = NULL;
+}
+
+/* ---- Models
+ * ---------------------------------------------------------------------------------- */
+
+int cli_session_graph(const cli_session *s, const char *model, hsched_graph **graph)
+{
+    struct stat found;
+    hsched_status status;
+    if (stat(model, &found) != 0) {
+        status = zoo_build(model, s->seed, graph);
+        if (status == HSCHED_ERROR_NOT_FOUND) {
+            cli_error("there is no file '%s' and no network of that name; see hsched zoo",
+                      model);
+            return CLI_LOAD;
+        }
+    } else {
+        /* External weights are taken from the model's own folder only. */
+        hsched_onnx_config config = { HSCHED_ONNX_CONFIG_INIT, .symbols = s->symbols,
+                                      .symbol_count = s->symbol_texts.count,
+                                      .allow_external_data = 1 };
+        status = hsched_graph_load_onnx(model, &config, graph);
+    }
+    return status == HSCHED_OK ? CLI_OK : cli_failed(CLI_LOAD, status, model);
+}
+
+/* "some/folder/face.onnx" is called "face". */
+static void short_name(const char *model, char *name, size_t size)
+{
+    const char *slash = strrchr(model, '/');
+    snprintf(name, size, "%s", slash ? slash + 1 : model);
+    size_t length = strlen(name);
+    if (length > 5 && strcmp(name + length - 5, ".onnx") == 0)
+        name[length - 5] = '\0';
+}
+
+int cli_session_compile(const cli_session *s, const char *model, hsched_graph *graph,
+                        const cli_list *taps, hsched_model **compiled)
+{
+    char name[256];
+    short_name(model, name, sizeof name);
+    hsched_model_config config = {
+        HSCHED_MODEL_CONFIG_INIT,
+        .name = name,
+        .policy = s->policy,
+        .flags = s->model_flags | (s->no_fusion ? HSCHED_MODEL_NO_FUSION : 0u),
+        .symbols = s->symbols,
+        .symbol_count = s->symbol_texts.count,
+        .taps = taps ? taps->values : NULL,
+        .tap_count = taps ? taps->count : 0,
+    };
+    hsched_status status = hsched_model_compile(s->runtime, graph, &config, compiled);
+    return status == HSCHED_OK ? CLI_OK : cli_failed(CLI_LOAD, status, model);
+}
+
+int cli_session_model(const cli_session *s, const char *model, hsched_model **compiled)
+{
+    hsched_graph *graph = NULL;
+    int status = cli_session_graph(s, model, &graph);
+    if (status == CLI_OK)
+        status = cli_session_compile(s, model, graph, NULL, compiled);
+    hsched_graph_destroy(graph);
+    return status;
+}

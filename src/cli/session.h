@@ -1,0 +1,53 @@
+/* What several commands do first: take the options that shape the runtime and the models,
+ * start the runtime, load models by file or by name. */
+#ifndef CLI_SESSION_H
+#define CLI_SESSION_H
+
+#include "cli/options.h"
+
+enum {
+    CLI_SIMS_MAX = 8
+};
+
+typedef struct cli_session {
+    /* from the command line */
+    uint32_t workers;
+    const char *policy_name, *library_names;
+    cli_list sim_texts, symbol_texts;
+    int reference, no_pinning, no_fusion;
+    uint64_t seed;
+    uint32_t model_flags; /* HSCHED_MODEL_... that the command itself asks for */
+    /* made of it */
+    hsched_policy policy;
+    hsched_symbol *symbols;
+    hsched_runtime *runtime; /* NULL before cli_session_start */
+} cli_session;
+
+#define CLI_SESSION_INIT .seed = 1
+
+/* Fills the table of options, with the entry that ends it. */
+enum {
+    CLI_SESSION_OPTIONS = 10
+};
+void cli_session_options(cli_session *session, cli_option options[CLI_SESSION_OPTIONS]);
+
+/* Checks the options' values. Gives CLI_OK or CLI_USAGE (CLI_SYSTEM: no memory). */
+int cli_session_check(cli_session *session);
+/* Starts the runtime, after cli_session_check. Gives CLI_OK or CLI_SYSTEM. */
+int cli_session_start(cli_session *session);
+void cli_session_end(cli_session *session);
+
+/* The graph of MODEL: an ONNX file, else a network of the zoo. Gives CLI_OK or CLI_LOAD.
+ */
+int cli_session_graph(const cli_session *session, const char *model,
+                      hsched_graph **graph);
+/* Compiles it under a short form of MODEL's name. Gives CLI_OK or CLI_LOAD. The graph
+ * outlives the model if model_flags has HSCHED_MODEL_KEEP_CONSTANTS. */
+int cli_session_compile(const cli_session *session, const char *model,
+                        hsched_graph *graph, const cli_list *taps,
+                        hsched_model **compiled);
+/* Both; the graph is gone afterwards. */
+int cli_session_model(const cli_session *session, const char *model,
+                      hsched_model **compiled);
+
+#endif

@@ -1,0 +1,243 @@
+"""The hsched program: exit statuses, files in and out, JSON, what terminals see."""
+import json
+import os
+import pty
+import subprocess
+
+import numpy as np
+import pytest
+
+import hsched
+
+DATA = hsched.ROOT / "examples" / "data"
+CNN = DATA / "digits-cnn.onnx"
+COMMANDS = ["run", "info", "inspect", "verify", "export", "zoo"]
+
+
+def status(program, *arguments, **options):
+    result = program(*arguments, check=False, **options)
+    return result.returncode, result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """All held-out digits as one float input, and what PyTorch made of them."""
+    path = tmp_path_factory.mktemp("digits") / "digits.npy"
+    np.save(path, np.load(DATA / "digits-test-images.npy")[:, None].astype(np.float32) / 16)
+    return path, np.load(DATA / "digits-cnn-expected.npy")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(program, command):
+    code, out, err = status(program, command, "--help")
+    assert code == 0 and err == ""
+    assert out.startswith(f"usage: hsched {command}") and "exit status:" in out
+    assert command in program("--help").stdout
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["nonsense"], ["run"], ["run", "mlp", "--nonsense"], ["run", "mlp", "--iterations"],
+    ["run", "mlp", "--iterations", "0"], ["run", "mlp", "--iterations", "1x"],
+    ["run", "mlp", "--workers", "-1"], ["run", "mlp", "--policy", "fast"],
+    ["run", "mlp", "--sim", "conv"], ["run", "mlp", "--sim", "shoes:3"],
+    ["run", "mlp", "--sim", "conv:0"], ["run", "mlp", "--symbol", "batch"],
+    ["run", "mlp", "--symbol", "batch=0"], ["run", "mlp", "--libraries", "mkl"],
+    ["run", "mlp", "--mean", "1,2"], ["run", "mlp", "--json=1"], ["run", "mlp", "--input", "x=y.npy"],
+    ["inspect"], ["inspect", "mlp", "mlp"], ["verify"], ["verify", "mlp", "--tolerance", "0"],
+    ["verify", "mlp", "--tolerance", "nan"], ["export", "mlp"], ["zoo", "mlp"], ["info", "mlp"],
+])
+def test_usage_errors(program, arguments):
+    code, out, err = status(program, *arguments)
+    assert code == 2
+    # Without any argument the help is printed; else what is wrong, and nothing that looks like a result.
+    assert "usage:" in out if not arguments else err.startswith("hsched: ") and out == ""
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["run", "no-such-network"], "hsched zoo"),
+    (["inspect", __file__], "ONNX"),
+    (["run", "mlp", "--symbol", "batch=2"], "batch"),
+    (["verify", "mlp", "--tap", "no-such-tensor"], "no-such-tensor"),
+    (["run", "mlp", "--input", "no-such-file.npy"], "no-such-file.npy"),
+    (["run", "mlp", "--input", DATA / "digits-test-images.npy"], "[360,8,8]"),
+    (["run", "mlp", "--input", __file__], ".npy"),
+])
+def test_load_errors(program, arguments, said):
+    code, out, err = status(program, *arguments)
+    assert code == 3 and said in err and out == ""
+
+
+def test_what_cannot_be_written(program, tmp_path):
+    occupied = tmp_path / "file"
+    occupied.write_text("")
+    assert status(program, "run", "mlp", "--output", occupied)[0] == 4
+    assert status(program, "export", "mlp", tmp_path / "no" / "folder.onnx")[0] == 4
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([str(hsched.BUILD / "hsched"), "zoo"], stdout=full,
+                                stderr=subprocess.PIPE, timeout=60)
+    assert result.returncode == 4 and b"standard output" in result.stderr
+
+
+def test_outputs_are_those_of_pytorch(program, digits, tmp_path):
+    path, expected = digits
+    program("run", CNN, "--symbol", "batch=360", "--input", f"image={path}", "--output", tmp_path,
+            "--iterations", 2, "--instances", 2)
+    made = np.load(tmp_path / "probabilities.npy")
+    assert made.dtype == np.float32 and made.shape == expected.shape
+    assert hsched.relative_error(made, expected) < 1e-5
+
+
+def test_several_models_get_folders(program, tmp_path):
+    program("run", "mlp", CNN, "mlp", "--output", tmp_path, "--iterations", 1)
+    made = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.npy"))
+    assert made == ["digits-cnn/probabilities.npy", "mlp-2/output.npy", "mlp/output.npy"]
+    # The same network, seed and input.
+    one, two = (np.load(tmp_path / folder / "output.npy") for folder in ("mlp", "mlp-2"))
+    assert (one == two).all() and abs(one.sum() - 1) < 1e-5
+
+
+def test_seed(program, tmp_path):
+    for name, seed in ("a", 5), ("b", 5), ("c", 6):
+        program("run", "mlp", "--seed", seed, "--output", tmp_path / name, "--iterations", 1)
+    a, b, c = (np.load(tmp_path / name / "output.npy") for name in "abc")
+    assert (a == b).all() and (a != c).any()
+
+
+def test_run_json(program):
+    result = json.loads(program("run", "mlp", CNN, "--instances", 3, "--iterations", 4,
+                                "--workers", 2, "--json").stdout)
+    assert [m["name"] for m in result["models"]] == ["mlp", "digits-cnn"]
+    for model in result["models"]:
+        assert model["succeeded"] == 12 and model["failed"] == 0
+        latency = model["latency_us"]
+        assert 0 < latency["p50"] <= latency["p99"] <= latency["max"]
+        assert 0 < latency["mean"] <= latency["max"] and model["runs_per_second"] > 0
+        assert [w["device"] for w in model["where"]] == [0] and model["where"][0]["steps"] > 0
+    (cpu,) = result["devices"]
+    assert cpu["name"] == "cpu" and cpu["workers"] == 2
+    # Jobs of the measured runs only, at least one a run.
+    assert 24 <= cpu["jobs"] <= cpu["steps"] and cpu["busy_us"] > 0
+    assert cpu["steps"] == sum(12 * m["where"][0]["steps"] for m in result["models"])
+
+
+def test_run_on_a_simulated_accelerator(program, tmp_path):
+    result = json.loads(program("run", CNN, "--sim", "conv:1000", "--iterations", 3, "--json",
+                                "--output", tmp_path / "sim").stdout)
+    cpu, sim = result["models"][0]["where"]
+    assert cpu["steps"] > 0 and sim["steps"] == 3  # the convolutions
+    assert result["devices"][1]["name"] == "sim" and result["devices"][1]["steps"] == 9
+    program("run", CNN, "--iterations", 1, "--output", tmp_path / "cpu")
+    a, b = (np.load(tmp_path / f / "probabilities.npy") for f in ("sim", "cpu"))
+    assert hsched.relative_error(a, b) < 1e-5
+    only = json.loads(program("run", CNN, "--sim", "conv:1000", "--policy", "cpu_only",
+                              "--iterations", 1, "--json").stdout)
+    assert only["models"][0]["where"][1]["steps"] == 0
+
+
+def test_verify(program, digits, tmp_path):
+    path, _ = digits
+    out = program("verify", CNN, "--symbol", "batch=360", "--input", path).stdout
+    assert "steps agree within 0.0001" in out and "DIVERGES" not in out
+    code, out, _ = status(program, "verify", CNN, "--tolerance", "1e-30")
+    assert code == 1 and "first divergence: step 0 " in out
+    code, out, _ = status(program, "verify", CNN, "--tolerance", "1e-30", "--json")
+    result = json.loads(out)
+    assert code == 1 and not result["agrees"] and result["steps"][0]["diverges"]
+
+
+def test_verify_taps(program, tmp_path):
+    result = json.loads(program("verify", "mlp", "--tap", "relu1", "--tap", "fc2", "--json",
+                                "--output", tmp_path).stdout)
+    assert result["agrees"] and [t["name"] for t in result["taps"]] == ["relu1", "fc2"]
+    for tap in result["taps"]:
+        values = np.load(tmp_path / f"{tap['name']}.npy")
+        assert list(values.shape) == tap["shape"] == [1, 1024] and tap["not_finite"] == 0
+        assert np.isclose(values.min(), tap["min"]) and np.isclose(values.max(), tap["max"])
+        assert np.isclose(values.mean(), tap["mean"])
+    assert not (tmp_path / "output.npy").exists()
+    assert np.load(tmp_path / "relu1.npy").min() == 0 > np.load(tmp_path / "fc2.npy").min()
+
+
+def test_inspect(program):
+    result = json.loads(program("inspect", "squeezenet1_1", "--json").stdout)
+    assert result["parameters"] == 1235496  # torchvision's
+    assert sum(layer["parameters"] for layer in result["layers"]) == 1235496
+    assert sum(layer["kind"] == "conv2d" for layer in result["layers"]) == 26
+    assert result["macs"] == sum(layer["macs"] for layer in result["layers"])
+    # The first convolution: 111*111 places, 64 filters of 3*3*3.
+    assert result["layers"][0]["macs"] == 111 * 111 * 64 * 27
+    assert 0 < len(result["steps"]) < len(result["layers"])
+    assert result["packed_bytes"] >= 4 * 1235496 and result["arena_bytes"] > 0
+    plain = json.loads(program("inspect", "squeezenet1_1", "--no-fusion", "--json").stdout)
+    assert len(plain["steps"]) > len(result["steps"])
+    text = program("inspect", "squeezenet1_1").stdout
+    for word in ("fire9.concat", "classifier", "[1,64,111,111]", "1.24 M parameters"):
+        assert word in text
+
+
+def test_info(program):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS")}
+    result = json.loads(program("info", "--json", "--workers", 1, env=environment).stdout)
+    assert result["devices"][0]["kind"] == "cpu" and result["devices"][0]["workers"] == 1
+    assert result["cpus"] == len(os.sched_getaffinity(0)) and result["warnings"] == []
+    assert "cpu" in [b["name"] for b in result["backends"]]
+    environment["OPENBLAS_CORETYPE"] = "Haswell"
+    assert "OPENBLAS_CORETYPE=Haswell" in program("info", env=environment).stdout
+    warned = json.loads(program("info", "--json", env=environment).stdout)["warnings"]
+    assert [w["variable"] for w in warned] == ["OPENBLAS_CORETYPE"]
+
+
+def test_zoo(program):
+    listed = json.loads(program("zoo", "--json").stdout)
+    assert len(listed) == 12 and all(n["name"] and n["description"] for n in listed)
+
+
+def write_npy(path, header, values, version=b"\x01\x00"):
+    text = header.encode() + b"\n"
+    length = len(text).to_bytes(2 if version[0] == 1 else 4, "little")
+    path.write_bytes(b"\x93NUMPY" + version + length + text + values)
+
+
+GOOD = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 784), }"
+
+
+@pytest.mark.parametrize("header, values, version, said", [
+    (GOOD, b"\0" * 3136, b"\x01\x00", None),
+    ("{'shape': (1,784), 'descr': '<f4', 'fortran_order': False}", b"\0" * 3136, b"\x02\x00", None),
+    (GOOD, b"\0" * 3135, b"\x01\x00", "ends before"),
+    (GOOD, b"\0" * 3137, b"\x01\x00", "after its last"),
+    (GOOD, b"\0" * 3136, b"\x09\x00", "version"),
+    (GOOD.replace("<f4", ">f4"), b"\0" * 3136, b"\x01\x00", "big-endian"),
+    (GOOD.replace("<f4", "<c8"), b"\0" * 3136, b"\x01\x00", "element type"),
+    (GOOD.replace("False", "True"), b"\0" * 3136, b"\x01\x00", "row-major"),
+    (GOOD.replace("(1, 784)", "(1, -784)"), b"\0" * 3136, b"\x01\x00", "shape"),
+    (GOOD.replace("(1, 784)", "(1, 784"), b"\0" * 3136, b"\x01\x00", "shape"),
+    (GOOD.replace("(1, 784)", "(4611686018427387904, 784)"), b"", b"\x01\x00", "8 GiB"),
+    (GOOD.replace("(1, 784)", "(1,1,1,1,1,1,1,1,784)"), b"", b"\x01\x00", "8 dimensions"),
+    ("{}", b"", b"\x01\x00", "element type"),
+])
+def test_npy_files(program, tmp_path, header, values, version, said):
+    path = tmp_path / "x.npy"
+    write_npy(path, header, values, version)
+    code, _, err = status(program, "run", "mlp", "--input", path, "--iterations", 1)
+    assert code == (0 if said is None else 3) and (said or "") in err
+
+
+def test_progress_bar_on_a_terminal_only(program):
+    assert "%" not in program("run", "mlp", "--iterations", 200).stderr
+    reader, terminal = pty.openpty()
+    process = subprocess.Popen([str(hsched.BUILD / "hsched"), "run", "mlp", "--iterations", "200"],
+                               stdout=subprocess.DEVNULL, stderr=terminal)
+    os.close(terminal)
+    seen = b""
+    while True:
+        try:
+            part = os.read(reader, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        seen += part
+    os.close(reader)
+    assert process.wait(timeout=60) == 0
+    assert b"100%" in seen and seen.endswith(b"\r")

@@ -1,0 +1,60 @@
+"""The examples do what they say."""
+import re
+import subprocess
+
+import pytest
+
+import hsched
+
+
+def example(name, *arguments):
+    return subprocess.run([str(hsched.BUILD / "examples" / name), *map(str, arguments)], check=True,
+                          capture_output=True, text=True, timeout=600, cwd=hsched.ROOT).stdout
+
+
+def test_first():
+    out = example("01_first", 3).splitlines()
+    assert [len(line) for line in out[:8]] == [8] * 8
+    assert re.fullmatch(r"\d: \d+\.\d%", out[8])
+
+
+def test_several():
+    out = example("02_several", "mlp", "examples/data/digits-mlp.onnx").splitlines()
+    assert [line.split()[:2] for line in out] == [["mlp", "8"], ["examples/data/digits-mlp.onnx", "8"]]
+
+
+def test_graph(tmp_path):
+    out = example("03_graph", tmp_path / "edges.onnx").splitlines()
+    picture = out[:16]
+    assert all(len(line) == 32 for line in picture)
+    # The middle of the disc and the corners are flat, its rim is not.
+    assert picture[8][16] == "." and picture[0][0] == "." and "#" in picture[5]
+    # A step from 0 to 1 under (1, 2, 1).
+    assert out[16].endswith("middle row: 4")
+    assert (tmp_path / "edges.onnx").stat().st_size > 100
+
+
+@pytest.mark.parametrize("model", ["face-rfb-320", "face-slim-320"])
+@pytest.mark.parametrize("faces", [4, 5, 9])
+def test_faces(shared_models, tmp_path, model, faces):
+    annotated = tmp_path / "annotated.jpg"
+    out = example("04_faces", shared_models / f"{model}.onnx",
+                  shared_models / f"photo-{faces}-faces.jpg", "--out", annotated).splitlines()
+    assert out[0] == f"{faces} faces" and len(out) == faces + 1
+    assert annotated.read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_pipeline():
+    first, second = example("05_pipeline", 720).splitlines()
+    produced, in_flight, cancelled, completed = map(int, re.findall(r"\d+", first))
+    assert 720 <= produced <= 720 + 8 and in_flight == cancelled + completed <= 8
+    right, of = map(int, re.findall(r"\d+", second))
+    assert (right, of) == (2 * 357, 720)  # each held-out digit twice; 357 is PyTorch's count
+
+
+def test_demo():
+    out = example("00_demo", "examples/data", 0.5)
+    assert "357 right, 99.17%" in out and "358 right, 99.44%" in out
+    for network in ("resnet18", "mobilenet_v2", "squeezenet1_1"):
+        assert re.search(rf"{network} +[1-9]\d* runs +p50", out)
+    assert " 0 failed" in out
