@@ -1,0 +1,98 @@
+"""The same networks in ONNX Runtime: zoo networks exported, trained face models, the digits."""
+import re
+import subprocess
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+import hsched
+
+ZOO = ["alexnet", "vgg16", "resnet18", "resnet50", "resnet152", "densenet121", "densenet201",
+       "googlenet", "mobilenet_v1", "mobilenet_v2", "squeezenet1_1", "mlp"]
+
+
+def ort_session(path):
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def test_the_zoo_is_what_is_tested_here(program):
+    listed = [line.split()[0] for line in program("zoo").stdout.splitlines() if line.strip()]
+    assert set(ZOO) <= set(listed)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_exported_network_agrees(name, program, tmp_path):
+    path = tmp_path / f"{name}.onnx"
+    program("export", name, path)
+    onnx.checker.check_model(str(path))
+    session = ort_session(path)
+    rng = np.random.default_rng(3)
+    feed = {i.name: rng.standard_normal(i.shape).astype(np.float32) for i in session.get_inputs()}
+    names = [o.name for o in session.get_outputs()]
+    expected = dict(zip(names, session.run(names, feed)))
+    # The graph as it was built (through the program), and the exported file read back.
+    for key, value in feed.items():
+        np.save(tmp_path / f"{key}.npy", value)
+    (key,) = feed
+    program("run", name, "--input", tmp_path / f"{key}.npy", "--output", tmp_path,
+            "--iterations", 1)
+    with hsched.Runtime(cpu_workers=1) as rt:
+        again = rt.load(path).infer(feed)
+    for output in names:
+        direct = np.load(tmp_path / f"{output}.npy")
+        assert np.std(expected[output]) > 0
+        assert hsched.relative_error(direct, expected[output]) < 1e-4
+        assert hsched.relative_error(again[output], expected[output]) < 1e-4
+        assert hsched.relative_error(again[output], direct) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["face-rfb-320", "face-slim-320"])
+def test_face_model_agrees(name, shared_models):
+    path = shared_models / f"{name}.onnx"
+    session = ort_session(path)
+    rng = np.random.default_rng(5)
+    feed = {"input": rng.uniform(-1, 1, (1, 3, 240, 320)).astype(np.float32)}
+    names = [o.name for o in session.get_outputs()]
+    with hsched.Runtime(cpu_workers=2) as rt:
+        ours = rt.load(path).infer(feed)
+    for output, expected in zip(names, session.run(names, feed)):
+        assert np.abs(ours[output] - expected).max() < 1e-4, output
+
+
+@pytest.mark.parametrize("model", ["face-rfb-320", "face-slim-320"])
+@pytest.mark.parametrize("faces", [4, 5, 9])
+def test_faces_in_photos(model, faces, shared_models, build, tmp_path):
+    out = tmp_path / "annotated.jpg"
+    run = subprocess.run(
+        [str(build / "examples" / "04_faces"), str(shared_models / f"{model}.onnx"),
+         str(shared_models / f"photo-{faces}-faces.jpg"), "--out", str(out)],
+        check=True, capture_output=True, text=True, timeout=120)
+    assert re.search(rf"^{faces} faces", run.stdout, re.M), run.stdout
+    assert out.stat().st_size > 10000
+
+
+@pytest.mark.parametrize("kind, least", [("cnn", 0.97), ("mlp", 0.94)])
+def test_digits(kind, least):
+    data = hsched.ROOT / "examples" / "data"
+    images = np.load(data / "digits-test-images.npy")
+    labels = np.load(data / "digits-test-labels.npy")
+    session = ort_session(data / f"digits-{kind}.onnx")
+    (item,) = session.get_inputs()
+    (output,) = [o.name for o in session.get_outputs()]
+    batch = len(images)
+    with hsched.Runtime(cpu_workers=2) as rt:
+        model = rt.load(data / f"digits-{kind}.onnx", symbols={"batch": batch})
+        ((name, _, shape),) = model.inputs
+        x = (images.astype(np.float32) / 16).reshape(shape)
+        ours = model.infer({name: x})[output]
+        one = rt.load(data / f"digits-{kind}.onnx")
+        single = one.infer({name: x[:1]})[output]
+    (expected,) = session.run([output], {item.name: x})
+    assert hsched.relative_error(ours, expected) < 1e-4
+    assert hsched.relative_error(single, expected[:1]) < 1e-4
+    assert len(labels) >= 300 and (ours.argmax(axis=1) == labels).mean() >= least
