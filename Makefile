@@ -18,7 +18,7 @@ OPT ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
         -Wno-missing-field-initializers
 CPPFLAGS += -Iinclude -Isrc -I$(BUILD)/gen -D_GNU_SOURCE -DHSI_HAVE_ONEDNN=$(ONEDNN)
-CFLAGS_ALL = -std=c11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -pthread -fno-math-errno $(CFLAGS)
+CFLAGS_ALL = -std=c11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -pthread -fno-math-errno -fno-trapping-math $(CFLAGS)
 LIBS := -lopenblas -lprotobuf-c $(if $(filter 1,$(ONEDNN)),-ldnnl -lgomp) -lm -pthread
 SANITIZE ?=
 ifneq ($(SANITIZE),)

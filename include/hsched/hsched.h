@@ -419,7 +419,8 @@ typedef struct hsched_pool2d_config {
     hsched_auto_pad auto_pad;
     int ceil_mode;         /* the output size is rounded up; no window starts past the input and its
                               leading padding */
-    int count_include_pad; /* averages divide by the whole kernel, padding included */
+    int count_include_pad; /* averages divide by all pixels of the window that lie in the input or
+                              its padding, not only those in the input */
 } hsched_pool2d_config;
 #define HSCHED_POOL2D_CONFIG_INIT .struct_size = sizeof(hsched_pool2d_config)
 

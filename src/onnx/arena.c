@@ -44,8 +44,8 @@ void hsi_onnx_arena_free(hsi_onnx_arena *arena)
     arena->used = 0;
 }
 
-/* A chunk with room for `size` bytes. A large one goes behind the one being filled, whose rest stays
- * in use. */
+/* A chunk with room for `size` bytes. A large one goes behind the one being filled, whose
+ * rest stays in use. */
 static chunk *add_chunk(hsi_onnx_arena *arena, size_t size)
 {
     size_t room = size > CHUNK_SIZE / 4 ? size : CHUNK_SIZE - HEADER_SIZE, total, used;

@@ -16,24 +16,27 @@ const Onnx__AttributeProto *hsi_onnx_attr(const hsi_onnx_node *node, const char 
 }
 
 /* Writers leave out numbers that are zero, and old ones the type: either tells. */
-static int has_type(const Onnx__AttributeProto *attr, Onnx__AttributeProto__AttributeType type,
-                    int has_field)
+static int has_type(const Onnx__AttributeProto *attr,
+                    Onnx__AttributeProto__AttributeType type, int has_field)
 {
     if (attr->ref_attr_name && *attr->ref_attr_name)
         return 0; /* only inside functions */
-    return attr->has_type && attr->type != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED
+    return attr->has_type &&
+                   attr->type != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED
                ? attr->type == type
                : has_field;
 }
 
-static hsched_status wrong_type(const hsi_onnx_node *node, const char *name, const char *type)
+static hsched_status wrong_type(const hsi_onnx_node *node, const char *name,
+                                const char *type)
 {
-    return hsi_error(HSCHED_ERROR_FORMAT, "node '%.128s' (%.64s): attribute '%s' is not %s",
-                     node->label, node->op, name, type);
+    return hsi_error(HSCHED_ERROR_FORMAT,
+                     "node '%.128s' (%.64s): attribute '%s' is not %s", node->label,
+                     node->op, name, type);
 }
 
-hsched_status hsi_onnx_attr_int(const hsi_onnx_node *node, const char *name, int64_t fallback,
-                                int64_t *value)
+hsched_status hsi_onnx_attr_int(const hsi_onnx_node *node, const char *name,
+                                int64_t fallback, int64_t *value)
 {
     const Onnx__AttributeProto *attr = hsi_onnx_attr(node, name);
     *value = fallback;
@@ -45,8 +48,8 @@ hsched_status hsi_onnx_attr_int(const hsi_onnx_node *node, const char *name, int
     return HSCHED_OK;
 }
 
-hsched_status hsi_onnx_attr_float(const hsi_onnx_node *node, const char *name, float fallback,
-                                  float *value)
+hsched_status hsi_onnx_attr_float(const hsi_onnx_node *node, const char *name,
+                                  float fallback, float *value)
 {
     const Onnx__AttributeProto *attr = hsi_onnx_attr(node, name);
     *value = fallback;
@@ -75,8 +78,8 @@ hsched_status hsi_onnx_attr_ints(const hsi_onnx_node *node, const char *name,
     return HSCHED_OK;
 }
 
-hsched_status hsi_onnx_attr_is(const hsi_onnx_node *node, const char *name, const char *fallback,
-                               const char *text, int *equal)
+hsched_status hsi_onnx_attr_is(const hsi_onnx_node *node, const char *name,
+                               const char *fallback, const char *text, int *equal)
 {
     const Onnx__AttributeProto *attr = hsi_onnx_attr(node, name);
     *equal = strcmp(fallback, text) == 0;
@@ -85,6 +88,7 @@ hsched_status hsi_onnx_attr_is(const hsi_onnx_node *node, const char *name, cons
     if (!has_type(attr, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING, attr->has_s))
         return wrong_type(node, name, "a text");
     size_t length = strlen(text);
-    *equal = attr->s.len == length && (length == 0 || memcmp(attr->s.data, text, length) == 0);
+    *equal =
+        attr->s.len == length && (length == 0 || memcmp(attr->s.data, text, length) == 0);
     return HSCHED_OK;
 }

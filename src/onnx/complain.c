@@ -20,7 +20,8 @@ typedef struct hsi_onnx_complaint {
 } complaint;
 
 /* The place of this complaint in the list, in the order of first appearance. */
-static complaint **find(hsi_onnx_import *im, const hsi_onnx_node *node, const char *reason)
+static complaint **find(hsi_onnx_import *im, const hsi_onnx_node *node,
+                        const char *reason)
 {
     complaint **at = &im->complaints;
     while (*at && (strcmp((*at)->op, node->op) || strcmp((*at)->domain, node->domain) ||
@@ -106,10 +107,11 @@ hsched_status hsi_onnx_complain(const hsi_onnx_import *im)
             shown++;
         all++;
     }
-    return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                     "operators that are not supported:%s%s\nreplace them in the model, or export it "
-                     "with other operators",
-                     t.bytes, shown < all ? "\n  and others" : "");
+    return hsi_error(
+        HSCHED_ERROR_UNSUPPORTED,
+        "operators that are not supported:%s%s\nreplace them in the model, or export it "
+        "with other operators",
+        t.bytes, shown < all ? "\n  and others" : "");
 }
 
 hsched_status hsi_onnx_at_node(const hsi_onnx_node *node, hsched_status status)
@@ -126,7 +128,8 @@ hsched_status hsi_onnx_malformed(const hsi_onnx_node *node, const char *cause, .
     va_start(args, cause);
     vsnprintf(reason, sizeof reason, cause, args);
     va_end(args);
-    return hsi_error(HSCHED_ERROR_FORMAT, "node '%.128s' (%.64s): %s; the model is not valid ONNX",
+    return hsi_error(HSCHED_ERROR_FORMAT,
+                     "node '%.128s' (%.64s): %s; the model is not valid ONNX",
                      node->label, node->op, reason);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Saving a graph: one GraphProto of nodes, inputs, outputs and weights. The weights are written from
- * where they are; only the rest is put together in memory.
+ * Saving a graph: one GraphProto of nodes, inputs, outputs and weights. The weights are
+ * written from where they are; only the rest is put together in memory.
  */
 #include "onnx/export.h"
 
@@ -91,7 +91,8 @@ const char *hsi_onnx_tensor_name(const hsi_onnx_export *e, hsched_tensor tensor)
 const char *hsi_onnx_new_name(hsi_onnx_export *e, const char *base)
 {
     for (;;) {
-        const char *name = hsi_onnx_format(&e->arena, "%s/onnx_%u", base, e->made_names++);
+        const char *name =
+            hsi_onnx_format(&e->arena, "%s/onnx_%u", base, e->made_names++);
         if (!name)
             return "";
         if (hsi_names_find(e->graph, name) == HSCHED_NO_TENSOR)
@@ -106,8 +107,8 @@ void hsi_onnx_node_input(hsi_onnx_export *e, const char *name)
     hsi_onnx_write_text(&e->nodes, NODE_INPUT, name);
 }
 
-void hsi_onnx_node_begin(hsi_onnx_export *e, const char *op, const char *output, const char *a,
-                         const char *b, const char *c)
+void hsi_onnx_node_begin(hsi_onnx_export *e, const char *op, const char *output,
+                         const char *a, const char *b, const char *c)
 {
     const char *inputs[3] = { a, b, c };
     e->node_begun = hsi_onnx_write_begin(&e->nodes, GRAPH_NODE);
@@ -162,8 +163,8 @@ void hsi_onnx_node_text(hsi_onnx_export *e, const char *name, const char *text)
     hsi_onnx_write_end(&e->nodes, begun);
 }
 
-const char *hsi_onnx_put(hsi_onnx_export *e, const char *op, const char *output, const char *a,
-                         const char *b)
+const char *hsi_onnx_put(hsi_onnx_export *e, const char *op, const char *output,
+                         const char *a, const char *b)
 {
     const char *name = output ? output : hsi_onnx_new_name(e, a);
     hsi_onnx_node_begin(e, op, name, a, b, NULL);
@@ -202,8 +203,8 @@ const char *hsi_onnx_put_floats(hsi_onnx_export *e, const char *base, uint32_t r
     size_t count = 1;
     for (uint32_t k = 0; k < rank; k++)
         count *= (size_t)dims[k]; /* of arrays that exist */
-    return small_constant(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, rank, dims, values,
-                          count * sizeof *values);
+    return small_constant(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, rank, dims,
+                          values, count * sizeof *values);
 }
 
 const char *hsi_onnx_put_scalar(hsi_onnx_export *e, const char *base, float value)
@@ -213,8 +214,8 @@ const char *hsi_onnx_put_scalar(hsi_onnx_export *e, const char *base, float valu
 
 /* ---- Inputs and outputs ---- */
 
-/* Which symbols an output's dimensions depend on is not recorded: with symbols in the graph they are
- * left open. */
+/* Which symbols an output's dimensions depend on is not recorded: with symbols in the
+ * graph they are left open. */
 static void write_value(hsi_onnx_export *e, uint32_t field, hsched_tensor tensor)
 {
     const hsi_graph_tensor *t = &e->graph->tensors[tensor];
@@ -242,15 +243,16 @@ static void write_value(hsi_onnx_export *e, uint32_t field, hsched_tensor tensor
 /* ---- The file ---- */
 
 typedef struct pieces {
-    hsi_onnx_buffer head, heads; /* the model's start; the tensors' starts, one after another */
+    hsi_onnx_buffer head,
+        heads; /* the model's start; the tensors' starts, one after another */
     hsi_onnx_piece *list;
-    size_t *head_offsets;        /* of each tensor's start in heads */
-    uint32_t count, capacity;    /* tensors */
-    size_t total;                /* bytes of the file so far */
+    size_t *head_offsets;     /* of each tensor's start in heads */
+    uint32_t count, capacity; /* tensors */
+    size_t total;             /* bytes of the file so far */
 } pieces;
 
-/* A weight's start, padded by its documentation so that its data are aligned in the file and need no
- * copy when loaded. */
+/* A weight's start, padded by its documentation so that its data are aligned in the file
+ * and need no copy when loaded. */
 static void write_tensor_head(hsi_onnx_buffer *b, const hsi_graph_tensor *t, size_t size,
                               size_t position)
 {
@@ -263,10 +265,12 @@ static void write_tensor_head(hsi_onnx_buffer *b, const hsi_graph_tensor *t, siz
     hsi_onnx_write_int(&body, TENSOR_DATA_TYPE, hsi_onnx_type_of(t->dtype));
     hsi_onnx_write_text(&body, TENSOR_NAME, t->name);
     size_t tail = 1 + hsi_onnx_varint_size(size), rest = body.size + tail + size;
-    /* The padding changes the message's length, but hardly ever how long that is written: try. */
+    /* The padding changes the message's length, but hardly ever how long that is written:
+     * try. */
     for (size_t pad = 0; pad <= 2 * ALIGNMENT; pad++) {
         size_t doc = pad + 2, length = rest + doc;
-        size_t start = position + 1 + hsi_onnx_varint_size(length) + body.size + doc + tail;
+        size_t start =
+            position + 1 + hsi_onnx_varint_size(length) + body.size + doc + tail;
         if (pad >= 0x80 || start % ALIGNMENT)
             continue;
         hsi_onnx_write_data(&body, TENSOR_DOC_STRING, spaces, pad);
@@ -283,9 +287,10 @@ static void write_tensor_head(hsi_onnx_buffer *b, const hsi_graph_tensor *t, siz
 
 static hsched_status too_large(void)
 {
-    return hsi_error(HSCHED_ERROR_LIMIT,
-                     "the model is larger than the 2 GiB that an ONNX file may have; split the "
-                     "network");
+    return hsi_error(
+        HSCHED_ERROR_LIMIT,
+        "the model is larger than the 2 GiB that an ONNX file may have; split the "
+        "network");
 }
 
 static hsched_status add_weights(hsi_onnx_export *e, pieces *p)
@@ -348,7 +353,8 @@ static hsched_status write_pieces(hsi_onnx_export *e, const char *path, pieces *
     for (uint32_t k = 0; k < p->count; k++) {
         size_t end = k + 1 < p->count ? p->head_offsets[k + 1] : p->heads.size;
         p->list[2 * (size_t)k + 2] =
-            (hsi_onnx_piece){ p->heads.bytes + p->head_offsets[k], end - p->head_offsets[k] };
+            (hsi_onnx_piece){ p->heads.bytes + p->head_offsets[k],
+                              end - p->head_offsets[k] };
     }
     return hsi_onnx_write_file(path, p->list, 2 * (size_t)p->count + 2);
 }
@@ -367,15 +373,17 @@ static hsched_status write_model(hsi_onnx_export *e, const char *path)
     return status;
 }
 
-HSCHED_API hsched_status hsched_graph_save_onnx(const hsched_graph *graph, const char *path)
+HSCHED_API hsched_status hsched_graph_save_onnx(const hsched_graph *graph,
+                                                const char *path)
 {
     if (!graph || !path)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_graph_save_onnx: %s is NULL; give a graph and a path",
                          graph ? "path" : "graph");
     if (graph->output_count == 0)
-        return hsi_error(HSCHED_ERROR_STATE,
-                         "the graph has no outputs; add one with hsched_graph_add_output");
+        return hsi_error(
+            HSCHED_ERROR_STATE,
+            "the graph has no outputs; add one with hsched_graph_add_output");
     hsi_onnx_export e = { .graph = graph };
     hsi_onnx_arena_init(&e.arena, NAME_BUDGET);
     hsched_status status = HSCHED_OK;

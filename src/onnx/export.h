@@ -13,9 +13,9 @@
 
 typedef struct hsi_onnx_export {
     const hsched_graph *graph;
-    hsi_onnx_arena arena;    /* made-up names */
-    hsi_onnx_buffer nodes;   /* fields of the GraphProto: nodes and small initialisers */
-    size_t node_begun;       /* where the node being written starts */
+    hsi_onnx_arena arena;  /* made-up names */
+    hsi_onnx_buffer nodes; /* fields of the GraphProto: nodes and small initialisers */
+    size_t node_begun;     /* where the node being written starts */
     uint32_t made_names;
 } hsi_onnx_export;
 
@@ -28,8 +28,8 @@ const char *hsi_onnx_new_name(hsi_onnx_export *e, const char *base);
 /* ---- Nodes: begin, attributes, end ---- */
 
 /* Up to three inputs; the first NULL ends them; "" leaves one out. */
-void hsi_onnx_node_begin(hsi_onnx_export *e, const char *op, const char *output, const char *a,
-                         const char *b, const char *c);
+void hsi_onnx_node_begin(hsi_onnx_export *e, const char *op, const char *output,
+                         const char *a, const char *b, const char *c);
 void hsi_onnx_node_input(hsi_onnx_export *e, const char *name); /* more inputs */
 void hsi_onnx_node_int(hsi_onnx_export *e, const char *name, int64_t value);
 void hsi_onnx_node_ints(hsi_onnx_export *e, const char *name, const int64_t *values,
@@ -38,9 +38,10 @@ void hsi_onnx_node_float(hsi_onnx_export *e, const char *name, float value);
 void hsi_onnx_node_text(hsi_onnx_export *e, const char *name, const char *text);
 void hsi_onnx_node_end(hsi_onnx_export *e);
 
-/* A node without attributes: to `output`, or to a new name if that is NULL; gives the name. */
-const char *hsi_onnx_put(hsi_onnx_export *e, const char *op, const char *output, const char *a,
-                         const char *b);
+/* A node without attributes: to `output`, or to a new name if that is NULL; gives the
+ * name. */
+const char *hsi_onnx_put(hsi_onnx_export *e, const char *op, const char *output,
+                         const char *a, const char *b);
 
 /* ---- Small constants; each gives its name ---- */
 

@@ -30,7 +30,8 @@ static const single singles[] = {
 };
 
 /* x times a number; to `output`, or a new name. */
-static const char *times(hsi_onnx_export *e, const char *x, float factor, const char *output)
+static const char *times(hsi_onnx_export *e, const char *x, float factor,
+                         const char *output)
 {
     return hsi_onnx_put(e, "Mul", output, x, hsi_onnx_put_scalar(e, x, factor));
 }

@@ -30,9 +30,10 @@ static void conv2d(hsi_onnx_export *e, const hsi_layer *layer)
 {
     const hsched_conv2d_config *c = &layer->attrs.conv2d;
     hsched_auto_pad same = layer->given.conv2d.auto_pad;
-    hsi_onnx_node_begin(e, "Conv", output(e, layer), input(e, layer, 0), input(e, layer, 1),
-                        if_any(input(e, layer, 2)));
-    hsi_onnx_node_ints(e, "kernel_shape", e->graph->tensors[layer->inputs[1]].dims + 2, 2);
+    hsi_onnx_node_begin(e, "Conv", output(e, layer), input(e, layer, 0),
+                        input(e, layer, 1), if_any(input(e, layer, 2)));
+    hsi_onnx_node_ints(e, "kernel_shape", e->graph->tensors[layer->inputs[1]].dims + 2,
+                       2);
     hsi_onnx_node_ints(e, "strides", c->strides, 2);
     hsi_onnx_node_ints(e, "dilations", c->dilations, 2);
     hsi_onnx_node_int(e, "group", c->groups);
@@ -83,7 +84,8 @@ static void lrn(hsi_onnx_export *e, const hsi_layer *layer)
     hsi_onnx_node_end(e);
 }
 
-static void with_axis(hsi_onnx_export *e, const hsi_layer *layer, const char *op, int axis)
+static void with_axis(hsi_onnx_export *e, const hsi_layer *layer, const char *op,
+                      int axis)
 {
     hsi_onnx_node_begin(e, op, output(e, layer), NULL, NULL, NULL);
     for (uint32_t k = 0; k < layer->input_count; k++)
@@ -95,13 +97,15 @@ static void with_axis(hsi_onnx_export *e, const hsi_layer *layer, const char *op
 static hsched_status binary(hsi_onnx_export *e, const hsi_layer *layer)
 {
     static const char *const ops[] = {
-        [HSCHED_BINARY_ADD] = "Add", [HSCHED_BINARY_SUB] = "Sub", [HSCHED_BINARY_MUL] = "Mul",
-        [HSCHED_BINARY_DIV] = "Div", [HSCHED_BINARY_MIN] = "Min", [HSCHED_BINARY_MAX] = "Max",
+        [HSCHED_BINARY_ADD] = "Add", [HSCHED_BINARY_SUB] = "Sub",
+        [HSCHED_BINARY_MUL] = "Mul", [HSCHED_BINARY_DIV] = "Div",
+        [HSCHED_BINARY_MIN] = "Min", [HSCHED_BINARY_MAX] = "Max",
         [HSCHED_BINARY_POW] = "Pow", [HSCHED_BINARY_PRELU] = "PRelu",
     };
     size_t kind = (size_t)layer->attrs.binary;
     if (kind >= sizeof ops / sizeof *ops || !ops[kind])
-        return hsi_error(HSCHED_ERROR_INTERNAL, "binary kind %zu has no ONNX operator", kind);
+        return hsi_error(HSCHED_ERROR_INTERNAL, "binary kind %zu has no ONNX operator",
+                         kind);
     hsi_onnx_put(e, ops[kind], output(e, layer), input(e, layer, 0), input(e, layer, 1));
     return HSCHED_OK;
 }
@@ -148,14 +152,16 @@ static void with_axes(hsi_onnx_export *e, const hsi_layer *layer, const char *op
     if (layer->kind == HSI_LAYER_REDUCE_MEAN) {
         hsi_onnx_node_begin(e, op, y, input(e, layer, 0), NULL, NULL);
         if (layer->attrs.axes.count)
-            hsi_onnx_node_ints(e, "axes", layer->attrs.axes.axes, layer->attrs.axes.count);
+            hsi_onnx_node_ints(e, "axes", layer->attrs.axes.axes,
+                               layer->attrs.axes.count);
         hsi_onnx_node_int(e, "keepdims", layer->attrs.axes.keep_dims != 0);
         hsi_onnx_node_end(e);
     } else if (layer->attrs.axes.count == 0) {
         hsi_onnx_put(e, "Identity", y, input(e, layer, 0), NULL);
     } else {
-        hsi_onnx_put(e, op, y, input(e, layer, 0),
-                     hsi_onnx_put_ints(e, y, layer->attrs.axes.axes, layer->attrs.axes.count));
+        hsi_onnx_put(
+            e, op, y, input(e, layer, 0),
+            hsi_onnx_put_ints(e, y, layer->attrs.axes.axes, layer->attrs.axes.count));
     }
 }
 
@@ -166,7 +172,8 @@ static void transpose(hsi_onnx_export *e, const hsi_layer *layer)
     hsi_onnx_node_end(e);
 }
 
-/* uint8 [N,H,W,C] -> float32 [N,C,H,W], (pixel - mean) * scale, red and blue swapped if asked. */
+/* uint8 [N,H,W,C] -> float32 [N,C,H,W], (pixel - mean) * scale, red and blue swapped if
+ * asked. */
 static void image_input(hsi_onnx_export *e, const hsi_layer *layer)
 {
     static const int64_t swapped[4] = { 2, 1, 0, 3 }, perm[4] = { 0, 3, 1, 2 };
@@ -185,7 +192,8 @@ static void image_input(hsi_onnx_export *e, const hsi_layer *layer)
         x = result;
     }
     x = hsi_onnx_put(e, "Sub", NULL, x, hsi_onnx_put_floats(e, y, 1, &channels, c->mean));
-    x = hsi_onnx_put(e, "Mul", NULL, x, hsi_onnx_put_floats(e, y, 1, &channels, c->scale));
+    x = hsi_onnx_put(e, "Mul", NULL, x,
+                     hsi_onnx_put_floats(e, y, 1, &channels, c->scale));
     hsi_onnx_node_begin(e, "Transpose", y, x, NULL, NULL);
     hsi_onnx_node_ints(e, "perm", perm, 4);
     hsi_onnx_node_end(e);
@@ -207,7 +215,8 @@ static int find_symbol(const hsi_onnx_export *e, uint32_t symbol, const char **n
     return 0;
 }
 
-/* The shape as one constant; or, where symbols stand in it, joined from constants and dimensions. */
+/* The shape as one constant; or, where symbols stand in it, joined from constants and
+ * dimensions. */
 hsched_status hsi_onnx_export_reshape(hsi_onnx_export *e, const hsi_layer *layer)
 {
     const int64_t *dims = layer->given.reshape.dims;
@@ -226,7 +235,8 @@ hsched_status hsi_onnx_export_reshape(hsi_onnx_export *e, const hsi_layer *layer
             numbers[k] = e->graph->symbols[HSI_SYMBOL_INDEX(dims[k])].value;
     }
     if (!symbols) {
-        hsi_onnx_put(e, "Reshape", y, input(e, layer, 0), hsi_onnx_put_ints(e, y, numbers, rank));
+        hsi_onnx_put(e, "Reshape", y, input(e, layer, 0),
+                     hsi_onnx_put_ints(e, y, numbers, rank));
         return HSCHED_OK;
     }
     for (uint32_t k = 0; k < rank; k++) {
@@ -269,7 +279,8 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         fully_connected(e, layer);
         break;
     case HSI_LAYER_MATMUL:
-        hsi_onnx_put(e, "MatMul", output(e, layer), input(e, layer, 0), input(e, layer, 1));
+        hsi_onnx_put(e, "MatMul", output(e, layer), input(e, layer, 0),
+                     input(e, layer, 1));
         break;
     case HSI_LAYER_POOL2D:
         return hsi_onnx_export_pool(e, layer);

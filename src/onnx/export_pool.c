@@ -1,7 +1,8 @@
 /*
- * Pooling as nodes. What readers of ONNX agree on is floor mode with pads smaller than the kernel, so
- * ceil_mode becomes padding at the end; pads as large as the kernel become a Pad of their own; and an
- * average with dilations, which opset 13 lacks, becomes a convolution that sums and a division.
+ * Pooling as nodes. What readers of ONNX agree on is floor mode with pads smaller than
+ * the kernel, so ceil_mode becomes padding at the end; pads as large as the kernel become
+ * a Pad of their own; and an average with dilations, which opset 13 lacks, becomes a
+ * convolution that sums and a division.
  */
 #include "onnx/export.h"
 
@@ -92,7 +93,8 @@ static int64_t covered(const pool *p, int axis, int64_t at)
     return count;
 }
 
-/* Sums by a depthwise convolution with ones, divided by how many elements each window covers. */
+/* Sums by a depthwise convolution with ones, divided by how many elements each window
+ * covers. */
 static hsched_status average_by_convolution(hsi_onnx_export *e, const pool *p)
 {
     const hsched_pool2d_config *c = p->config;
@@ -103,7 +105,8 @@ static hsched_status average_by_convolution(hsi_onnx_export *e, const pool *p)
         !hsi_mul_size(ones_count, (size_t)p->in[1], &ones_count) ||
         !hsi_mul_size((size_t)p->out[2], (size_t)p->out[3], &counts))
         return hsi_error(HSCHED_ERROR_LIMIT, "the pooling is too large to be written");
-    float *ones = HSI_NEW_ARRAY(float, ones_count), *divisors = HSI_NEW_ARRAY(float, counts);
+    float *ones = HSI_NEW_ARRAY(float, ones_count),
+          *divisors = HSI_NEW_ARRAY(float, counts);
     hsched_status status = HSCHED_OK;
     if (!ones || !divisors) {
         status = hsi_out_of_memory("an average pooling for ONNX");
@@ -115,14 +118,15 @@ static hsched_status average_by_convolution(hsi_onnx_export *e, const pool *p)
         for (int64_t w = 0; w < p->out[3]; w++)
             divisors[h * p->out[3] + w] = (float)(covered(p, 0, h) * covered(p, 1, w));
     const char *sum = hsi_onnx_new_name(e, p->y);
-    hsi_onnx_node_begin(e, "Conv", sum, p->x, hsi_onnx_put_floats(e, p->y, 4, ones_dims, ones),
-                        NULL);
+    hsi_onnx_node_begin(e, "Conv", sum, p->x,
+                        hsi_onnx_put_floats(e, p->y, 4, ones_dims, ones), NULL);
     window_attributes(e, p);
     hsi_onnx_node_ints(e, "dilations", c->dilations, 2);
     hsi_onnx_node_ints(e, "pads", p->pads, 4);
     hsi_onnx_node_int(e, "group", p->in[1]);
     hsi_onnx_node_end(e);
-    hsi_onnx_put(e, "Div", p->y, sum, hsi_onnx_put_floats(e, p->y, 4, count_dims, divisors));
+    hsi_onnx_put(e, "Div", p->y, sum,
+                 hsi_onnx_put_floats(e, p->y, 4, count_dims, divisors));
 done:
     hsi_free(ones);
     hsi_free(divisors);
@@ -135,9 +139,10 @@ static hsched_status average_pool(hsi_onnx_export *e, const pool *p)
     int dilated = c->dilations[0] != 1 || c->dilations[1] != 1;
     if (dilated || !pads_are_small(p)) {
         if (e->graph->symbol_count && !c->count_include_pad)
-            return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                             "an average with dilations or large pads cannot be written for a graph "
-                             "with symbols; build it with numbers");
+            return hsi_error(
+                HSCHED_ERROR_UNSUPPORTED,
+                "an average with dilations or large pads cannot be written for a graph "
+                "with symbols; build it with numbers");
         return average_by_convolution(e, p);
     }
     hsi_onnx_node_begin(e, "AveragePool", p->y, p->x, NULL, NULL);
@@ -148,17 +153,20 @@ static hsched_status average_pool(hsi_onnx_export *e, const pool *p)
     return HSCHED_OK;
 }
 
-/* With symbols the size of the input is open: auto_pad and ceil_mode are written as such. */
-static hsched_status symbolic_pool(hsi_onnx_export *e, const hsi_layer *layer, const pool *p)
+/* With symbols the size of the input is open: auto_pad and ceil_mode are written as such.
+ */
+static hsched_status symbolic_pool(hsi_onnx_export *e, const hsi_layer *layer,
+                                   const pool *p)
 {
     const hsched_pool2d_config *c = p->config;
     int average = layer->attrs.pool2d.kind == HSCHED_POOL_AVERAGE;
     hsched_auto_pad same = layer->given.pool2d.config.auto_pad;
     if (average && (c->dilations[0] != 1 || c->dilations[1] != 1 ||
                     (c->ceil_mode && c->count_include_pad)))
-        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "this average (dilations, or ceil_mode with count_include_pad) cannot be "
-                         "written for a graph with symbols; build it with numbers");
+        return hsi_error(
+            HSCHED_ERROR_UNSUPPORTED,
+            "this average (dilations, or ceil_mode with count_include_pad) cannot be "
+            "written for a graph with symbols; build it with numbers");
     hsi_onnx_node_begin(e, average ? "AveragePool" : "MaxPool", p->y, p->x, NULL, NULL);
     window_attributes(e, p);
     if (average)
@@ -185,7 +193,8 @@ hsched_status hsi_onnx_export_pool(hsi_onnx_export *e, const hsi_layer *layer)
     hsched_auto_pad same = layer->given.pool2d.config.auto_pad;
     grow_pads(&p);
     if (e->graph->symbol_count && pads_are_small(&p) &&
-        (p.config->ceil_mode || same == HSCHED_PAD_SAME_UPPER || same == HSCHED_PAD_SAME_LOWER))
+        (p.config->ceil_mode || same == HSCHED_PAD_SAME_UPPER ||
+         same == HSCHED_PAD_SAME_LOWER))
         return symbolic_pool(e, layer, &p);
     if (layer->attrs.pool2d.kind == HSCHED_POOL_AVERAGE)
         return average_pool(e, &p);

@@ -20,8 +20,9 @@ static void unmap_file(hsi_source *source)
 
 static hsched_status io_error(const char *path, const char *what)
 {
-    return hsi_error(HSCHED_ERROR_IO, "%.512s: %s: %s; check the path and its permissions", path,
-                     what, strerror(errno));
+    return hsi_error(HSCHED_ERROR_IO,
+                     "%.512s: %s: %s; check the path and its permissions", path, what,
+                     strerror(errno));
 }
 
 /* Maps an open file and closes it in any case. An empty file has data NULL. */
@@ -41,8 +42,8 @@ static hsched_status map_and_close(int fd, const char *path, hsi_onnx_file **res
         goto done;
     }
     if (!S_ISREG(info.st_mode)) {
-        status = hsi_error(HSCHED_ERROR_IO, "%.512s is not a regular file; give a model file",
-                           path);
+        status = hsi_error(HSCHED_ERROR_IO,
+                           "%.512s is not a regular file; give a model file", path);
         goto done;
     }
     if (info.st_size > 0) {
@@ -74,9 +75,10 @@ hsched_status hsi_onnx_file_map(const char *path, hsi_onnx_file **file)
 
 static hsched_status refuse(const char *location, const char *what)
 {
-    return hsi_error(HSCHED_ERROR_FORMAT,
-                     "external data '%.512s' %s; it must be a file inside the model's folder",
-                     location, what);
+    return hsi_error(
+        HSCHED_ERROR_FORMAT,
+        "external data '%.512s' %s; it must be a file inside the model's folder",
+        location, what);
 }
 
 /* The folder that holds the model itself. */
@@ -107,8 +109,10 @@ static int open_below(int folder, const char *name, int is_last)
     return fd;
 }
 
-/* Cuts `path` at its slashes and goes down step by step, so that what was checked is what is used. */
-static hsched_status walk(const char *model_path, const char *location, char *path, int *result)
+/* Cuts `path` at its slashes and goes down step by step, so that what was checked is what
+ * is used. */
+static hsched_status walk(const char *model_path, const char *location, char *path,
+                          int *result)
 {
     int fd = open_folder(model_path);
     if (fd < 0)
@@ -118,14 +122,16 @@ static hsched_status walk(const char *model_path, const char *location, char *pa
         char *slash = strchr(part, '/');
         if (slash)
             *slash = 0;
-        if (strcmp(part, "..") == 0 || (!slash && (*part == 0 || strcmp(part, ".") == 0))) {
+        if (strcmp(part, "..") == 0 ||
+            (!slash && (*part == 0 || strcmp(part, ".") == 0))) {
             close(fd);
             return refuse(location, "does not name a file below it");
         }
         if (*part && strcmp(part, ".") != 0) {
             fd = open_below(fd, part, slash == NULL);
             if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
-                return refuse(location, "leads through a symbolic link or not through folders");
+                return refuse(location,
+                              "leads through a symbolic link or not through folders");
             if (fd < 0)
                 return io_error(location, "external data cannot be opened");
         }

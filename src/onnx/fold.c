@@ -43,8 +43,8 @@ hsched_status hsi_onnx_draft_make(hsi_onnx_import *im, const hsi_onnx_node *node
 
 /* ---- Elements. Data of a file may be unaligned: hence memcpy. ---- */
 
-#define LOAD(type)                                                                               \
-    type v;                                                                                      \
+#define LOAD(type)                                                                       \
+    type v;                                                                              \
     memcpy(&v, (const char *)c->data + i * sizeof v, sizeof v)
 
 static int64_t to_int(double v)
@@ -162,7 +162,8 @@ int hsi_onnx_is_float(hsched_dtype dtype)
 
 int hsi_onnx_can_make(hsched_dtype dtype)
 {
-    return dtype != HSCHED_FLOAT16 && dtype != HSCHED_BFLOAT16 && dtype != HSCHED_DTYPE_NONE;
+    return dtype != HSCHED_FLOAT16 && dtype != HSCHED_BFLOAT16 &&
+           dtype != HSCHED_DTYPE_NONE;
 }
 
 /* ---- Copies ---- */
@@ -179,8 +180,8 @@ void hsi_onnx_copy_elements(hsi_onnx_draft *to, size_t at, const hsi_onnx_consta
         memcpy(to->tags + at, from->tags + from_at, count * sizeof *to->tags);
 }
 
-void hsi_onnx_copy_strided(hsi_onnx_draft *to, const hsi_onnx_constant *from, int64_t offset,
-                           const int64_t *strides)
+void hsi_onnx_copy_strided(hsi_onnx_draft *to, const hsi_onnx_constant *from,
+                           int64_t offset, const int64_t *strides)
 {
     int64_t index[HSCHED_MAX_DIMS] = { 0 }, at = offset;
     uint32_t rank = to->result.rank;
@@ -197,8 +198,8 @@ void hsi_onnx_copy_strided(hsi_onnx_draft *to, const hsi_onnx_constant *from, in
 }
 
 hsched_status hsi_onnx_reshaped(hsi_onnx_import *im, const hsi_onnx_node *node,
-                                const hsi_onnx_constant *c, uint32_t rank, const int64_t *dims,
-                                const hsi_onnx_constant **result)
+                                const hsi_onnx_constant *c, uint32_t rank,
+                                const int64_t *dims, const hsi_onnx_constant **result)
 {
     hsi_onnx_constant reshaped = *c;
     *result = NULL;
@@ -209,10 +210,11 @@ hsched_status hsi_onnx_reshaped(hsi_onnx_import *im, const hsi_onnx_node *node,
     if (rank)
         memcpy(reshaped.dims, dims, rank * sizeof *dims);
     if (!hsi_onnx_check_shape(&reshaped) || reshaped.count != c->count)
-        return hsi_error(HSCHED_ERROR_SHAPE,
-                         "node '%.128s' (%.64s): %s cannot become %s; the numbers of elements differ",
-                         node->label, node->op, hsi_shape_text(c->rank, c->dims),
-                         hsi_shape_text(rank, dims));
+        return hsi_error(
+            HSCHED_ERROR_SHAPE,
+            "node '%.128s' (%.64s): %s cannot become %s; the numbers of elements differ",
+            node->label, node->op, hsi_shape_text(c->rank, c->dims),
+            hsi_shape_text(rank, dims));
     hsi_onnx_constant *made = HSI_ONNX_NEW(&im->arena, hsi_onnx_constant);
     if (!made)
         return hsi_onnx_no_memory(im, node);
@@ -248,7 +250,8 @@ hsched_status hsi_onnx_cast(hsi_onnx_import *im, const hsi_onnx_node *node,
 /* ---- Broadcasting ---- */
 
 hsched_status hsi_onnx_broadcast(const hsi_onnx_node *node, const hsi_onnx_constant *a,
-                                 const hsi_onnx_constant *b, uint32_t *rank, int64_t *dims)
+                                 const hsi_onnx_constant *b, uint32_t *rank,
+                                 int64_t *dims)
 {
     *rank = a->rank > b->rank ? a->rank : b->rank;
     for (uint32_t k = 0; k < *rank; k++) {
@@ -264,8 +267,8 @@ hsched_status hsi_onnx_broadcast(const hsi_onnx_node *node, const hsi_onnx_const
     return HSCHED_OK;
 }
 
-void hsi_onnx_broadcast_strides(const hsi_onnx_constant *c, uint32_t rank, const int64_t *dims,
-                                int64_t *strides)
+void hsi_onnx_broadcast_strides(const hsi_onnx_constant *c, uint32_t rank,
+                                const int64_t *dims, int64_t *strides)
 {
     int64_t own[HSCHED_MAX_DIMS];
     hsi_dense_strides(c->rank, c->dims, own);

@@ -67,9 +67,11 @@ hsched_status hsi_onnx_fold_gather(hsi_onnx_import *im, const hsi_onnx_node *nod
             if (index < 0)
                 index += (int64_t)b.size;
             if (index < 0 || index >= (int64_t)b.size)
-                return hsi_onnx_malformed(node, "index %lld is outside a dimension of %zu",
-                                          (long long)hsi_onnx_get_int(indices, i), b.size);
-            hsi_onnx_copy_elements(draft, at, x, (o * b.size + (size_t)index) * b.inner, b.inner);
+                return hsi_onnx_malformed(
+                    node, "index %lld is outside a dimension of %zu",
+                    (long long)hsi_onnx_get_int(indices, i), b.size);
+            hsi_onnx_copy_elements(draft, at, x, (o * b.size + (size_t)index) * b.inner,
+                                   b.inner);
         }
     hsi_onnx_set_constant(im, node, 0, &draft->result);
     return HSCHED_OK;
@@ -88,8 +90,9 @@ static hsched_status concat_shape(const hsi_onnx_import *im, const hsi_onnx_node
         for (uint32_t k = 0; fits && k < x->rank; k++)
             fits = k == axis || x->dims[k] == dims[k];
         if (!fits || __builtin_add_overflow(dims[axis], x->dims[axis], &dims[axis]))
-            return hsi_onnx_malformed(node, "input %u does not fit the first one of shape %s", i,
-                                      hsi_shape_text(first->rank, first->dims));
+            return hsi_onnx_malformed(node,
+                                      "input %u does not fit the first one of shape %s",
+                                      i, hsi_shape_text(first->rank, first->dims));
         *with_tags |= x->tags != NULL;
     }
     return HSCHED_OK;
@@ -110,7 +113,8 @@ hsched_status hsi_onnx_fold_concat(hsi_onnx_import *im, const hsi_onnx_node *nod
     if (!status)
         status = concat_shape(im, node, axis, dims, &with_tags);
     if (!status)
-        status = hsi_onnx_draft_make(im, node, first->dtype, first->rank, dims, with_tags, &draft);
+        status = hsi_onnx_draft_make(im, node, first->dtype, first->rank, dims, with_tags,
+                                     &draft);
     if (status)
         return status;
     blocks whole = blocks_of(&draft->result, axis);
@@ -130,7 +134,8 @@ hsched_status hsi_onnx_fold_concat(hsi_onnx_import *im, const hsi_onnx_node *nod
 hsched_status hsi_onnx_fold_split(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *x = hsi_onnx_constant_input(im, node, 0);
-    int64_t sizes[HSI_ONNX_MAX_SPLIT], strides[HSCHED_MAX_DIMS], dims[HSCHED_MAX_DIMS], at = 0;
+    int64_t sizes[HSI_ONNX_MAX_SPLIT], strides[HSCHED_MAX_DIMS], dims[HSCHED_MAX_DIMS],
+        at = 0;
     uint32_t axis;
     if (!x)
         return hsi_onnx_malformed(node, "an input is missing");
@@ -144,8 +149,8 @@ hsched_status hsi_onnx_fold_split(hsi_onnx_import *im, const hsi_onnx_node *node
     for (uint32_t k = 0; k < node->output_count; k++) {
         hsi_onnx_draft *draft;
         dims[axis] = sizes[k];
-        status =
-            hsi_onnx_draft_make(im, node, x->dtype, x->rank, dims, x->tags != NULL, &draft);
+        status = hsi_onnx_draft_make(im, node, x->dtype, x->rank, dims, x->tags != NULL,
+                                     &draft);
         if (status)
             return status;
         hsi_onnx_copy_strided(draft, x, at * strides[axis], strides);

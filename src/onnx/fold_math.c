@@ -1,5 +1,5 @@
-/* Evaluating arithmetic on constants. Integers wrap as the machine's do; floats are computed in
- * double precision and rounded once. */
+/* Evaluating arithmetic on constants. Integers wrap as the machine's do; floats are
+ * computed in double precision and rounded once. */
 #include "onnx/fold.h"
 
 #include <math.h>
@@ -35,10 +35,12 @@ hsched_status hsi_onnx_fold_cast(hsi_onnx_import *im, const hsi_onnx_node *node)
     hsched_status status = hsi_onnx_attr_int(node, "to", 0, &to);
     if (status)
         return status;
-    hsched_dtype dtype = to > 0 && to < 64 ? hsi_onnx_dtype((int32_t)to) : HSCHED_DTYPE_NONE;
+    hsched_dtype dtype =
+        to > 0 && to < 64 ? hsi_onnx_dtype((int32_t)to) : HSCHED_DTYPE_NONE;
     if (!hsi_onnx_can_make(dtype) && dtype != x->dtype)
-        return hsi_onnx_unsupported(im, node, "cast to %s",
-                                    hsi_onnx_type_name(to > 0 && to < 64 ? (int32_t)to : -1));
+        return hsi_onnx_unsupported(
+            im, node, "cast to %s",
+            hsi_onnx_type_name(to > 0 && to < 64 ? (int32_t)to : -1));
     status = hsi_onnx_cast(im, node, x, dtype, &result);
     if (!status)
         hsi_onnx_set_constant(im, node, 0, result);
@@ -49,9 +51,9 @@ static const struct {
     const char *op;
     double (*compute)(double);
 } unary_ops[] = {
-    { "Floor", floor }, { "Ceil", ceil }, { "Sqrt", sqrt }, { "Exp", exp }, { "Log", log },
-    { "Abs", fabs },    { "Tanh", tanh }, { "Erf", erf },   { "Sin", sin }, { "Cos", cos },
-    { "Round", rint },
+    { "Floor", floor }, { "Ceil", ceil }, { "Sqrt", sqrt },  { "Exp", exp },
+    { "Log", log },     { "Abs", fabs },  { "Tanh", tanh },  { "Erf", erf },
+    { "Sin", sin },     { "Cos", cos },   { "Round", rint },
 };
 
 static int64_t unary_int(const hsi_onnx_node *node, int64_t v)
@@ -81,8 +83,8 @@ hsched_status hsi_onnx_fold_unary(hsi_onnx_import *im, const hsi_onnx_node *node
     int floats = hsi_onnx_is_float(x->dtype);
     if (!hsi_onnx_can_make(x->dtype) || (!floats && !is(node, "Neg") && !is(node, "Abs")))
         return HSCHED_OK;
-    hsched_status status =
-        hsi_onnx_draft_make(im, node, x->dtype, x->rank, x->dims, x->tags != NULL, &draft);
+    hsched_status status = hsi_onnx_draft_make(im, node, x->dtype, x->rank, x->dims,
+                                               x->tags != NULL, &draft);
     if (status)
         return status;
     for (size_t i = 0; i < x->count; i++) {
@@ -103,8 +105,8 @@ hsched_status hsi_onnx_fold_not(hsi_onnx_import *im, const hsi_onnx_node *node)
     hsi_onnx_draft *draft;
     if (!x || x->dtype != HSCHED_BOOL)
         return hsi_onnx_malformed(node, "its input is no bool");
-    hsched_status status =
-        hsi_onnx_draft_make(im, node, HSCHED_BOOL, x->rank, x->dims, x->tags != NULL, &draft);
+    hsched_status status = hsi_onnx_draft_make(im, node, HSCHED_BOOL, x->rank, x->dims,
+                                               x->tags != NULL, &draft);
     if (status)
         return status;
     for (size_t i = 0; i < x->count; i++) {
@@ -119,7 +121,8 @@ hsched_status hsi_onnx_fold_not(hsi_onnx_import *im, const hsi_onnx_node *node)
 /* ---- Of two inputs ---- */
 
 /* 0: division by zero. */
-static int binary_int(const hsi_onnx_node *node, int64_t a, int64_t b, int fmod_like, int64_t *out)
+static int binary_int(const hsi_onnx_node *node, int64_t a, int64_t b, int fmod_like,
+                      int64_t *out)
 {
     uint64_t x = (uint64_t)a, y = (uint64_t)b;
     if ((is(node, "Div") || is(node, "Mod")) && b == 0)
@@ -177,7 +180,8 @@ static int logical(const hsi_onnx_node *node, int a, int b)
 }
 
 /* How both compare: negative, 0, positive, or NaN. */
-static double order_of(const hsi_onnx_constant *a, size_t i, const hsi_onnx_constant *b, size_t j)
+static double order_of(const hsi_onnx_constant *a, size_t i, const hsi_onnx_constant *b,
+                       size_t j)
 {
     if (hsi_onnx_is_float(a->dtype)) {
         double x = hsi_onnx_get_float(a, i), y = hsi_onnx_get_float(b, j);
@@ -203,21 +207,23 @@ static int is_comparison(const hsi_onnx_node *node)
            is(node, "GreaterOrEqual") || is(node, "LessOrEqual");
 }
 
-static hsched_status compute_pair(const hsi_onnx_node *node, const pair *p, size_t i, size_t j,
-                                  hsi_onnx_draft *draft, size_t at)
+static hsched_status compute_pair(const hsi_onnx_node *node, const pair *p, size_t i,
+                                  size_t j, hsi_onnx_draft *draft, size_t at)
 {
     int64_t v;
     if (is_logical(node)) {
-        hsi_onnx_put_int(draft, at, logical(node, hsi_onnx_get_int(p->a, i) != 0,
-                                            hsi_onnx_get_int(p->b, j) != 0));
+        hsi_onnx_put_int(draft, at,
+                         logical(node, hsi_onnx_get_int(p->a, i) != 0,
+                                 hsi_onnx_get_int(p->b, j) != 0));
     } else if (is_comparison(node)) {
         hsi_onnx_put_int(draft, at, compare(node, order_of(p->a, i, p->b, j)));
     } else if (hsi_onnx_is_float(p->a->dtype) || is(node, "Pow")) {
-        hsi_onnx_put_float(draft, at, binary_float(node, hsi_onnx_get_float(p->a, i),
-                                                   hsi_onnx_get_float(p->b, j)));
+        hsi_onnx_put_float(
+            draft, at,
+            binary_float(node, hsi_onnx_get_float(p->a, i), hsi_onnx_get_float(p->b, j)));
     } else {
-        if (!binary_int(node, hsi_onnx_get_int(p->a, i), hsi_onnx_get_int(p->b, j), p->fmod_like,
-                        &v))
+        if (!binary_int(node, hsi_onnx_get_int(p->a, i), hsi_onnx_get_int(p->b, j),
+                        p->fmod_like, &v))
             return hsi_onnx_malformed(node, "an integer is divided by zero");
         hsi_onnx_put_int(draft, at, v);
     }
@@ -226,15 +232,17 @@ static hsched_status compute_pair(const hsi_onnx_node *node, const pair *p, size
     return HSCHED_OK;
 }
 
-static hsched_status fold_pair(hsi_onnx_import *im, const hsi_onnx_node *node, const pair *p,
-                               hsched_dtype dtype, const hsi_onnx_constant **result)
+static hsched_status fold_pair(hsi_onnx_import *im, const hsi_onnx_node *node,
+                               const pair *p, hsched_dtype dtype,
+                               const hsi_onnx_constant **result)
 {
     int64_t dims[HSCHED_MAX_DIMS], sa[HSCHED_MAX_DIMS], sb[HSCHED_MAX_DIMS];
     uint32_t rank;
     hsi_onnx_draft *draft;
     hsched_status status = hsi_onnx_broadcast(node, p->a, p->b, &rank, dims);
     if (!status)
-        status = hsi_onnx_draft_make(im, node, dtype, rank, dims, p->a->tags || p->b->tags, &draft);
+        status = hsi_onnx_draft_make(im, node, dtype, rank, dims,
+                                     p->a->tags || p->b->tags, &draft);
     if (status)
         return status;
     hsi_onnx_broadcast_strides(p->a, rank, dims, sa);
@@ -279,7 +287,8 @@ hsched_status hsi_onnx_fold_binary(hsi_onnx_import *im, const hsi_onnx_node *nod
 
 hsched_status hsi_onnx_fold_compare(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
-    pair p = { hsi_onnx_constant_input(im, node, 0), hsi_onnx_constant_input(im, node, 1), 0 };
+    pair p = { hsi_onnx_constant_input(im, node, 0), hsi_onnx_constant_input(im, node, 1),
+               0 };
     const hsi_onnx_constant *result;
     if (!p.a || !p.b || p.a->dtype != p.b->dtype)
         return hsi_onnx_malformed(node, "it needs two inputs of the same type");
@@ -308,7 +317,8 @@ hsched_status hsi_onnx_fold_range(hsi_onnx_import *im, const hsi_onnx_node *node
         return hsi_onnx_malformed(node, "its step is 0 or its numbers are not finite");
     int64_t dims[1] = { count > 0 ? (int64_t)count : 0 };
     hsi_onnx_draft *draft;
-    hsched_status status = hsi_onnx_draft_make(im, node, in[0]->dtype, 1, dims, 0, &draft);
+    hsched_status status =
+        hsi_onnx_draft_make(im, node, in[0]->dtype, 1, dims, 0, &draft);
     if (status)
         return status;
     for (int64_t k = 0; k < dims[0]; k++) {
@@ -324,19 +334,19 @@ hsched_status hsi_onnx_fold_range(hsi_onnx_import *im, const hsi_onnx_node *node
 
 typedef struct reduction {
     const hsi_onnx_constant *x;
-    uint32_t axes; /* bits */
+    uint32_t axes;                    /* bits */
     int64_t strides[HSCHED_MAX_DIMS]; /* of the result, 0 along the axes */
 } reduction;
 
 /* Combines element i into its place. */
-static void reduce_one(const hsi_onnx_node *node, const reduction *r, size_t i, uint8_t *started,
-                       hsi_onnx_draft *draft)
+static void reduce_one(const hsi_onnx_node *node, const reduction *r, size_t i,
+                       uint8_t *started, hsi_onnx_draft *draft)
 {
     size_t rest = i, at = 0;
     for (uint32_t k = r->x->rank; k-- > 0; rest /= (size_t)r->x->dims[k])
         at += rest % (size_t)r->x->dims[k] * (size_t)r->strides[k];
-    static const hsi_onnx_node add = { .op = "Add" }, mul = { .op = "Mul" }, min = { .op = "Min" },
-                               max = { .op = "Max" };
+    static const hsi_onnx_node add = { .op = "Add" }, mul = { .op = "Mul" },
+                               min = { .op = "Min" }, max = { .op = "Max" };
     const hsi_onnx_node *op = is(node, "ReduceProd")  ? &mul
                               : is(node, "ReduceMin") ? &min
                               : is(node, "ReduceMax") ? &max
@@ -351,12 +361,14 @@ static void reduce_one(const hsi_onnx_node *node, const reduction *r, size_t i, 
         return;
     }
     if (hsi_onnx_is_float(r->x->dtype)) {
-        hsi_onnx_put_float(draft, at, binary_float(op, hsi_onnx_get_float(&draft->result, at),
-                                                   hsi_onnx_get_float(r->x, i)));
+        hsi_onnx_put_float(draft, at,
+                           binary_float(op, hsi_onnx_get_float(&draft->result, at),
+                                        hsi_onnx_get_float(r->x, i)));
         return;
     }
     int64_t v = 0;
-    binary_int(op, hsi_onnx_get_int(&draft->result, at), hsi_onnx_get_int(r->x, i), 0, &v);
+    binary_int(op, hsi_onnx_get_int(&draft->result, at), hsi_onnx_get_int(r->x, i), 0,
+               &v);
     hsi_onnx_put_int(draft, at, v);
 }
 
@@ -371,8 +383,8 @@ hsched_status hsi_onnx_fold_reduce(hsi_onnx_import *im, const hsi_onnx_node *nod
         return hsi_onnx_malformed(node, "its input is missing");
     if (!hsi_onnx_can_make(r.x->dtype) || r.x->count == 0)
         return HSCHED_OK;
-    hsched_status status =
-        hsi_onnx_ints(im, node, "axes", is(node, "ReduceSum") ? 13 : 18, 1, &axes, &count);
+    hsched_status status = hsi_onnx_ints(
+        im, node, "axes", is(node, "ReduceSum") ? 13 : 18, 1, &axes, &count);
     if (!status)
         status = hsi_onnx_attr_int(node, "keepdims", 1, &keep);
     if (!status)
@@ -394,7 +406,8 @@ hsched_status hsi_onnx_fold_reduce(hsi_onnx_import *im, const hsi_onnx_node *nod
             shown[rank++] = kept[k];
     }
     hsi_onnx_draft *draft;
-    status = hsi_onnx_draft_make(im, node, r.x->dtype, rank, shown, r.x->tags != NULL, &draft);
+    status =
+        hsi_onnx_draft_make(im, node, r.x->dtype, rank, shown, r.x->tags != NULL, &draft);
     if (status)
         return status;
     uint8_t *started = HSI_ONNX_NEW_ARRAY(&im->arena, uint8_t, draft->result.count);

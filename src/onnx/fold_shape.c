@@ -1,4 +1,5 @@
-/* Evaluating operators that move elements without computing any: shapes, slices, joins. */
+/* Evaluating operators that move elements without computing any: shapes, slices, joins.
+ */
 #include "onnx/fold.h"
 
 #include <string.h>
@@ -7,8 +8,8 @@
 #include "base/status.h"
 #include "base/tensor.h"
 
-static const hsi_onnx_constant *input(const hsi_onnx_import *im, const hsi_onnx_node *node,
-                                      uint32_t k)
+static const hsi_onnx_constant *input(const hsi_onnx_import *im,
+                                      const hsi_onnx_node *node, uint32_t k)
 {
     return hsi_onnx_constant_input(im, node, k);
 }
@@ -21,10 +22,11 @@ static hsched_status need(const hsi_onnx_node *node, uint32_t inputs)
     return HSCHED_OK;
 }
 
-/* ---- Shape and Size: the input may be a tensor that is only computed at run time ---- */
+/* ---- Shape and Size: the input may be a tensor that is only computed at run time ----
+ */
 
-static uint32_t input_shape(const hsi_onnx_import *im, const hsi_onnx_node *node, int64_t *dims,
-                            uint64_t *tags)
+static uint32_t input_shape(const hsi_onnx_import *im, const hsi_onnx_node *node,
+                            int64_t *dims, uint64_t *tags)
 {
     const hsi_onnx_state *state = &im->states[node->inputs[0]];
     memset(tags, 0, HSCHED_MAX_DIMS * sizeof *tags);
@@ -84,7 +86,8 @@ hsched_status hsi_onnx_fold_size(hsi_onnx_import *im, const hsi_onnx_node *node)
         return status;
     uint32_t rank = input_shape(im, node, dims, tags);
     if (!hsi_element_count(rank, dims, &count))
-        return hsi_error(HSCHED_ERROR_LIMIT, "node '%.128s': its input is too large", node->label);
+        return hsi_error(HSCHED_ERROR_LIMIT, "node '%.128s': its input is too large",
+                         node->label);
     for (uint32_t k = 0; k < rank; k++)
         all |= tags[k];
     hsi_onnx_put_int(draft, 0, (int64_t)count);
@@ -152,10 +155,12 @@ hsched_status hsi_onnx_fold_constant(hsi_onnx_import *im, const hsi_onnx_node *n
     }
     if ((attr = hsi_onnx_attr(node, "value_floats")) != NULL)
         return list_constant(im, node, HSCHED_FLOAT32, 1, attr->n_floats, attr->floats);
-    return hsi_onnx_unsupported(im, node, "a constant that is text, sparse or has no value");
+    return hsi_onnx_unsupported(im, node,
+                                "a constant that is text, sparse or has no value");
 }
 
-hsched_status hsi_onnx_fold_constant_of_shape(hsi_onnx_import *im, const hsi_onnx_node *node)
+hsched_status hsi_onnx_fold_constant_of_shape(hsi_onnx_import *im,
+                                              const hsi_onnx_node *node)
 {
     const Onnx__AttributeProto *attr = hsi_onnx_attr(node, "value");
     const hsi_onnx_constant *value = NULL, *shape = input(im, node, 0);
@@ -166,9 +171,11 @@ hsched_status hsi_onnx_fold_constant_of_shape(hsi_onnx_import *im, const hsi_onn
     if (!status && attr && !attr->t)
         status = hsi_onnx_malformed(node, "attribute 'value' is not a tensor");
     if (!status && attr)
-        status = hsi_onnx_read_tensor(im->model, attr->t, "value of", node->label, &value);
+        status =
+            hsi_onnx_read_tensor(im->model, attr->t, "value of", node->label, &value);
     if (!status && value && value->count != 1)
-        status = hsi_onnx_malformed(node, "its value has %zu elements, not one", value->count);
+        status =
+            hsi_onnx_malformed(node, "its value has %zu elements, not one", value->count);
     if (!status)
         status = hsi_onnx_ints_input(im, node, 0, &dims, &rank);
     for (uint32_t k = 0; !status && k < rank; k++)
@@ -193,11 +200,12 @@ hsched_status hsi_onnx_fold_identity(hsi_onnx_import *im, const hsi_onnx_node *n
     return status ? status : hsi_onnx_alias(im, node, 0);
 }
 
-static hsched_status reshape_to(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t rank,
-                                const int64_t *dims)
+static hsched_status reshape_to(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                uint32_t rank, const int64_t *dims)
 {
     const hsi_onnx_constant *result;
-    hsched_status status = hsi_onnx_reshaped(im, node, input(im, node, 0), rank, dims, &result);
+    hsched_status status =
+        hsi_onnx_reshaped(im, node, input(im, node, 0), rank, dims, &result);
     if (!status)
         hsi_onnx_set_constant(im, node, 0, result);
     return status;
@@ -216,7 +224,8 @@ hsched_status hsi_onnx_fold_reshape(hsi_onnx_import *im, const hsi_onnx_node *no
     if (!status)
         status = hsi_onnx_ints_input(im, node, 1, &given, &rank);
     if (!status && rank > HSCHED_MAX_DIMS)
-        status = hsi_onnx_unsupported(im, node, "more than %d dimensions", HSCHED_MAX_DIMS);
+        status =
+            hsi_onnx_unsupported(im, node, "more than %d dimensions", HSCHED_MAX_DIMS);
     if (status)
         return status;
     for (uint32_t k = 0; k < rank; k++) {
@@ -226,7 +235,8 @@ hsched_status hsi_onnx_fold_reshape(hsi_onnx_import *im, const hsi_onnx_node *no
         if (dims[k] == -1)
             inferred = k;
         else if (!hsi_mul_size(rest, (size_t)dims[k], &rest))
-            return hsi_onnx_malformed(node, "shape %s is too large", hsi_shape_text(rank, given));
+            return hsi_onnx_malformed(node, "shape %s is too large",
+                                      hsi_shape_text(rank, given));
     }
     if (inferred != HSI_ONNX_NONE)
         dims[inferred] = rest ? (int64_t)(x->count / rest) : 0;
@@ -250,9 +260,11 @@ hsched_status hsi_onnx_fold_flatten(hsi_onnx_import *im, const hsi_onnx_node *no
     return reshape_to(im, node, 2, dims);
 }
 
-/* The axes of Squeeze and Unsqueeze as a set of bits, for a tensor of `rank` dimensions. */
-static hsched_status axes_set(hsi_onnx_import *im, const hsi_onnx_node *node, const int64_t *axes,
-                              uint32_t count, uint32_t rank, uint32_t *set)
+/* The axes of Squeeze and Unsqueeze as a set of bits, for a tensor of `rank` dimensions.
+ */
+static hsched_status axes_set(hsi_onnx_import *im, const hsi_onnx_node *node,
+                              const int64_t *axes, uint32_t count, uint32_t rank,
+                              uint32_t *set)
 {
     *set = 0;
     if (rank > HSCHED_MAX_DIMS)
@@ -302,7 +314,8 @@ hsched_status hsi_onnx_fold_unsqueeze(hsi_onnx_import *im, const hsi_onnx_node *
     if (!status && !axes)
         status = hsi_onnx_malformed(node, "axes are missing");
     if (!status && count > HSCHED_MAX_DIMS)
-        status = hsi_onnx_unsupported(im, node, "more than %d dimensions", HSCHED_MAX_DIMS);
+        status =
+            hsi_onnx_unsupported(im, node, "more than %d dimensions", HSCHED_MAX_DIMS);
     if (!status)
         status = axes_set(im, node, axes, count, x->rank + count, &set);
     if (status)
@@ -314,9 +327,9 @@ hsched_status hsi_onnx_fold_unsqueeze(hsi_onnx_import *im, const hsi_onnx_node *
 
 /* ---- Strided views ---- */
 
-static hsched_status strided(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t output,
-                             const hsi_onnx_constant *x, uint32_t rank, const int64_t *dims,
-                             int64_t offset, const int64_t *strides)
+static hsched_status strided(hsi_onnx_import *im, const hsi_onnx_node *node,
+                             uint32_t output, const hsi_onnx_constant *x, uint32_t rank,
+                             const int64_t *dims, int64_t offset, const int64_t *strides)
 {
     hsi_onnx_draft *draft;
     hsched_status status =
@@ -338,7 +351,8 @@ hsched_status hsi_onnx_fold_transpose(hsi_onnx_import *im, const hsi_onnx_node *
     if (!status)
         status = hsi_onnx_attr_ints(node, "perm", &perm, &count);
     if (!status && perm && count != x->rank)
-        status = hsi_onnx_malformed(node, "perm has %u entries for %u dimensions", count, x->rank);
+        status = hsi_onnx_malformed(node, "perm has %u entries for %u dimensions", count,
+                                    x->rank);
     if (status)
         return status;
     hsi_dense_strides(x->rank, x->dims, own);
@@ -364,7 +378,8 @@ hsched_status hsi_onnx_fold_expand(hsi_onnx_import *im, const hsi_onnx_node *nod
     if (!status)
         status = hsi_onnx_ints_input(im, node, 1, &shape, &count);
     if (!status && count > HSCHED_MAX_DIMS)
-        status = hsi_onnx_unsupported(im, node, "more than %d dimensions", HSCHED_MAX_DIMS);
+        status =
+            hsi_onnx_unsupported(im, node, "more than %d dimensions", HSCHED_MAX_DIMS);
     if (status)
         return status;
     target.rank = count;
@@ -421,7 +436,8 @@ hsched_status hsi_onnx_fold_slice(hsi_onnx_import *im, const hsi_onnx_node *node
         return status;
     if (!starts || !ends || ends_count != count || (axes && axes_count != count) ||
         (steps && steps_count != count) || count > x->rank)
-        return hsi_onnx_malformed(node, "starts, ends, axes and steps do not fit each other");
+        return hsi_onnx_malformed(node,
+                                  "starts, ends, axes and steps do not fit each other");
     memcpy(dims, x->dims, sizeof dims);
     hsi_dense_strides(x->rank, x->dims, strides);
     for (uint32_t k = 0; k < count; k++) {
@@ -455,7 +471,8 @@ hsched_status hsi_onnx_fold_tile(hsi_onnx_import *im, const hsi_onnx_node *node)
         if (repeats[k] < 0 || !hsi_mul_i64(x->dims[k], repeats[k], &dims[k]))
             status = hsi_onnx_malformed(node, "a repeat is negative or too large");
     if (!status)
-        status = hsi_onnx_draft_make(im, node, x->dtype, count, dims, x->tags != NULL, &draft);
+        status =
+            hsi_onnx_draft_make(im, node, x->dtype, count, dims, x->tags != NULL, &draft);
     if (status)
         return status;
     hsi_dense_strides(x->rank, x->dims, own);

@@ -67,8 +67,9 @@ static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
             return status;
     }
     if (!op->build)
-        return hsi_onnx_unsupported(im, node, "supported only where it can be computed from "
-                                              "constants and shapes while importing");
+        return hsi_onnx_unsupported(im, node,
+                                    "supported only where it can be computed from "
+                                    "constants and shapes while importing");
     status = op->build(im, node);
     if (!status && !is_computed(im, node))
         status = hsi_onnx_unsupported(im, node, "an output besides the first one");
@@ -82,7 +83,8 @@ static void mark_missing(hsi_onnx_import *im, const hsi_onnx_node *node)
             im->states[node->outputs[k]].missing = 1;
 }
 
-/* Nodes that are not supported do not end the pass: the user is told of all of them at once. */
+/* Nodes that are not supported do not end the pass: the user is told of all of them at
+ * once. */
 static hsched_status import_node(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     uint32_t complaints = im->complaint_count;
@@ -102,7 +104,8 @@ static hsched_status import_node(hsi_onnx_import *im, const hsi_onnx_node *node)
 /* ---- Outputs ---- */
 
 /* The constant `value` under a name of its own, to be copied to the output by a layer. */
-static hsched_status constant_output(hsi_onnx_import *im, uint32_t value, hsched_tensor *tensor)
+static hsched_status constant_output(hsi_onnx_import *im, uint32_t value,
+                                     hsched_tensor *tensor)
 {
     const hsi_onnx_constant *c = im->states[value].constant;
     for (size_t k = 0; c->tags && k < c->count; k++)
@@ -111,8 +114,8 @@ static hsched_status constant_output(hsi_onnx_import *im, uint32_t value, hsched
     if (!made)
         return hsi_onnx_arena_error(&im->arena, "an output");
     hsched_status status =
-        hsched_graph_add_constant(im->graph, made, c->dtype, c->rank, c->dims, c->data, c->size,
-                                  HSCHED_DATA_COPY, tensor);
+        hsched_graph_add_constant(im->graph, made, c->dtype, c->rank, c->dims, c->data,
+                                  c->size, HSCHED_DATA_COPY, tensor);
     return status ? status : hsi_onnx_track(im);
 }
 
@@ -126,14 +129,15 @@ static hsched_status copy_as(hsi_onnx_import *im, const char *name, hsched_tenso
         status = hsched_graph_add_activation(im->graph, name, *tensor, none, tensor);
     } else {
         hsi_onnx_symbolic_dims(im, *tensor, dims);
-        status = hsched_graph_add_reshape(im->graph, name, *tensor, hsi_onnx_rank(im, *tensor),
-                                          dims, tensor);
+        status = hsched_graph_add_reshape(im->graph, name, *tensor,
+                                          hsi_onnx_rank(im, *tensor), dims, tensor);
     }
     return status ? status : hsi_onnx_track(im);
 }
 
 /* The value as a tensor that bears its name, which aliases and constants do not. */
-static hsched_status named_tensor(hsi_onnx_import *im, uint32_t value, hsched_tensor *tensor)
+static hsched_status named_tensor(hsi_onnx_import *im, uint32_t value,
+                                  hsched_tensor *tensor)
 {
     const char *name = im->model->values[value].name;
     hsched_status status = HSCHED_OK;
@@ -207,7 +211,8 @@ static void log_pinned(const hsi_onnx_import *im, uint64_t pinned)
     for (uint32_t k = 0; k < im->symbol_count; k++)
         if (pinned >> k & 1)
             hsi_log(HSCHED_LOG_INFO,
-                    "ONNX: dimension '%.128s' is fixed at %lld: the model computes shapes from it",
+                    "ONNX: dimension '%.128s' is fixed at %lld: the model computes "
+                    "shapes from it",
                     im->symbols[k].name, (long long)im->symbols[k].value);
 }
 
@@ -252,7 +257,8 @@ static hsched_status import_model(const void *data, size_t size, const char *pat
     return status;
 }
 
-static hsched_status read_config(const hsched_onnx_config *config, hsched_onnx_config *read)
+static hsched_status read_config(const hsched_onnx_config *config,
+                                 hsched_onnx_config *read)
 {
     hsched_status status = HSI_CONFIG_READ(config, read);
     if (!status && read->symbol_count && !read->symbols)
@@ -268,25 +274,28 @@ HSCHED_API hsched_status hsched_graph_parse_onnx(const void *data, size_t size,
 {
     hsched_onnx_config read;
     if (!graph || (!data && size))
-        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
-                         "hsched_graph_parse_onnx: %s is NULL; give the model's bytes and a place "
-                         "for the graph",
-                         graph ? "data" : "graph");
+        return hsi_error(
+            HSCHED_ERROR_INVALID_ARGUMENT,
+            "hsched_graph_parse_onnx: %s is NULL; give the model's bytes and a place "
+            "for the graph",
+            graph ? "data" : "graph");
     *graph = NULL;
     hsched_status status = read_config(config, &read);
     return status ? status : import_model(data, size, NULL, &read, graph);
 }
 
-HSCHED_API hsched_status hsched_graph_load_onnx(const char *path, const hsched_onnx_config *config,
+HSCHED_API hsched_status hsched_graph_load_onnx(const char *path,
+                                                const hsched_onnx_config *config,
                                                 hsched_graph **graph)
 {
     hsched_onnx_config read;
     hsi_onnx_file *file;
     if (!graph || !path)
-        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
-                         "hsched_graph_load_onnx: %s is NULL; give a file's path and a place for the "
-                         "graph",
-                         graph ? "path" : "graph");
+        return hsi_error(
+            HSCHED_ERROR_INVALID_ARGUMENT,
+            "hsched_graph_load_onnx: %s is NULL; give a file's path and a place for the "
+            "graph",
+            graph ? "path" : "graph");
     *graph = NULL;
     hsched_status status = read_config(config, &read);
     if (!status)

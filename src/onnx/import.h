@@ -1,6 +1,6 @@
 /*
- * One pass over an ONNX model that builds a graph of it: nodes are folded where all they read is
- * known, else turned into layers. What operators share while being imported.
+ * One pass over an ONNX model that builds a graph of it: nodes are folded where all they
+ * read is known, else turned into layers. What operators share while being imported.
  */
 #ifndef HSI_ONNX_IMPORT_H
 #define HSI_ONNX_IMPORT_H
@@ -9,11 +9,11 @@
 #include "onnx/model.h"
 
 /*
- * Which symbols a number depends on: bit k for symbol k; with HSI_ONNX_EXACT the number is that one
- * symbol's value. 0: on none. Numbers that are a symbol stay symbolic where the graph can say so
- * (Reshape); where a shape is computed from a symbol in another way, the symbol is pinned: the model
- * is imported anew with its value as a plain number, since the graph could not be inferred again
- * for another one.
+ * Which symbols a number depends on: bit k for symbol k; with HSI_ONNX_EXACT the number
+ * is that one symbol's value. 0: on none. Numbers that are a symbol stay symbolic where
+ * the graph can say so (Reshape); where a shape is computed from a symbol in another way,
+ * the symbol is pinned: the model is imported anew with its value as a plain number,
+ * since the graph could not be inferred again for another one.
  */
 #define HSI_ONNX_EXACT       (UINT64_C(1) << 63)
 #define HSI_ONNX_MAX_SYMBOLS 62
@@ -25,7 +25,8 @@ typedef struct hsi_onnx_symbol {
     int declared; /* in this pass */
 } hsi_onnx_symbol;
 
-/* What is known of a model's value in this pass: nothing yet, or one of the first three. */
+/* What is known of a model's value in this pass: nothing yet, or one of the first three.
+ */
 typedef struct hsi_onnx_state {
     const hsi_onnx_constant *constant;
     hsched_tensor tensor; /* HSCHED_NO_TENSOR: none (yet, for a constant) */
@@ -40,12 +41,13 @@ typedef struct hsi_onnx_import {
     hsi_onnx_model *model;
     hsi_onnx_arena arena; /* of this pass */
     hsched_graph *graph;
-    hsi_onnx_state *states;     /* by value */
-    hsi_onnx_symbol *symbols;   /* lives through all passes */
+    hsi_onnx_state *states;   /* by value */
+    hsi_onnx_symbol *symbols; /* lives through all passes */
     uint32_t symbol_count;
-    uint64_t fixed;             /* symbols that are numbers in this pass */
-    uint64_t pinned;            /* symbols that must be so in the next one */
-    hsi_onnx_dim_tags *dim_tags; /* by tensor of the graph; NULL if there are no symbols */
+    uint64_t fixed;  /* symbols that are numbers in this pass */
+    uint64_t pinned; /* symbols that must be so in the next one */
+    hsi_onnx_dim_tags
+        *dim_tags; /* by tensor of the graph; NULL if there are no symbols */
     uint32_t tracked_tensors, tracked_capacity, tracked_layers;
     struct hsi_onnx_complaint *complaints; /* operators that are not supported */
     uint32_t complaint_count;
@@ -65,18 +67,22 @@ hsched_status hsi_onnx_input(hsi_onnx_import *im, const hsi_onnx_node *node, uin
 /* Input k, which must be a constant of float32; HSCHED_NO_TENSOR if it is left out. */
 hsched_status hsi_onnx_weights(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k,
                                hsched_tensor *tensor);
-/* Input k, which must be a constant list of integers; *values is NULL if it is left out. */
-hsched_status hsi_onnx_ints_input(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k,
-                                  const int64_t **values, uint32_t *count);
+/* Input k, which must be a constant list of integers; *values is NULL if it is left out.
+ */
+hsched_status hsi_onnx_ints_input(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                  uint32_t k, const int64_t **values, uint32_t *count);
 /* Input k, which must be a constant number. */
-hsched_status hsi_onnx_float_input(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k,
-                                   float fallback, float *value);
-/* The list from attribute `name` before opset `since`, from input k afterwards; NULL if left out. */
-hsched_status hsi_onnx_ints(hsi_onnx_import *im, const hsi_onnx_node *node, const char *name,
-                            int64_t since, uint32_t k, const int64_t **values, uint32_t *count);
+hsched_status hsi_onnx_float_input(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   uint32_t k, float fallback, float *value);
+/* The list from attribute `name` before opset `since`, from input k afterwards; NULL if
+ * left out. */
+hsched_status hsi_onnx_ints(hsi_onnx_import *im, const hsi_onnx_node *node,
+                            const char *name, int64_t since, uint32_t k,
+                            const int64_t **values, uint32_t *count);
 
 /* The name of output k, which becomes the layer's; made up if the output has none. */
-const char *hsi_onnx_output_name(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k);
+const char *hsi_onnx_output_name(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                 uint32_t k);
 /* A new name that no tensor of the model has. NULL: out of memory. */
 const char *hsi_onnx_made_name(hsi_onnx_import *im, const char *base, const char *suffix);
 void hsi_onnx_set_tensor(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k,
@@ -86,7 +92,8 @@ void hsi_onnx_set_constant(hsi_onnx_import *im, const hsi_onnx_node *node, uint3
 /* Output k is input 0 under another name. */
 hsched_status hsi_onnx_alias(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k);
 /* 1 if somebody needs output k. */
-int hsi_onnx_output_used(const hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k);
+int hsi_onnx_output_used(const hsi_onnx_import *im, const hsi_onnx_node *node,
+                         uint32_t k);
 
 /* Makes a float32 constant of the graph from `data` (copied). */
 hsched_status hsi_onnx_add_floats(hsi_onnx_import *im, const hsi_onnx_node *node,
@@ -98,7 +105,8 @@ hsched_status hsi_onnx_add_floats(hsi_onnx_import *im, const hsi_onnx_node *node
 uint32_t hsi_onnx_rank(const hsi_onnx_import *im, hsched_tensor tensor);
 /* Copies rank dimensions. */
 void hsi_onnx_dims(const hsi_onnx_import *im, hsched_tensor tensor, int64_t *dims);
-/* Copies the dimensions as a Reshape may name them: symbols as their codes; others are pinned. */
+/* Copies the dimensions as a Reshape may name them: symbols as their codes; others are
+ * pinned. */
 void hsi_onnx_symbolic_dims(hsi_onnx_import *im, hsched_tensor tensor, int64_t *dims);
 /* What dimension k depends on. */
 uint64_t hsi_onnx_dim_tag(const hsi_onnx_import *im, hsched_tensor tensor, uint32_t k);
@@ -111,24 +119,27 @@ hsched_status hsi_onnx_track(hsi_onnx_import *im);
 
 /* Adds the model's inputs and, for them, its symbols. */
 hsched_status hsi_onnx_add_inputs(hsi_onnx_import *im);
-/* Lists the symbols of the model and takes their values from the config; before the first pass. */
-hsched_status hsi_onnx_find_symbols(hsi_onnx_model *model, const hsched_onnx_config *config,
+/* Lists the symbols of the model and takes their values from the config; before the first
+ * pass. */
+hsched_status hsi_onnx_find_symbols(hsi_onnx_model *model,
+                                    const hsched_onnx_config *config,
                                     hsi_onnx_symbol **symbols, uint32_t *count);
 
-/* Brings a negative axis into 0..rank-1; `limit` is rank, or rank + 1 where that is a place too. */
+/* Brings a negative axis into 0..rank-1; `limit` is rank, or rank + 1 where that is a
+ * place too. */
 hsched_status hsi_onnx_axis(const hsi_onnx_node *node, int64_t axis, uint32_t rank,
                             uint32_t limit, uint32_t *result);
 
 /* How Split cuts a dimension of `size`: one entry for each output of the node. */
 #define HSI_ONNX_MAX_SPLIT 1024
-hsched_status hsi_onnx_split_sizes(hsi_onnx_import *im, const hsi_onnx_node *node, int64_t size,
-                                   int64_t *sizes);
+hsched_status hsi_onnx_split_sizes(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   int64_t size, int64_t *sizes);
 
 /* ---- Errors ---- */
 
 /*
- * Notes that the node is not supported and why, and returns UNSUPPORTED: the import goes on with
- * the other nodes, to name all such nodes in one error.
+ * Notes that the node is not supported and why, and returns UNSUPPORTED: the import goes
+ * on with the other nodes, to name all such nodes in one error.
  */
 hsched_status hsi_onnx_unsupported(hsi_onnx_import *im, const hsi_onnx_node *node,
                                    const char *reason, ...)
@@ -138,7 +149,8 @@ hsched_status hsi_onnx_complain(const hsi_onnx_import *im);
 /* FORMAT, with the node's name in front. */
 hsched_status hsi_onnx_malformed(const hsi_onnx_node *node, const char *cause, ...)
     __attribute__((format(printf, 2, 3)));
-/* Puts the node in front of the detail of an error, which is returned; HSCHED_OK stays as it is. */
+/* Puts the node in front of the detail of an error, which is returned; HSCHED_OK stays as
+ * it is. */
 hsched_status hsi_onnx_at_node(const hsi_onnx_node *node, hsched_status status);
 hsched_status hsi_onnx_no_memory(const hsi_onnx_import *im, const hsi_onnx_node *node);
 

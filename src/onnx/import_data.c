@@ -17,7 +17,8 @@ static hsched_status axis_attr(const hsi_onnx_import *im, const hsi_onnx_node *n
 
 hsched_status hsi_onnx_build_concat(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
-    hsched_tensor *inputs = HSI_ONNX_NEW_ARRAY(&im->arena, hsched_tensor, node->input_count);
+    hsched_tensor *inputs =
+        HSI_ONNX_NEW_ARRAY(&im->arena, hsched_tensor, node->input_count);
     hsched_tensor y;
     uint32_t axis, count = 0;
     hsched_status status = HSCHED_OK;
@@ -37,8 +38,8 @@ hsched_status hsi_onnx_build_concat(hsi_onnx_import *im, const hsi_onnx_node *no
         status = axis_attr(im, node, 0, inputs[0], &axis);
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_concat(im->graph, hsi_onnx_output_name(im, node, 0), inputs,
-                                          count, (int)axis, &y));
+            node, hsched_graph_add_concat(im->graph, hsi_onnx_output_name(im, node, 0),
+                                          inputs, count, (int)axis, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -64,7 +65,8 @@ hsched_status hsi_onnx_build_slice(hsi_onnx_import *im, const hsi_onnx_node *nod
     uint32_t rank = hsi_onnx_rank(im, x);
     if (!starts || !ends || ends_count != count || (given && axes_count != count) ||
         (steps && steps_count != count) || count > rank)
-        return hsi_onnx_malformed(node, "starts, ends, axes and steps do not fit each other");
+        return hsi_onnx_malformed(node,
+                                  "starts, ends, axes and steps do not fit each other");
     for (uint32_t k = 0; k < count && !status; k++) {
         uint32_t at;
         status = hsi_onnx_axis(node, given ? given[k] : (int64_t)k, rank, rank, &at);
@@ -72,8 +74,8 @@ hsched_status hsi_onnx_build_slice(hsi_onnx_import *im, const hsi_onnx_node *nod
     }
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_slice(im->graph, hsi_onnx_output_name(im, node, 0), x, count,
-                                         starts, ends, axes, steps, &y));
+            node, hsched_graph_add_slice(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                         count, starts, ends, axes, steps, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -94,7 +96,8 @@ static hsched_status pad_mode(hsi_onnx_import *im, const hsi_onnx_node *node, pa
                                          [HSCHED_PAD_MODE_EDGE] = "edge" };
     for (int k = 0; k < 3; k++) {
         int equal;
-        hsched_status status = hsi_onnx_attr_is(node, "mode", "constant", names[k], &equal);
+        hsched_status status =
+            hsi_onnx_attr_is(node, "mode", "constant", names[k], &equal);
         if (status)
             return status;
         if (equal) {
@@ -106,8 +109,8 @@ static hsched_status pad_mode(hsi_onnx_import *im, const hsi_onnx_node *node, pa
 }
 
 /* Opset 18 can name the axes; before, all are listed: first all begins, then all ends. */
-static hsched_status pad_amounts(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t rank,
-                                 padding *p)
+static hsched_status pad_amounts(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                 uint32_t rank, padding *p)
 {
     const int64_t *pads, *axes = NULL;
     uint32_t count, axes_count = rank, seen = 0;
@@ -119,8 +122,9 @@ static hsched_status pad_amounts(hsi_onnx_import *im, const hsi_onnx_node *node,
     if (!axes)
         axes_count = rank;
     if (!pads || axes_count > rank || count != 2 * axes_count)
-        return hsi_onnx_malformed(node, "%u pads for %u axes of a tensor of %u dimensions", count,
-                                  axes_count, rank);
+        return hsi_onnx_malformed(node,
+                                  "%u pads for %u axes of a tensor of %u dimensions",
+                                  count, axes_count, rank);
     for (uint32_t k = 0; k < axes_count; k++) {
         uint32_t at;
         status = hsi_onnx_axis(node, axes ? axes[k] : (int64_t)k, rank, rank, &at);
@@ -144,10 +148,10 @@ static hsched_status take_away(hsi_onnx_import *im, const hsi_onnx_node *node, p
     int any = 0;
     hsi_onnx_dims(im, *x, dims);
     for (uint32_t k = 0; k < rank; k++) {
+        if (p->before[k] < -dims[k] || p->after[k] < -dims[k])
+            return hsi_onnx_malformed(node, "takes more than dimension %u has", k);
         starts[k] = p->before[k] < 0 ? -p->before[k] : 0;
         ends[k] = p->after[k] < 0 ? p->after[k] : INT64_MAX;
-        if (starts[k] < 0 || starts[k] > dims[k] || p->after[k] < -dims[k])
-            return hsi_onnx_malformed(node, "takes more than dimension %u has", k);
         any |= p->before[k] < 0 || p->after[k] < 0;
         p->before[k] = p->before[k] < 0 ? 0 : p->before[k];
         p->after[k] = p->after[k] < 0 ? 0 : p->after[k];
@@ -155,12 +159,13 @@ static hsched_status take_away(hsi_onnx_import *im, const hsi_onnx_node *node, p
     if (!any)
         return HSCHED_OK;
     if (p->mode != HSCHED_PAD_MODE_CONSTANT)
-        return hsi_onnx_unsupported(im, node, "negative pads in another mode than constant");
+        return hsi_onnx_unsupported(im, node,
+                                    "negative pads in another mode than constant");
     const char *name = hsi_onnx_made_name(im, node->label, "cut");
     if (!name)
         return hsi_onnx_no_memory(im, node);
-    return hsi_onnx_at_node(
-        node, hsched_graph_add_slice(im->graph, name, *x, rank, starts, ends, NULL, NULL, x));
+    return hsi_onnx_at_node(node, hsched_graph_add_slice(im->graph, name, *x, rank,
+                                                         starts, ends, NULL, NULL, x));
 }
 
 hsched_status hsi_onnx_build_pad(hsi_onnx_import *im, const hsi_onnx_node *node)
@@ -179,8 +184,8 @@ hsched_status hsi_onnx_build_pad(hsi_onnx_import *im, const hsi_onnx_node *node)
         status = take_away(im, node, &p, &x);
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_pad(im->graph, hsi_onnx_output_name(im, node, 0), x, p.before,
-                                       p.after, p.mode, p.value, &y));
+            node, hsched_graph_add_pad(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                       p.before, p.after, p.mode, p.value, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -188,8 +193,8 @@ hsched_status hsi_onnx_build_pad(hsi_onnx_import *im, const hsi_onnx_node *node)
 
 /* ---- Split and Gather ---- */
 
-hsched_status hsi_onnx_split_sizes(hsi_onnx_import *im, const hsi_onnx_node *node, int64_t size,
-                                   int64_t *sizes)
+hsched_status hsi_onnx_split_sizes(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   int64_t size, int64_t *sizes)
 {
     const int64_t *given;
     uint32_t count, outputs = node->output_count;
@@ -200,7 +205,8 @@ hsched_status hsi_onnx_split_sizes(hsi_onnx_import *im, const hsi_onnx_node *nod
     if (status)
         return status;
     if (outputs == 0 || wanted != (int64_t)outputs)
-        return hsi_onnx_malformed(node, "%lld parts for %u outputs", (long long)wanted, outputs);
+        return hsi_onnx_malformed(node, "%lld parts for %u outputs", (long long)wanted,
+                                  outputs);
     if (outputs > HSI_ONNX_MAX_SPLIT)
         return hsi_onnx_unsupported(im, node, "more than %d outputs", HSI_ONNX_MAX_SPLIT);
     if (given && count != outputs)
@@ -240,8 +246,8 @@ hsched_status hsi_onnx_build_split(hsi_onnx_import *im, const hsi_onnx_node *nod
         if (!hsi_onnx_output_used(im, node, k))
             continue;
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_slice(im->graph, hsi_onnx_output_name(im, node, k), x, 1,
-                                         &start, &end, &along, NULL, &y));
+            node, hsched_graph_add_slice(im->graph, hsi_onnx_output_name(im, node, k), x,
+                                         1, &start, &end, &along, NULL, &y));
         if (!status)
             hsi_onnx_set_tensor(im, node, k, y);
     }
@@ -271,10 +277,12 @@ hsched_status hsi_onnx_build_gather(hsi_onnx_import *im, const hsi_onnx_node *no
         return hsi_onnx_malformed(node, "index %lld is outside a dimension of %lld",
                                   (long long)index, (long long)dims[axis]);
     int64_t end = index == -1 ? INT64_MAX : index + 1;
-    const char *sliced = indices->rank ? name : hsi_onnx_made_name(im, node->label, "picked");
+    const char *sliced =
+        indices->rank ? name : hsi_onnx_made_name(im, node->label, "picked");
     if (!sliced)
         return hsi_onnx_no_memory(im, node);
-    status = hsched_graph_add_slice(im->graph, sliced, x, 1, &index, &end, &along, NULL, &y);
+    status =
+        hsched_graph_add_slice(im->graph, sliced, x, 1, &index, &end, &along, NULL, &y);
     if (!status && indices->rank == 0)
         status = hsched_graph_add_squeeze(im->graph, name, y, 1, &along, &y);
     if (!status)

@@ -10,22 +10,24 @@
 
 /* ---- Products with constant matrices ---- */
 
-/* The constant b as weights [O,K] of a fully connected layer: as it is if it is so and alpha is 1,
- * else a copy that belongs to the graph. `transposed`: b is [O,K] already. */
-static hsched_status matrix_weights(hsi_onnx_import *im, const hsi_onnx_node *node, int transposed,
-                                    float alpha, hsched_tensor *weights)
+/* The constant b as weights [O,K] of a fully connected layer: as it is if it is so and
+ * alpha is 1, else a copy that belongs to the graph. `transposed`: b is [O,K] already. */
+static hsched_status matrix_weights(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                    int transposed, float alpha, hsched_tensor *weights)
 {
     const hsi_onnx_constant *b = hsi_onnx_constant_input(im, node, 1);
     if (transposed && alpha == 1)
         return hsi_onnx_weights(im, node, 1, weights);
     if (b->dtype != HSCHED_FLOAT32)
-        return hsi_onnx_unsupported(im, node, "weights of %s; convert the model to float32",
+        return hsi_onnx_unsupported(im, node,
+                                    "weights of %s; convert the model to float32",
                                     hsched_dtype_name(b->dtype));
     size_t rows = (size_t)b->dims[0], columns = (size_t)b->dims[1];
     int64_t dims[2] = { b->dims[!transposed], b->dims[transposed] };
     const char *name = hsi_onnx_made_name(im, node->label, "weights");
     if (!name || b->count == 0)
-        return name ? hsi_onnx_malformed(node, "its matrix is empty") : hsi_onnx_no_memory(im, node);
+        return name ? hsi_onnx_malformed(node, "its matrix is empty")
+                    : hsi_onnx_no_memory(im, node);
     float *data = hsi_onnx_graph_memory(im->graph, b->size);
     if (!data)
         return hsi_onnx_at_node(node, hsi_out_of_memory("its weights"));
@@ -41,15 +43,15 @@ static hsched_status matrix_weights(hsi_onnx_import *im, const hsi_onnx_node *no
     return hsi_onnx_at_node(node, status ? status : hsi_onnx_track(im));
 }
 
-/* c as the bias [O] of a fully connected layer, times beta: HSCHED_NO_TENSOR if it is not the same for
- * all rows or not constant. */
-static hsched_status vector_bias(hsi_onnx_import *im, const hsi_onnx_node *node, int64_t outputs,
-                                 float beta, hsched_tensor *bias)
+/* c as the bias [O] of a fully connected layer, times beta: HSCHED_NO_TENSOR if it is not
+ * the same for all rows or not constant. */
+static hsched_status vector_bias(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                 int64_t outputs, float beta, hsched_tensor *bias)
 {
     const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, 2);
     *bias = HSCHED_NO_TENSOR;
-    if (!c || (c->count != 1 && c->count != (size_t)outputs) || c->dtype != HSCHED_FLOAT32 ||
-        (c->rank == 2 && c->dims[0] != 1) || c->rank > 2)
+    if (!c || (c->count != 1 && c->count != (size_t)outputs) ||
+        c->dtype != HSCHED_FLOAT32 || (c->rank == 2 && c->dims[0] != 1) || c->rank > 2)
         return HSCHED_OK;
     if (beta == 1 && c->rank == 1 && c->count == (size_t)outputs)
         return hsi_onnx_weights(im, node, 2, bias);
@@ -68,23 +70,27 @@ static hsched_status scale(hsi_onnx_import *im, const hsi_onnx_node *node, float
     hsched_tensor constant;
     if (factor == 1)
         return HSCHED_OK;
-    hsched_status status = hsi_onnx_add_floats(im, node, "factor", 0, NULL, &factor, &constant);
+    hsched_status status =
+        hsi_onnx_add_floats(im, node, "factor", 0, NULL, &factor, &constant);
     if (status)
         return status;
     const char *name = hsi_onnx_made_name(im, node->label, suffix);
     if (!name)
         return hsi_onnx_no_memory(im, node);
-    return hsi_onnx_at_node(node, hsched_graph_add_binary(im->graph, name, HSCHED_BINARY_MUL, *x,
-                                                          constant, x));
+    return hsi_onnx_at_node(
+        node,
+        hsched_graph_add_binary(im->graph, name, HSCHED_BINARY_MUL, *x, constant, x));
 }
 
-static hsched_status transpose(hsi_onnx_import *im, const hsi_onnx_node *node, hsched_tensor *x)
+static hsched_status transpose(hsi_onnx_import *im, const hsi_onnx_node *node,
+                               hsched_tensor *x)
 {
     static const int64_t perm[2] = { 1, 0 };
     const char *name = hsi_onnx_made_name(im, node->label, "transposed");
     if (!name)
         return hsi_onnx_no_memory(im, node);
-    return hsi_onnx_at_node(node, hsched_graph_add_transpose(im->graph, name, *x, perm, x));
+    return hsi_onnx_at_node(node,
+                            hsched_graph_add_transpose(im->graph, name, *x, perm, x));
 }
 
 typedef struct gemm {
@@ -120,8 +126,9 @@ static hsched_status gemm_product(hsi_onnx_import *im, const hsi_onnx_node *node
     if (status)
         return status;
     int scales = !b && g->alpha != 1;
-    const char *name = g->adds_c || scales ? hsi_onnx_made_name(im, node->label, "product")
-                                           : hsi_onnx_output_name(im, node, 0);
+    const char *name = g->adds_c || scales
+                           ? hsi_onnx_made_name(im, node->label, "product")
+                           : hsi_onnx_output_name(im, node, 0);
     if (!name)
         return hsi_onnx_no_memory(im, node);
     status = b ? hsched_graph_add_fully_connected(im->graph, name, g->a, other, bias, y)
@@ -129,8 +136,8 @@ static hsched_status gemm_product(hsi_onnx_import *im, const hsi_onnx_node *node
     return hsi_onnx_at_node(node, status);
 }
 
-static hsched_status gemm_add(hsi_onnx_import *im, const hsi_onnx_node *node, const gemm *g,
-                              hsched_tensor *y)
+static hsched_status gemm_add(hsi_onnx_import *im, const hsi_onnx_node *node,
+                              const gemm *g, hsched_tensor *y)
 {
     hsched_tensor c;
     hsched_status status = hsi_onnx_input(im, node, 2, &c);
@@ -138,9 +145,9 @@ static hsched_status gemm_add(hsi_onnx_import *im, const hsi_onnx_node *node, co
         status = scale(im, node, g->beta, "addend", &c);
     if (status)
         return status;
-    return hsi_onnx_at_node(node, hsched_graph_add_binary(im->graph,
-                                                          hsi_onnx_output_name(im, node, 0),
-                                                          HSCHED_BINARY_ADD, *y, c, y));
+    return hsi_onnx_at_node(
+        node, hsched_graph_add_binary(im->graph, hsi_onnx_output_name(im, node, 0),
+                                      HSCHED_BINARY_ADD, *y, c, y));
 }
 
 /* *x under the node's output name, for results that were made under another. */
@@ -148,8 +155,9 @@ static hsched_status rename_output(hsi_onnx_import *im, const hsi_onnx_node *nod
                                    hsched_tensor *x)
 {
     static const hsched_activation none = { .kind = HSCHED_ACTIVATION_NONE };
-    return hsi_onnx_at_node(node, hsched_graph_add_activation(
-                                      im->graph, hsi_onnx_output_name(im, node, 0), *x, none, x));
+    return hsi_onnx_at_node(
+        node, hsched_graph_add_activation(im->graph, hsi_onnx_output_name(im, node, 0),
+                                          *x, none, x));
 }
 
 hsched_status hsi_onnx_build_gemm(hsi_onnx_import *im, const hsi_onnx_node *node)
@@ -194,16 +202,16 @@ hsched_status hsi_onnx_build_matmul(hsi_onnx_import *im, const hsi_onnx_node *no
     if (constant && constant->rank == 2 && hsi_onnx_rank(im, a) == 2) {
         status = matrix_weights(im, node, 0, 1, &b);
         if (!status)
-            status = hsi_onnx_at_node(
-                node,
-                hsched_graph_add_fully_connected(im->graph, hsi_onnx_output_name(im, node, 0), a, b,
-                                                 HSCHED_NO_TENSOR, &y));
+            status =
+                hsi_onnx_at_node(node, hsched_graph_add_fully_connected(
+                                           im->graph, hsi_onnx_output_name(im, node, 0),
+                                           a, b, HSCHED_NO_TENSOR, &y));
     } else {
         status = hsi_onnx_input(im, node, 1, &b);
         if (!status)
             status = hsi_onnx_at_node(
-                node, hsched_graph_add_matmul(im->graph, hsi_onnx_output_name(im, node, 0), a, b,
-                                              &y));
+                node, hsched_graph_add_matmul(
+                          im->graph, hsi_onnx_output_name(im, node, 0), a, b, &y));
     }
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
@@ -218,9 +226,11 @@ static hsched_binary_kind binary_kind(const char *op)
         const char *op;
         hsched_binary_kind kind;
     } kinds[] = {
-        { "Add", HSCHED_BINARY_ADD }, { "Sub", HSCHED_BINARY_SUB },  { "Mul", HSCHED_BINARY_MUL },
-        { "Div", HSCHED_BINARY_DIV }, { "Min", HSCHED_BINARY_MIN },  { "Max", HSCHED_BINARY_MAX },
-        { "Pow", HSCHED_BINARY_POW }, { "Sum", HSCHED_BINARY_ADD },  { "Mean", HSCHED_BINARY_ADD },
+        { "Add", HSCHED_BINARY_ADD },  { "Sub", HSCHED_BINARY_SUB },
+        { "Mul", HSCHED_BINARY_MUL },  { "Div", HSCHED_BINARY_DIV },
+        { "Min", HSCHED_BINARY_MIN },  { "Max", HSCHED_BINARY_MAX },
+        { "Pow", HSCHED_BINARY_POW },  { "Sum", HSCHED_BINARY_ADD },
+        { "Mean", HSCHED_BINARY_ADD },
     };
     size_t k = 0;
     while (strcmp(kinds[k].op, op) != 0) /* the table of operators names no other */
@@ -229,7 +239,8 @@ static hsched_binary_kind binary_kind(const char *op)
 }
 
 /* The exponent of Pow may be of another type than its base. */
-static hsched_status exponent(hsi_onnx_import *im, const hsi_onnx_node *node, hsched_tensor *b)
+static hsched_status exponent(hsi_onnx_import *im, const hsi_onnx_node *node,
+                              hsched_tensor *b)
 {
     const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, 1), *floats;
     if (!c || c->dtype == HSCHED_FLOAT32)
@@ -237,7 +248,8 @@ static hsched_status exponent(hsi_onnx_import *im, const hsi_onnx_node *node, hs
     hsched_status status = hsi_onnx_cast(im, node, c, HSCHED_FLOAT32, &floats);
     if (status)
         return status;
-    return hsi_onnx_add_floats(im, node, "exponent", floats->rank, floats->dims, floats->data, b);
+    return hsi_onnx_add_floats(im, node, "exponent", floats->rank, floats->dims,
+                               floats->data, b);
 }
 
 hsched_status hsi_onnx_build_binary(hsi_onnx_import *im, const hsi_onnx_node *node)
@@ -272,16 +284,18 @@ hsched_status hsi_onnx_build_variadic(hsi_onnx_import *im, const hsi_onnx_node *
             return hsi_onnx_no_memory(im, node);
         status = hsi_onnx_input(im, node, k, &x);
         if (!status)
-            status = hsi_onnx_at_node(
-                node, hsched_graph_add_binary(im->graph, name, binary_kind(node->op), y, x, &y));
+            status = hsi_onnx_at_node(node, hsched_graph_add_binary(im->graph, name,
+                                                                    binary_kind(node->op),
+                                                                    y, x, &y));
     }
     if (!status && mean) {
         float share = 1.0f / (float)node->input_count;
         status = hsi_onnx_add_floats(im, node, "share", 0, NULL, &share, &x);
         if (!status)
             status = hsi_onnx_at_node(
-                node, hsched_graph_add_binary(im->graph, hsi_onnx_output_name(im, node, 0),
-                                              HSCHED_BINARY_MUL, y, x, &y));
+                node,
+                hsched_graph_add_binary(im->graph, hsi_onnx_output_name(im, node, 0),
+                                        HSCHED_BINARY_MUL, y, x, &y));
     }
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);

@@ -18,7 +18,8 @@ hsched_status hsi_onnx_build_reshape(hsi_onnx_import *im, const hsi_onnx_node *n
     if (status)
         return status;
     if (!shape)
-        return hsi_onnx_unsupported(im, node, "a shape that is computed from data at run time");
+        return hsi_onnx_unsupported(im, node,
+                                    "a shape that is computed from data at run time");
     if (shape->rank > 1 || (shape->dtype != HSCHED_INT64 && shape->dtype != HSCHED_INT32))
         return hsi_onnx_malformed(node, "its shape is no list of integers");
     if (shape->count > HSCHED_MAX_DIMS)
@@ -49,11 +50,12 @@ hsched_status hsi_onnx_build_flatten(hsi_onnx_import *im, const hsi_onnx_node *n
     if (!status)
         status = hsi_onnx_attr_int(node, "axis", 1, &given);
     if (!status)
-        status = hsi_onnx_axis(node, given, hsi_onnx_rank(im, x), hsi_onnx_rank(im, x) + 1, &axis);
+        status = hsi_onnx_axis(node, given, hsi_onnx_rank(im, x),
+                               hsi_onnx_rank(im, x) + 1, &axis);
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_flatten(im->graph, hsi_onnx_output_name(im, node, 0), x,
-                                           (int)axis, &y));
+            node, hsched_graph_add_flatten(im->graph, hsi_onnx_output_name(im, node, 0),
+                                           x, (int)axis, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -100,8 +102,8 @@ hsched_status hsi_onnx_build_squeeze(hsi_onnx_import *im, const hsi_onnx_node *n
     for (uint32_t k = 0; !given && k < hsi_onnx_rank(im, x); k++)
         hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, k)); /* which go depends on the sizes */
     status = hsi_onnx_at_node(
-        node, hsched_graph_add_squeeze(im->graph, hsi_onnx_output_name(im, node, 0), x, count,
-                                       axes, &y));
+        node, hsched_graph_add_squeeze(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                       count, axes, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -119,13 +121,14 @@ hsched_status hsi_onnx_build_unsqueeze(hsi_onnx_import *im, const hsi_onnx_node 
     if (!status && !given)
         status = hsi_onnx_malformed(node, "axes are missing");
     if (!status && count > HSCHED_MAX_DIMS)
-        status = hsi_onnx_unsupported(im, node, "more than %d dimensions", HSCHED_MAX_DIMS);
+        status =
+            hsi_onnx_unsupported(im, node, "more than %d dimensions", HSCHED_MAX_DIMS);
     if (!status)
         status = plain_axes(im, node, given, count, hsi_onnx_rank(im, x) + count, axes);
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_unsqueeze(im->graph, hsi_onnx_output_name(im, node, 0), x,
-                                             count, axes, &y));
+            node, hsched_graph_add_unsqueeze(im->graph, hsi_onnx_output_name(im, node, 0),
+                                             x, count, axes, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -144,8 +147,8 @@ hsched_status hsi_onnx_build_transpose(hsi_onnx_import *im, const hsi_onnx_node 
                                     hsi_onnx_rank(im, x));
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_transpose(im->graph, hsi_onnx_output_name(im, node, 0), x,
-                                             perm, &y));
+            node, hsched_graph_add_transpose(im->graph, hsi_onnx_output_name(im, node, 0),
+                                             x, perm, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -169,9 +172,9 @@ hsched_status hsi_onnx_build_reduce_mean(hsi_onnx_import *im, const hsi_onnx_nod
     if (!status)
         status = plain_axes(im, node, given, count, hsi_onnx_rank(im, x), axes);
     if (!status)
-        status = hsi_onnx_at_node(
-            node, hsched_graph_add_reduce_mean(im->graph, hsi_onnx_output_name(im, node, 0), x,
-                                               count, axes, keep != 0, &y));
+        status = hsi_onnx_at_node(node, hsched_graph_add_reduce_mean(
+                                            im->graph, hsi_onnx_output_name(im, node, 0),
+                                            x, count, axes, keep != 0, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -187,9 +190,10 @@ hsched_status hsi_onnx_build_identity(hsi_onnx_import *im, const hsi_onnx_node *
 hsched_status hsi_onnx_build_dropout(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *training = hsi_onnx_constant_input(im, node, 2);
-    if (hsi_onnx_has_input(node, 2) && (!training || training->count != 1 ||
-                                        hsi_onnx_get_int(training, 0) != 0))
-        return hsi_onnx_unsupported(im, node, "training mode; export the model for inference");
+    if (hsi_onnx_has_input(node, 2) &&
+        (!training || training->count != 1 || hsi_onnx_get_int(training, 0) != 0))
+        return hsi_onnx_unsupported(im, node,
+                                    "training mode; export the model for inference");
     if (hsi_onnx_output_used(im, node, 1))
         return hsi_onnx_unsupported(im, node, "its second output, the mask");
     return hsi_onnx_alias(im, node, 0);

@@ -10,7 +10,8 @@
 #define SELU_ALPHA 1.67326319217681884765625f
 #define SELU_GAMMA 1.05070102214813232421875f
 
-/* An operator, its activation, and the attributes that are a and b, with their defaults. */
+/* An operator, its activation, and the attributes that are a and b, with their defaults.
+ */
 static const struct {
     const char *op;
     hsched_activation_kind kind;
@@ -51,8 +52,8 @@ static hsched_status add_activation(hsi_onnx_import *im, const hsi_onnx_node *no
     hsched_status status = hsi_onnx_input(im, node, 0, &x);
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_activation(im->graph, hsi_onnx_output_name(im, node, 0), x,
-                                              activation, &y));
+            node, hsched_graph_add_activation(
+                      im->graph, hsi_onnx_output_name(im, node, 0), x, activation, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -61,23 +62,29 @@ static hsched_status add_activation(hsi_onnx_import *im, const hsi_onnx_node *no
 hsched_status hsi_onnx_build_activation(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     size_t k = 0;
-    while (strcmp(activations[k].op, node->op) != 0) /* the table of operators names no other */
+    while (strcmp(activations[k].op, node->op) !=
+           0) /* the table of operators names no other */
         k++;
-    hsched_activation activation = { activations[k].kind, activations[k].a, activations[k].b };
+    hsched_activation activation = { activations[k].kind, activations[k].a,
+                                     activations[k].b };
     hsched_status status = HSCHED_OK;
     if (activations[k].a_name)
-        status = hsi_onnx_attr_float(node, activations[k].a_name, activation.a, &activation.a);
+        status =
+            hsi_onnx_attr_float(node, activations[k].a_name, activation.a, &activation.a);
     if (!status && activations[k].b_name)
-        status = hsi_onnx_attr_float(node, activations[k].b_name, activation.b, &activation.b);
+        status =
+            hsi_onnx_attr_float(node, activations[k].b_name, activation.b, &activation.b);
     if (!status && strcmp(node->op, "Celu") == 0 && activation.a != 1)
-        return hsi_onnx_unsupported(im, node, "alpha %g; only 1 is", (double)activation.a);
+        return hsi_onnx_unsupported(im, node, "alpha %g; only 1 is",
+                                    (double)activation.a);
     if (!status && strcmp(node->op, "Gelu") == 0) {
         int by_tanh, by_erf;
         status = hsi_onnx_attr_is(node, "approximate", "none", "tanh", &by_tanh);
         if (!status)
             status = hsi_onnx_attr_is(node, "approximate", "none", "none", &by_erf);
         if (!status && !by_tanh && !by_erf)
-            status = hsi_onnx_malformed(node, "attribute 'approximate' is neither none nor tanh");
+            status = hsi_onnx_malformed(
+                node, "attribute 'approximate' is neither none nor tanh");
         if (!status && by_tanh)
             activation.kind = HSCHED_ACTIVATION_GELU_TANH;
     }
@@ -131,7 +138,8 @@ hsched_status hsi_onnx_build_batch_norm(hsi_onnx_import *im, const hsi_onnx_node
     if (!spatial)
         return hsi_onnx_unsupported(im, node, "spatial=0, statistics for each pixel");
     if (training)
-        return hsi_onnx_unsupported(im, node, "training mode; export the model for inference");
+        return hsi_onnx_unsupported(im, node,
+                                    "training mode; export the model for inference");
     for (uint32_t k = 1; k < node->output_count; k++)
         if (hsi_onnx_output_used(im, node, k))
             return hsi_onnx_unsupported(im, node, "outputs of training mode");
@@ -143,8 +151,9 @@ hsched_status hsi_onnx_build_batch_norm(hsi_onnx_import *im, const hsi_onnx_node
     }
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_batch_norm(im->graph, hsi_onnx_output_name(im, node, 0), in[0],
-                                              in[1], in[2], in[3], in[4], epsilon, &y));
+            node,
+            hsched_graph_add_batch_norm(im->graph, hsi_onnx_output_name(im, node, 0),
+                                        in[0], in[1], in[2], in[3], in[4], epsilon, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -170,15 +179,16 @@ hsched_status hsi_onnx_build_lrn(hsi_onnx_import *im, const hsi_onnx_node *node)
         return hsi_onnx_unsupported(im, node, "alpha, beta or bias 0");
     status = hsi_onnx_input(im, node, 0, &x);
     if (!status)
-        status = hsi_onnx_at_node(node, hsched_graph_add_lrn(im->graph,
-                                                             hsi_onnx_output_name(im, node, 0), x,
-                                                             &config, &y));
+        status = hsi_onnx_at_node(
+            node, hsched_graph_add_lrn(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                       &config, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
 }
 
-/* Before opset 13 all dimensions from the axis on are one row: [rows, numbers], then back. */
+/* Before opset 13 all dimensions from the axis on are one row: [rows, numbers], then
+ * back. */
 static hsched_status softmax_of_rows(hsi_onnx_import *im, const hsi_onnx_node *node,
                                      hsched_tensor x, uint32_t axis, hsched_tensor *y)
 {
@@ -193,8 +203,8 @@ static hsched_status softmax_of_rows(hsi_onnx_import *im, const hsi_onnx_node *n
     if (!status)
         status = hsched_graph_add_softmax(im->graph, result, *y, 1, y);
     if (!status)
-        status = hsched_graph_add_reshape(im->graph, hsi_onnx_output_name(im, node, 0), *y, rank,
-                                          dims, y);
+        status = hsched_graph_add_reshape(im->graph, hsi_onnx_output_name(im, node, 0),
+                                          *y, rank, dims, y);
     return hsi_onnx_at_node(node, status);
 }
 
@@ -209,7 +219,8 @@ hsched_status hsi_onnx_build_softmax(hsi_onnx_import *im, const hsi_onnx_node *n
     if (status)
         return status;
     uint32_t rank = hsi_onnx_rank(im, x);
-    status = hsi_onnx_axis(node, given, rank, im->model->opset < 13 ? rank + 1 : rank, &axis);
+    status =
+        hsi_onnx_axis(node, given, rank, im->model->opset < 13 ? rank + 1 : rank, &axis);
     if (status)
         return status;
     hsi_onnx_dims(im, x, dims);
@@ -221,8 +232,8 @@ hsched_status hsi_onnx_build_softmax(hsi_onnx_import *im, const hsi_onnx_node *n
     }
     if (one_axis)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_softmax(im->graph, hsi_onnx_output_name(im, node, 0), x,
-                                           (int)axis, &y));
+            node, hsched_graph_add_softmax(im->graph, hsi_onnx_output_name(im, node, 0),
+                                           x, (int)axis, &y));
     else
         status = softmax_of_rows(im, node, x, axis, &y);
     if (!status)

@@ -7,8 +7,8 @@
 #include "base/tensor.h"
 
 /* `count` numbers of an attribute, or each `fallback`. */
-static hsched_status read_numbers(const hsi_onnx_node *node, const char *name, uint32_t count,
-                                  int64_t fallback, int64_t *numbers)
+static hsched_status read_numbers(const hsi_onnx_node *node, const char *name,
+                                  uint32_t count, int64_t fallback, int64_t *numbers)
 {
     const int64_t *given;
     uint32_t given_count;
@@ -16,15 +16,16 @@ static hsched_status read_numbers(const hsi_onnx_node *node, const char *name, u
     if (status)
         return status;
     if (given && given_count != count)
-        return hsi_onnx_malformed(node, "attribute '%s' has %u numbers instead of %u", name,
-                                  given_count, count);
+        return hsi_onnx_malformed(node, "attribute '%s' has %u numbers instead of %u",
+                                  name, given_count, count);
     for (uint32_t k = 0; k < count; k++)
         numbers[k] = given ? given[k] : fallback;
     return HSCHED_OK;
 }
 
 /* As above, for numbers that the graph would take as left out if they were 0. */
-static hsched_status read_positive(const hsi_onnx_node *node, const char *name, int64_t *numbers)
+static hsched_status read_positive(const hsi_onnx_node *node, const char *name,
+                                   int64_t *numbers)
 {
     hsched_status status = read_numbers(node, name, 2, 1, numbers);
     if (!status && (numbers[0] < 1 || numbers[1] < 1))
@@ -58,8 +59,9 @@ static hsched_status read_auto_pad(const hsi_onnx_node *node, hsched_auto_pad *a
 }
 
 /* pads are {top, left, bottom, right} in ONNX too; with auto_pad they do not count. */
-static hsched_status read_window(const hsi_onnx_node *node, int64_t *strides, int64_t *pads,
-                                 int64_t *dilations, hsched_auto_pad *auto_pad)
+static hsched_status read_window(const hsi_onnx_node *node, int64_t *strides,
+                                 int64_t *pads, int64_t *dilations,
+                                 hsched_auto_pad *auto_pad)
 {
     hsched_status status = read_auto_pad(node, auto_pad);
     if (!status)
@@ -80,8 +82,10 @@ hsched_status hsi_onnx_build_conv(hsi_onnx_import *im, const hsi_onnx_node *node
     if (status)
         return status;
     if (hsi_onnx_rank(im, x) != 4)
-        return hsi_onnx_unsupported(im, node, "an input of %u dimensions; only images "
-                                    "[N,C,H,W] are supported", hsi_onnx_rank(im, x));
+        return hsi_onnx_unsupported(im, node,
+                                    "an input of %u dimensions; only images "
+                                    "[N,C,H,W] are supported",
+                                    hsi_onnx_rank(im, x));
     status = hsi_onnx_weights(im, node, 1, &weights);
     if (!status && weights == HSCHED_NO_TENSOR)
         status = hsi_onnx_malformed(node, "its weights are missing");
@@ -98,7 +102,8 @@ hsched_status hsi_onnx_build_conv(hsi_onnx_import *im, const hsi_onnx_node *node
         return status;
     const hsi_onnx_constant *w = hsi_onnx_constant_input(im, node, 1);
     if (w->rank != 4)
-        return hsi_onnx_malformed(node, "its weights have %u dimensions instead of 4", w->rank);
+        return hsi_onnx_malformed(node, "its weights have %u dimensions instead of 4",
+                                  w->rank);
     memcpy(kernel, w->dims + 2, sizeof kernel);
     if (hsi_onnx_attr(node, "kernel_shape"))
         status = read_numbers(node, "kernel_shape", 2, 0, kernel);
@@ -107,16 +112,17 @@ hsched_status hsi_onnx_build_conv(hsi_onnx_import *im, const hsi_onnx_node *node
                                     hsi_shape_text(w->rank, w->dims));
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_conv2d(im->graph, hsi_onnx_output_name(im, node, 0), x, weights,
-                                          bias, &config, &y));
+            node, hsched_graph_add_conv2d(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                          weights, bias, &config, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
 }
 
 /*
- * Averages over windows that hang over the end of the padding (ceil_mode) count the padding, but not what
- * lies beyond: the padding becomes part of the image, and what is beyond it is not counted.
+ * Averages over windows that hang over the end of the padding (ceil_mode) count the
+ * padding, but not what lies beyond: the padding becomes part of the image, and what is
+ * beyond it is not counted.
  */
 static hsched_status pad_apart(hsi_onnx_import *im, const hsi_onnx_node *node,
                                hsched_pool2d_config *config, hsched_tensor *x)
@@ -139,8 +145,8 @@ static hsched_status read_pool(const hsi_onnx_node *node, hsched_pool2d_config *
     int64_t ceil_mode, include_pad;
     if (!hsi_onnx_attr(node, "kernel_shape"))
         return hsi_onnx_malformed(node, "attribute 'kernel_shape' is missing");
-    hsched_status status =
-        read_window(node, config->strides, config->pads, config->dilations, &config->auto_pad);
+    hsched_status status = read_window(node, config->strides, config->pads,
+                                       config->dilations, &config->auto_pad);
     if (!status)
         status = read_numbers(node, "kernel_shape", 2, 0, config->kernel);
     if (!status)
@@ -163,8 +169,10 @@ hsched_status hsi_onnx_build_pool(hsi_onnx_import *im, const hsi_onnx_node *node
     if (status)
         return status;
     if (hsi_onnx_rank(im, x) != 4)
-        return hsi_onnx_unsupported(im, node, "an input of %u dimensions; only images "
-                                    "[N,C,H,W] are supported", hsi_onnx_rank(im, x));
+        return hsi_onnx_unsupported(im, node,
+                                    "an input of %u dimensions; only images "
+                                    "[N,C,H,W] are supported",
+                                    hsi_onnx_rank(im, x));
     if (hsi_onnx_output_used(im, node, 1))
         return hsi_onnx_unsupported(im, node, "its second output, the indices");
     status = read_pool(node, &config);
@@ -174,8 +182,8 @@ hsched_status hsi_onnx_build_pool(hsi_onnx_import *im, const hsi_onnx_node *node
     if (!status)
         status = hsi_onnx_at_node(
             node, hsched_graph_add_pool2d(im->graph, hsi_onnx_output_name(im, node, 0),
-                                          average ? HSCHED_POOL_AVERAGE : HSCHED_POOL_MAX, x,
-                                          &config, &y));
+                                          average ? HSCHED_POOL_AVERAGE : HSCHED_POOL_MAX,
+                                          x, &config, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -195,10 +203,13 @@ hsched_status hsi_onnx_build_global_pool(hsi_onnx_import *im, const hsi_onnx_nod
         status = hsched_graph_add_global_pool(
             im->graph, name, average ? HSCHED_POOL_AVERAGE : HSCHED_POOL_MAX, x, &y);
     else if (average && rank > 2)
-        status = hsched_graph_add_reduce_mean(im->graph, name, x, rank - 2, spatial, 1, &y);
+        status =
+            hsched_graph_add_reduce_mean(im->graph, name, x, rank - 2, spatial, 1, &y);
     else
-        return hsi_onnx_unsupported(im, node, "an input of %u dimensions; only images "
-                                    "[N,C,H,W] are supported", rank);
+        return hsi_onnx_unsupported(im, node,
+                                    "an input of %u dimensions; only images "
+                                    "[N,C,H,W] are supported",
+                                    rank);
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return hsi_onnx_at_node(node, status);

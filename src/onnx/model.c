@@ -44,12 +44,14 @@ static uint32_t intern(hsi_onnx_model *model, const char *name)
     uint32_t *slot = name_slot(model, name);
     if (*slot == HSI_ONNX_NONE) {
         *slot = model->value_count++;
-        model->values[*slot] = (hsi_onnx_value){ .name = name, .producer = HSI_ONNX_NONE };
+        model->values[*slot] =
+            (hsi_onnx_value){ .name = name, .producer = HSI_ONNX_NONE };
     }
     return *slot;
 }
 
-static hsched_status make_name_tables(hsi_onnx_model *model, const Onnx__GraphProto *graph)
+static hsched_status make_name_tables(hsi_onnx_model *model,
+                                      const Onnx__GraphProto *graph)
 {
     size_t names = graph->n_input + graph->n_output + graph->n_initializer;
     for (size_t k = 0; k < graph->n_node; k++)
@@ -70,12 +72,14 @@ static hsched_status make_name_tables(hsi_onnx_model *model, const Onnx__GraphPr
 
 static hsched_status duplicate(const char *what, const char *name)
 {
-    return hsi_error(HSCHED_ERROR_FORMAT,
-                     "%s '%.128s': the name is taken by another tensor; names must be unique", what,
-                     name);
+    return hsi_error(
+        HSCHED_ERROR_FORMAT,
+        "%s '%.128s': the name is taken by another tensor; names must be unique", what,
+        name);
 }
 
-static hsched_status read_initializers(hsi_onnx_model *model, const Onnx__GraphProto *graph)
+static hsched_status read_initializers(hsi_onnx_model *model,
+                                       const Onnx__GraphProto *graph)
 {
     if (graph->n_sparse_initializer)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
@@ -87,8 +91,8 @@ static hsched_status read_initializers(hsi_onnx_model *model, const Onnx__GraphP
         hsi_onnx_value *value = &model->values[intern(model, tensor->name)];
         if (value->constant)
             return duplicate("initializer", tensor->name);
-        hsched_status status =
-            hsi_onnx_read_tensor(model, tensor, "initializer", tensor->name, &value->constant);
+        hsched_status status = hsi_onnx_read_tensor(model, tensor, "initializer",
+                                                    tensor->name, &value->constant);
         if (status)
             return status;
     }
@@ -99,14 +103,15 @@ static hsched_status read_initializers(hsi_onnx_model *model, const Onnx__GraphP
 static hsched_status read_inputs(hsi_onnx_model *model, const Onnx__GraphProto *graph)
 {
     model->inputs = HSI_ONNX_NEW_ARRAY(&model->arena, uint32_t, graph->n_input);
-    uint8_t *seen = HSI_ONNX_NEW_ARRAY(&model->arena, uint8_t,
-                                       graph->n_input + graph->n_initializer);
+    uint8_t *seen =
+        HSI_ONNX_NEW_ARRAY(&model->arena, uint8_t, graph->n_input + graph->n_initializer);
     if (!model->inputs || !seen)
         return hsi_onnx_arena_error(&model->arena, "the inputs");
     for (size_t k = 0; k < graph->n_input; k++) {
         const Onnx__ValueInfoProto *input = graph->input[k];
         if (!input->name || !*input->name)
-            return hsi_error(HSCHED_ERROR_FORMAT, "input %zu of the model has no name", k);
+            return hsi_error(HSCHED_ERROR_FORMAT, "input %zu of the model has no name",
+                             k);
         uint32_t index = intern(model, input->name);
         if (seen[index]++)
             return duplicate("input", input->name);
@@ -118,7 +123,8 @@ static hsched_status read_inputs(hsi_onnx_model *model, const Onnx__GraphProto *
     return HSCHED_OK;
 }
 
-static const char *node_label(hsi_onnx_model *model, const Onnx__NodeProto *proto, uint32_t index)
+static const char *node_label(hsi_onnx_model *model, const Onnx__NodeProto *proto,
+                              uint32_t index)
 {
     if (proto->name && *proto->name)
         return proto->name;
@@ -151,23 +157,26 @@ static hsched_status read_outputs_of_node(hsi_onnx_model *model, uint32_t index)
         node->outputs[k] = intern(model, name);
         hsi_onnx_value *value = &model->values[node->outputs[k]];
         if (value->constant || value->input || value->producer != HSI_ONNX_NONE)
-            return hsi_error(HSCHED_ERROR_FORMAT,
-                             "node '%.128s' (%.64s): its output '%.128s' is already made elsewhere; "
-                             "every tensor is written once",
-                             node->label, node->op, name);
+            return hsi_error(
+                HSCHED_ERROR_FORMAT,
+                "node '%.128s' (%.64s): its output '%.128s' is already made elsewhere; "
+                "every tensor is written once",
+                node->label, node->op, name);
         value->producer = index;
     }
     return HSCHED_OK;
 }
 
-static hsched_status read_node(hsi_onnx_model *model, const Onnx__NodeProto *proto, uint32_t index)
+static hsched_status read_node(hsi_onnx_model *model, const Onnx__NodeProto *proto,
+                               uint32_t index)
 {
     hsi_onnx_node *node = &model->nodes[index];
     if (!proto->op_type || !*proto->op_type)
-        return hsi_error(HSCHED_ERROR_FORMAT, "node %u ('%.128s') has no operator type", index,
-                         proto->name ? proto->name : "");
+        return hsi_error(HSCHED_ERROR_FORMAT, "node %u ('%.128s') has no operator type",
+                         index, proto->name ? proto->name : "");
     if (proto->n_input > UINT32_MAX / 2 || proto->n_output > UINT32_MAX / 2)
-        return hsi_error(HSCHED_ERROR_LIMIT, "node %u has too many inputs or outputs", index);
+        return hsi_error(HSCHED_ERROR_LIMIT, "node %u has too many inputs or outputs",
+                         index);
     *node = (hsi_onnx_node){ .proto = proto,
                              .op = proto->op_type,
                              .domain = proto->domain ? proto->domain : "",
@@ -193,10 +202,11 @@ static hsched_status resolve_inputs(hsi_onnx_model *model, hsi_onnx_node *node)
             continue;
         node->inputs[k] = hsi_onnx_find_value(model, name);
         if (node->inputs[k] == HSI_ONNX_NONE)
-            return hsi_error(HSCHED_ERROR_FORMAT,
-                             "node '%.128s' (%.64s) reads '%.128s', which is no input, initializer or "
-                             "output of a node",
-                             node->label, node->op, name);
+            return hsi_error(
+                HSCHED_ERROR_FORMAT,
+                "node '%.128s' (%.64s) reads '%.128s', which is no input, initializer or "
+                "output of a node",
+                node->label, node->op, name);
     }
     return HSCHED_OK;
 }
@@ -218,7 +228,8 @@ static hsched_status read_nodes(hsi_onnx_model *model, const Onnx__GraphProto *g
 static hsched_status read_outputs(hsi_onnx_model *model, const Onnx__GraphProto *graph)
 {
     if (graph->n_output == 0)
-        return hsi_error(HSCHED_ERROR_FORMAT, "the model has no outputs; nothing could be computed");
+        return hsi_error(HSCHED_ERROR_FORMAT,
+                         "the model has no outputs; nothing could be computed");
     model->outputs = HSI_ONNX_NEW_ARRAY(&model->arena, uint32_t, graph->n_output);
     uint8_t *seen = HSI_ONNX_NEW_ARRAY(&model->arena, uint8_t, model->value_count);
     if (!model->outputs || !seen)
@@ -228,11 +239,11 @@ static hsched_status read_outputs(hsi_onnx_model *model, const Onnx__GraphProto 
         uint32_t index = name && *name ? hsi_onnx_find_value(model, name) : HSI_ONNX_NONE;
         if (index == HSI_ONNX_NONE)
             return hsi_error(HSCHED_ERROR_FORMAT,
-                             "output %zu of the model ('%.128s') is produced by no node", k,
-                             name ? name : "");
+                             "output %zu of the model ('%.128s') is produced by no node",
+                             k, name ? name : "");
         if (seen[index]++)
-            return hsi_error(HSCHED_ERROR_FORMAT, "output '%.128s' of the model is listed twice",
-                             name);
+            return hsi_error(HSCHED_ERROR_FORMAT,
+                             "output '%.128s' of the model is listed twice", name);
         model->values[index].is_output = 1;
         model->outputs[model->output_count++] = index;
     }
@@ -245,31 +256,35 @@ static hsched_status read_opset(hsi_onnx_model *model)
 {
     const Onnx__ModelProto *proto = model->proto;
     if (!proto->graph)
-        return hsi_error(HSCHED_ERROR_FORMAT, "the model has no graph; is this an ONNX file?");
+        return hsi_error(HSCHED_ERROR_FORMAT,
+                         "the model has no graph; is this an ONNX file?");
     if (proto->has_ir_version && proto->ir_version < 3)
-        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "IR version %lld is older than ONNX 1.0; convert the model with a current "
-                         "exporter",
-                         (long long)proto->ir_version);
+        return hsi_error(
+            HSCHED_ERROR_UNSUPPORTED,
+            "IR version %lld is older than ONNX 1.0; convert the model with a current "
+            "exporter",
+            (long long)proto->ir_version);
     int64_t version = 0;
     for (size_t k = 0; k < proto->n_opset_import; k++) {
         const Onnx__OperatorSetIdProto *set = proto->opset_import[k];
         if (set->domain && *set->domain && strcmp(set->domain, "ai.onnx") != 0)
             continue;
         if (version && version != set->version)
-            return hsi_error(HSCHED_ERROR_FORMAT,
-                             "the model imports opset %lld and opset %lld of ai.onnx at once",
-                             (long long)version, (long long)set->version);
+            return hsi_error(
+                HSCHED_ERROR_FORMAT,
+                "the model imports opset %lld and opset %lld of ai.onnx at once",
+                (long long)version, (long long)set->version);
         version = set->version;
     }
     if (version == 0)
         return hsi_error(HSCHED_ERROR_FORMAT,
                          "the model does not say which opset of ai.onnx it uses");
     if (version < FIRST_OPSET || version > LAST_OPSET)
-        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "the model uses opset %lld; this version reads opsets %d to %d: convert it "
-                         "with onnx.version_converter or export it anew",
-                         (long long)version, FIRST_OPSET, LAST_OPSET);
+        return hsi_error(
+            HSCHED_ERROR_UNSUPPORTED,
+            "the model uses opset %lld; this version reads opsets %d to %d: convert it "
+            "with onnx.version_converter or export it anew",
+            (long long)version, FIRST_OPSET, LAST_OPSET);
     model->opset = version;
     return HSCHED_OK;
 }
@@ -284,20 +299,21 @@ static hsched_status unpack(hsi_onnx_model *model)
     hsched_status status = hsi_onnx_scan_model(model->data, model->size, &model->scan);
     if (status)
         return status;
-    /* A packed number of one byte becomes eight; a small message becomes some 200 bytes, and the
-     * scan bounds their count. */
+    /* A packed number of one byte becomes eight; a small message becomes some 200 bytes,
+     * and the scan bounds their count. */
     uint64_t budget = (UINT64_C(512) << 20) + UINT64_C(12) * model->scan.skeleton_size;
     hsi_onnx_arena_init(&model->proto_arena, clamp_size(budget));
-    model->proto = onnx__model_proto__unpack(&model->proto_arena.allocator,
-                                             model->scan.skeleton_size, model->scan.skeleton);
+    model->proto = onnx__model_proto__unpack(
+        &model->proto_arena.allocator, model->scan.skeleton_size, model->scan.skeleton);
     hsi_free(model->scan.skeleton);
     model->scan.skeleton = NULL;
     if (model->proto)
         return HSCHED_OK;
     if (model->proto_arena.refused)
         return hsi_onnx_arena_error(&model->proto_arena, "the model's structure");
-    return hsi_error(HSCHED_ERROR_FORMAT,
-                     "the model cannot be decoded; the file is damaged or not an ONNX model");
+    return hsi_error(
+        HSCHED_ERROR_FORMAT,
+        "the model cannot be decoded; the file is damaged or not an ONNX model");
 }
 
 hsched_status hsi_onnx_model_read(const void *data, size_t size, const char *path,

@@ -1,6 +1,6 @@
 /*
- * An ONNX model as the importer works with it: names resolved to numbers, nodes in an order in which
- * they can be executed, constants found in place. Immutable once read.
+ * An ONNX model as the importer works with it: names resolved to numbers, nodes in an
+ * order in which they can be executed, constants found in place. Immutable once read.
  */
 #ifndef HSI_ONNX_MODEL_H
 #define HSI_ONNX_MODEL_H
@@ -14,8 +14,9 @@
 #define HSI_ONNX_NONE UINT32_MAX
 
 /*
- * A constant known while importing: an initialiser or what a node computed from constants.
- * `tags`, if not NULL, holds for each element which symbols its value came from (see symbols.h).
+ * A constant known while importing: an initialiser or what a node computed from
+ * constants. `tags`, if not NULL, holds for each element which symbols its value came
+ * from (see symbols.h).
  */
 typedef struct hsi_onnx_constant {
     hsched_dtype dtype;
@@ -29,11 +30,11 @@ typedef struct hsi_onnx_constant {
 
 typedef struct hsi_onnx_value {
     const char *name;
-    uint32_t producer;                  /* node, or HSI_ONNX_NONE */
-    const hsi_onnx_constant *constant;  /* of an initialiser, else NULL */
-    const Onnx__ValueInfoProto *input;  /* of an input of the graph that is no constant */
-    int used;                           /* a node that is needed reads it, or it is an output */
-    int is_output;                      /* of the model */
+    uint32_t producer;                 /* node, or HSI_ONNX_NONE */
+    const hsi_onnx_constant *constant; /* of an initialiser, else NULL */
+    const Onnx__ValueInfoProto *input; /* of an input of the graph that is no constant */
+    int used;      /* a node that is needed reads it, or it is an output */
+    int is_output; /* of the model */
 } hsi_onnx_value;
 
 typedef struct hsi_onnx_node {
@@ -57,7 +58,7 @@ typedef struct hsi_onnx_model {
     Onnx__ModelProto *proto;
     const unsigned char *data; /* the model's bytes */
     size_t size;
-    const char *path;          /* NULL if the model came from memory */
+    const char *path; /* NULL if the model came from memory */
     int allow_external;
     uint64_t max_bytes, tensor_bytes; /* allowed, and found so far */
     int64_t opset;
@@ -75,47 +76,52 @@ typedef struct hsi_onnx_model {
 } hsi_onnx_model;
 
 /*
- * Reads a model; `data` must outlive it and, for constants, the graph. On failure there is nothing
- * to free. Errors: FORMAT, UNSUPPORTED (opset, types), LIMIT, IO, OUT_OF_MEMORY.
+ * Reads a model; `data` must outlive it and, for constants, the graph. On failure there
+ * is nothing to free. Errors: FORMAT, UNSUPPORTED (opset, types), LIMIT, IO,
+ * OUT_OF_MEMORY.
  */
 hsched_status hsi_onnx_model_read(const void *data, size_t size, const char *path,
-                                  const hsched_onnx_config *config, hsi_onnx_model *model);
+                                  const hsched_onnx_config *config,
+                                  hsi_onnx_model *model);
 void hsi_onnx_model_free(hsi_onnx_model *model);
 
 /* Gives the value of that name, or HSI_ONNX_NONE. */
 uint32_t hsi_onnx_find_value(const hsi_onnx_model *model, const char *name);
 
-/* A TensorProto as a constant in model->arena; `what` and `name` say in errors what it is. */
+/* A TensorProto as a constant in model->arena; `what` and `name` say in errors what it
+ * is. */
 hsched_status hsi_onnx_read_tensor(hsi_onnx_model *model, const Onnx__TensorProto *proto,
                                    const char *what, const char *name,
                                    const hsi_onnx_constant **constant);
 
 /*
- * Counts elements and bytes of a constant's shape; 0 on overflow. Products of any of its dimensions
- * then fit too, even if there is a zero among them.
+ * Counts elements and bytes of a constant's shape; 0 on overflow. Products of any of its
+ * dimensions then fit too, even if there is a zero among them.
  */
 int hsi_onnx_check_shape(hsi_onnx_constant *constant);
 
-/* Finds an executable order (the file's where it is one) and which nodes are needed. FORMAT with a
- * node's name if there is a cycle. */
+/* Finds an executable order (the file's where it is one) and which nodes are needed.
+ * FORMAT with a node's name if there is a cycle. */
 hsched_status hsi_onnx_sort_nodes(hsi_onnx_model *model);
 
-/* The library's type of an ONNX data type, or HSCHED_DTYPE_NONE; and ONNX's name for it. */
+/* The library's type of an ONNX data type, or HSCHED_DTYPE_NONE; and ONNX's name for it.
+ */
 hsched_dtype hsi_onnx_dtype(int32_t data_type);
 const char *hsi_onnx_type_name(int32_t data_type);
 
-/* ---- Attributes of a node. A missing one gives the fallback; one of another type is FORMAT. ---- */
+/* ---- Attributes of a node. A missing one gives the fallback; one of another type is
+ * FORMAT. ---- */
 
 const Onnx__AttributeProto *hsi_onnx_attr(const hsi_onnx_node *node, const char *name);
-hsched_status hsi_onnx_attr_int(const hsi_onnx_node *node, const char *name, int64_t fallback,
-                                int64_t *value);
-hsched_status hsi_onnx_attr_float(const hsi_onnx_node *node, const char *name, float fallback,
-                                  float *value);
+hsched_status hsi_onnx_attr_int(const hsi_onnx_node *node, const char *name,
+                                int64_t fallback, int64_t *value);
+hsched_status hsi_onnx_attr_float(const hsi_onnx_node *node, const char *name,
+                                  float fallback, float *value);
 /* *values is NULL if the attribute is missing. */
 hsched_status hsi_onnx_attr_ints(const hsi_onnx_node *node, const char *name,
                                  const int64_t **values, uint32_t *count);
 /* 1 in *equal if the attribute (or, if missing, the fallback) is `text`. */
-hsched_status hsi_onnx_attr_is(const hsi_onnx_node *node, const char *name, const char *fallback,
-                               const char *text, int *equal);
+hsched_status hsi_onnx_attr_is(const hsi_onnx_node *node, const char *name,
+                               const char *fallback, const char *text, int *equal);
 
 #endif

@@ -43,7 +43,8 @@ static hsched_status add_constant(hsi_onnx_import *im, const char *name,
                                   const hsi_onnx_constant *c, hsched_tensor *tensor)
 {
     pin_all(im, c);
-    /* In the file, data may lie anywhere; kernels want it at multiples of its element's size. */
+    /* In the file, data may lie anywhere; kernels want it at multiples of its element's
+     * size. */
     int aligned = (uintptr_t)c->data % hsched_dtype_size(c->dtype) == 0;
     hsched_status status = hsched_graph_add_constant(
         im->graph, name, c->dtype, c->rank, c->dims, c->data, c->size,
@@ -56,17 +57,21 @@ static int is_narrow_float(hsched_dtype dtype)
     return dtype == HSCHED_FLOAT16 || dtype == HSCHED_BFLOAT16;
 }
 
-static hsched_status constant_tensor(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k)
+static hsched_status constant_tensor(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                     uint32_t k)
 {
     hsi_onnx_state *state = &im->states[node->inputs[k]];
     const hsi_onnx_constant *c = state->constant;
     const hsi_onnx_value *value = &im->model->values[node->inputs[k]];
     const char *name = value->name;
     if (c->count == 0)
-        return hsi_error(HSCHED_ERROR_SHAPE, "node '%.128s' (%.64s): input '%.128s' is empty, %s",
+        return hsi_error(HSCHED_ERROR_SHAPE,
+                         "node '%.128s' (%.64s): input '%.128s' is empty, %s",
                          node->label, node->op, name, hsi_shape_text(c->rank, c->dims));
-    if (is_narrow_float(c->dtype) || (c->dtype == HSCHED_FLOAT64 && c->count > MAX_CONVERTED))
-        return hsi_onnx_unsupported(im, node, "weights of %s; convert the model to float32",
+    if (is_narrow_float(c->dtype) ||
+        (c->dtype == HSCHED_FLOAT64 && c->count > MAX_CONVERTED))
+        return hsi_onnx_unsupported(im, node,
+                                    "weights of %s; convert the model to float32",
                                     hsched_dtype_name(c->dtype));
     if (c->dtype == HSCHED_FLOAT64) {
         hsched_status status = hsi_onnx_cast(im, node, c, HSCHED_FLOAT32, &c);
@@ -101,7 +106,8 @@ hsched_status hsi_onnx_weights(hsi_onnx_import *im, const hsi_onnx_node *node, u
     if (!hsi_onnx_has_input(node, k))
         return HSCHED_OK;
     if (!hsi_onnx_constant_input(im, node, k))
-        return hsi_onnx_unsupported(im, node, "input %u is computed at run time, not constant", k);
+        return hsi_onnx_unsupported(im, node,
+                                    "input %u is computed at run time, not constant", k);
     return hsi_onnx_input(im, node, k, tensor);
 }
 
@@ -114,7 +120,8 @@ hsched_status hsi_onnx_add_floats(hsi_onnx_import *im, const hsi_onnx_node *node
         memcpy(c.dims, dims, rank * sizeof *dims);
     *tensor = HSCHED_NO_TENSOR;
     if (!hsi_byte_size(c.dtype, rank, dims, &c.size))
-        return hsi_error(HSCHED_ERROR_LIMIT, "node '%.128s': a constant is too large", node->label);
+        return hsi_error(HSCHED_ERROR_LIMIT, "node '%.128s': a constant is too large",
+                         node->label);
     const char *name = hsi_onnx_made_name(im, node->label, suffix);
     if (!name)
         return hsi_onnx_no_memory(im, node);
@@ -123,8 +130,8 @@ hsched_status hsi_onnx_add_floats(hsi_onnx_import *im, const hsi_onnx_node *node
 
 /* ---- Constants as numbers ---- */
 
-hsched_status hsi_onnx_ints_input(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k,
-                                  const int64_t **values, uint32_t *count)
+hsched_status hsi_onnx_ints_input(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                  uint32_t k, const int64_t **values, uint32_t *count)
 {
     *values = NULL;
     *count = 0;
@@ -132,11 +139,13 @@ hsched_status hsi_onnx_ints_input(hsi_onnx_import *im, const hsi_onnx_node *node
         return HSCHED_OK;
     const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, k);
     if (!c)
-        return hsi_onnx_unsupported(im, node, "input %u is computed at run time, not constant", k);
+        return hsi_onnx_unsupported(im, node,
+                                    "input %u is computed at run time, not constant", k);
     if ((c->dtype != HSCHED_INT64 && c->dtype != HSCHED_INT32) || c->rank > 1 ||
         c->count > UINT32_MAX)
-        return hsi_onnx_malformed(node, "input %u is no list of integers, but %s of shape %s", k,
-                                  hsched_dtype_name(c->dtype), hsi_shape_text(c->rank, c->dims));
+        return hsi_onnx_malformed(
+            node, "input %u is no list of integers, but %s of shape %s", k,
+            hsched_dtype_name(c->dtype), hsi_shape_text(c->rank, c->dims));
     int64_t *list = HSI_ONNX_NEW_ARRAY(&im->arena, int64_t, c->count);
     if (!list)
         return hsi_onnx_no_memory(im, node);
@@ -148,26 +157,30 @@ hsched_status hsi_onnx_ints_input(hsi_onnx_import *im, const hsi_onnx_node *node
     return HSCHED_OK;
 }
 
-hsched_status hsi_onnx_ints(hsi_onnx_import *im, const hsi_onnx_node *node, const char *name,
-                            int64_t since, uint32_t k, const int64_t **values, uint32_t *count)
+hsched_status hsi_onnx_ints(hsi_onnx_import *im, const hsi_onnx_node *node,
+                            const char *name, int64_t since, uint32_t k,
+                            const int64_t **values, uint32_t *count)
 {
     return im->model->opset < since ? hsi_onnx_attr_ints(node, name, values, count)
                                     : hsi_onnx_ints_input(im, node, k, values, count);
 }
 
-hsched_status hsi_onnx_float_input(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k,
-                                   float fallback, float *value)
+hsched_status hsi_onnx_float_input(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   uint32_t k, float fallback, float *value)
 {
     *value = fallback;
     if (!hsi_onnx_has_input(node, k))
         return HSCHED_OK;
     const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, k);
     if (!c)
-        return hsi_onnx_unsupported(im, node, "input %u is computed at run time, not constant", k);
+        return hsi_onnx_unsupported(im, node,
+                                    "input %u is computed at run time, not constant", k);
     if (c->count != 1)
-        return hsi_onnx_malformed(node, "input %u has %zu numbers instead of one", k, c->count);
+        return hsi_onnx_malformed(node, "input %u has %zu numbers instead of one", k,
+                                  c->count);
     if (is_narrow_float(c->dtype))
-        return hsi_onnx_unsupported(im, node, "input %u is of %s; convert the model to float32", k,
+        return hsi_onnx_unsupported(im, node,
+                                    "input %u is of %s; convert the model to float32", k,
                                     hsched_dtype_name(c->dtype));
     pin_all(im, c);
     *value = (float)hsi_onnx_get_float(c, 0);
@@ -186,7 +199,8 @@ const char *hsi_onnx_made_name(hsi_onnx_import *im, const char *base, const char
     }
 }
 
-const char *hsi_onnx_output_name(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k)
+const char *hsi_onnx_output_name(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                 uint32_t k)
 {
     if (k < node->output_count && node->outputs[k] != HSI_ONNX_NONE)
         return im->model->values[node->outputs[k]].name;
@@ -236,7 +250,8 @@ uint32_t hsi_onnx_rank(const hsi_onnx_import *im, hsched_tensor tensor)
 
 void hsi_onnx_dims(const hsi_onnx_import *im, hsched_tensor tensor, int64_t *dims)
 {
-    memcpy(dims, im->graph->tensors[tensor].dims, hsi_onnx_rank(im, tensor) * sizeof *dims);
+    memcpy(dims, im->graph->tensors[tensor].dims,
+           hsi_onnx_rank(im, tensor) * sizeof *dims);
 }
 
 hsched_status hsi_onnx_axis(const hsi_onnx_node *node, int64_t axis, uint32_t rank,

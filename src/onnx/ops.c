@@ -14,16 +14,18 @@ static const hsi_onnx_op ops[] = {
     { "Abs", 6, BUILD(activation), FOLD(unary), "", 0 },
     { "Add", 7, BUILD(binary), FOLD(binary), "", 0 },
     { "And", 7, NULL, FOLD(compare), "", 0 },
-    { "AveragePool", 7, BUILD(pool), NULL, WINDOW "ceil_mode count_include_pad dilations ", 0 },
-    { "BatchNormalization", 7, BUILD(batch_norm), NULL, " epsilon momentum spatial training_mode ",
-      0 },
+    { "AveragePool", 7, BUILD(pool), NULL,
+      WINDOW "ceil_mode count_include_pad dilations ", 0 },
+    { "BatchNormalization", 7, BUILD(batch_norm), NULL,
+      " epsilon momentum spatial training_mode ", 0 },
     { "Cast", 6, BUILD(cast), FOLD(cast), " to saturate ", 0 },
     { "Ceil", 6, BUILD(activation), FOLD(unary), "", 0 },
     { "Celu", 12, BUILD(activation), NULL, " alpha ", 0 },
     { "Clip", 6, BUILD(clip), NULL, " max min ", 0 },
     { "Concat", 4, BUILD(concat), FOLD(concat), " axis ", 0 },
     { "Constant", 1, NULL, FOLD(constant),
-      " value value_float value_floats value_int value_ints value_string value_strings sparse_value ",
+      " value value_float value_floats value_int value_ints value_string value_strings "
+      "sparse_value ",
       0 },
     { "ConstantOfShape", 9, NULL, FOLD(constant_of_shape), " value ", 0 },
     { "Conv", 1, BUILD(conv), NULL, WINDOW "dilations group ", 0 },
@@ -61,7 +63,7 @@ static const hsi_onnx_op ops[] = {
     { "Mod", 10, NULL, FOLD(binary), " fmod ", 0 },
     { "Mul", 7, BUILD(binary), FOLD(binary), "", 0 },
     { "Neg", 6, BUILD(activation), FOLD(unary), "", 0 },
-    { "Not", 1, NULL, FOLD(not), "", 0 },
+    { "Not", 1, NULL, FOLD(not ), "", 0 },
     { "Or", 7, NULL, FOLD(compare), "", 0 },
     { "PRelu", 7, BUILD(prelu), NULL, "", 0 },
     { "Pad", 2, BUILD(pad), NULL, " mode pads value ", 0 },
@@ -112,8 +114,10 @@ const hsi_onnx_op *hsi_onnx_find_op(const char *name)
 int hsi_onnx_knows_attr(const hsi_onnx_op *op, const char *attribute)
 {
     size_t length = strlen(attribute);
+    if (length == 0 || strchr(attribute, ' '))
+        return 0;
     for (const char *at = op->attributes; (at = strstr(at, attribute)) != NULL; at++)
-        if (length && at > op->attributes && at[-1] == ' ' && at[length] == ' ')
+        if (at > op->attributes && at[-1] == ' ' && at[length] == ' ')
             return 1;
     return 0;
 }

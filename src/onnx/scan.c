@@ -10,17 +10,23 @@
 
 #include "onnx.pb-c.h"
 
-enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
+enum {
+    WIRE_VARINT = 0,
+    WIRE_64 = 1,
+    WIRE_BYTES = 2,
+    WIRE_32 = 5
+};
 
-/* Lengths in the skeleton take always five bytes, so that they can be filled in afterwards. */
+/* Lengths in the skeleton take always five bytes, so that they can be filled in
+ * afterwards. */
 #define LENGTH_WIDTH 5
 
 typedef struct frame {
     const ProtobufCMessageDescriptor *message;
-    size_t end;            /* offset of its end in the input */
-    size_t length_at;      /* where its length stands in the skeleton */
-    uint64_t seen;         /* fields that may come once: bit by place in the descriptor */
-    int seen_choice;       /* a member of its oneof was seen */
+    size_t end;       /* offset of its end in the input */
+    size_t length_at; /* where its length stands in the skeleton */
+    uint64_t seen;    /* fields that may come once: bit by place in the descriptor */
+    int seen_choice;  /* a member of its oneof was seen */
 } frame;
 
 typedef struct scanner {
@@ -34,20 +40,22 @@ typedef struct scanner {
 typedef struct field {
     const ProtobufCFieldDescriptor *known; /* NULL: dropped */
     uint32_t number, wire;
-    size_t start, payload, size; /* offsets of the tag and the contents; bytes of the contents */
+    size_t start, payload,
+        size; /* offsets of the tag and the contents; bytes of the contents */
 } field;
 
 static hsched_status malformed(size_t offset, const frame *f, const char *what)
 {
     return hsi_error(HSCHED_ERROR_FORMAT,
-                     "offset %zu, in a %s: %s; the file is damaged or not an ONNX model", offset,
-                     f->message->short_name, what);
+                     "offset %zu, in a %s: %s; the file is damaged or not an ONNX model",
+                     offset, f->message->short_name, what);
 }
 
 static hsched_status too_many(size_t offset, const char *what, unsigned long limit)
 {
-    return hsi_error(HSCHED_ERROR_LIMIT, "offset %zu: more than %lu %s; simplify the model", offset,
-                     limit, what);
+    return hsi_error(HSCHED_ERROR_LIMIT,
+                     "offset %zu: more than %lu %s; simplify the model", offset, limit,
+                     what);
 }
 
 /* 1 and the value, or 0 if it does not end before `end` or has more than ten bytes. */
@@ -148,10 +156,12 @@ static uint32_t wire_of(ProtobufCType type)
 static int is_dropped(const ProtobufCMessageDescriptor *message,
                       const ProtobufCFieldDescriptor *known)
 {
-    if (strcmp(known->name, "doc_string") == 0 || strcmp(known->name, "metadata_props") == 0)
+    if (strcmp(known->name, "doc_string") == 0 ||
+        strcmp(known->name, "metadata_props") == 0)
         return 1;
     if (message == &onnx__model_proto__descriptor)
-        return strcmp(known->name, "training_info") == 0 || strcmp(known->name, "functions") == 0;
+        return strcmp(known->name, "training_info") == 0 ||
+               strcmp(known->name, "functions") == 0;
     if (message == &onnx__graph_proto__descriptor)
         return strcmp(known->name, "value_info") == 0 ||
                strcmp(known->name, "quantization_annotation") == 0;
@@ -163,7 +173,8 @@ static hsched_status check_packed(const scanner *s, const frame *top, const fiel
 {
     uint32_t wire = wire_of(f->known->type);
     if ((wire == WIRE_32 && f->size % 4) || (wire == WIRE_64 && f->size % 8))
-        return malformed(f->start, top, "a packed field's size is not a multiple of its numbers'");
+        return malformed(f->start, top,
+                         "a packed field's size is not a multiple of its numbers'");
     if (wire != WIRE_VARINT)
         return HSCHED_OK;
     size_t at = f->payload, end = f->payload + f->size;
@@ -187,7 +198,8 @@ static hsched_status check_known(const scanner *s, frame *top, const field *f)
     }
     if (known->type == PROTOBUF_C_TYPE_STRING && memchr(s->data + f->payload, 0, f->size))
         return malformed(f->start, top, "a text contains a zero byte");
-    if (known->type != PROTOBUF_C_TYPE_MESSAGE || known->label == PROTOBUF_C_LABEL_REPEATED)
+    if (known->type != PROTOBUF_C_TYPE_MESSAGE ||
+        known->label == PROTOBUF_C_LABEL_REPEATED)
         return HSCHED_OK;
     /* protobuf-c would merge the two recursively; no writer does this. */
     uint64_t bit = UINT64_C(1) << ((size_t)(known - top->message->fields) & 63);
@@ -203,7 +215,8 @@ static hsched_status read_field(scanner *s, frame *top, field *f)
 {
     uint64_t tag, length;
     *f = (field){ .start = s->position };
-    if (!read_varint(s->data, &s->position, top->end, &tag) || tag > UINT32_MAX || tag >> 3 == 0)
+    if (!read_varint(s->data, &s->position, top->end, &tag) || tag > UINT32_MAX ||
+        tag >> 3 == 0)
         return malformed(f->start, top, "a field's tag is not valid");
     f->number = (uint32_t)(tag >> 3);
     f->wire = (uint32_t)(tag & 7);
@@ -224,7 +237,8 @@ static hsched_status read_field(scanner *s, frame *top, field *f)
     case WIRE_BYTES:
         if (!read_varint(s->data, &s->position, top->end, &length) ||
             length > top->end - s->position)
-            return malformed(f->start, top, "a field is longer than the message around it");
+            return malformed(f->start, top,
+                             "a field is longer than the message around it");
         f->payload = s->position;
         f->size = (size_t)length;
         s->position += f->size;
@@ -248,7 +262,8 @@ static hsched_status count_message(scanner *s, const field *f,
         return too_many(f->start, "messages", HSI_ONNX_MAX_MESSAGES);
     if (message == &onnx__node_proto__descriptor && ++out->nodes > HSI_ONNX_MAX_NODES)
         return too_many(f->start, "nodes", HSI_ONNX_MAX_NODES);
-    if (message == &onnx__tensor_proto__descriptor && ++out->tensors > HSI_ONNX_MAX_TENSORS)
+    if (message == &onnx__tensor_proto__descriptor &&
+        ++out->tensors > HSI_ONNX_MAX_TENSORS)
         return too_many(f->start, "tensors", HSI_ONNX_MAX_TENSORS);
     return HSCHED_OK;
 }
@@ -293,7 +308,8 @@ static hsched_status keep(scanner *s, const frame *top, const field *f)
         return too_many(f->start, "fields", HSI_ONNX_MAX_FIELDS);
     if (f->known->type == PROTOBUF_C_TYPE_MESSAGE)
         return enter(s, top, f);
-    if (top->message == &onnx__tensor_proto__descriptor && strcmp(f->known->name, "raw_data") == 0)
+    if (top->message == &onnx__tensor_proto__descriptor &&
+        strcmp(f->known->name, "raw_data") == 0)
         return emit_raw(s, f);
     hsched_status status = emit_head(s->out, f, f->size);
     return status ? status : emit(s->out, s->data + f->payload, f->size);
@@ -311,12 +327,14 @@ hsched_status hsi_onnx_scan_model(const void *data, size_t size, hsi_onnx_scan *
 {
     *scan = (hsi_onnx_scan){ 0 };
     if (size == 0)
-        return hsi_error(HSCHED_ERROR_FORMAT, "the model is empty; give a complete ONNX file");
+        return hsi_error(HSCHED_ERROR_FORMAT,
+                         "the model is empty; give a complete ONNX file");
     if (size > HSI_ONNX_MAX_MODEL_BYTES)
-        return hsi_error(HSCHED_ERROR_LIMIT,
-                         "the model has %zu bytes, more than the %zu that ONNX allows; keep its "
-                         "weights in external data",
-                         size, HSI_ONNX_MAX_MODEL_BYTES);
+        return hsi_error(
+            HSCHED_ERROR_LIMIT,
+            "the model has %zu bytes, more than the %zu that ONNX allows; keep its "
+            "weights in external data",
+            size, HSI_ONNX_MAX_MODEL_BYTES);
     scanner s = { .data = data, .depth = 1, .out = scan };
     s.stack[0] = (frame){ .message = &onnx__model_proto__descriptor, .end = size };
     hsched_status status = HSCHED_OK;

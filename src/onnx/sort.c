@@ -3,7 +3,11 @@
 
 #include "base/status.h"
 
-enum { NEW = 0, OPEN = 1, DONE = 2 };
+enum {
+    NEW = 0,
+    OPEN = 1,
+    DONE = 2
+};
 
 typedef struct visit {
     uint32_t node, next_input;
@@ -11,14 +15,16 @@ typedef struct visit {
 
 static hsched_status cycle(const hsi_onnx_node *node)
 {
-    return hsi_error(HSCHED_ERROR_FORMAT,
-                     "node '%.128s' (%.64s) depends on its own output; an ONNX graph has no cycles",
-                     node->label, node->op);
+    return hsi_error(
+        HSCHED_ERROR_FORMAT,
+        "node '%.128s' (%.64s) depends on its own output; an ONNX graph has no cycles",
+        node->label, node->op);
 }
 
-/* Depth first along the inputs, with a stack of our own: a node is done when what it reads is done. */
-static hsched_status visit_from(hsi_onnx_model *model, uint32_t start, uint8_t *state, visit *stack,
-                                uint32_t *ordered)
+/* Depth first along the inputs, with a stack of our own: a node is done when what it
+ * reads is done. */
+static hsched_status visit_from(hsi_onnx_model *model, uint32_t start, uint8_t *state,
+                                visit *stack, uint32_t *ordered)
 {
     uint32_t depth = 0;
     stack[depth++] = (visit){ start, 0 };
@@ -33,7 +39,8 @@ static hsched_status visit_from(hsi_onnx_model *model, uint32_t start, uint8_t *
             continue;
         }
         uint32_t value = node->inputs[top->next_input++];
-        uint32_t producer = value == HSI_ONNX_NONE ? HSI_ONNX_NONE : model->values[value].producer;
+        uint32_t producer =
+            value == HSI_ONNX_NONE ? HSI_ONNX_NONE : model->values[value].producer;
         if (producer == HSI_ONNX_NONE || state[producer] == DONE)
             continue;
         if (state[producer] == OPEN)

@@ -1,4 +1,5 @@
-/* Named dimensions: which there are, their values, and where they go through the layers. */
+/* Named dimensions: which there are, their values, and where they go through the layers.
+ */
 #include "onnx/import.h"
 
 #include <string.h>
@@ -13,17 +14,19 @@
 static const Onnx__TypeProto__Tensor *tensor_type(const Onnx__ValueInfoProto *input)
 {
     const Onnx__TypeProto *type = input->type;
-    return type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ? type->tensor_type
-                                                                           : NULL;
+    return type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE
+               ? type->tensor_type
+               : NULL;
 }
 
 static hsched_status check_input(const Onnx__ValueInfoProto *input)
 {
     const Onnx__TypeProto__Tensor *type = tensor_type(input);
     if (!type)
-        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "input '%.128s' is not declared as a tensor; only tensors are supported",
-                         input->name);
+        return hsi_error(
+            HSCHED_ERROR_UNSUPPORTED,
+            "input '%.128s' is not declared as a tensor; only tensors are supported",
+            input->name);
     switch (hsi_onnx_dtype(type->elem_type)) {
     case HSCHED_FLOAT32:
     case HSCHED_UINT8:
@@ -33,25 +36,29 @@ static hsched_status check_input(const Onnx__ValueInfoProto *input)
     case HSCHED_BOOL:
         break;
     default:
-        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "input '%.128s' has the element type %s, which is not supported; convert "
-                         "the model to FLOAT",
-                         input->name, hsi_onnx_type_name(type->elem_type));
+        return hsi_error(
+            HSCHED_ERROR_UNSUPPORTED,
+            "input '%.128s' has the element type %s, which is not supported; convert "
+            "the model to FLOAT",
+            input->name, hsi_onnx_type_name(type->elem_type));
     }
     if (!type->shape)
-        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "input '%.128s' does not say how many dimensions it has; export the model "
-                         "with a shape for it",
-                         input->name);
+        return hsi_error(
+            HSCHED_ERROR_UNSUPPORTED,
+            "input '%.128s' does not say how many dimensions it has; export the model "
+            "with a shape for it",
+            input->name);
     if (type->shape->n_dim > HSCHED_MAX_DIMS)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "input '%.128s' has %zu dimensions; at most %d are supported", input->name,
-                         type->shape->n_dim, HSCHED_MAX_DIMS);
+                         "input '%.128s' has %zu dimensions; at most %d are supported",
+                         input->name, type->shape->n_dim, HSCHED_MAX_DIMS);
     return HSCHED_OK;
 }
 
-/* The symbol's name if the dimension is one, or NULL if it is a number; made up if it has none. */
-static const char *symbol_name(hsi_onnx_model *model, const Onnx__ValueInfoProto *input, size_t k)
+/* The symbol's name if the dimension is one, or NULL if it is a number; made up if it has
+ * none. */
+static const char *symbol_name(hsi_onnx_model *model, const Onnx__ValueInfoProto *input,
+                               size_t k)
 {
     const Onnx__TensorShapeProto__Dimension *dim = tensor_type(input)->shape->dim[k];
     switch (dim->value_case) {
@@ -78,21 +85,24 @@ static hsi_onnx_symbol *find(hsi_onnx_symbol *symbols, uint32_t count, const cha
     return NULL;
 }
 
-static hsched_status apply_config(const hsched_onnx_config *config, hsi_onnx_symbol *symbols,
-                                  uint32_t count)
+static hsched_status apply_config(const hsched_onnx_config *config,
+                                  hsi_onnx_symbol *symbols, uint32_t count)
 {
     for (uint32_t k = 0; k < config->symbol_count; k++) {
         const hsched_symbol *given = &config->symbols[k];
         if (!given->name || given->value < 1)
-            return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
-                             "hsched_onnx_config.symbols[%u]: needs a name and a value of at least 1",
-                             k);
+            return hsi_error(
+                HSCHED_ERROR_INVALID_ARGUMENT,
+                "hsched_onnx_config.symbols[%u]: needs a name and a value of at least 1",
+                k);
         hsi_onnx_symbol *symbol = find(symbols, count, given->name);
         if (!symbol)
             return hsi_error(HSCHED_ERROR_NOT_FOUND,
-                             "hsched_onnx_config.symbols[%u]: no input has a dimension named '%.128s'; "
+                             "hsched_onnx_config.symbols[%u]: no input has a dimension "
+                             "named '%.128s'; "
                              "%s%.128s",
-                             k, given->name, count ? "there is for instance " : "all are numbers",
+                             k, given->name,
+                             count ? "there is for instance " : "all are numbers",
                              count ? symbols[0].name : "");
         if (symbol->value)
             return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
@@ -103,19 +113,22 @@ static hsched_status apply_config(const hsched_onnx_config *config, hsi_onnx_sym
     for (uint32_t k = 0; k < count; k++)
         if (symbols[k].value == 0) {
             symbols[k].value = 1;
-            hsi_log(HSCHED_LOG_INFO, "ONNX: dimension '%.128s' was not set and is taken as 1",
+            hsi_log(HSCHED_LOG_INFO,
+                    "ONNX: dimension '%.128s' was not set and is taken as 1",
                     symbols[k].name);
         }
     return HSCHED_OK;
 }
 
-hsched_status hsi_onnx_find_symbols(hsi_onnx_model *model, const hsched_onnx_config *config,
+hsched_status hsi_onnx_find_symbols(hsi_onnx_model *model,
+                                    const hsched_onnx_config *config,
                                     hsi_onnx_symbol **result, uint32_t *result_count)
 {
     hsi_onnx_symbol *symbols = NULL;
     uint32_t count = 0;
     if (model->input_count) {
-        symbols = HSI_ONNX_NEW_ARRAY(&model->arena, hsi_onnx_symbol, HSI_ONNX_MAX_SYMBOLS);
+        symbols =
+            HSI_ONNX_NEW_ARRAY(&model->arena, hsi_onnx_symbol, HSI_ONNX_MAX_SYMBOLS);
         if (!symbols)
             return hsi_onnx_arena_error(&model->arena, "the symbols");
     }
@@ -131,9 +144,10 @@ hsched_status hsi_onnx_find_symbols(hsi_onnx_model *model, const hsched_onnx_con
             if (!*name)
                 return hsi_onnx_arena_error(&model->arena, "the symbols");
             if (count == HSI_ONNX_MAX_SYMBOLS)
-                return hsi_error(HSCHED_ERROR_LIMIT,
-                                 "the model's inputs have more than %d dimensions without a number",
-                                 HSI_ONNX_MAX_SYMBOLS);
+                return hsi_error(
+                    HSCHED_ERROR_LIMIT,
+                    "the model's inputs have more than %d dimensions without a number",
+                    HSI_ONNX_MAX_SYMBOLS);
             symbols[count++].name = name;
         }
     }
@@ -179,15 +193,15 @@ static hsched_status add_input(hsi_onnx_import *im, uint32_t value)
     size_t bytes;
     if (!hsi_byte_size(hsi_onnx_dtype(type->elem_type), rank, sizes, &bytes) ||
         bytes > im->model->max_bytes)
-        return hsi_error(HSCHED_ERROR_LIMIT,
-                         "input '%.128s' of shape %s has more than hsched_onnx_config.max_bytes, "
-                         "%llu bytes",
-                         input->name, hsi_shape_text(rank, sizes),
-                         (unsigned long long)im->model->max_bytes);
+        return hsi_error(
+            HSCHED_ERROR_LIMIT,
+            "input '%.128s' of shape %s has more than hsched_onnx_config.max_bytes, "
+            "%llu bytes",
+            input->name, hsi_shape_text(rank, sizes),
+            (unsigned long long)im->model->max_bytes);
     hsched_tensor tensor;
-    hsched_status status = hsched_graph_add_input(im->graph, input->name,
-                                                  hsi_onnx_dtype(type->elem_type), rank, dims,
-                                                  &tensor);
+    hsched_status status = hsched_graph_add_input(
+        im->graph, input->name, hsi_onnx_dtype(type->elem_type), rank, dims, &tensor);
     if (status)
         return status;
     im->states[value].tensor = tensor;

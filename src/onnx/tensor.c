@@ -1,4 +1,5 @@
-/* TensorProto -> constant: where the data lie, and whether there are as many as the shape says. */
+/* TensorProto -> constant: where the data lie, and whether there are as many as the shape
+ * says. */
 #include "onnx/model.h"
 
 #include <errno.h>
@@ -64,7 +65,8 @@ int hsi_onnx_check_shape(hsi_onnx_constant *c)
 {
     int64_t product = (int64_t)hsched_dtype_size(c->dtype);
     for (uint32_t k = 0; k < c->rank; k++)
-        if (c->dims[k] < 0 || !hsi_mul_i64(product, c->dims[k] ? c->dims[k] : 1, &product))
+        if (c->dims[k] < 0 ||
+            !hsi_mul_i64(product, c->dims[k] ? c->dims[k] : 1, &product))
             return 0;
     return hsi_element_count(c->rank, c->dims, &c->count) &&
            hsi_byte_size(c->dtype, c->rank, c->dims, &c->size);
@@ -76,29 +78,31 @@ static hsched_status read_shape(const reading *r)
     hsi_onnx_constant *c = r->constant;
     if (proto->segment)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "%s '%.128s' is stored in segments; store it in one piece", r->what,
-                         r->name);
+                         "%s '%.128s' is stored in segments; store it in one piece",
+                         r->what, r->name);
     c->dtype = hsi_onnx_dtype(proto->data_type);
     if (c->dtype == HSCHED_DTYPE_NONE)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "%s '%.128s' has the element type %s, which is not supported", r->what,
-                         r->name, hsi_onnx_type_name(proto->data_type));
+                         "%s '%.128s' has the element type %s, which is not supported",
+                         r->what, r->name, hsi_onnx_type_name(proto->data_type));
     if (proto->n_dims > HSCHED_MAX_DIMS)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "%s '%.128s' has %zu dimensions; at most %d are supported", r->what,
-                         r->name, proto->n_dims, HSCHED_MAX_DIMS);
+                         "%s '%.128s' has %zu dimensions; at most %d are supported",
+                         r->what, r->name, proto->n_dims, HSCHED_MAX_DIMS);
     c->rank = (uint32_t)proto->n_dims;
     for (uint32_t k = 0; k < c->rank; k++) {
         c->dims[k] = proto->dims[k];
         if (c->dims[k] < 0)
             return wrong(r, "a dimension is negative");
     }
-    if (!hsi_onnx_check_shape(c) || c->size > r->model->max_bytes - r->model->tensor_bytes)
-        return hsi_error(HSCHED_ERROR_LIMIT,
-                         "%s '%.128s' of shape %s: all tensors together have more than %llu bytes; "
-                         "raise hsched_onnx_config.max_bytes if the model can be trusted",
-                         r->what, r->name, hsi_shape_text(c->rank, c->dims),
-                         (unsigned long long)r->model->max_bytes);
+    if (!hsi_onnx_check_shape(c) ||
+        c->size > r->model->max_bytes - r->model->tensor_bytes)
+        return hsi_error(
+            HSCHED_ERROR_LIMIT,
+            "%s '%.128s' of shape %s: all tensors together have more than %llu bytes; "
+            "raise hsched_onnx_config.max_bytes if the model can be trusted",
+            r->what, r->name, hsi_shape_text(c->rank, c->dims),
+            (unsigned long long)r->model->max_bytes);
     r->model->tensor_bytes += c->size;
     return HSCHED_OK;
 }
@@ -112,14 +116,16 @@ static hsched_status external_number(const reading *r, const char *key, const ch
     errno = 0;
     unsigned long long number = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end || errno)
-        return hsi_error(HSCHED_ERROR_FORMAT,
-                         "%s '%.128s': the %s of its external data, '%.64s', is no number", r->what,
-                         r->name, key, text);
+        return hsi_error(
+            HSCHED_ERROR_FORMAT,
+            "%s '%.128s': the %s of its external data, '%.64s', is no number", r->what,
+            r->name, key, text);
     *value = number;
     return HSCHED_OK;
 }
 
-static hsched_status external_file(const reading *r, const char *location, hsi_onnx_file **file)
+static hsched_status external_file(const reading *r, const char *location,
+                                   hsi_onnx_file **file)
 {
     hsi_onnx_model *model = r->model;
     for (uint32_t k = 0; k < model->external_count; k++)
@@ -128,8 +134,9 @@ static hsched_status external_file(const reading *r, const char *location, hsi_o
             return HSCHED_OK;
         }
     if (model->external_count == MAX_EXTERNAL_FILES)
-        return hsi_error(HSCHED_ERROR_LIMIT, "%s '%.128s': more than %d files of external data",
-                         r->what, r->name, MAX_EXTERNAL_FILES);
+        return hsi_error(HSCHED_ERROR_LIMIT,
+                         "%s '%.128s': more than %d files of external data", r->what,
+                         r->name, MAX_EXTERNAL_FILES);
     if (!HSI_GROW(model->externals, model->external_count, model->external_capacity))
         return hsi_out_of_memory("the table of external files");
     hsched_status status = hsi_onnx_file_map_external(model->path, location, file);
@@ -146,7 +153,8 @@ static hsched_status read_external(const reading *r)
     hsched_status status = HSCHED_OK;
     for (size_t k = 0; k < r->proto->n_external_data && !status; k++) {
         const Onnx__StringStringEntryProto *entry = r->proto->external_data[k];
-        const char *key = entry->key ? entry->key : "", *text = entry->value ? entry->value : "";
+        const char *key = entry->key ? entry->key : "",
+                   *text = entry->value ? entry->value : "";
         if (strcmp(key, "location") == 0)
             location = text;
         else if (strcmp(key, "offset") == 0)
@@ -157,15 +165,17 @@ static hsched_status read_external(const reading *r)
     if (status)
         return status;
     if (!r->model->allow_external)
-        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "%s '%.128s' is stored in another file ('%.128s'); allow that with "
-                         "hsched_onnx_config.allow_external_data",
-                         r->what, r->name, location ? location : "");
+        return hsi_error(
+            HSCHED_ERROR_UNSUPPORTED,
+            "%s '%.128s' is stored in another file ('%.128s'); allow that with "
+            "hsched_onnx_config.allow_external_data",
+            r->what, r->name, location ? location : "");
     if (!r->model->path)
-        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "%s '%.128s' is stored in another file, but a model in memory has no "
-                         "folder; load it from its file",
-                         r->what, r->name);
+        return hsi_error(
+            HSCHED_ERROR_UNSUPPORTED,
+            "%s '%.128s' is stored in another file, but a model in memory has no "
+            "folder; load it from its file",
+            r->what, r->name);
     if (!location)
         return wrong(r, "its external data has no location");
     if (length != r->constant->size)
@@ -175,11 +185,12 @@ static hsched_status read_external(const reading *r)
     if (status)
         return status;
     if (offset > file->size || length > file->size - offset)
-        return hsi_error(HSCHED_ERROR_FORMAT,
-                         "%s '%.128s' needs bytes %llu to %llu of '%.128s', which has only %zu",
-                         r->what, r->name, (unsigned long long)offset,
-                         (unsigned long long)offset + (unsigned long long)length, location,
-                         file->size);
+        return hsi_error(
+            HSCHED_ERROR_FORMAT,
+            "%s '%.128s' needs bytes %llu to %llu of '%.128s', which has only %zu",
+            r->what, r->name, (unsigned long long)offset,
+            (unsigned long long)offset + (unsigned long long)length, location,
+            file->size);
     r->constant->data = file->data + offset;
     r->constant->lasting = 1;
     return HSCHED_OK;
@@ -196,11 +207,12 @@ static hsched_status read_raw(const reading *r)
         index |= (uint32_t)r->proto->raw_data.data[k] << (8 * k);
     const hsi_onnx_raw *raw = &r->model->scan.raws[index];
     if (raw->size != r->constant->size)
-        return hsi_error(HSCHED_ERROR_FORMAT,
-                         "offset %zu: %s '%.128s' of shape %s needs %zu bytes, but has %zu",
-                         raw->offset, r->what, r->name,
-                         hsi_shape_text(r->constant->rank, r->constant->dims), r->constant->size,
-                         raw->size);
+        return hsi_error(
+            HSCHED_ERROR_FORMAT,
+            "offset %zu: %s '%.128s' of shape %s needs %zu bytes, but has %zu",
+            raw->offset, r->what, r->name,
+            hsi_shape_text(r->constant->rank, r->constant->dims), r->constant->size,
+            raw->size);
     r->constant->data = r->model->data + raw->offset;
     r->constant->lasting = 1;
     return HSCHED_OK;
@@ -251,10 +263,11 @@ static hsched_status read_typed(const reading *r)
         c->data = proto->int32_data;
     }
     if (found != c->count)
-        return hsi_error(HSCHED_ERROR_FORMAT,
-                         "%s '%.128s' of shape %s and type %s needs %zu numbers, but has %zu",
-                         r->what, r->name, hsi_shape_text(c->rank, c->dims),
-                         hsched_dtype_name(c->dtype), c->count, found);
+        return hsi_error(
+            HSCHED_ERROR_FORMAT,
+            "%s '%.128s' of shape %s and type %s needs %zu numbers, but has %zu", r->what,
+            r->name, hsi_shape_text(c->rank, c->dims), hsched_dtype_name(c->dtype),
+            c->count, found);
     if (found && hsched_dtype_size(c->dtype) < sizeof(int32_t))
         return narrow(r);
     return HSCHED_OK;
@@ -264,7 +277,8 @@ hsched_status hsi_onnx_read_tensor(hsi_onnx_model *model, const Onnx__TensorProt
                                    const char *what, const char *name,
                                    const hsi_onnx_constant **constant)
 {
-    reading r = { model, proto, what, name, HSI_ONNX_NEW(&model->arena, hsi_onnx_constant) };
+    reading r = { model, proto, what, name,
+                  HSI_ONNX_NEW(&model->arena, hsi_onnx_constant) };
     if (!r.constant)
         return hsi_onnx_arena_error(&model->arena, name);
     hsched_status status = read_shape(&r);

@@ -1,7 +1,8 @@
 /*
- * Symbols through layers: for each layer kind, what the dimensions of its output depend on, given
- * what those of its inputs depend on. Too much dependence is safe: a symbol is then pinned without
- * need. Too little would make a graph that is wrong for other values of the symbol.
+ * Symbols through layers: for each layer kind, what the dimensions of its output depend
+ * on, given what those of its inputs depend on. Too much dependence is safe: a symbol is
+ * then pinned without need. Too little would make a graph that is wrong for other values
+ * of the symbol.
  */
 #include "onnx/import.h"
 
@@ -41,16 +42,19 @@ static uint64_t all_of(view x, uint32_t from, uint32_t to)
 }
 
 /* Dimension k of a broadcast result of rank `rank`, from one operand. */
-static void broadcast_one(view operand, uint32_t rank, uint32_t k, int64_t size, uint64_t *tag)
+static void broadcast_one(view operand, uint32_t rank, uint32_t k, int64_t size,
+                          uint64_t *tag)
 {
     uint32_t missing = rank - operand.tensor->rank;
     if (k < missing)
         return;
     uint64_t own = operand.tags[k - missing];
-    *tag = operand.tensor->dims[k - missing] == size ? joined(*tag, own) : mixed(*tag, own);
+    *tag =
+        operand.tensor->dims[k - missing] == size ? joined(*tag, own) : mixed(*tag, own);
 }
 
-static void broadcast(view a, view b, const hsi_graph_tensor *y, uint32_t count, uint64_t *out)
+static void broadcast(view a, view b, const hsi_graph_tensor *y, uint32_t count,
+                      uint64_t *out)
 {
     for (uint32_t k = 0; k < count; k++) {
         broadcast_one(a, y->rank, k, y->dims[k], &out[k]);
@@ -71,7 +75,8 @@ static void matmul(view a, view b, const hsi_graph_tensor *y, uint64_t *out)
     out[y->rank - 1] = b.tags[rb - 1];
 }
 
-static void concat(const hsi_onnx_import *im, const hsi_layer *layer, uint32_t rank, uint64_t *out)
+static void concat(const hsi_onnx_import *im, const hsi_layer *layer, uint32_t rank,
+                   uint64_t *out)
 {
     for (uint32_t i = 0; i < layer->input_count; i++) {
         view x = view_of(im, layer->inputs[i]);
@@ -89,8 +94,10 @@ static uint64_t tag_of_code(const hsi_onnx_import *im, int64_t code)
     return 0;
 }
 
-/* The inferred dimension is the quotient of all others: what stands on both sides cancels out. */
-static void reshape(const hsi_onnx_import *im, view x, const hsi_layer *layer, uint64_t *out)
+/* The inferred dimension is the quotient of all others: what stands on both sides cancels
+ * out. */
+static void reshape(const hsi_onnx_import *im, view x, const hsi_layer *layer,
+                    uint64_t *out)
 {
     const int64_t *dims = layer->given.reshape.dims;
     uint32_t rank = layer->given.reshape.rank, inferred = HSI_NO_INDEX;
@@ -147,13 +154,15 @@ static void drop_or_add(view x, const hsi_layer *layer, uint32_t rank, uint64_t 
     }
 }
 
-static void slice_or_pad(view x, const hsi_layer *layer, const hsi_graph_tensor *y, uint64_t *out)
+static void slice_or_pad(view x, const hsi_layer *layer, const hsi_graph_tensor *y,
+                         uint64_t *out)
 {
     for (uint32_t k = 0; k < y->rank; k++) {
-        int whole = layer->kind == HSI_LAYER_SLICE
-                        ? layer->attrs.slice.starts[k] == 0 && layer->attrs.slice.steps[k] == 1 &&
-                              x.tensor->dims[k] == y->dims[k]
-                        : layer->attrs.pad.before[k] == 0 && layer->attrs.pad.after[k] == 0;
+        int whole =
+            layer->kind == HSI_LAYER_SLICE
+                ? layer->attrs.slice.starts[k] == 0 && layer->attrs.slice.steps[k] == 1 &&
+                      x.tensor->dims[k] == y->dims[k]
+                : layer->attrs.pad.before[k] == 0 && layer->attrs.pad.after[k] == 0;
         out[k] = whole ? x.tags[k] : mixed(x.tags[k], 0);
     }
 }

@@ -13,7 +13,11 @@
 
 /* ---- Wire format ---- */
 
-enum { WIRE_VARINT = 0, WIRE_BYTES = 2, WIRE_32 = 5 };
+enum {
+    WIRE_VARINT = 0,
+    WIRE_BYTES = 2,
+    WIRE_32 = 5
+};
 
 void hsi_onnx_buffer_free(hsi_onnx_buffer *buffer)
 {
@@ -85,7 +89,8 @@ void hsi_onnx_write_float(hsi_onnx_buffer *buffer, uint32_t field, float value)
     hsi_onnx_write_bytes(buffer, &value, sizeof value);
 }
 
-void hsi_onnx_write_data(hsi_onnx_buffer *buffer, uint32_t field, const void *data, size_t size)
+void hsi_onnx_write_data(hsi_onnx_buffer *buffer, uint32_t field, const void *data,
+                         size_t size)
 {
     hsi_onnx_write_varint(buffer, (uint64_t)field << 3 | WIRE_BYTES);
     hsi_onnx_write_varint(buffer, size);
@@ -103,7 +108,8 @@ size_t hsi_onnx_write_begin(hsi_onnx_buffer *buffer, uint32_t field)
     return buffer->size;
 }
 
-/* The length goes in front of what was written; messages inside a model's graph are small. */
+/* The length goes in front of what was written; messages inside a model's graph are
+ * small. */
 void hsi_onnx_write_end(hsi_onnx_buffer *buffer, size_t begun)
 {
     uint8_t length[10];
@@ -123,15 +129,17 @@ void hsi_onnx_write_end(hsi_onnx_buffer *buffer, size_t begun)
 
 static hsched_status io_error(const char *path, const char *what, int error)
 {
-    return hsi_error(HSCHED_ERROR_IO,
-                     "%.512s: %s: %s; check the folder, its permissions and its free space", path,
-                     what, strerror(error));
+    return hsi_error(
+        HSCHED_ERROR_IO,
+        "%.512s: %s: %s; check the folder, its permissions and its free space", path,
+        what, strerror(error));
 }
 
 /* A new file beside `path`; its name in *name. -1 with errno. */
 static int open_temporary(const char *path, char **name)
 {
-    static atomic_uint counter; /* tells the files of this process's threads apart; nothing else */
+    static atomic_uint
+        counter; /* tells the files of this process's threads apart; nothing else */
     for (int attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
         unsigned number = atomic_fetch_add_explicit(&counter, 1, memory_order_relaxed);
         *name = hsi_asprintf("%s.%ld-%u.tmp", path, (long)getpid(), number);
@@ -167,11 +175,13 @@ static int write_all(int fd, const void *data, size_t size)
     return 1;
 }
 
-/* After a crash the folder still has the new name only if the folder itself was written. */
+/* After a crash the folder still has the new name only if the folder itself was written.
+ */
 static int sync_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char *folder = slash ? hsi_strndup(path, (size_t)(slash - path) + 1) : hsi_strdup(".");
+    char *folder =
+        slash ? hsi_strndup(path, (size_t)(slash - path) + 1) : hsi_strdup(".");
     if (!folder) {
         errno = ENOMEM;
         return 0;
@@ -179,7 +189,8 @@ static int sync_folder(const char *path)
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     hsi_free(folder);
     if (fd < 0)
-        return errno == EACCES; /* a folder that may be written, but not read, cannot be synced */
+        return errno ==
+               EACCES; /* a folder that may be written, but not read, cannot be synced */
     int ok = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP;
     int error = errno;
     close(fd);
@@ -187,7 +198,8 @@ static int sync_folder(const char *path)
     return ok;
 }
 
-hsched_status hsi_onnx_write_file(const char *path, const hsi_onnx_piece *pieces, size_t count)
+hsched_status hsi_onnx_write_file(const char *path, const hsi_onnx_piece *pieces,
+                                  size_t count)
 {
     char *name = NULL;
     const char *failed = NULL;

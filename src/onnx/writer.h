@@ -7,7 +7,8 @@
 
 #include <hsched/hsched.h>
 
-/* A growing message. Once memory ran out, `failed` stays set and nothing more is written. */
+/* A growing message. Once memory ran out, `failed` stays set and nothing more is written.
+ */
 typedef struct hsi_onnx_buffer {
     uint8_t *bytes;
     size_t size, capacity;
@@ -20,7 +21,8 @@ void hsi_onnx_write_varint(hsi_onnx_buffer *buffer, uint64_t value);
 /* Fields of a message. */
 void hsi_onnx_write_int(hsi_onnx_buffer *buffer, uint32_t field, int64_t value);
 void hsi_onnx_write_float(hsi_onnx_buffer *buffer, uint32_t field, float value);
-void hsi_onnx_write_data(hsi_onnx_buffer *buffer, uint32_t field, const void *data, size_t size);
+void hsi_onnx_write_data(hsi_onnx_buffer *buffer, uint32_t field, const void *data,
+                         size_t size);
 void hsi_onnx_write_text(hsi_onnx_buffer *buffer, uint32_t field, const char *text);
 /* A message inside: between begin and end, which takes what begin gave. */
 size_t hsi_onnx_write_begin(hsi_onnx_buffer *buffer, uint32_t field);
@@ -34,8 +36,9 @@ typedef struct hsi_onnx_piece {
     size_t size;
 } hsi_onnx_piece;
 
-/* Writes the pieces one after another to a new file that then takes the place of `path`, or leaves
- * what was there. Errors: IO, OUT_OF_MEMORY. */
-hsched_status hsi_onnx_write_file(const char *path, const hsi_onnx_piece *pieces, size_t count);
+/* Writes the pieces one after another to a new file that then takes the place of `path`,
+ * or leaves what was there. Errors: IO, OUT_OF_MEMORY. */
+hsched_status hsi_onnx_write_file(const char *path, const hsi_onnx_piece *pieces,
+                                  size_t count);
 
 #endif

@@ -107,7 +107,7 @@ void hsi_build_step(const hsi_op *op, hsched_step *step)
  * small file blows up by broadcasting are not to be kept. */
 static const size_t max_folded_elements = (size_t)1 << 24;
 
-int hsi_all_constant(const hsi_op *op)
+static int all_constant(const hsi_op *op)
 {
     for (uint32_t i = 0; i < op->in_count; i++)
         if (op->in[i] != NULL && op->in[i]->data == NULL)
@@ -115,19 +115,24 @@ int hsi_all_constant(const hsi_op *op)
     return 1;
 }
 
+/* Kinds whose cost is that of the elements; never a sum that a hostile file could make
+ * endless. */
 static int may_fold(const hsi_op *op)
 {
     size_t count;
     switch (op->kind) {
-    case HSCHED_STEP_CONV2D: /* they want channels-last operands, which constants are not
-                              */
-    case HSCHED_STEP_POOL2D:
-    case HSCHED_STEP_IMAGE:
-    case HSI_OP_OUTPUT:
-        return 0;
-    default:
+    case HSCHED_STEP_SCALE:
+    case HSCHED_STEP_UNARY:
+    case HSCHED_STEP_BINARY:
+    case HSCHED_STEP_PAD:
+    case HSI_OP_RESHAPE:
+    case HSI_OP_TRANSPOSE:
+    case HSI_OP_SLICE:
+    case HSI_OP_CONCAT:
         return hsi_element_count(op->out->rank, op->out->dims, &count) &&
-               count <= max_folded_elements && hsi_all_constant(op);
+               count <= max_folded_elements && all_constant(op);
+    default:
+        return 0;
     }
 }
 

@@ -3,11 +3,11 @@
  * taps and outputs are uses (OUTPUT operations), so what the user asked for is never
  * swallowed.
  *
- *   PAD with zeros + CONV2D                     pads of the convolution
- *   CONV2D, FC or SCALE + per-channel affine    folded into its constants (SCALE; ADD,
- * SUB, MUL, DIV by a constant of one element per channel, or one in all) CONV2D + ADD of
- * another tensor              the convolution's residual any of these, BINARY or MATMUL +
- * activation act
+ * - PAD with zeros + CONV2D: pads of the convolution.
+ * - CONV2D, FC or SCALE + per-channel affine map: folded into its constants. Maps are
+ *   SCALE, and ADD, SUB, MUL, DIV by a constant of one element per channel or in all.
+ * - CONV2D + ADD of another tensor: the convolution's residual.
+ * - Any of these, BINARY or MATMUL + activation: act.
  */
 #include "plan/passes.h"
 

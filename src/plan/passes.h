@@ -5,22 +5,25 @@
  * A value has a logical shape and, once it is placed, a root (a piece of memory), an
  * offset and strides. There are three sorts of operation:
  *
- *   steps   (kinds of hsched/backend.h) compute; their values are owners: they have a
- * root of their own or a place inside a joint one; views   (RESHAPE, TRANSPOSE, SLICE)
- * compute nothing: their value is another's memory seen through other strides; joins
- * (CONCAT, OUTPUT) compute nothing either, but demand a place: input i must lie in a
- *           given slice of the result. Who cannot be made to write there is copied.
+ * - steps (kinds of hsched/backend.h) compute; their values are owners: they have a root
+ *   of their own or a place inside a joint one;
+ * - views (RESHAPE, TRANSPOSE, SLICE) compute nothing: their value is another's memory
+ *   seen through other strides;
+ * - joins (CONCAT, OUTPUT) compute nothing either, but demand a place: input i must be
+ *   in a given slice of the result. Who cannot be made to write there is copied.
  *
- * Inputs and constants are values without a producer. Pass order and what holds after
- * each:
+ * Inputs and constants are values without a producer. What holds after each pass:
  *
- *   lower    every live layer is operations; what depends on constants alone is a
- * constant fuse     chains that one step can do are one step layout   every owner knows
- * whether it is channels-last views    every value has a place; no step reads what its
- * contract forbids concat   owners moved to where joins want them; copies for the others;
- * then views once more sections steps numbered, cut into sections; which section precedes
- * which alias    in-place steps share a root memory   offsets of arena roots emit     the
- * plan's own arrays
+ * - lower: every live layer is operations; what follows cheaply from constants is one
+ * - fuse: chains that one step can do are one step
+ * - layout: every owner knows whether it is channels-last
+ * - views: every value has a place; no step reads what its contract forbids
+ * - concat: owners moved to where joins want them, copies for the others (then views once
+ *   more, since owners have moved)
+ * - sections: steps numbered, cut into sections; which section precedes which
+ * - alias: in-place steps share a root
+ * - memory: arena roots have offsets
+ * - emit: the plan's own arrays are filled
  */
 #ifndef HSI_PLAN_PASSES_H
 #define HSI_PLAN_PASSES_H
@@ -62,12 +65,10 @@ struct hsi_root {
      * output roots). */
     hsi_op **writers, **readers;
     uint32_t writer_count, reader_count;
-    hsi_root
-        *merged; /* alias pass: the root whose memory this one has taken over, or NULL */
-    hsi_root
-        *latest;  /* of a root that others were merged into: the last of them, or NULL */
-    size_t place; /* offset in the arena or in the constants */
-    int placed;   /* constants: `place` is valid */
+    hsi_root *merged; /* alias pass: whose memory this one has taken over, or NULL */
+    hsi_root *latest; /* alias pass: the last one merged into this one, or NULL */
+    size_t place;     /* offset in the arena or in the constants */
+    int placed;       /* constants: `place` is valid */
 };
 
 struct hsi_value {
@@ -202,7 +203,6 @@ void hsi_build_step(const hsi_op *op, hsched_step *step);
 /* Evaluates `op`, whose inputs are all constants, if it is cheap to do; its value then is
  * a constant and the operation is out of the list. */
 hsched_status hsi_fold_constants(hsi_ir *ir, hsi_op *op);
-int hsi_all_constant(const hsi_op *op);
 
 /* ---- The passes ---- */
 

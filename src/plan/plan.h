@@ -4,16 +4,21 @@
  * executed, so all of this is tested alone.
  *
  * Passes, in the order in which they run, one file each (passes.h says what holds between
- * them): lower      layers -> steps with logical shapes; constants folded (BatchNorm into
- * scale and shift) fuse       conv/fc/matmul + BatchNorm + residual add + activation;
- * scale + activation; ... layout     channels-last or dense for each tensor views
- * reshape, slice, transpose, squeeze become strided views of their input where they can;
- *              copies inserted where a view or a step needs what its operand is not
- * (contract: hsched/backend.h) concat     inputs of a concat get their place inside the
- * joint tensor, and outputs theirs in the user's memory, so that producers write there;
- * what cannot becomes a copy sections   cut points, dependencies alias      steps in
- * place memory     offsets in the arena, by liveness over the DAG of sections emit the
- * steps as backends see them
+ * them):
+ *
+ * - lower: layers -> steps with logical shapes; constants folded (BatchNorm into scale
+ *   and shift)
+ * - fuse: conv/fc/matmul + BatchNorm + residual add + activation; scale + activation; ...
+ * - layout: channels-last or dense for each tensor
+ * - views: reshape, slice, transpose, squeeze become strided views of their input where
+ *   they can; copies inserted where a view or a step needs what its operand is not
+ *   (contract: hsched/backend.h)
+ * - concat: inputs of a concat get their place inside the joint tensor, and outputs
+ *   theirs in the user's memory, so that producers write there; what cannot is copied
+ * - sections: cut points, dependencies
+ * - alias: steps in place
+ * - memory: offsets in the arena, by liveness over the DAG of sections
+ * - emit: the steps as backends see them
  */
 #ifndef HSI_PLAN_PLAN_H
 #define HSI_PLAN_PLAN_H
@@ -23,8 +28,7 @@
 #include "graph/graph.h"
 
 typedef enum hsi_storage {
-    HSI_STORAGE_NONE =
-        0, /* not stored: an absent operand, or a constant packed by the backend */
+    HSI_STORAGE_NONE = 0, /* an absent operand, or a constant the backend packs */
     HSI_STORAGE_ARENA,    /* in the slot's arena */
     HSI_STORAGE_CONSTANT, /* in the plan's constants */
     HSI_STORAGE_INPUT,    /* in the memory bound to input `index` */

@@ -165,6 +165,9 @@ HSCHED_API hsched_status hsched_model_load(hsched_runtime *rt, const char *path,
     status = hsched_graph_load_onnx(path, &onnx, &graph);
     if (status != HSCHED_OK)
         return status;
+    /* The graph has these values now; import may have made plain numbers of some symbols. */
+    config.symbols = NULL;
+    config.symbol_count = 0;
     status = hsched_model_compile(rt, graph, &config, result);
     if (status == HSCHED_OK && (*result)->constants_stay)
         (*result)->own_graph = graph;

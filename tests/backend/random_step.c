@@ -1,6 +1,6 @@
 /* Memory, data and judgement of random steps; random_kinds.c invents the steps
  * themselves. */
-#include "backend/random_step.h"
+#include "backend/random_maker.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ double random_uniform(uint64_t *state, double low, double high)
 /* ---- Memory ---- */
 
 /* Tests end with a message where the library would return OUT_OF_MEMORY. */
-static void *must_alloc(size_t size)
+void *random_alloc(size_t size)
 {
     void *memory = NULL;
     if (posix_memalign(&memory, 64, size > 0 ? size : 1) != 0) {
@@ -49,14 +49,14 @@ static void *must_alloc(size_t size)
 
 static const uint8_t pattern[4] = { 0xa5, 0x5a, 0xc0, 0x7f }; /* a NaN */
 
-static void fill_pattern(uint8_t *block, size_t size)
+void random_fill_pattern(uint8_t *block, size_t size)
 {
     for (size_t i = 0; i < size; i++)
         block[i] = pattern[i % 4];
 }
 
-void random_each(const hsched_operand *op, void (*visit)(void *user, int64_t offset),
-                 void *user)
+static void each_element(const hsched_operand *op,
+                         void (*visit)(void *user, int64_t offset), void *user)
 {
     int64_t index[HSCHED_MAX_DIMS] = { 0 };
     for (;;) {
@@ -86,13 +86,13 @@ static void make_memory(random_memory *memory, const hsched_operand *op, size_t 
     }
     memory->first = (guard + (size_t)-low * size + 63) / 64 * 64 + shift * size;
     memory->size = memory->first + ((size_t)high + 1) * size + guard;
-    memory->block = must_alloc(memory->size);
-    fill_pattern(memory->block, memory->size);
+    memory->block = random_alloc(memory->size);
+    random_fill_pattern(memory->block, memory->size);
 }
 
 static void keep_pristine(random_memory *memory)
 {
-    memory->pristine = must_alloc(memory->size);
+    memory->pristine = random_alloc(memory->size);
     memcpy(memory->pristine, memory->block, memory->size);
 }
 
@@ -112,10 +112,10 @@ typedef struct filler {
 
 static double role_value(random_maker *m, random_role role, double bound)
 {
-    switch (m->data) {
-    case RANDOM_DATA_POSITIVE:
+    switch (m->values) {
+    case RANDOM_VALUES_POSITIVE:
         return random_uniform(&m->rng, 0.1, 1) * bound;
-    case RANDOM_DATA_GRID:
+    case RANDOM_VALUES_GRID:
         if (role == RANDOM_ROLE_WEIGHT)
             return (double)random_range(&m->rng, -1, 1);
         return 0.25 * (double)random_range(&m->rng, -12, 12) +
@@ -151,7 +151,7 @@ static void make_input(random_maker *m, uint32_t i, filler fill)
     fill.maker = m;
     fill.first = memory->block + memory->first;
     fill.dtype = r->step.in[i].dtype;
-    random_each(&r->step.in[i], fill_one, &fill);
+    each_element(&r->step.in[i], fill_one, &fill);
 }
 
 void random_input(random_maker *maker, uint32_t i, double low, double high)
@@ -184,9 +184,9 @@ void random_output(random_maker *maker)
 {
     random_step *r = maker->made;
     make_memory(&r->out, &r->step.out, 192, random_shift(maker));
-    r->is_element = must_alloc(r->out.size);
+    r->is_element = random_alloc(r->out.size);
     memset(r->is_element, 0, r->out.size);
-    random_each(
+    each_element(
         &r->step.out, mark_one,
         &(marker){ r->is_element + r->out.first, hsched_dtype_size(r->step.out.dtype) });
 }
@@ -207,7 +207,7 @@ static void compute_expected(random_step *r)
         inputs[i] = first_element(&r->in[i]);
     if (r->step.out_aliases >= 0)
         inputs[r->step.out_aliases] = first_element(&r->out);
-    r->expected = must_alloc(r->out.size);
+    r->expected = random_alloc(r->out.size);
     memcpy(r->expected, r->out.pristine, r->out.size);
     if (hsi_ref_run(&r->step, inputs, r->expected + r->out.first) != HSCHED_OK) {
         fprintf(stderr, "random_step: %s: %s\n", r->text, hsched_error_detail());
@@ -366,8 +366,8 @@ const char *random_step_check(const random_step *made, char *why, size_t size)
     if (made->compare == RANDOM_COMPARE_BITS)
         return NULL;
     judge j = { .made = made };
-    random_each(&made->step.out, find_largest, &j);
-    random_each(&made->step.out, judge_one, &j);
+    each_element(&made->step.out, find_largest, &j);
+    each_element(&made->step.out, judge_one, &j);
     if (j.worst <= RANDOM_STEP_TOLERANCE)
         return NULL;
     snprintf(why, size, "offset %lld is %.9g, not %.9g (error %.3g, norm %.3g)",

@@ -72,40 +72,9 @@ void random_step_reset(random_step *made);
  * `why`. */
 const char *random_step_check(const random_step *made, char *why, size_t size);
 
-/* ---- For random_kinds.c ---- */
-
-typedef enum random_sums {
-    RANDOM_DATA_PLAIN = 0, /* about [-1, 1] */
-    RANDOM_DATA_POSITIVE,
-    RANDOM_DATA_GRID /* multiples of 1/4; biases 1/8 off them */
-} random_sums;
-
-typedef struct random_maker {
-    random_step *made;
-    uint64_t rng;
-    uint32_t index;
-    random_sums data;
-    char note[256]; /* the attributes in words */
-} random_maker;
-
-/* Fills in one of the thirteen kinds: shapes, strides, attributes, memory. */
-void random_kind_make(random_maker *maker, hsched_step_kind kind);
-
-/* Memory for input i, its elements uniform in [low, high] (bytes are random for other
- * types than float32); for out, to be called before an input that shares its memory. */
-void random_input(random_maker *maker, uint32_t i, double low, double high);
-void random_output(random_maker *maker);
-/* The same with values according to maker->data: `bound` is the largest plain or positive
- * one. */
-typedef enum random_role {
-    RANDOM_ROLE_DATA = 0,
-    RANDOM_ROLE_WEIGHT,
-    RANDOM_ROLE_BIAS
-} random_role;
-void random_input_role(random_maker *maker, uint32_t i, random_role role, double bound);
-
-/* Calls visit for every element of the operand, with its offset in elements. */
-void random_each(const hsched_operand *op, void (*visit)(void *user, int64_t offset),
-                 void *user);
+/* For tests: memory aligned to 64 bytes (the program ends when there is none; free with
+ * free), and the pattern that says "no element". */
+void *random_alloc(size_t size);
+void random_fill_pattern(uint8_t *block, size_t size);
 
 #endif

@@ -22,10 +22,7 @@
 #include "backend/random_step.h"
 #include "base/alloc.h"
 
-/* A test program is one translation unit. */
-#include "backend/random_kinds.c"
-#include "backend/random_step.c"
-
+#define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
 #define MAX_PARTS     8
 #define MAX_SECTION   16 /* steps prepared together */
 #define MAX_FAILURES  8  /* described per test, before it gives up */
@@ -105,7 +102,7 @@ static void lend_constants(bench *b, uint32_t i)
         const random_memory *from = &b->made[i].in[k];
         if (!b->steps[i].in[k].constant)
             continue;
-        b->constants[i][k] = must_alloc(from->size);
+        b->constants[i][k] = random_alloc(from->size);
         memcpy(b->constants[i][k], from->block, from->size);
         b->steps[i].in[k].constant = (uint8_t *)b->constants[i][k] + from->first;
     }
@@ -117,7 +114,7 @@ static void take_constants_back(bench *b)
         for (uint32_t k = 0; k < HSCHED_STEP_MAX_INPUTS; k++) {
             if (!b->constants[i][k])
                 continue;
-            fill_pattern(b->constants[i][k], b->made[i].in[k].size);
+            random_fill_pattern(b->constants[i][k], b->made[i].in[k].size);
             free(b->constants[i][k]);
             b->constants[i][k] = NULL;
             b->steps[i].in[k].constant = NULL;
@@ -163,7 +160,7 @@ static void make_scratch(bench *b)
     const hsched_backend *backend = b->on->backend;
     b->scratch_size = backend->scratch_size ? backend->scratch_size(b->section) : 0;
     for (uint32_t p = 0; p < MAX_PARTS; p++)
-        b->scratch[p] = must_alloc(b->scratch_size);
+        b->scratch[p] = random_alloc(b->scratch_size);
 }
 
 static void clear_bench(bench *b)
@@ -186,8 +183,8 @@ static void clear_bench(bench *b)
 static hsched_status run_one(bench *b, uint32_t step, void *const *operands,
                              uint32_t part)
 {
-    fill_pattern(b->scratch[part],
-                 b->scratch_size); /* what was there before means nothing */
+    random_fill_pattern(b->scratch[part],
+                        b->scratch_size); /* what was there before means nothing */
     return b->on->backend->run_part(b->slot, step, operands, part, b->scratch[part]);
 }
 
@@ -287,7 +284,7 @@ static void run_step(bench *b, uint32_t step)
     if (!run_shuffled(b, step))
         return;
     random_step *made = &b->made[step];
-    uint8_t *first = must_alloc(made->out.size);
+    uint8_t *first = random_alloc(made->out.size);
     memcpy(first, made->out.block, made->out.size);
     run_together(b, step, first);
     free(first);

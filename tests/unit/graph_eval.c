@@ -131,13 +131,14 @@ static void eval_pool(const call *c, hsched_pool_kind kind, const hsched_pool2d_
 {
     const int64_t *xd = c->in[0]->dims;
     for (int64_t k = 0; k < element_count(c->out); k++) {
-        int64_t at[HSCHED_MAX_DIMS], inside = 0;
+        int64_t at[HSCHED_MAX_DIMS], inside = 0, padded = 0;
         double sum = 0, most = -INFINITY;
         unflatten(c->out, k, at);
         for (int64_t i = 0; i < a->kernel[0]; i++)
             for (int64_t j = 0; j < a->kernel[1]; j++) {
                 int64_t h = at[2] * a->strides[0] - a->pads[0] + i * a->dilations[0];
                 int64_t w = at[3] * a->strides[1] - a->pads[1] + j * a->dilations[1];
+                padded += h < xd[2] + a->pads[2] && w < xd[3] + a->pads[3];
                 if (h < 0 || h >= xd[2] || w < 0 || w >= xd[3])
                     continue;
                 double v = c->x[0][((at[0] * xd[1] + at[1]) * xd[2] + h) * xd[3] + w];
@@ -148,9 +149,7 @@ static void eval_pool(const call *c, hsched_pool_kind kind, const hsched_pool2d_
         if (kind == HSCHED_POOL_MAX)
             c->y[k] = (float)most;
         else
-            c->y[k] =
-                (float)(sum / (double)(a->count_include_pad ? a->kernel[0] * a->kernel[1]
-                                                            : inside));
+            c->y[k] = (float)(sum / (double)(a->count_include_pad ? padded : inside));
     }
 }
 

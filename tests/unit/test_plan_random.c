@@ -10,7 +10,7 @@
 #include "unit/random_graph.h"
 
 enum {
-    USUAL_SEEDS = 400,
+    USUAL_SEEDS = 1500,
     MAX_TAPS = 3
 };
 

@@ -123,9 +123,9 @@ static int depthwise_supports(const hsched_step *step)
     return hsi_conv2d_read(step, &conv) && conv.groups == conv.c && conv.o == conv.c;
 }
 
-/* 3x3 kernels, full vectors and rows so long that their edges do not count: there this
- * was 5-25% faster than oneDNN's kernels, which are up to twice as fast on small maps and
- * 10-40% on 5x5. */
+/* 3x3 kernels, full vectors and rows so long that their edges do not count: there
+ * oneDNN's kernels took 5-30% longer (AVX-512, one thread). On small maps they take as
+ * little as half the time, and mostly less on 5x5 kernels. */
 #define WIDE 28
 
 static int wide_supports(const hsched_step *step)

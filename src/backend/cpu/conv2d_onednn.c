@@ -295,7 +295,7 @@ static hsched_status make_bias(const hsched_step *step, onednn_state *state,
     return hsi_onednn_status(done, "memory for a bias");
 }
 
-/* A residual elsewhere costs nothing as an operand; with the sum it is copied first.
+/* A residual elsewhere is read as an operand, where the sum would need a copy first.
  * oneDNN reads whole vectors of such an operand, so also past the end of a tensor that
  * does not end with one. */
 static int can_be_operand(const onednn_state *state)

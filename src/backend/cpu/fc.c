@@ -15,8 +15,9 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-/* From so many rows on sgemm is as fast; with 16 it takes 1 to 2 times as long (k, o =
- * 512 to 4096), since it packs the weights first. */
+/* From so many rows on sgemm, which packs the weights first. Its time over that of the
+ * dot products, measured for 512x512 and 2048x1000 weights: 0.9 and 2.0 with 16 rows, 0.7
+ * and 1.3 with 32. */
 #define GEMM_ROWS 32
 /* Columns of y between two calls of the epilogue. */
 #define OWN_CHUNK 64

@@ -11,9 +11,10 @@
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/loop.h"
 
-#define PATTERN 192 /* floats; a multiple of 1, 2, 3 and 4 channels and of all vectors   \
-                     */
-#define SWAP_BLOCK 960 /* bytes, a multiple of PATTERN */
+/* Floats; a multiple of 1, 2, 3 and 4 channels and of all vectors. */
+#define PATTERN 192
+/* Bytes, a multiple of PATTERN. */
+#define SWAP_BLOCK 960
 
 /* The channels' constants, repeated: element i of a row of pixels takes those at i %
  * PATTERN. */

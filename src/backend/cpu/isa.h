@@ -7,13 +7,14 @@
  *         for (size_t i = 0; i < n; i++)
  *             y[i] = a[i] + b[i];
  *     }
- *     HSI_ISA_DISPATCH(add, (const float *a, const float *b, float *y, size_t n), (a, b,
- * y, n))
+ *     HSI_ISA_DISPATCH(add, (const float *a, const float *b, float *y, size_t n),
+ *                      (a, b, y, n))
  *
  * defines `static void add(const float *, const float *, float *, size_t)`. The loops are
- * compiled with -O3 and may be contracted to fused multiply-adds where there are any.
- * What a body calls must be HSI_ISA_INLINE too, or else it stays scalar baseline code.
- * Dispatch costs about 2 ns: call with rows, not with elements.
+ * compiled with -O3, without errno and traps, and may be contracted to fused
+ * multiply-adds where there are any. What a body calls must be HSI_ISA_INLINE too, or
+ * else it stays scalar baseline code. Dispatch is a call and some tests: call with rows,
+ * not with elements.
  *
  * The order of operations within an element is the same in all variants; only contraction
  * differs. Sums are never reordered by the compiler: a body that wants a fast sum keeps

@@ -18,8 +18,7 @@ typedef struct hsi_cpu_prepare_context {
 
 /* What prepare makes of one step. */
 typedef struct hsi_cpu_prepared {
-    void *
-        state; /* the kernel's own: packed weights, primitives; immutable when prepared */
+    void *state;        /* the kernel's own: packed weights, primitives; then immutable */
     const char *detail; /* after the kernel's name in kernel_name: "jit:avx512_core", or
                            NULL; lives as long as state */
     uint64_t weight_bytes;

@@ -154,13 +154,16 @@ static dnnl_status_t describe_band(const hsi_conv2d *conv,
 
 /*
  * Implementations of oneDNN 2.6 that are not to be used: ref, a plain loop; gemm, an
- * im2col no faster than ours and wrong where the last columns of x are not used; those
- * for SSE4.1, which crash on rows that are not aligned to 16 bytes.
+ * im2col as the OpenBLAS kernel's, which unlike it cannot write into slices; those for
+ * SSE4.1, of which the depthwise one crashed on rows that are not aligned to 16 bytes;
+ * brdgmm, a depthwise kernel, with a residual: for outputs of one pixel it added the
+ * wrong channels.
  */
-static int is_refused(const char *implementation)
+static int is_refused(const char *implementation, hsi_onednn_residual residual)
 {
     return strstr(implementation, "ref:") || strstr(implementation, "gemm:") ||
-           strstr(implementation, "sse41");
+           strstr(implementation, "sse41") ||
+           (strstr(implementation, "brdgmm") && residual != HSI_ONEDNN_RESIDUAL_NONE);
 }
 
 hsched_status hsi_onednn_band_create(const hsi_conv2d *conv, hsched_activation act,
@@ -186,7 +189,7 @@ hsched_status hsi_onednn_band_create(const hsi_conv2d *conv, hsched_activation a
     if (status == dnnl_success)
         status =
             dnnl_primitive_desc_query(chosen, dnnl_query_impl_info_str, 0, (void *)&name);
-    if (status == dnnl_success && is_refused(name))
+    if (status == dnnl_success && is_refused(name, residual))
         status = dnnl_unimplemented;
     if (status == dnnl_success)
         status = dnnl_primitive_create(&band->primitive, chosen);

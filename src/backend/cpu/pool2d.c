@@ -22,6 +22,8 @@
 typedef struct tap_range {
     int64_t first; /* input position of tap 0 of `count` */
     int64_t count;
+    int64_t
+        padded; /* taps inside the input and its padding: all but what ceil_mode adds */
 } tap_range;
 
 HSI_ISA_INLINE tap_range taps_inside(const hsched_step *step, int dim, int64_t position)
@@ -32,7 +34,12 @@ HSI_ISA_INLINE tap_range taps_inside(const hsched_step *step, int dim, int64_t p
     int64_t end = start < size ? (size - 1 - start) / dilation + 1 : 0;
     if (end > step->u.pool2d.kernel[dim])
         end = step->u.pool2d.kernel[dim];
-    return (tap_range){ start + skipped * dilation, end > skipped ? end - skipped : 0 };
+    int64_t edge = size + step->u.pool2d.pads[2 + dim];
+    int64_t padded = start < edge ? (edge - 1 - start) / dilation + 1 : 0;
+    if (padded > step->u.pool2d.kernel[dim])
+        padded = step->u.pool2d.kernel[dim];
+    return (tap_range){ start + skipped * dilation, end > skipped ? end - skipped : 0,
+                        padded };
 }
 
 /* ---- Channels last
@@ -187,12 +194,11 @@ HSI_ISA_INLINE void multiply(float *y, float factor, int64_t n)
         y[i] *= factor;
 }
 
-/* One output pixel. */
-HSI_ISA_INLINE void pool_pixel(const hsched_step *step, int is_max, const float *x,
-                               const tap_grid *g, float *y, int64_t n)
+/* One output pixel; an average divides by `divisor`. */
+HSI_ISA_INLINE void pool_pixel(int is_max, const float *x, const tap_grid *g,
+                               int64_t divisor, float *y, int64_t n)
 {
-    int64_t whole = step->u.pool2d.kernel[0] * step->u.pool2d.kernel[1],
-            taps = g->rows * g->cols;
+    int64_t taps = g->rows * g->cols;
     if (taps == 0) { /* a window in the padding alone */
         fill(y, is_max ? -INFINITY : 0, n);
         return;
@@ -202,7 +208,7 @@ HSI_ISA_INLINE void pool_pixel(const hsched_step *step, int is_max, const float 
     else
         sum_long(x, g, y, n);
     if (!is_max)
-        multiply(y, 1.0f / (float)(step->u.pool2d.count_include_pad ? whole : taps), n);
+        multiply(y, 1.0f / (float)divisor, n);
 }
 
 /* Output columns [*begin, *end) have windows that lie inside the input's width. */
@@ -240,7 +246,9 @@ HSI_ISA_INLINE void pool_row_body(const hsched_step *step, const float *x, float
         tap_range w = taps_inside(step, 1, ow);
         grid.cols = w.count;
         if (side == 0 || ow < inner || ow >= inner_end) {
-            pool_pixel(step, is_max, x + w.first * xs[3], &grid, y + ow * ys[3], n);
+            int64_t divisor = step->u.pool2d.count_include_pad ? h.padded * w.padded
+                                                               : h.count * w.count;
+            pool_pixel(is_max, x + w.first * xs[3], &grid, divisor, y + ow * ys[3], n);
             continue;
         }
         float factor = 1.0f / (float)(side * side);
@@ -298,7 +306,7 @@ static float pool_element(const hsched_step *step, const float *x, tap_range h,
     if (taps == 0)
         return 0;
     if (step->u.pool2d.count_include_pad)
-        taps = step->u.pool2d.kernel[0] * step->u.pool2d.kernel[1];
+        taps = h.padded * w.padded;
     return (float)(sum / (double)taps);
 }
 

@@ -5,8 +5,9 @@
 
 /*
  * One window. Padding never takes part in a maximum; averages divide by the pixels inside
- * the input or, with count_include_pad, by the whole kernel. A window that lies wholly in
- * the padding gives -infinity or 0.
+ * the input or, with count_include_pad, by those inside the input and its padding (which
+ * ceil_mode lets a window leave at the end). A window that lies wholly in the padding
+ * gives -infinity or 0.
  */
 static double window(const hsched_step *step, const float *x, const int64_t *at)
 {
@@ -15,14 +16,15 @@ static double window(const hsched_step *step, const float *x, const int64_t *at)
     int64_t top = at[2] * step->u.pool2d.strides[0] - step->u.pool2d.pads[0];
     int64_t left = at[3] * step->u.pool2d.strides[1] - step->u.pool2d.pads[1];
     double max = -INFINITY, sum = 0;
-    int64_t inside = 0;
+    int64_t inside = 0, padded = 0;
+    int64_t bottom = xop->dims[2] + step->u.pool2d.pads[2];
+    int64_t right = xop->dims[3] + step->u.pool2d.pads[3];
     for (int64_t ky = 0; ky < kernel[0]; ky++) {
         int64_t h = top + ky * step->u.pool2d.dilations[0];
-        if (h < 0 || h >= xop->dims[2])
-            continue;
         for (int64_t kx = 0; kx < kernel[1]; kx++) {
             int64_t w = left + kx * step->u.pool2d.dilations[1];
-            if (w < 0 || w >= xop->dims[3])
+            padded += h < bottom && w < right;
+            if (h < 0 || h >= xop->dims[2] || w < 0 || w >= xop->dims[3])
                 continue;
             double value = x[hsi_ref_offset4(xop, at[0], at[1], h, w)];
             if (value > max ||
@@ -35,7 +37,7 @@ static double window(const hsched_step *step, const float *x, const int64_t *at)
     if (step->u.pool2d.kind == HSCHED_POOL_MAX)
         return max;
     if (step->u.pool2d.count_include_pad)
-        return sum / ((double)kernel[0] * (double)kernel[1]);
+        return padded > 0 ? sum / (double)padded : 0;
     return inside > 0 ? sum / (double)inside : 0;
 }
 
