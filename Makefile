@@ -155,7 +155,7 @@ lint:                                   ## include order of the folders, format,
 
 .PHONY: format
 format:                                 ## apply clang-format
-	@clang-format -i include/hsched/*.h $$(find src tests examples -name '*.[ch]')
+	@clang-format -i $$(find src tests examples -name '*.[ch]')
 
 .PHONY: install
 install: $(STATIC) $(SHARED) $(BUILD)/hsched ## install to PREFIX (DESTDIR is put in front)

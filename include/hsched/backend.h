@@ -25,22 +25,22 @@ extern "C" {
 
 #define HSCHED_BACKEND_ABI 1
 
-/* ---- Steps ------------------------------------------------------------------------------- */
+/* ---- Steps ---------------------------------------------------------------- */
 
 /*
  * X(NAME, value, "name", class). What each computes, with the operands in[0..] and out:
  *
  * CONV2D     out = act(conv(in[0], in[1]) + in[2] + in[3]); x [N,C,H,W] and out [N,O,H',W'] and the
  *            residual in[3] (out's shape; may be absent) are channels-last with any pixel stride;
- *            weights in[1] [O,C/groups,kh,kw] dense and bias in[2] [O] (may be absent) are constants.
+ *            weights in[1] [O,C/groups,kh,kw] dense, bias in[2] [O] (may be absent), constants.
  *            If out_aliases == 3, out and in[3] are the same memory with the same strides.
- * FC         out = act(in[0] * in[1]^T + in[2]); x [M,K], out [M,O]: inner stride 1, any row stride;
- *            weights in[1] [O,K] dense and bias in[2] [O] (may be absent) are constants.
+ * FC         out = act(in[0] * in[1]^T + in[2]); x [M,K], out [M,O]: inner stride 1, any row
+ *            stride; weights in[1] [O,K] dense and bias in[2] [O] (may be absent) are constants.
  * MATMUL     out = act(in[0] * in[1]); [...,M,K] x [...,K,N]; both have out's rank; leading strides
  *            are 0 where an operand is broadcast; any strides elsewhere; out is dense.
  * POOL2D     x, out channels-last with any pixel stride. pads and the size of out are explicit.
- * SCALE      out = act(in[0] * in[1][c] + in[2][c]), c the index along dimension 1; in[1], in[2] are
- *            constants [C]; x, out have any strides (channels-last is the fast case).
+ * SCALE      out = act(in[0] * in[1][c] + in[2][c]), c the index along dimension 1; in[1] and in[2]
+ *            are constants [C]; x, out have any strides (channels-last is the fast case).
  * LRN        across dimension 1; any strides (channels-last is the fast case).
  * SOFTMAX    along `axis`; any strides (inner stride 1 along the axis is the fast case).
  * UNARY      out = act(in[0]); any strides, same shapes. May be in place (out_aliases == 0).
@@ -51,9 +51,12 @@ extern "C" {
  * PAD        out's element i is in[0]'s i - before, or as the mode says; any strides.
  * REDUCE     mean over the dimensions in which out's size is 1 and in[0]'s is not; any strides.
  * IMAGE      in[0] uint8 [N,H,W,C] dense; out float32 [N,C,H,W], any strides:
- *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c], c' = c or, swapped, 2 - c for c < 3.
+ *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c],  c' = c
+ *            or, swapped (C >= 3), 2 - c for c < 3.
  *
- * Floats are HSCHED_FLOAT32. Constants are NULL in the operand table of run_part.
+ * Floats are HSCHED_FLOAT32. Constants that a backend packs, in[1] and in[2] of CONV2D, FC and
+ * SCALE, come through hsched_operand.constant and are NULL in the operand table of run_part; any
+ * other constant operand is in that table like a computed one.
  */
 #define HSCHED_STEP_LIST(X)                                 \
     X(CONV2D, 1, "conv2d", HSCHED_CLASS_CONVOLUTION)        \
@@ -96,7 +99,7 @@ typedef struct hsched_step {
     hsched_operand out;
     int out_aliases; /* the input whose memory out shares, or -1 */
     hsched_activation act;
-    uint32_t parts;  /* run_part is called with part 0..parts-1; the backend may lower it in prepare */
+    uint32_t parts;  /* run_part gets part 0..parts-1; the backend may lower it in prepare */
     uint64_t macs;
     union {
         struct {
@@ -129,7 +132,7 @@ typedef struct hsched_step {
     } u;
 } hsched_step;
 
-/* ---- The table ---------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------ */
 
 /* What the library does for a backend. Valid as long as the backend is loaded; any thread. */
 typedef struct hsched_backend_host {
@@ -157,7 +160,7 @@ typedef struct hsched_device_config {
 typedef struct hsched_section_config {
     size_t struct_size;
     hsched_step *steps;   /* in execution order; the backend may lower steps[i].parts; the array
-                             stays valid and unchanged after prepare until section_destroy */
+                             stays valid until section_destroy, but for operand constants */
     uint32_t step_count;
     int constants_stay;   /* operand constants stay valid until section_destroy */
 } hsched_section_config;
@@ -195,29 +198,30 @@ typedef struct hsched_backend {
     const char *(*kernel_name)(const hsched_backend_section *section, uint32_t step);
     /* Required. Bytes of packed weights that the section holds. */
     uint64_t (*weight_bytes)(const hsched_backend_section *section);
-    /* Optional (NULL: none). Bytes of scratch memory that run_part needs for any step; it belongs to
-     * the calling thread, so steps and parts that run at the same time never share it. */
+    /* Optional (NULL: none). Bytes of scratch memory that run_part needs for any step; it belongs
+     * to the calling thread, so steps and parts that run at the same time never share it. */
     size_t (*scratch_size)(const hsched_backend_section *section);
 
-    /* Required. What one execution of the section needs besides operands and scratch: library objects
-     * that must not be shared. A slot is used by one execution at a time (several threads in it, each
-     * with a different part or step). May call the heap; slots are pooled by the caller. */
+    /* Required. What one execution of the section needs besides operands and scratch: library
+     * objects that must not be shared. A slot is used by one execution at a time (several threads
+     * in it, each with a different part or step). May call the heap; the caller pools slots. */
     hsched_status (*slot_create)(hsched_backend_section *section, hsched_backend_slot **slot);
     void (*slot_destroy)(hsched_backend_slot *slot);
 
     /*
-     * Required for devices whose steps run on the caller's thread (all so far). Computes one part of
-     * a step. operands: in[0..input_count-1], then out; addresses of the operands' first elements
-     * (those with index 0 in every dimension), NULL for constants and absent ones. They are aligned
-     * to their element type only. Parts of a step may run at the same time on several threads and in
-     * any order; the result does not depend on that. `scratch` has scratch_size bytes, aligned to 64.
-     * No heap calls of the backend's own.
+     * Required for devices whose steps run on the caller's thread (all so far). Computes one part
+     * of a step. operands: in[0..input_count-1], then out; addresses of their first elements
+     * (those with index 0 in every dimension), NULL for packed constants and absent ones. They are
+     * aligned to their element type only. Parts of a step may run at the same time on several
+     * threads and in any order; the result does not depend on that. `scratch` has scratch_size
+     * bytes, aligned to 64. No heap calls of the backend's own.
      */
     hsched_status (*run_part)(hsched_backend_slot *slot, uint32_t step, void *const *operands,
                               uint32_t part, void *scratch);
 
-    /* Optional. Called on the worker's thread before (began = 1) and after (0) the steps of a section,
-     * for devices that account for whole sections (sim). HSCHED_ERROR_DEVICE: the device is lost. */
+    /* Optional. Called on the worker's thread before (began = 1) and after (0) the steps of a
+     * section, for devices that account for whole sections (sim). HSCHED_ERROR_DEVICE: the device
+     * is lost. */
     hsched_status (*job_boundary)(hsched_backend_slot *slot, int began);
 } hsched_backend;
 

@@ -11,7 +11,8 @@
  *
  *     hsched_runtime_create(NULL, &rt);
  *     hsched_model_load(rt, "digits.onnx", NULL, &model);
- *     hsched_binding in = HSCHED_DATA(image, sizeof image), out = HSCHED_DATA(scores, sizeof scores);
+ *     hsched_binding in = HSCHED_DATA(image, sizeof image);
+ *     hsched_binding out = HSCHED_DATA(scores, sizeof scores);
  *     hsched_infer(model, &in, 1, &out, 1);
  *
  * or, with several in flight:
@@ -50,7 +51,7 @@ extern "C" {
 #define HSCHED_API
 #endif
 
-/* ---- Version --------------------------------------------------------------------------- */
+/* ---- Version -------------------------------------------------------------- */
 
 #define HSCHED_VERSION_MAJOR 0
 #define HSCHED_VERSION_MINOR 1
@@ -60,7 +61,7 @@ extern "C" {
 /* The version of the library in use, as "major.minor.patch". Any thread. Since 0.1. */
 HSCHED_API const char *hsched_version(void);
 
-/* ---- Status and error detail ------------------------------------------------------------- */
+/* ---- Status and error detail ---------------------------------------------- */
 
 /* X(NAME, value, text). Values never change; new ones are added at the end. */
 #define HSCHED_STATUS_LIST(X)                                                                 \
@@ -99,7 +100,7 @@ HSCHED_API const char *hsched_status_text(hsched_status status);
  */
 HSCHED_API const char *hsched_error_detail(void);
 
-/* ---- Log --------------------------------------------------------------------------------- */
+/* ---- Log ------------------------------------------------------------------ */
 
 typedef enum hsched_log_level {
     HSCHED_LOG_ERROR = 1,
@@ -120,7 +121,7 @@ typedef void (*hsched_log_callback)(void *user, hsched_log_level level, const ch
  */
 HSCHED_API void hsched_log_set(hsched_log_callback callback, void *user, hsched_log_level level);
 
-/* ---- Tensors: types, layouts, descriptions -------------------------------------------------- */
+/* ---- Tensors: types, layouts, descriptions -------------------------------- */
 
 #define HSCHED_MAX_DIMS 8
 
@@ -166,7 +167,7 @@ typedef struct hsched_model hsched_model;
 typedef struct hsched_run hsched_run;
 typedef struct hsched_buffer hsched_buffer;
 
-/* ---- Runtime --------------------------------------------------------------------------------- */
+/* ---- Runtime -------------------------------------------------------------- */
 
 typedef enum hsched_policy {
     HSCHED_POLICY_DEFAULT = 0,    /* the runtime's choice: now HSCHED_POLICY_CPU_ONLY */
@@ -190,7 +191,7 @@ typedef struct hsched_sim_config {
     const char *name;      /* default "sim" */
     uint32_t layer_classes;/* bits of HSCHED_CLASS_...; 0 means all */
     double gflops;         /* pretended speed, 1e9 floating point operations a second; 0: no wait */
-    double crossing_us;    /* pretended cost of handing one tensor over to or from the CPU */
+    double crossing_us;    /* pretended cost of taking a section over from another device */
     uint64_t fail_after_jobs; /* the device is lost after so many jobs (0: never); for tests */
 } hsched_sim_config;
 #define HSCHED_SIM_CONFIG_INIT .struct_size = sizeof(hsched_sim_config)
@@ -207,8 +208,8 @@ enum {
 typedef struct hsched_runtime_config {
     size_t struct_size;
     uint32_t cpu_workers;     /* worker threads; default: one per CPU that the process may use */
-    const int *cpus;          /* worker i is pinned to cpus[i % cpu_count]; default: worker i to the */
-    uint32_t cpu_count;       /*   i-th CPU of the process's affinity mask if there are enough */
+    const int *cpus;          /* worker i is pinned to cpus[i % cpu_count]; default: worker i */
+    uint32_t cpu_count;       /*   to the i-th CPU the process may use, if there are enough */
     uint32_t flags;           /* bits of HSCHED_RUNTIME_... */
     hsched_policy policy;     /* for models that set none */
     uint32_t cpu_libraries;   /* bits of HSCHED_LIBRARY_...; default: all that were compiled in */
@@ -272,7 +273,7 @@ typedef struct hsched_backend_info {
 } hsched_backend_info;
 #define HSCHED_BACKEND_INFO_INIT .struct_size = sizeof(hsched_backend_info)
 
-/* Backends this library knows about, used or not. NOT_FOUND past the last. Any thread. Since 0.1. */
+/* Backends this library knows about, used or not. NOT_FOUND past the last. Any thread. */
 HSCHED_API hsched_status hsched_backend_get_info(uint32_t index, hsched_backend_info *info);
 
 typedef struct hsched_runtime_stats {
@@ -294,11 +295,12 @@ typedef struct hsched_device_stats {
     double busy_us;         /* summed over the device's workers */
 } hsched_device_stats;
 #define HSCHED_DEVICE_STATS_INIT .struct_size = sizeof(hsched_device_stats)
+/* Any thread. */
 HSCHED_API hsched_status hsched_runtime_get_device_stats(const hsched_runtime *runtime,
                                                          uint32_t device,
-                                                         hsched_device_stats *stats); /* any thread */
+                                                         hsched_device_stats *stats);
 
-/* ---- Zero-copy buffers ------------------------------------------------------------------------ */
+/* ---- Zero-copy buffers ---------------------------------------------------- */
 
 /*
  * Memory that every device of the runtime can use in place: `size` bytes, aligned to 64, not
@@ -324,7 +326,7 @@ HSCHED_API size_t hsched_buffer_size(const hsched_buffer *buffer);
  */
 HSCHED_API hsched_status hsched_buffer_map(hsched_buffer *buffer, void **data);
 
-/* ---- Graphs: networks built layer by layer ------------------------------------------------------ */
+/* ---- Graphs: networks built layer by layer -------------------------------- */
 
 /*
  * A tensor of a graph. Functions that add a layer append it and give its output. A layer's name
@@ -528,8 +530,8 @@ HSCHED_API hsched_status hsched_graph_add_concat(hsched_graph *graph, const char
                                                  const hsched_tensor *inputs, uint32_t count,
                                                  int axis, hsched_tensor *y);
 
-/* For k < count: along axes[k] (NULL: axis k) from starts[k] to before ends[k] in steps[k] (NULL: 1;
- * not 0). Negative positions count from the end, all are clamped, as in ONNX. */
+/* For k < count: along axes[k] (NULL: axis k) from starts[k] to before ends[k] in steps[k]
+ * (NULL: 1; not 0). Negative positions count from the end, all are clamped, as in ONNX. */
 HSCHED_API hsched_status hsched_graph_add_slice(hsched_graph *graph, const char *name,
                                                 hsched_tensor x, uint32_t count,
                                                 const int64_t *starts, const int64_t *ends,
@@ -624,7 +626,7 @@ HSCHED_API hsched_status hsched_graph_layer_info(const hsched_graph *graph, uint
 HSCHED_API hsched_tensor hsched_graph_layer_input(const hsched_graph *graph, uint32_t layer,
                                                   uint32_t index); /* or HSCHED_NO_TENSOR */
 
-/* ---- ONNX ------------------------------------------------------------------------------------- */
+/* ---- ONNX ----------------------------------------------------------------- */
 
 /* A value for a named dimension. */
 typedef struct hsched_symbol {
@@ -656,18 +658,18 @@ HSCHED_API hsched_status hsched_graph_parse_onnx(const void *data, size_t size,
  * whole or not at all. */
 HSCHED_API hsched_status hsched_graph_save_onnx(const hsched_graph *graph, const char *path);
 
-/* ---- Models -------------------------------------------------------------------------------------- */
+/* ---- Models --------------------------------------------------------------- */
 
 typedef struct hsched_model_config {
     size_t struct_size;
     const char *name;             /* default: the graph's */
     hsched_policy policy;         /* default: the runtime's */
     uint32_t flags;               /* bits of HSCHED_MODEL_... */
-    const hsched_symbol *symbols; /* values of named dimensions; unset ones are 1, with a log line */
+    const hsched_symbol *symbols; /* values of named dimensions; others are 1, and logged */
     uint32_t symbol_count;
     hsched_layout input_layout;   /* of all inputs of four dimensions, in the user's memory */
     hsched_layout output_layout;  /* likewise of outputs */
-    const char *const *taps;      /* names of tensors to be added to the outputs, after the others */
+    const char *const *taps;      /* names of tensors that become outputs too, after the others */
     uint32_t tap_count;
     uint32_t max_parts;           /* a step is cut into at most so many parts for idle workers;
                                      default: as many as there are CPU workers */
@@ -684,10 +686,10 @@ enum {
 
 /*
  * Compiles a graph: checks it, fuses layers into steps, assigns layouts and devices, packs weights.
- * The graph is frozen but not consumed: the user destroys it, before or after the model; after it if
- * HSCHED_MODEL_MAP_WEIGHTS or _KEEP_CONSTANTS is set, since the model then reads the graph's weights.
- * Errors: INVALID_ARGUMENT, SHAPE, STATE (no outputs), NOT_FOUND (a tap), OUT_OF_MEMORY. Any thread,
- * one at a time per graph. Since 0.1.
+ * The graph is frozen but not consumed: the user destroys it, before or after the model; after it
+ * if HSCHED_MODEL_MAP_WEIGHTS or _KEEP_CONSTANTS is set, since the model then reads the graph's
+ * weights. Errors: INVALID_ARGUMENT, SHAPE, STATE (no outputs), NOT_FOUND (a tap or a symbol),
+ * OUT_OF_MEMORY. Any thread, one at a time per graph. Since 0.1.
  */
 HSCHED_API hsched_status hsched_model_compile(hsched_runtime *runtime, hsched_graph *graph,
                                               const hsched_model_config *config,
@@ -740,7 +742,7 @@ typedef struct hsched_model_stats {
 HSCHED_API hsched_status hsched_model_get_stats(const hsched_model *model,
                                                 hsched_model_stats *stats); /* any thread */
 
-/* ---- Runs ------------------------------------------------------------------------------------------ */
+/* ---- Runs ----------------------------------------------------------------- */
 
 /*
  * Where the data of one input or output lies; exactly one of buffer, data and run is set. For an
@@ -767,8 +769,9 @@ typedef struct hsched_binding {
 
 /*
  * Called once for every submitted run when it ends, in whatever way, on the controller's thread
- * with no lock held. It may call any function except hsched_runtime_destroy, and hsched_run_wait on
- * runs that have not ended; it should be brief, since other callbacks wait for it. The run is borrowed.
+ * with no lock held. It may call any function except hsched_runtime_destroy, and hsched_run_wait
+ * on runs that have not ended; it should be brief, since other callbacks wait for it. The run is
+ * borrowed. hsched_run_wait may return before the callback was called.
  */
 typedef void (*hsched_run_callback)(void *user, hsched_run *run, hsched_status status);
 
@@ -776,8 +779,8 @@ typedef struct hsched_run_config {
     size_t struct_size;
     const hsched_binding *inputs;  /* one per input of the model, in order; required */
     uint32_t input_count;          /* default: the model's */
-    const hsched_binding *outputs; /* one per output, in order; NULL, or entries all zero: the library
-                                      keeps the output, see hsched_run_output */
+    const hsched_binding *outputs; /* one per output, in order; NULL, or entries all zero: the
+                                      library keeps the output, see hsched_run_output */
     uint32_t output_count;         /* default: the model's */
     int priority;                  /* HSCHED_PRIORITY_MIN to _MAX; higher goes first; default 0 */
     hsched_run_callback callback;

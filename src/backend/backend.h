@@ -12,9 +12,10 @@ const hsched_backend *hsi_backend_get(uint32_t index);
 extern const hsched_backend_host hsi_backend_host;
 
 /*
- * The oracle: computes a whole step with plain loops over logical indices, in double where sums are
- * long. `operands` as in hsched_backend.run_part, except that constants are given too (from
- * step->in[i].constant where the entry is NULL). `act` included. Any thread; no heap.
+ * The oracle: computes a whole step with plain loops over logical indices, in double
+ * where sums are long. `operands` as in hsched_backend.run_part, except that constants
+ * are given too (from step->in[i].constant where the entry is NULL). `act` included. Any
+ * thread; no heap.
  */
 hsched_status hsi_ref_run(const hsched_step *step, const void *const *inputs, void *out);
 

@@ -47,8 +47,7 @@ static int sum_layers(const hsched_graph *graph, totals *sum)
     return CLI_OK;
 }
 
-/* ---- For people
- * ------------------------------------------------------------------------------ */
+/* ---- For people ----------------------------------------------------------- */
 
 static int print_ends(const hsched_graph *graph)
 {
@@ -175,8 +174,7 @@ static int print_all(const cli_session *session, const hsched_graph *graph,
     return status == CLI_OK ? print_steps(session, model) : status;
 }
 
-/* ---- For programs
- * ---------------------------------------------------------------------------- */
+/* ---- For programs --------------------------------------------------------- */
 
 static json_t *layers_json(const hsched_graph *graph)
 {
@@ -240,8 +238,7 @@ static int print_json(const cli_session *session, const hsched_graph *graph,
         "layers", layers_json(graph), "steps", steps_json(session, model)));
 }
 
-/* ---- Command
- * --------------------------------------------------------------------------------- */
+/* ---- Command -------------------------------------------------------------- */
 
 static int execute(cli_session *session, const cli_list *positional, int json)
 {

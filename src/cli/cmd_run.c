@@ -34,8 +34,7 @@ static const char help_text[] =
     "exit status: 0 success; 1 a run failed; 2 wrong usage; 3 a model or an input could\n"
     "not be loaded; 4 the runtime could not start or a file could not be written.\n";
 
-/* ---- Loading and running
- * -------------------------------------------------------------------- */
+/* ---- Loading and running -------------------------------------------------- */
 
 static int load_lanes(run_command *r)
 {
@@ -94,8 +93,7 @@ static int measure(run_command *r)
     return status != CLI_OK ? status : read;
 }
 
-/* ---- Results
- * -------------------------------------------------------------------------------- */
+/* ---- Results -------------------------------------------------------------- */
 
 static double throughput(const cli_lane *lane)
 {
@@ -271,8 +269,7 @@ static int write_outputs(const run_command *r)
     return status;
 }
 
-/* ---- Command
- * -------------------------------------------------------------------------------- */
+/* ---- Command -------------------------------------------------------------- */
 
 static int execute(run_command *r)
 {

@@ -72,8 +72,7 @@ static int step_info(const verify_command *v, uint32_t index, hsched_step_info *
                : cli_failed(CLI_WRONG, status, hsched_model_name(v->model));
 }
 
-/* ---- Steps
- * ------------------------------------------------------------------------------------ */
+/* ---- Steps ---------------------------------------------------------------- */
 
 static int print_checks(const verify_command *v)
 {
@@ -195,8 +194,7 @@ static int show_taps(const verify_command *v, json_t **list)
     return status;
 }
 
-/* ---- Command
- * ------------------------------------------------------------------------------------ */
+/* ---- Command -------------------------------------------------------------- */
 
 static int load(verify_command *v)
 {

@@ -8,8 +8,7 @@
 #include "cli/npy.h"
 #include "cli/table.h"
 
-/* ---- Options
- * --------------------------------------------------------------------------------- */
+/* ---- Options -------------------------------------------------------------- */
 
 /* "V" for all channels or "R,G,B". */
 static int parse_channels(void *target, const char *value)
@@ -60,8 +59,7 @@ void cli_input_options_free(cli_input_options *inputs)
     inputs->used = NULL;
 }
 
-/* ---- Finding the file of an input
- * ------------------------------------------------------------ */
+/* ---- Finding the file of an input ----------------------------------------- */
 
 /* Where FILE begins in "NAME=FILE", and the length of NAME; paths with a '=' after a '/'
  * are files. */
@@ -109,8 +107,7 @@ int cli_inputs_check_used(const cli_input_options *options)
     return CLI_OK;
 }
 
-/* ---- Data
- * ------------------------------------------------------------------------------------ */
+/* ---- Data ----------------------------------------------------------------- */
 
 static uint64_t random_next(uint64_t *state) /* splitmix64 */
 {

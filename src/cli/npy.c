@@ -24,8 +24,7 @@ enum {
     TYPES = sizeof types / sizeof types[0]
 };
 
-/* ---- Reading
- * -------------------------------------------------------------------------------- */
+/* ---- Reading -------------------------------------------------------------- */
 
 /* The text after 'key': in the header's dictionary, blanks skipped, or NULL. */
 static const char *find_value(const char *header, const char *key)
@@ -149,8 +148,7 @@ int cli_npy_read(const char *path, cli_array *array)
     return 0;
 }
 
-/* ---- Writing
- * -------------------------------------------------------------------------------- */
+/* ---- Writing -------------------------------------------------------------- */
 
 /* The header's text without its padding; its length, or 0 if the type has no counterpart.
  */

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Values
- * --------------------------------------------------------------------------------- */
+/* ---- Values --------------------------------------------------------------- */
 
 int cli_parse_flag(void *target, const char *value)
 {
@@ -84,8 +83,7 @@ void cli_list_free(cli_list *list)
     *list = (cli_list){ 0 };
 }
 
-/* ---- Help
- * ------------------------------------------------------------------------------------ */
+/* ---- Help ----------------------------------------------------------------- */
 
 static void print_help(const cli_command *command, const cli_option *const tables[],
                        const char *help_text)
@@ -112,8 +110,7 @@ static void print_help(const cli_command *command, const cli_option *const table
         printf("\n%s", help_text);
 }
 
-/* ---- Parsing
- * --------------------------------------------------------------------------------- */
+/* ---- Parsing -------------------------------------------------------------- */
 
 static const cli_option *find_option(const cli_option *const tables[], const char *name,
                                      size_t length)

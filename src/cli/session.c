@@ -7,8 +7,7 @@
 
 #include "zoo/zoo.h"
 
-/* ---- Options
- * --------------------------------------------------------------------------------- */
+/* ---- Options -------------------------------------------------------------- */
 
 void cli_session_options(cli_session *s, cli_option options[CLI_SESSION_OPTIONS])
 {
@@ -160,8 +159,7 @@ int cli_session_check(cli_session *s)
     return CLI_OK;
 }
 
-/* ---- Runtime
- * --------------------------------------------------------------------------------- */
+/* ---- Runtime -------------------------------------------------------------- */
 
 int cli_session_start(cli_session *s)
 {
@@ -201,8 +199,7 @@ void cli_session_end(cli_session *s)
     s->symbols = NULL;
 }
 
-/* ---- Models
- * ---------------------------------------------------------------------------------- */
+/* ---- Models --------------------------------------------------------------- */
 
 int cli_session_graph(const cli_session *s, const char *model, hsched_graph **graph)
 {

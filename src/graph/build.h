@@ -11,7 +11,7 @@
 /* INVALID_ARGUMENT for NULL, STATE for a frozen graph. */
 hsched_status hsi_graph_check_mutable(const hsched_graph *graph);
 
-/* ---- Layers: a draft is checked, then appended whole or not at all ---- */
+/* ---- Layers: a draft is checked, then appended whole or not at all -------- */
 
 typedef struct hsi_draft {
     hsched_graph *graph;
@@ -31,7 +31,7 @@ hsched_status hsi_draft_append(hsi_draft *draft);
  * detail; returns `status`. */
 hsched_status hsi_draft_fail(const hsi_draft *draft, hsched_status status);
 
-/* ---- Tensors ---- */
+/* ---- Tensors -------------------------------------------------------------- */
 
 /* Room for one more tensor; a later commit cannot fail. */
 hsched_status hsi_graph_reserve_tensor(hsched_graph *graph);
@@ -42,7 +42,7 @@ hsched_tensor hsi_graph_commit_tensor(hsched_graph *graph,
 /* Takes back an input that was added last, to which nothing refers yet. */
 void hsi_graph_drop_last_input(hsched_graph *graph);
 
-/* ---- Names of tensors ---- */
+/* ---- Names of tensors ----------------------------------------------------- */
 
 /* HSCHED_NO_TENSOR if there is none. */
 hsched_tensor hsi_names_find(const hsched_graph *graph, const char *name);
@@ -60,7 +60,7 @@ hsched_status hsi_names_choose(const hsched_graph *graph, const char *wanted,
 hsched_status hsi_names_choose_image(const hsched_graph *graph, const char *base,
                                      char **name);
 
-/* ---- Symbols ---- */
+/* ---- Symbols -------------------------------------------------------------- */
 
 /*
  * Infers and checks the whole graph with other values of its symbols. Writes to `tensors`

@@ -45,7 +45,7 @@ hsched_status hsi_resolve_dim(const hsi_symbol *symbols, uint32_t symbol_count,
 /* LIMIT unless a tensor of that type and shape can be addressed. */
 hsched_status hsi_check_size(hsched_dtype dtype, uint32_t rank, const int64_t *dims);
 
-/* ---- For the files infer_*.c ---- */
+/* ---- For the files infer_*.c ---------------------------------------------- */
 
 #define HSI_TENSOR_FMT     "'%.200s' %s"
 #define HSI_TENSOR_ARGS(t) (t)->name, hsi_shape_text((t)->rank, (t)->dims)

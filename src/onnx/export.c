@@ -81,7 +81,7 @@ int32_t hsi_onnx_type_of(hsched_dtype dtype)
     }
 }
 
-/* ---- Names ---- */
+/* ---- Names ---------------------------------------------------------------- */
 
 const char *hsi_onnx_tensor_name(const hsi_onnx_export *e, hsched_tensor tensor)
 {
@@ -100,7 +100,7 @@ const char *hsi_onnx_new_name(hsi_onnx_export *e, const char *base)
     }
 }
 
-/* ---- Nodes ---- */
+/* ---- Nodes ---------------------------------------------------------------- */
 
 void hsi_onnx_node_input(hsi_onnx_export *e, const char *name)
 {
@@ -172,7 +172,7 @@ const char *hsi_onnx_put(hsi_onnx_export *e, const char *op, const char *output,
     return name;
 }
 
-/* ---- Constants ---- */
+/* ---- Constants ------------------------------------------------------------ */
 
 static const char *small_constant(hsi_onnx_export *e, const char *base, int32_t type,
                                   uint32_t rank, const int64_t *dims, const void *data,
@@ -212,7 +212,7 @@ const char *hsi_onnx_put_scalar(hsi_onnx_export *e, const char *base, float valu
     return hsi_onnx_put_floats(e, base, 0, NULL, &value);
 }
 
-/* ---- Inputs and outputs ---- */
+/* ---- Inputs and outputs --------------------------------------------------- */
 
 /* Which symbols an output's dimensions depend on is not recorded: with symbols in the
  * graph they are left open. */
@@ -240,7 +240,7 @@ static void write_value(hsi_onnx_export *e, uint32_t field, hsched_tensor tensor
     hsi_onnx_write_end(b, value);
 }
 
-/* ---- The file ---- */
+/* ---- The file ------------------------------------------------------------- */
 
 typedef struct pieces {
     hsi_onnx_buffer head,

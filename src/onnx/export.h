@@ -19,13 +19,13 @@ typedef struct hsi_onnx_export {
     uint32_t made_names;
 } hsi_onnx_export;
 
-/* ---- Names ---- */
+/* ---- Names ---------------------------------------------------------------- */
 
 const char *hsi_onnx_tensor_name(const hsi_onnx_export *e, hsched_tensor tensor);
 /* A name that no tensor has; "" when memory ran out, which the arena remembers. */
 const char *hsi_onnx_new_name(hsi_onnx_export *e, const char *base);
 
-/* ---- Nodes: begin, attributes, end ---- */
+/* ---- Nodes: begin, attributes, end ---------------------------------------- */
 
 /* Up to three inputs; the first NULL ends them; "" leaves one out. */
 void hsi_onnx_node_begin(hsi_onnx_export *e, const char *op, const char *output,
@@ -43,7 +43,7 @@ void hsi_onnx_node_end(hsi_onnx_export *e);
 const char *hsi_onnx_put(hsi_onnx_export *e, const char *op, const char *output,
                          const char *a, const char *b);
 
-/* ---- Small constants; each gives its name ---- */
+/* ---- Small constants; each gives its name --------------------------------- */
 
 const char *hsi_onnx_put_ints(hsi_onnx_export *e, const char *base, const int64_t *values,
                               uint32_t count);
@@ -51,7 +51,7 @@ const char *hsi_onnx_put_floats(hsi_onnx_export *e, const char *base, uint32_t r
                                 const int64_t *dims, const float *values);
 const char *hsi_onnx_put_scalar(hsi_onnx_export *e, const char *base, float value);
 
-/* ---- Layers ---- */
+/* ---- Layers --------------------------------------------------------------- */
 
 hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer);
 void hsi_onnx_export_activation(hsi_onnx_export *e, const hsi_layer *layer);

@@ -1,8 +1,8 @@
 /*
  * Pooling as nodes. What readers of ONNX agree on is floor mode with pads smaller than
  * the kernel, so ceil_mode becomes padding at the end; pads as large as the kernel become
- * a Pad of their own; and an average with dilations, which opset 13 lacks, becomes a
- * convolution that sums and a division.
+ * a Pad of their own; and an average with dilations, which opset 13 lacks, or one whose
+ * windows hang over counted padding becomes a convolution that sums and a division.
  */
 #include "onnx/export.h"
 
@@ -84,11 +84,11 @@ static int64_t covered(const pool *p, int axis, int64_t at)
 {
     const hsched_pool2d_config *c = p->config;
     int64_t count = 0;
-    if (c->count_include_pad)
-        return c->kernel[axis];
+    int64_t before = c->count_include_pad ? c->pads[axis] : 0;
+    int64_t after = c->count_include_pad ? c->pads[axis + 2] : 0;
     for (int64_t k = 0; k < c->kernel[axis]; k++) {
         int64_t from = at * c->strides[axis] - p->pads[axis] + k * c->dilations[axis];
-        count += from >= 0 && from < p->in[2 + axis];
+        count += from >= -before && from < p->in[2 + axis] + after;
     }
     return count;
 }
@@ -137,12 +137,14 @@ static hsched_status average_pool(hsi_onnx_export *e, const pool *p)
 {
     const hsched_pool2d_config *c = p->config;
     int dilated = c->dilations[0] != 1 || c->dilations[1] != 1;
-    if (dilated || !pads_are_small(p)) {
-        if (e->graph->symbol_count && !c->count_include_pad)
-            return hsi_error(
-                HSCHED_ERROR_UNSUPPORTED,
-                "an average with dilations or large pads cannot be written for a graph "
-                "with symbols; build it with numbers");
+    /* Where a window hangs over the padding, readers disagree on what it is divided by. */
+    int overhanging = c->count_include_pad && p->grows;
+    if (dilated || overhanging || !pads_are_small(p)) {
+        if (e->graph->symbol_count && (overhanging || !c->count_include_pad))
+            return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                             "an average with dilations, large pads or ceil_mode cannot "
+                             "be written for a "
+                             "graph with symbols; build it with numbers");
         return average_by_convolution(e, p);
     }
     hsi_onnx_node_begin(e, "AveragePool", p->y, p->x, NULL, NULL);

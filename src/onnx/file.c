@@ -158,7 +158,7 @@ hsched_status hsi_onnx_file_map_external(const char *model_path, const char *loc
     return status ? status : map_and_close(fd, location, file);
 }
 
-/* ---- Memory of a graph ---- */
+/* ---- Memory of a graph ---------------------------------------------------- */
 
 typedef struct memory_source {
     hsi_source source;

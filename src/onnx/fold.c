@@ -41,7 +41,7 @@ hsched_status hsi_onnx_draft_make(hsi_onnx_import *im, const hsi_onnx_node *node
     return HSCHED_OK;
 }
 
-/* ---- Elements. Data of a file may be unaligned: hence memcpy. ---- */
+/* ---- Elements. Data of a file may be unaligned: hence memcpy. ------------- */
 
 #define LOAD(type)                                                                       \
     type v;                                                                              \
@@ -166,7 +166,7 @@ int hsi_onnx_can_make(hsched_dtype dtype)
            dtype != HSCHED_DTYPE_NONE;
 }
 
-/* ---- Copies ---- */
+/* ---- Copies --------------------------------------------------------------- */
 
 void hsi_onnx_copy_elements(hsi_onnx_draft *to, size_t at, const hsi_onnx_constant *from,
                             size_t from_at, size_t count)
@@ -247,7 +247,7 @@ hsched_status hsi_onnx_cast(hsi_onnx_import *im, const hsi_onnx_node *node,
     return HSCHED_OK;
 }
 
-/* ---- Broadcasting ---- */
+/* ---- Broadcasting --------------------------------------------------------- */
 
 hsched_status hsi_onnx_broadcast(const hsi_onnx_node *node, const hsi_onnx_constant *a,
                                  const hsi_onnx_constant *b, uint32_t *rank,

@@ -24,7 +24,7 @@ static uint64_t tag_at(const hsi_onnx_constant *c, size_t i)
     return c->tags ? c->tags[i] : 0;
 }
 
-/* ---- Of one input ---- */
+/* ---- Of one input --------------------------------------------------------- */
 
 hsched_status hsi_onnx_fold_cast(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
@@ -118,7 +118,7 @@ hsched_status hsi_onnx_fold_not(hsi_onnx_import *im, const hsi_onnx_node *node)
     return HSCHED_OK;
 }
 
-/* ---- Of two inputs ---- */
+/* ---- Of two inputs -------------------------------------------------------- */
 
 /* 0: division by zero. */
 static int binary_int(const hsi_onnx_node *node, int64_t a, int64_t b, int fmod_like,
@@ -300,7 +300,7 @@ hsched_status hsi_onnx_fold_compare(hsi_onnx_import *im, const hsi_onnx_node *no
     return status;
 }
 
-/* ---- Range and reductions ---- */
+/* ---- Range and reductions ------------------------------------------------- */
 
 hsched_status hsi_onnx_fold_range(hsi_onnx_import *im, const hsi_onnx_node *node)
 {

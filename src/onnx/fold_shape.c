@@ -22,8 +22,7 @@ static hsched_status need(const hsi_onnx_node *node, uint32_t inputs)
     return HSCHED_OK;
 }
 
-/* ---- Shape and Size: the input may be a tensor that is only computed at run time ----
- */
+/* ---- Shape and Size: the input may be a tensor that is only computed at run time --- */
 
 static uint32_t input_shape(const hsi_onnx_import *im, const hsi_onnx_node *node,
                             int64_t *dims, uint64_t *tags)
@@ -96,7 +95,7 @@ hsched_status hsi_onnx_fold_size(hsi_onnx_import *im, const hsi_onnx_node *node)
     return HSCHED_OK;
 }
 
-/* ---- Constants ---- */
+/* ---- Constants ------------------------------------------------------------ */
 
 static hsched_status list_constant(hsi_onnx_import *im, const hsi_onnx_node *node,
                                    hsched_dtype dtype, uint32_t rank, size_t count,
@@ -192,7 +191,7 @@ hsched_status hsi_onnx_fold_constant_of_shape(hsi_onnx_import *im,
     return HSCHED_OK;
 }
 
-/* ---- The same elements under another shape ---- */
+/* ---- The same elements under another shape -------------------------------- */
 
 hsched_status hsi_onnx_fold_identity(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
@@ -325,7 +324,7 @@ hsched_status hsi_onnx_fold_unsqueeze(hsi_onnx_import *im, const hsi_onnx_node *
     return reshape_to(im, node, x->rank + count, dims);
 }
 
-/* ---- Strided views ---- */
+/* ---- Strided views -------------------------------------------------------- */
 
 static hsched_status strided(hsi_onnx_import *im, const hsi_onnx_node *node,
                              uint32_t output, const hsi_onnx_constant *x, uint32_t rank,

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "base/tensor.h"
 
-/* ---- One node ---- */
+/* ---- One node ------------------------------------------------------------- */
 
 static hsched_status check_attributes(hsi_onnx_import *im, const hsi_onnx_node *node,
                                       const hsi_onnx_op *op)
@@ -101,7 +101,7 @@ static hsched_status import_node(hsi_onnx_import *im, const hsi_onnx_node *node)
     return HSCHED_OK;
 }
 
-/* ---- Outputs ---- */
+/* ---- Outputs -------------------------------------------------------------- */
 
 /* The constant `value` under a name of its own, to be copied to the output by a layer. */
 static hsched_status constant_output(hsi_onnx_import *im, uint32_t value,
@@ -161,7 +161,7 @@ static hsched_status add_outputs(hsi_onnx_import *im)
     return status;
 }
 
-/* ---- Passes ---- */
+/* ---- Passes --------------------------------------------------------------- */
 
 static hsched_status begin_pass(hsi_onnx_import *im)
 {
@@ -243,7 +243,7 @@ static hsched_status run_passes(hsi_onnx_model *model, const hsched_onnx_config 
     return status;
 }
 
-/* ---- The public functions ---- */
+/* ---- The public functions ------------------------------------------------- */
 
 static hsched_status import_model(const void *data, size_t size, const char *path,
                                   const hsched_onnx_config *config, hsched_graph **graph)

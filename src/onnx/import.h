@@ -55,7 +55,7 @@ typedef struct hsi_onnx_import {
     uint64_t folded_bytes;
 } hsi_onnx_import;
 
-/* ---- Inputs and outputs of a node ---- */
+/* ---- Inputs and outputs of a node ----------------------------------------- */
 
 int hsi_onnx_has_input(const hsi_onnx_node *node, uint32_t k);
 /* The constant that input k is, or NULL. */
@@ -100,7 +100,7 @@ hsched_status hsi_onnx_add_floats(hsi_onnx_import *im, const hsi_onnx_node *node
                                   const char *suffix, uint32_t rank, const int64_t *dims,
                                   const float *data, hsched_tensor *tensor);
 
-/* ---- Shapes ---- */
+/* ---- Shapes --------------------------------------------------------------- */
 
 uint32_t hsi_onnx_rank(const hsi_onnx_import *im, hsched_tensor tensor);
 /* Copies rank dimensions. */
@@ -135,7 +135,7 @@ hsched_status hsi_onnx_axis(const hsi_onnx_node *node, int64_t axis, uint32_t ra
 hsched_status hsi_onnx_split_sizes(hsi_onnx_import *im, const hsi_onnx_node *node,
                                    int64_t size, int64_t *sizes);
 
-/* ---- Errors ---- */
+/* ---- Errors --------------------------------------------------------------- */
 
 /*
  * Notes that the node is not supported and why, and returns UNSUPPORTED: the import goes

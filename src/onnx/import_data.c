@@ -81,7 +81,7 @@ hsched_status hsi_onnx_build_slice(hsi_onnx_import *im, const hsi_onnx_node *nod
     return status;
 }
 
-/* ---- Pad ---- */
+/* ---- Pad ------------------------------------------------------------------ */
 
 typedef struct padding {
     int64_t before[HSCHED_MAX_DIMS], after[HSCHED_MAX_DIMS];
@@ -191,7 +191,7 @@ hsched_status hsi_onnx_build_pad(hsi_onnx_import *im, const hsi_onnx_node *node)
     return status;
 }
 
-/* ---- Split and Gather ---- */
+/* ---- Split and Gather ----------------------------------------------------- */
 
 hsched_status hsi_onnx_split_sizes(hsi_onnx_import *im, const hsi_onnx_node *node,
                                    int64_t size, int64_t *sizes)

@@ -8,7 +8,7 @@
 
 #include "onnx/file.h"
 
-/* ---- Products with constant matrices ---- */
+/* ---- Products with constant matrices -------------------------------------- */
 
 /* The constant b as weights [O,K] of a fully connected layer: as it is if it is so and
  * alpha is 1, else a copy that belongs to the graph. `transposed`: b is [O,K] already. */
@@ -218,7 +218,7 @@ hsched_status hsi_onnx_build_matmul(hsi_onnx_import *im, const hsi_onnx_node *no
     return status;
 }
 
-/* ---- Element by element ---- */
+/* ---- Element by element --------------------------------------------------- */
 
 static hsched_binary_kind binary_kind(const char *op)
 {

@@ -180,7 +180,7 @@ hsched_status hsi_onnx_build_reduce_mean(hsi_onnx_import *im, const hsi_onnx_nod
     return status;
 }
 
-/* ---- Nothing changes ---- */
+/* ---- Nothing changes ------------------------------------------------------ */
 
 hsched_status hsi_onnx_build_identity(hsi_onnx_import *im, const hsi_onnx_node *node)
 {

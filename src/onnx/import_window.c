@@ -119,27 +119,6 @@ hsched_status hsi_onnx_build_conv(hsi_onnx_import *im, const hsi_onnx_node *node
     return status;
 }
 
-/*
- * Averages over windows that hang over the end of the padding (ceil_mode) count the
- * padding, but not what lies beyond: the padding becomes part of the image, and what is
- * beyond it is not counted.
- */
-static hsched_status pad_apart(hsi_onnx_import *im, const hsi_onnx_node *node,
-                               hsched_pool2d_config *config, hsched_tensor *x)
-{
-    int64_t before[4] = { 0, 0, config->pads[0], config->pads[1] };
-    int64_t after[4] = { 0, 0, config->pads[2], config->pads[3] };
-    const char *name = hsi_onnx_made_name(im, node->label, "padded");
-    if (!name)
-        return hsi_onnx_no_memory(im, node);
-    config->count_include_pad = 0;
-    if (!config->pads[0] && !config->pads[1] && !config->pads[2] && !config->pads[3])
-        return HSCHED_OK;
-    memset(config->pads, 0, sizeof config->pads);
-    return hsi_onnx_at_node(node, hsched_graph_add_pad(im->graph, name, *x, before, after,
-                                                       HSCHED_PAD_MODE_CONSTANT, 0, x));
-}
-
 static hsched_status read_pool(const hsi_onnx_node *node, hsched_pool2d_config *config)
 {
     int64_t ceil_mode, include_pad;
@@ -176,9 +155,6 @@ hsched_status hsi_onnx_build_pool(hsi_onnx_import *im, const hsi_onnx_node *node
     if (hsi_onnx_output_used(im, node, 1))
         return hsi_onnx_unsupported(im, node, "its second output, the indices");
     status = read_pool(node, &config);
-    if (!status && average && config.ceil_mode && config.count_include_pad &&
-        config.auto_pad == HSCHED_PAD_EXPLICIT)
-        status = pad_apart(im, node, &config, &x);
     if (!status)
         status = hsi_onnx_at_node(
             node, hsched_graph_add_pool2d(im->graph, hsi_onnx_output_name(im, node, 0),

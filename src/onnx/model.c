@@ -10,7 +10,7 @@
 #define FIRST_OPSET       7
 #define LAST_OPSET        21
 
-/* ---- Names ---- */
+/* ---- Names ---------------------------------------------------------------- */
 
 /* Seeded by the table's address, so that a file cannot choose names that collide. */
 static uint32_t name_hash(const hsi_onnx_model *model, const char *name)
@@ -68,7 +68,7 @@ static hsched_status make_name_tables(hsi_onnx_model *model,
     return HSCHED_OK;
 }
 
-/* ---- The parts of a graph ---- */
+/* ---- The parts of a graph ------------------------------------------------- */
 
 static hsched_status duplicate(const char *what, const char *name)
 {
@@ -250,7 +250,7 @@ static hsched_status read_outputs(hsi_onnx_model *model, const Onnx__GraphProto 
     return HSCHED_OK;
 }
 
-/* ---- The whole ---- */
+/* ---- The whole ------------------------------------------------------------ */
 
 static hsched_status read_opset(hsi_onnx_model *model)
 {

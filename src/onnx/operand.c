@@ -30,7 +30,7 @@ static hsched_status check_present(const hsi_onnx_node *node, uint32_t k)
     return hsi_onnx_malformed(node, "input %u is missing", k);
 }
 
-/* ---- Constants as tensors of the graph ---- */
+/* ---- Constants as tensors of the graph ------------------------------------ */
 
 /* A graph holds numbers; those that came from symbols are numbers from now on. */
 static void pin_all(hsi_onnx_import *im, const hsi_onnx_constant *c)
@@ -128,7 +128,7 @@ hsched_status hsi_onnx_add_floats(hsi_onnx_import *im, const hsi_onnx_node *node
     return hsi_onnx_at_node(node, add_constant(im, name, &c, tensor));
 }
 
-/* ---- Constants as numbers ---- */
+/* ---- Constants as numbers ------------------------------------------------- */
 
 hsched_status hsi_onnx_ints_input(hsi_onnx_import *im, const hsi_onnx_node *node,
                                   uint32_t k, const int64_t **values, uint32_t *count)
@@ -187,7 +187,7 @@ hsched_status hsi_onnx_float_input(hsi_onnx_import *im, const hsi_onnx_node *nod
     return HSCHED_OK;
 }
 
-/* ---- Outputs ---- */
+/* ---- Outputs -------------------------------------------------------------- */
 
 const char *hsi_onnx_made_name(hsi_onnx_import *im, const char *base, const char *suffix)
 {
@@ -241,7 +241,7 @@ int hsi_onnx_output_used(const hsi_onnx_import *im, const hsi_onnx_node *node, u
            im->model->values[node->outputs[k]].used;
 }
 
-/* ---- Shapes ---- */
+/* ---- Shapes --------------------------------------------------------------- */
 
 uint32_t hsi_onnx_rank(const hsi_onnx_import *im, hsched_tensor tensor)
 {

@@ -78,7 +78,7 @@ static int read_varint(const uint8_t *data, size_t *position, size_t end, uint64
     return 0;
 }
 
-/* ---- Writing the skeleton ---- */
+/* ---- Writing the skeleton ------------------------------------------------- */
 
 static hsched_status emit(hsi_onnx_scan *out, const void *bytes, size_t size)
 {
@@ -130,7 +130,7 @@ static hsched_status emit_head(hsi_onnx_scan *out, const field *f, size_t length
     return emit(out, head, n);
 }
 
-/* ---- Checking one field ---- */
+/* ---- Checking one field --------------------------------------------------- */
 
 static uint32_t wire_of(ProtobufCType type)
 {
@@ -252,7 +252,7 @@ static hsched_status read_field(scanner *s, frame *top, field *f)
     return f->known ? check_known(s, top, f) : HSCHED_OK;
 }
 
-/* ---- The walk ---- */
+/* ---- The walk ------------------------------------------------------------- */
 
 static hsched_status count_message(scanner *s, const field *f,
                                    const ProtobufCMessageDescriptor *message)

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "base/tensor.h"
 
-/* ---- The model's inputs ---- */
+/* ---- The model's inputs --------------------------------------------------- */
 
 static const Onnx__TypeProto__Tensor *tensor_type(const Onnx__ValueInfoProto *input)
 {
@@ -221,7 +221,7 @@ hsched_status hsi_onnx_add_inputs(hsi_onnx_import *im)
     return status;
 }
 
-/* ---- Using numbers that may be symbols ---- */
+/* ---- Using numbers that may be symbols ------------------------------------ */
 
 void hsi_onnx_pin(hsi_onnx_import *im, uint64_t tag)
 {

@@ -107,7 +107,7 @@ static hsched_status read_shape(const reading *r)
     return HSCHED_OK;
 }
 
-/* ---- External data ---- */
+/* ---- External data -------------------------------------------------------- */
 
 static hsched_status external_number(const reading *r, const char *key, const char *text,
                                      uint64_t *value)
@@ -196,7 +196,7 @@ static hsched_status read_external(const reading *r)
     return HSCHED_OK;
 }
 
-/* ---- Data inside the model ---- */
+/* ---- Data inside the model ------------------------------------------------ */
 
 static hsched_status read_raw(const reading *r)
 {

@@ -11,7 +11,7 @@
 #include "base/checked.h"
 #include "base/status.h"
 
-/* ---- Wire format ---- */
+/* ---- Wire format ---------------------------------------------------------- */
 
 enum {
     WIRE_VARINT = 0,
@@ -123,7 +123,7 @@ void hsi_onnx_write_end(hsi_onnx_buffer *buffer, size_t begun)
     buffer->size += width;
 }
 
-/* ---- Files ---- */
+/* ---- Files ---------------------------------------------------------------- */
 
 #define MAX_ATTEMPTS 100
 

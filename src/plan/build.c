@@ -101,7 +101,7 @@ void hsi_build_step(const hsi_op *op, hsched_step *step)
     }
 }
 
-/* ---- Folding ---- */
+/* ---- Folding -------------------------------------------------------------- */
 
 /* Above this many elements a result is computed by the run after all: constants that a
  * small file blows up by broadcasting are not to be kept. */

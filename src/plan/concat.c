@@ -94,7 +94,7 @@ static hsched_status place_input(hsi_ir *ir, hsi_op *join, uint32_t index, int64
     return HSCHED_OK;
 }
 
-/* ---- Concats that are part of a larger one ---- */
+/* ---- Concats that are part of a larger one -------------------------------- */
 
 static int is_part_of(const hsi_op *concat, const hsi_op *larger, uint32_t first)
 {

@@ -9,7 +9,7 @@
 #include "base/status.h"
 #include "base/tensor.h"
 
-/* ---- Constants that steps read in place ---- */
+/* ---- Constants that steps read in place ----------------------------------- */
 
 enum {
     ALIGNMENT = 64
@@ -51,7 +51,7 @@ static hsched_status place_constants(hsi_ir *ir)
     return HSCHED_OK;
 }
 
-/* ---- Steps ---- */
+/* ---- Steps ---------------------------------------------------------------- */
 
 static hsi_place place_of(const hsi_value *value)
 {

@@ -21,7 +21,7 @@ static hsi_op *only_user(const hsi_value *value)
     return value->user_count == 1 ? value->users[0] : NULL;
 }
 
-/* ---- Names and bookkeeping ---- */
+/* ---- Names and bookkeeping ------------------------------------------------ */
 
 static int join_names(hsi_ir *ir, hsi_op *op, const hsi_op *other, int other_first)
 {
@@ -53,7 +53,7 @@ static hsched_status absorb(hsi_ir *ir, hsi_op *op, hsi_op *last, hsi_op *user)
     return HSCHED_OK;
 }
 
-/* ---- Per-channel affine maps ---- */
+/* ---- Per-channel affine maps ---------------------------------------------- */
 
 typedef struct affine {
     int64_t channels;
@@ -211,7 +211,7 @@ static hsched_status fuse_affine(hsi_ir *ir, hsi_op *op)
     return status;
 }
 
-/* ---- Padding ---- */
+/* ---- Padding -------------------------------------------------------------- */
 
 static int is_zero_image_pad(const hsi_op *op)
 {
@@ -250,7 +250,7 @@ static hsched_status fuse_pad(hsi_ir *ir, hsi_op *pad)
     return HSCHED_OK;
 }
 
-/* ---- Residuals ---- */
+/* ---- Residuals ------------------------------------------------------------ */
 
 static int takes_residual(const hsi_op *op)
 {
@@ -287,7 +287,7 @@ static hsched_status fuse_residual(hsi_ir *ir, hsi_op *conv)
     return absorb(ir, conv, conv, add);
 }
 
-/* ---- Activations ---- */
+/* ---- Activations ---------------------------------------------------------- */
 
 static int takes_activation(const hsi_op *op)
 {

@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "base/tensor.h"
 
-/* ---- Pools ---- */
+/* ---- Pools ---------------------------------------------------------------- */
 
 struct hsi_pool_block {
     hsi_pool_block *next;
@@ -79,7 +79,7 @@ void hsi_pool_free(hsi_pool *pool)
     }
 }
 
-/* ---- Values ---- */
+/* ---- Values --------------------------------------------------------------- */
 
 hsched_status hsi_ir_no_memory(void)
 {
@@ -164,7 +164,7 @@ int hsi_same_dims(const hsi_value *a, const hsi_value *b)
            (a->rank == 0 || memcmp(a->dims, b->dims, a->rank * sizeof a->dims[0]) == 0);
 }
 
-/* ---- Operations ---- */
+/* ---- Operations ----------------------------------------------------------- */
 
 int hsi_is_step(const hsi_op *op)
 {

@@ -115,7 +115,7 @@ static int spread(hsi_op *op)
     return changed;
 }
 
-/* ---- Flatten before a fully connected layer ---- */
+/* ---- Flatten before a fully connected layer ------------------------------- */
 
 /* The image whose elements, in logical order, are the rows of `x`; NULL if it is not one.
  */

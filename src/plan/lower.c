@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "base/tensor.h"
 
-/* ---- Helpers ---- */
+/* ---- Helpers -------------------------------------------------------------- */
 
 hsched_status hsi_lower_add(hsi_ir *ir, hsi_op *op)
 {
@@ -92,7 +92,7 @@ static hsi_op *layer_op(hsi_ir *ir, const hsi_layer *layer, int kind, uint32_t i
     return op;
 }
 
-/* ---- Layers that need more than a change of words ---- */
+/* ---- Layers that need more than a change of words ------------------------- */
 
 static hsched_status lower_conv2d(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                                   hsi_value *out)
@@ -227,7 +227,7 @@ static hsched_status lower_concat(hsi_ir *ir, const hsi_layer *layer, hsi_value 
     return hsi_lower_add(ir, op);
 }
 
-/* ---- Layers that are one operation with attributes ---- */
+/* ---- Layers that are one operation with attributes ------------------------ */
 
 static hsched_status lower_simple(hsi_ir *ir, const hsi_layer *layer, int kind,
                                   hsi_value **in, hsi_value *out)
@@ -344,7 +344,7 @@ static hsched_status lower_layer(hsi_ir *ir, const hsi_layer *layer)
     return lower_kind(ir, layer, in, out);
 }
 
-/* ---- Outputs, and what they need ---- */
+/* ---- Outputs, and what they need ------------------------------------------ */
 
 static hsched_status lower_output(hsi_ir *ir, uint32_t index, hsched_tensor tensor)
 {

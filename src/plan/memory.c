@@ -9,7 +9,7 @@ enum {
     ALIGNMENT = 64
 };
 
-/* ---- The planner ---- */
+/* ---- The planner ---------------------------------------------------------- */
 
 /* Indices by size, the largest first; equal sizes in the order given. A bottom-up merge
  * sort: stable, and no recursion. */
@@ -108,7 +108,7 @@ done:
     return status;
 }
 
-/* ---- The pass ---- */
+/* ---- The pass ------------------------------------------------------------- */
 
 typedef struct lives {
     const hsi_ir *ir;

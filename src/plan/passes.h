@@ -30,7 +30,7 @@
 
 #include "plan/plan.h"
 
-/* ---- Memory that is freed all at once ---- */
+/* ---- Memory that is freed all at once ------------------------------------- */
 
 typedef struct hsi_pool_block hsi_pool_block;
 typedef struct hsi_pool {
@@ -50,7 +50,7 @@ typedef struct hsi_plan_memory {
     hsi_pool weights; /* folded weights, until hsi_plan_packed */
 } hsi_plan_memory;
 
-/* ---- Values and operations ---- */
+/* ---- Values and operations ------------------------------------------------ */
 
 typedef struct hsi_root hsi_root;
 typedef struct hsi_value hsi_value;
@@ -144,7 +144,7 @@ typedef struct hsi_ir {
     size_t ancestor_words;
 } hsi_ir;
 
-/* ---- ir.c ---- */
+/* ---- ir.c ----------------------------------------------------------------- */
 
 hsched_status hsi_ir_no_memory(void);
 hsi_value *hsi_ir_value(hsi_ir *ir, hsched_dtype dtype, uint32_t rank,
@@ -170,7 +170,7 @@ int hsi_is_step(const hsi_op *op);
 int hsi_is_view(const hsi_op *op);
 int hsi_same_dims(const hsi_value *a, const hsi_value *b);
 
-/* ---- strides.c ---- */
+/* ---- strides.c ------------------------------------------------------------ */
 
 /* Strides of a reshaped view, if there are any; 1 or 0. */
 int hsi_reshape_strides(uint32_t rank, const int64_t *dims, const int64_t *strides,
@@ -197,14 +197,14 @@ int hsi_view_strides(const hsi_op *op, int64_t offset, const int64_t *strides,
  * output lies so. */
 int hsi_view_strides_back(const hsi_op *op, const int64_t *out_strides, int64_t *strides);
 
-/* ---- build.c: steps from operations ---- */
+/* ---- build.c: steps from operations --------------------------------------- */
 
 void hsi_build_step(const hsi_op *op, hsched_step *step);
 /* Evaluates `op`, whose inputs are all constants, if it is cheap to do; its value then is
  * a constant and the operation is out of the list. */
 hsched_status hsi_fold_constants(hsi_ir *ir, hsi_op *op);
 
-/* ---- The passes ---- */
+/* ---- The passes ----------------------------------------------------------- */
 
 hsched_status hsi_pass_lower(hsi_ir *ir);
 /* lower.c calls it for a matrix product; in lower_matmul.c. */

@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "base/tensor.h"
 
-/* ---- Inputs and outputs as the user binds them ---- */
+/* ---- Inputs and outputs as the user binds them ---------------------------- */
 
 static int is_camera_frame(const hsched_graph *graph, hsched_tensor tensor)
 {
@@ -97,7 +97,7 @@ static hsched_status describe_ios(hsi_ir *ir)
     return status;
 }
 
-/* ---- Creation ---- */
+/* ---- Creation ------------------------------------------------------------- */
 
 static hsched_status run_passes(hsi_ir *ir)
 {

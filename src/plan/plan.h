@@ -108,7 +108,7 @@ hsched_status hsi_plan_create(const hsched_graph *graph, const hsi_plan_config *
 void hsi_plan_packed(hsi_plan *plan, int constants_stay);
 void hsi_plan_destroy(hsi_plan *plan);
 
-/* ---- The memory planner, usable alone ---- */
+/* ---- The memory planner, usable alone ------------------------------------- */
 
 typedef struct hsi_memory_item {
     size_t size;

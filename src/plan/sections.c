@@ -13,7 +13,7 @@ enum {
     MAX_PARALLEL_SECTIONS = 8192
 };
 
-/* ---- Writers and readers ---- */
+/* ---- Writers and readers -------------------------------------------------- */
 
 static hsched_status number_steps(hsi_ir *ir)
 {
@@ -102,7 +102,7 @@ static hsched_status list_roots(hsi_ir *ir)
     return HSCHED_OK;
 }
 
-/* ---- The DAG ---- */
+/* ---- The DAG -------------------------------------------------------------- */
 
 /* crossings[d] becomes the number of tensors that section `index` reads of section d. */
 static void count_crossings(hsi_ir *ir, uint32_t index, uint32_t *crossings)

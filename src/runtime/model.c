@@ -165,7 +165,8 @@ HSCHED_API hsched_status hsched_model_load(hsched_runtime *rt, const char *path,
     status = hsched_graph_load_onnx(path, &onnx, &graph);
     if (status != HSCHED_OK)
         return status;
-    /* The graph has these values now; import may have made plain numbers of some symbols. */
+    /* The graph has these values now; import may have made plain numbers of some symbols.
+     */
     config.symbols = NULL;
     config.symbol_count = 0;
     status = hsched_model_compile(rt, graph, &config, result);
@@ -191,7 +192,7 @@ HSCHED_API void hsched_model_release(hsched_model *model)
         destroy(model);
 }
 
-/* ---- Information ---- */
+/* ---- Information ---------------------------------------------------------- */
 
 HSCHED_API const char *hsched_model_name(const hsched_model *model)
 {

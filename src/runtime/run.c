@@ -8,7 +8,7 @@
 #include "runtime/bind.h"
 #include "runtime/runtime.h"
 
-/* ---- The pool ---- */
+/* ---- The pool ------------------------------------------------------------- */
 
 void hsi_run_destroy(hsched_run *run)
 {
@@ -89,7 +89,7 @@ void hsi_run_dispose(hsched_run *run)
     hsched_model_release(model);
 }
 
-/* ---- Submitting ---- */
+/* ---- Submitting ----------------------------------------------------------- */
 
 static hsched_status check_config(const hsched_model *model,
                                   const hsched_run_config *config)
@@ -179,7 +179,7 @@ HSCHED_API hsched_status hsched_infer(hsched_model *model, const hsched_binding 
     return status;
 }
 
-/* ---- Using a run ---- */
+/* ---- Using a run ---------------------------------------------------------- */
 
 HSCHED_API hsched_status hsched_run_wait(hsched_run *run, uint64_t timeout_us)
 {

@@ -161,7 +161,7 @@ HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *rt,
     return hsi_info_write(stats, &filled, sizeof filled, "hsched_runtime_stats");
 }
 
-/* ---- Buffers ---- */
+/* ---- Buffers -------------------------------------------------------------- */
 
 static void release_owner(void *runtime)
 {

@@ -73,7 +73,7 @@ static void advance(hsi_core *core, uint64_t now_us)
         core->now_us = now_us;
 }
 
-/* ---- Edges between runs ---- */
+/* ---- Edges between runs --------------------------------------------------- */
 
 static void link_edge(hsi_core_edge *edge, hsi_core_run *to, hsi_core_run *from)
 {
@@ -104,7 +104,7 @@ static void unlink_edge(hsi_core_edge *edge)
     edge->from = NULL;
 }
 
-/* ---- Ending ---- */
+/* ---- Ending --------------------------------------------------------------- */
 
 /* The run has no job in a queue or running. Its dependents are told by settle(). */
 static void end_run(hsi_core *core, hsi_core_run *run, hsched_status status)
@@ -168,7 +168,7 @@ static void end_if_done(hsi_core *core, hsi_core_run *run)
         end_run(core, run, HSCHED_ERROR_INTERNAL);
 }
 
-/* ---- Going on ---- */
+/* ---- Going on ------------------------------------------------------------- */
 
 static void unblock(hsi_core *core, hsi_core_run *run)
 {
@@ -217,7 +217,7 @@ static void settle(hsi_core *core)
     }
 }
 
-/* ---- Events ---- */
+/* ---- Events --------------------------------------------------------------- */
 
 static hsched_status check_submit(const hsi_core_run *run, hsi_core_run *const *upstream,
                                   uint32_t edge_count)

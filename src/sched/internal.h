@@ -42,7 +42,7 @@ struct hsi_core {
     hsi_core_stats stats; /* the counts of events; gauges are filled in by get_stats */
 };
 
-/* ---- jobq.c: the queues of the devices ---- */
+/* ---- jobq.c: the queues of the devices ------------------------------------ */
 
 /* Puts a formatted job into its device's queue. There is room: see hsi_admission_reserve.
  */
@@ -52,7 +52,7 @@ hsi_job *hsi_jobq_pop(hsi_core *core, uint32_t device);
 /* A queued job leaves its queue. */
 void hsi_jobq_remove(hsi_core *core, hsi_job *job);
 
-/* ---- distributor.c: choosing the device, forming the segment ---- */
+/* ---- distributor.c: choosing the device, forming the segment -------------- */
 
 /* A section may run now: asks the policy, forms a job of it and what can follow it,
  * queues it. */
@@ -64,7 +64,7 @@ void hsi_distribute_moved(hsi_core *core, hsi_job *job);
  * again. */
 void hsi_distribute_undo(hsi_job *job);
 
-/* ---- admission.c: how many runs are active ---- */
+/* ---- admission.c: how many runs are active -------------------------------- */
 
 /* Makes room for one more run, here and in the job queues. LIMIT, OUT_OF_MEMORY: nothing
  * changed. */

@@ -18,7 +18,7 @@ void hsi_worker_pool_reserve_scratch(hsi_worker_pool *pool, size_t size)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* ---- Idle workers (all under the lock) ---- */
+/* ---- Idle workers (all under the lock) ------------------------------------ */
 
 static void add_idle(hsi_worker_pool *pool, hsi_worker *w)
 {
@@ -71,7 +71,7 @@ void hsi_worker_recruit(hsi_worker *owner, uint32_t helpers)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* ---- The worker's thread ---- */
+/* ---- The worker's thread -------------------------------------------------- */
 
 /* Brings the worker's scratch memory up to `size`; called without the lock. */
 static int ensure_scratch(hsi_worker *w, size_t size)
@@ -172,7 +172,7 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
-/* ---- Starting and stopping ---- */
+/* ---- Starting and stopping ------------------------------------------------ */
 
 static int start_thread(hsi_worker *w)
 {

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- Weights
- * ----------------------------------------------------------------------------- */
+/* ---- Weights -------------------------------------------------------------- */
 
 /* splitmix64 (Steele, Lea, Flood 2014): integer arithmetic only, the same on every
  * machine. */
@@ -108,8 +107,7 @@ static hsched_tensor add_vector(zoo_net *net, const char *layer, const char *rol
     return add_constant(net, layer, role, 1, &count);
 }
 
-/* ---- The net
- * ------------------------------------------------------------------------------ */
+/* ---- The net -------------------------------------------------------------- */
 
 void zoo_net_init(zoo_net *net, const char *name, uint64_t seed)
 {
@@ -173,8 +171,7 @@ hsched_tensor zoo_vector(zoo_net *net, int64_t length)
     return add_input(net, 2, (const int64_t[]){ 1, length });
 }
 
-/* ---- Layers
- * ------------------------------------------------------------------------------- */
+/* ---- Layers --------------------------------------------------------------- */
 
 hsched_tensor zoo_conv2d(zoo_net *net, const char *name, hsched_tensor x,
                          const zoo_conv *conv)

@@ -88,7 +88,7 @@ static void onednn_destroy(void *pointer)
     hsi_free(state);
 }
 
-/* ---- Prepare ---- */
+/* ---- Prepare -------------------------------------------------------------- */
 
 /* 1 if each of `count` outputs along one axis has a tap inside the input. */
 static int all_have_taps(int64_t count, int64_t stride, int64_t pad, int64_t size,
@@ -368,7 +368,7 @@ static hsched_status onednn_prepare(const hsi_cpu_prepare_context *context,
     return HSCHED_OK;
 }
 
-/* ---- Slots ---- */
+/* ---- Slots ---------------------------------------------------------------- */
 
 static void onednn_slot_destroy(void *pointer)
 {
@@ -432,7 +432,7 @@ static hsched_status onednn_slot_create(const hsched_step *step, const void *poi
     return HSCHED_OK;
 }
 
-/* ---- Run ---- */
+/* ---- Run ------------------------------------------------------------------ */
 
 static dnnl_status_t execute(const onednn_state *state, const piece *what,
                              const piece_memory *memory, dnnl_stream_t stream, float *x,

@@ -35,8 +35,7 @@ typedef struct copy_state {
     int64_t c_count, c_in_stride, c_block, c_blocks;
 } copy_state;
 
-/* ---- Transposing a block: y[t * ys + c] = x[c * xs + t]
- * -------------------------------------- */
+/* ---- Transposing a block: y[t * ys + c] = x[c * xs + t] ------------------- */
 
 typedef float lane4 __attribute__((vector_size(16)));
 typedef float lane4_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
@@ -160,8 +159,7 @@ static void run_transpose(const copy_state *s, const char *x, char *y, int64_t b
     }
 }
 
-/* ---- Rows and anything
- * ------------------------------------------------------------------------ */
+/* ---- Rows and anything ---------------------------------------------------- */
 
 static void copy_rows(const hsi_tile *tile, size_t size, const char *x, char *y)
 {
@@ -244,8 +242,7 @@ static hsched_status copy_run(const hsched_step *step, const void *state,
     return HSCHED_OK;
 }
 
-/* ---- Preparing
- * -------------------------------------------------------------------------------- */
+/* ---- Preparing ------------------------------------------------------------ */
 
 /* The dimension, other than the inner one, along which the input is contiguous, or -1. */
 static int find_transposed(const hsi_loop *loop)

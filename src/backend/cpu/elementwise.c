@@ -16,8 +16,7 @@
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/loop.h"
 
-/* ---- One row of an operation
- * ------------------------------------------------------------------ */
+/* ---- One row of an operation ---------------------------------------------- */
 
 /*
  * y may be a or b: each element is read before it is written, so there is no dependency
@@ -115,8 +114,7 @@ static void compute_rows(int op, const float *a, int64_t ar, int64_t as, const f
         op_rows(op, a, ar, as, b, br, bs, y, yr, rows, n);
 }
 
-/* ---- BINARY
- * ------------------------------------------------------------------------------------ */
+/* ---- BINARY --------------------------------------------------------------- */
 
 enum {
     A = 0,

@@ -42,8 +42,7 @@ HSI_ISA_INLINE tap_range taps_inside(const hsched_step *step, int dim, int64_t p
                         padded };
 }
 
-/* ---- Channels last
- * ------------------------------------------------------------------------------ */
+/* ---- Channels last -------------------------------------------------------- */
 
 HSI_ISA_INLINE float combine(int is_max, float a, float b)
 {
@@ -282,8 +281,7 @@ HSI_ISA_DISPATCH(average_row,
                   int64_t n),
                  (step, x, y, oh, n))
 
-/* ---- Any strides
- * -------------------------------------------------------------------------------- */
+/* ---- Any strides ---------------------------------------------------------- */
 
 static float pool_element(const hsched_step *step, const float *x, tap_range h,
                           tap_range w)
@@ -323,8 +321,7 @@ static void pool_row_strided(const hsched_step *step, const float *x, float *y,
     }
 }
 
-/* ---- The kernel
- * ---------------------------------------------------------------------------------- */
+/* ---- The kernel ----------------------------------------------------------- */
 
 /* Blocks into which the channels are split for `parts` parts. */
 static int64_t channel_blocks(const hsched_step *step, uint32_t parts)

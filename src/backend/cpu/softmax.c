@@ -31,8 +31,7 @@ typedef struct softmax_state {
 
 static const hsched_activation exponential = { HSCHED_ACTIVATION_EXP, 0, 0 };
 
-/* ---- One row
- * ------------------------------------------------------------------------------------ */
+/* ---- One row -------------------------------------------------------------- */
 
 HSI_ISA_INLINE void row_max_body(const float *x, int64_t n, float *max)
 {
@@ -97,8 +96,7 @@ static void softmax_row(const float *x, float *y, int64_t n)
     multiply(y, (float)(1 / sum), n);
 }
 
-/* ---- Positions side by side
- * ----------------------------------------------------------------------- */
+/* ---- Positions side by side ----------------------------------------------- */
 
 HSI_ISA_INLINE void take_max_body(const float *restrict x, float *restrict max,
                                   int64_t count)
@@ -160,8 +158,7 @@ static void softmax_across(const softmax_state *s, const float *x, float *y,
         multiply_each(y + k * s->y_stride, value, count);
 }
 
-/* ---- The kernel
- * ------------------------------------------------------------------------------------ */
+/* ---- The kernel ----------------------------------------------------------- */
 
 static void run_tile(const softmax_state *s, const hsi_tile *t, const float *x, float *y,
                      float *row)
