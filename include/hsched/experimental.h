@@ -16,7 +16,8 @@ extern "C" {
 typedef struct hsched_step_check {
     size_t struct_size;
     uint32_t step;            /* index, as in hsched_model_step_info */
-    double error;             /* ||y - ref|| / ||ref|| (2-norms); the plain norm if ref is zero */
+    double error;             /* ||y - ref|| / ||ref|| (2-norms); the plain norm if ref is zero;
+                                 for types other than float32 0 (equal) or 1 */
     double max_abs_error;
     uint64_t not_finite;      /* elements that are NaN or infinite in y and not in ref */
 } hsched_step_check;

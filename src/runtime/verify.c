@@ -14,8 +14,8 @@
 typedef struct verifier {
     hsched_run *run;
     void *scratch;
-    float *before;   /* what an in-place step's output held before the step: its input */
-    float *expected; /* the reference's output; laid out as the step's, hence by extent */
+    void *before;   /* what an in-place step's output held before the step: its input */
+    void *expected; /* the reference's output; laid out as the step's, hence by extent */
 } verifier;
 
 /* Elements from the first to the last one that the operand addresses; strides of out are
@@ -40,7 +40,30 @@ static size_t largest_output(const hsi_plan *plan)
     return largest;
 }
 
-static void compare(const hsched_operand *o, const float *y, const float *expected,
+/* Floats by norm; anything else is equal or not. */
+static void compare_element(const hsched_operand *o, size_t at, const void *out,
+                            const void *reference, hsched_step_check *check,
+                            double *difference, double *norm)
+{
+    if (o->dtype != HSCHED_FLOAT32) {
+        size_t size = hsched_dtype_size(o->dtype);
+        if (memcmp((const char *)out + at * size, (const char *)reference + at * size,
+                   size))
+            *difference = *norm = check->max_abs_error = 1;
+        return;
+    }
+    double a = ((const float *)out)[at], b = ((const float *)reference)[at];
+    if (isfinite(a) && isfinite(b)) {
+        *difference += (a - b) * (a - b);
+        *norm += b * b;
+        if (fabs(a - b) > check->max_abs_error)
+            check->max_abs_error = fabs(a - b);
+    } else if (isfinite(b) || isnan(a) != isnan(b)) {
+        check->not_finite++;
+    }
+}
+
+static void compare(const hsched_operand *o, const void *out, const void *reference,
                     hsched_step_check *check)
 {
     int64_t index[HSCHED_MAX_DIMS] = { 0 };
@@ -49,15 +72,7 @@ static void compare(const hsched_operand *o, const float *y, const float *expect
         size_t at = 0;
         for (uint32_t i = 0; i < o->rank; i++)
             at += (size_t)(index[i] * o->strides[i]);
-        double a = y[at], b = expected[at];
-        if (isfinite(a) && isfinite(b)) {
-            difference += (a - b) * (a - b);
-            norm += b * b;
-            if (fabs(a - b) > check->max_abs_error)
-                check->max_abs_error = fabs(a - b);
-        } else if (isfinite(b) || isnan(a) != isnan(b)) {
-            check->not_finite++;
-        }
+        compare_element(o, at, out, reference, check, &difference, &norm);
         uint32_t i = o->rank;
         while (i > 0 && ++index[i - 1] == o->dims[i - 1])
             index[--i] = 0;
@@ -92,8 +107,7 @@ static hsched_status check_step(verifier *v, uint32_t index, hsched_step_check *
     if (status != HSCHED_OK)
         return status;
     check->step = index;
-    if (s->out.dtype == HSCHED_FLOAT32)
-        compare(&s->out, out, v->expected, check);
+    compare(&s->out, out, v->expected, check);
     return HSCHED_OK;
 }
 
@@ -136,7 +150,8 @@ HSCHED_API hsched_status hsched_model_verify(hsched_model *model,
                          "model '%s' has dropped its unpacked weights; load it with "
                          "HSCHED_MODEL_KEEP_CONSTANTS to verify it",
                          model->name);
-    for (uint32_t i = 0; inputs && i < model->plan->input_count; i++)
+    uint32_t given = input_count ? input_count : model->plan->input_count;
+    for (uint32_t i = 0; inputs && i < given; i++)
         if (inputs[i].run)
             return hsi_error(
                 HSCHED_ERROR_INVALID_ARGUMENT,

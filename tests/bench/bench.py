@@ -2,6 +2,8 @@
 
     make bench                       all of it
     make bench BENCH="--rounds 9 --networks resnet50,mobilenet_v2"
+    make bench BENCH="--mix resnet50:4,densenet121:4"    # what runs at once
+    make bench BENCH="--threads 1,2,4"                   # one network on several threads
 
 Prints a table and writes build/bench.json. Ratios are ONNX Runtime's time divided by ours, so above
 1 is faster than ONNX Runtime; medians over rounds in which the two take turns.
@@ -25,7 +27,7 @@ sys.path.insert(0, str(ROOT / "tests" / "common"))
 import hsched  # noqa: E402
 
 NETWORKS = "resnet50,mobilenet_v2,squeezenet1_1,densenet121,densenet201,googlenet,vgg16,alexnet"
-MIX = ["resnet50", "resnet50", "mobilenet_v2", "mobilenet_v2"]
+MIX = "resnet50:2,mobilenet_v2:2"
 
 
 def export(name, folder):
@@ -67,18 +69,19 @@ def in_turn(calls, rounds):
     return medians, ratios
 
 
-def single(names, folder, rounds):
+def single(names, threads, folder, rounds):
     rows = []
-    print(f"{'one network, one thread':24} {'ONNX Runtime ms':>16} {'hsched ms':>10} {'ratio':>6}")
+    title = f"one network, {threads} thread{'s' if threads > 1 else ''}"
+    print(f"{title:24} {'ONNX Runtime ms':>16} {'hsched ms':>10} {'ratio':>6}")
     for name in names:
         path = export(name, folder)
-        s = session(path, 1)
+        s = session(path, threads)
         feed = feed_of(s)
-        with hsched.Runtime(cpu_workers=1) as rt:
+        with hsched.Runtime(cpu_workers=threads) as rt:
             ours = rt.load(path).prepared(feed)
             (theirs_ms, ours_ms), (_, ratio) = in_turn([lambda: s.run(None, feed), ours], rounds)
         print(f"{name:24} {theirs_ms:16.2f} {ours_ms:10.2f} {ratio:6.2f}", flush=True)
-        rows.append({"network": name, "onnxruntime_ms": theirs_ms, "hsched_ms": ours_ms,
+        rows.append({"network": name, "threads": threads, "onnxruntime_ms": theirs_ms, "hsched_ms": ours_ms,
                      "ratio": ratio})
     return rows
 
@@ -112,7 +115,8 @@ def together(mix, folder, rounds):
         ["hsched", f"ONNX Runtime, {cores} calling threads, sessions of 1 thread",
          "ONNX Runtime, a calling thread each, sessions of 1 thread",
          "ONNX Runtime, a calling thread each, default sessions"], medians, ratios)]
-    print(f"\n{' + '.join(mix)} at once, {cores} cores: makespan ms (ratio to hsched)")
+    counts = " + ".join(f"{mix.count(n)} x {n}" for n in dict.fromkeys(mix))
+    print(f"\n{counts} at once, {cores} cores: makespan ms (ratio to hsched)")
     for row in rows:
         print(f"  {row['arrangement']:62} {row['makespan_ms']:8.2f} {row['ratio']:6.2f}")
     return rows
@@ -122,7 +126,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", default=NETWORKS)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--mix", default=MIX, help="NAME:COUNT,...: what runs at once")
+    parser.add_argument("--threads", default="1", help="numbers of threads for one network")
     a = parser.parse_args()
+    mix = [name for part in a.mix.split(",")
+           for name in [part.split(":")[0]] * int(part.partition(":")[2] or 1)]
     folder = hsched.BUILD / "bench"
     folder.mkdir(exist_ok=True)
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo")
@@ -131,8 +139,9 @@ def main():
     print(f"{machine}; ONNX Runtime {ort.__version__}; libhsched "
           f"{hsched.LIB.hsched_version().decode()}\n")
     result = {"machine": machine, "onnxruntime": ort.__version__,
-              "single": single(a.networks.split(","), folder, a.rounds),
-              "together": together(MIX, folder, a.rounds)}
+              "single": [row for threads in map(int, a.threads.split(","))
+                         for row in single(a.networks.split(","), threads, folder, a.rounds)],
+              "together": together(mix, folder, a.rounds)}
     (hsched.BUILD / "bench.json").write_text(json.dumps(result, indent=1))
 
 
