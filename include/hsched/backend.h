@@ -221,7 +221,7 @@ typedef struct hsched_backend {
 
     /* Optional. Called on the worker's thread before (began = 1) and after (0) the steps of a
      * section, for devices that account for whole sections (sim). HSCHED_ERROR_DEVICE: the device
-     * is lost. */
+     * is lost. HSCHED_OK after it: the section's outputs are whole, and in host memory. */
     hsched_status (*job_boundary)(hsched_backend_slot *slot, int began);
 } hsched_backend;
 

@@ -26,9 +26,10 @@ typedef struct hsched_step_check {
 typedef int (*hsched_step_check_callback)(void *user, const hsched_step_check *check);
 
 /*
- * Runs the model once on `inputs` on the calling thread, step by step; each step's result is
- * compared with what the reference kernels make of the same operands. Scheduling is not involved.
- * Errors: those of hsched_submit, CANCELLED. Any thread. Since 0.1.
+ * Runs the model once on `inputs`, step by step, on a thread of the library while the caller waits;
+ * each step's result is compared with what the reference kernels make of the same operands. The
+ * callback is called on that thread. Scheduling is not involved. The model was loaded with
+ * HSCHED_MODEL_KEEP_CONSTANTS. Errors: those of hsched_submit, CANCELLED. Any thread. Since 0.1.
  */
 HSCHED_API hsched_status hsched_model_verify(hsched_model *model, const hsched_binding *inputs,
                                              uint32_t input_count,

@@ -207,7 +207,7 @@ enum {
 
 typedef struct hsched_runtime_config {
     size_t struct_size;
-    uint32_t cpu_workers;     /* worker threads; default: one per CPU that the process may use */
+    uint32_t cpu_workers;     /* worker threads; default: cpu_count, or else one per usable CPU */
     const int *cpus;          /* worker i is pinned to cpus[i % cpu_count]; default: worker i */
     uint32_t cpu_count;       /*   to the i-th CPU the process may use, if there are enough */
     uint32_t flags;           /* bits of HSCHED_RUNTIME_... */
@@ -790,8 +790,8 @@ typedef struct hsched_run_config {
 
 /*
  * Queues one inference and returns at once. The caller owns one reference of *run.
- * Errors: INVALID_ARGUMENT (the detail names the input or output), SHAPE, STATE, OUT_OF_MEMORY; the
- * callback is called only if the submission succeeded. Any thread. Since 0.1.
+ * Errors: INVALID_ARGUMENT (the detail names the input or output), SHAPE, STATE, LIMIT, SYSTEM,
+ * OUT_OF_MEMORY; the callback is called only if the submission succeeded. Any thread. Since 0.1.
  */
 HSCHED_API hsched_status hsched_submit(hsched_model *model, const hsched_run_config *config,
                                        hsched_run **run);

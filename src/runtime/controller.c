@@ -73,7 +73,9 @@ static void end_run(hsched_runtime *rt, hsched_run *run)
     hsched_status status = run->exec.core.status;
     run->ended_us = hsi_now_us();
     run->ended = 1;
-    if (status != HSCHED_OK && run->detail[0] == '\0')
+    /* A failure may have come after the cancel that the run ends with. */
+    if (status == HSCHED_ERROR_CANCELLED ||
+        (status != HSCHED_OK && run->detail[0] == '\0'))
         snprintf(run->detail, sizeof run->detail, "model '%s': %s", run->model->name,
                  hsched_status_text(status));
     hsi_exec_release_slot(&run->exec);

@@ -58,13 +58,19 @@ hsched_status hsi_runtime_open_devices(hsched_runtime *rt,
             "hsched_runtime_create: sim_count is %u; give an array of at most %d",
             config->sim_count, HSI_MAX_DEVICES - 1);
     hsched_status status = open_device(rt, &hsi_backend_cpu, &device);
+    /* The caller's structs may be of another size than ours. */
+    const char *next = (const char *)config->sims;
     for (uint32_t i = 0; i < config->sim_count && status == HSCHED_OK; i++) {
         hsched_sim_config sim;
-        status = HSI_CONFIG_READ(&config->sims[i], &sim);
+        status = hsi_config_read(next, &sim, sizeof sim, "hsched_sim_config");
         device.workers = 1;
         device.sim = &sim;
         if (status == HSCHED_OK)
             status = open_device(rt, &hsi_backend_sim, &device);
+        size_t size = sizeof sim;
+        if (status == HSCHED_OK)
+            memcpy(&size, next, sizeof size); /* struct_size */
+        next += size;
     }
     if (status == HSCHED_OK)
         status = check_names(rt);

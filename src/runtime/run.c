@@ -16,6 +16,7 @@ void hsi_run_destroy(hsched_run *run)
     hsi_free(run->exec.core.jobs);
     hsi_free(run->exec.inputs);
     hsi_free(run->exec.outputs);
+    hsi_free(run->exec.section_done);
     hsi_free(run->upstream);
     hsi_free(run->upstream_core);
     hsi_free(run->edges);
@@ -37,11 +38,12 @@ static hsched_status create(hsched_model *model, hsched_run **result)
     run->exec.core.jobs = HSI_NEW_ARRAY(hsi_job, plan->section_count);
     run->exec.inputs = HSI_NEW_ARRAY(void *, plan->input_count);
     run->exec.outputs = HSI_NEW_ARRAY(void *, plan->output_count);
+    run->exec.section_done = HSI_NEW_ARRAY(uint8_t, plan->section_count);
     run->upstream = HSI_NEW_ARRAY(hsched_run *, plan->input_count);
     run->upstream_core = HSI_NEW_ARRAY(hsi_core_run *, plan->input_count);
     run->edges = HSI_NEW_ARRAY(hsi_core_edge, plan->input_count);
     if (!run->exec.core.jobs || !run->exec.inputs || !run->exec.outputs ||
-        !run->upstream || !run->upstream_core || !run->edges) {
+        !run->exec.section_done || !run->upstream || !run->upstream_core || !run->edges) {
         hsi_run_destroy(run);
         return hsi_out_of_memory("a run");
     }
@@ -65,6 +67,7 @@ hsched_status hsi_run_acquire(hsched_model *model, hsched_run **result)
     run->model = hsched_model_retain(model);
     run->exec.model = &model->exec;
     run->exec.core.model = &model->core;
+    memset(run->exec.section_done, 0, model->plan->section_count);
     run->upstream_count = 0;
     run->ended = 0;
     run->ended_us = run->exec.started_us = 0;

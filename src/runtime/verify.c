@@ -1,5 +1,6 @@
 /* hsched_model_verify: every step of the CPU's kernels against the reference kernels. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <hsched/experimental.h>
@@ -13,6 +14,10 @@
 
 typedef struct verifier {
     hsched_run *run;
+    hsched_step_check_callback callback;
+    void *user;
+    hsched_status status;
+    char detail[HSI_ERROR_DETAIL_MAX];
     void *scratch;
     void *before;   /* what an in-place step's output held before the step: its input */
     void *expected; /* the reference's output; laid out as the step's, hence by extent */
@@ -111,8 +116,7 @@ static hsched_status check_step(verifier *v, uint32_t index, hsched_step_check *
     return HSCHED_OK;
 }
 
-static hsched_status check_all(verifier *v, hsched_step_check_callback callback,
-                               void *user)
+static hsched_status check_all(verifier *v)
 {
     const hsched_model *model = v->run->model;
     size_t bytes = largest_output(model->plan);
@@ -127,13 +131,35 @@ static hsched_status check_all(verifier *v, hsched_step_check_callback callback,
         status = check_step(v, i, &check);
         if (status != HSCHED_OK)
             hsi_error_prefix(status, "step '%s': ", model->plan->steps[i].step.name);
-        else if (callback(user, &check) != 0)
+        else if (v->callback(v->user, &check) != 0)
             status = hsi_error(
                 HSCHED_ERROR_CANCELLED,
                 "model '%s': the callback stopped the verification at step '%s'",
                 model->name, model->plan->steps[i].step.name);
     }
     return status;
+}
+
+static void *verifier_main(void *argument)
+{
+    verifier *v = argument;
+    v->status = check_all(v);
+    snprintf(v->detail, sizeof v->detail, "%s", hsched_error_detail());
+    return NULL;
+}
+
+/* On a thread of its own: kernels set the OpenMP thread count of the thread they run on, and the
+ * caller's is not ours to change. */
+static hsched_status check_apart(verifier *v)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, verifier_main, v) != 0)
+        return hsi_error(HSCHED_ERROR_SYSTEM,
+                         "hsched_model_verify: a thread could not be started");
+    pthread_join(thread, NULL);
+    if (v->status != HSCHED_OK)
+        hsi_error_set_detail(v->detail);
+    return v->status;
 }
 
 HSCHED_API hsched_status hsched_model_verify(hsched_model *model,
@@ -156,7 +182,7 @@ HSCHED_API hsched_status hsched_model_verify(hsched_model *model,
             return hsi_error(
                 HSCHED_ERROR_INVALID_ARGUMENT,
                 "hsched_model_verify: input %u is another run's output; give data", i);
-    verifier v = { 0 };
+    verifier v = { .callback = callback, .user = user };
     hsched_status status = hsi_run_acquire(model, &v.run);
     if (status != HSCHED_OK)
         return status;
@@ -164,7 +190,7 @@ HSCHED_API hsched_status hsched_model_verify(hsched_model *model,
     if (status == HSCHED_OK)
         status = hsi_bind_outputs(v.run, NULL, 0);
     if (status == HSCHED_OK)
-        status = check_all(&v, callback, user);
+        status = check_apart(&v);
     hsi_exec_release_slot(&v.run->exec);
     hsi_run_dispose(v.run);
     hsi_free(v.scratch);

@@ -197,7 +197,8 @@ void hsi_core_cancel(hsi_core *core, hsi_core_run *run, uint64_t now_us);
 /*
  * Event: a device is out of use for good. Its queued jobs go to the CPU; so do jobs whose
  * job_ended says HSCHED_ERROR_DEVICE on it: they run again, since a section's inputs are
- * kept until it is done. Device 0 cannot be lost.
+ * kept until it is done (sections of such a job that were done before are given out again;
+ * the worker skips them). Device 0 cannot be lost.
  */
 void hsi_core_device_lost(hsi_core *core, uint32_t device, uint64_t now_us);
 

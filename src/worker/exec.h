@@ -65,7 +65,8 @@ typedef struct hsi_exec_run {
     hsi_exec_slot *slot;
     void **inputs; /* addresses, one per input of the plan */
     void **outputs;
-    uint64_t started_us; /* when the first job began; guarded by the scheduler lock */
+    uint8_t *section_done; /* per section: it has ended well, if not its whole job */
+    uint64_t started_us;   /* when the first job began; guarded by the scheduler lock */
 } hsi_exec_run;
 
 /* Lays out the operand tables; `model->plan`, prepared and section_prepared are set. */

@@ -50,7 +50,14 @@ hsched_status hsi_job_execute(hsi_worker *w, const hsi_job *job, uint32_t *steps
 {
     hsi_exec_run *run = (hsi_exec_run *)job->run;
     hsched_status status = hsi_exec_acquire_slot(run);
-    for (uint32_t i = 0; i < job->count && status == HSCHED_OK; i++)
-        status = run_section(w, run, job->section + i, steps);
+    for (uint32_t i = 0; i < job->count && status == HSCHED_OK; i++) {
+        uint32_t section = job->section + i;
+        /* A device was lost later in the same job: what this section has made is whole,
+         * but what it read may be overwritten, so it must not run again. */
+        if (run->section_done[section])
+            continue;
+        status = run_section(w, run, section, steps);
+        run->section_done[section] = status == HSCHED_OK;
+    }
     return status;
 }

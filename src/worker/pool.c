@@ -41,16 +41,30 @@ static hsi_worker *wake_idle(hsi_worker_pool *pool, uint32_t device)
     return w;
 }
 
-void hsi_worker_pool_after_events(hsi_worker_pool *pool)
+static void set_jobs_waiting(hsi_worker_pool *pool, uint32_t jobs)
+{
+    atomic_store_explicit(&pool->jobs_waiting, jobs != 0, memory_order_relaxed);
+}
+
+/* After events that `self` (may be NULL) brought: it takes one of its device's jobs
+ * itself, next, so that a chain of sections wakes nobody. */
+static void after_events(hsi_worker_pool *pool, const hsi_worker *self)
 {
     for (uint32_t d = 0; d < pool->config.device_count; d++) {
         uint32_t queued = hsi_core_queued(pool->config.core, d);
+        if (queued > 0 && self && self->device == d)
+            queued--;
         if (d == 0)
-            atomic_store_explicit(&pool->jobs_waiting, queued != 0, memory_order_relaxed);
+            set_jobs_waiting(pool, queued);
         while (queued > 0 && wake_idle(pool, d))
             queued--;
     }
     pool->config.after_events(pool->config.user);
+}
+
+void hsi_worker_pool_after_events(hsi_worker_pool *pool)
+{
+    after_events(pool, NULL);
 }
 
 void hsi_worker_recruit(hsi_worker *owner, uint32_t helpers)
@@ -153,14 +167,13 @@ static void *worker_main(void *argument)
             continue;
         }
         hsi_job *job = hsi_core_take(pool->config.core, w->device);
+        if (w->device == 0)
+            set_jobs_waiting(pool, hsi_core_queued(pool->config.core, 0));
         if (job) {
-            /* Taking a job may leave others queued for workers that sleep. */
             execute(w, job);
-            hsi_worker_pool_after_events(pool);
+            after_events(pool, w);
             continue;
         }
-        if (w->device == 0)
-            atomic_store_explicit(&pool->jobs_waiting, 0, memory_order_relaxed);
         add_idle(pool, w);
         w->woken = 0;
         while (!w->woken)

@@ -5,7 +5,10 @@
 #include <dirent.h>
 #include <math.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <time.h>
+
+#include <hsched/experimental.h>
 
 enum {
     SIZE = 16,
@@ -566,6 +569,97 @@ static void a_lost_device_loses_no_run(void **state)
     hsched_log_set(NULL, NULL, HSCHED_LOG_WARNING);
 }
 
+/* Convolutions in a row, cut into several sections that make one job on an accelerator.
+ */
+static hsched_model *row_of_convolutions(hsched_runtime *rt,
+                                         const hsched_model_config *config)
+{
+    hsched_graph *g;
+    hsched_tensor t;
+    hsched_conv2d_config same = { HSCHED_CONV2D_CONFIG_INIT, .pads = { 1, 1, 1, 1 } };
+    assert_ok(hsched_graph_create("row", &g));
+    assert_ok(hsched_graph_add_input(g, "x", HSCHED_FLOAT32, 4,
+                                     (int64_t[]){ 1, 24, 24, 24 }, &t));
+    for (uint32_t i = 0; i < 6; i++)
+        assert_ok(hsched_graph_add_conv2d(
+            g, NULL, t, constant(g, 4, (int64_t[]){ 24, 24, 3, 3 }, 0.1f, i + 1),
+            HSCHED_NO_TENSOR, &same, &t));
+    assert_ok(hsched_graph_add_global_pool(g, "y", HSCHED_POOL_AVERAGE, t, &t));
+    assert_ok(hsched_graph_add_output(g, t));
+    hsched_model *model;
+    assert_ok(hsched_model_compile(rt, g, config, &model));
+    hsched_graph_destroy(g);
+    return model;
+}
+
+/* Sections of a job that ended before its device was lost do not run again: what they
+ * read may be overwritten by those behind them. */
+static void a_device_may_be_lost_inside_a_job(void **state)
+{
+    enum {
+        COUNT = 24
+    };
+    (void)state;
+    static float x[COUNT * 24 * 24];
+    float y[COUNT], expected[COUNT];
+    fill(x, sizeof x / sizeof *x, 3);
+    hsched_binding in = HSCHED_DATA(x, sizeof x);
+    hsched_log_set(NULL, NULL, HSCHED_LOG_ERROR);
+    for (uint64_t jobs = 0; jobs < 6; jobs++) { /* 0: never lost */
+        hsched_sim_config sim = { HSCHED_SIM_CONFIG_INIT, .fail_after_jobs = jobs,
+                                  .layer_classes = HSCHED_CLASS_CONVOLUTION };
+        hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 2,
+                                         .policy = HSCHED_POLICY_LAYER_TYPE, .sims = &sim,
+                                         .sim_count = 1 };
+        hsched_runtime *rt;
+        assert_ok(hsched_runtime_create(&config, &rt));
+        hsched_model *model = row_of_convolutions(rt, NULL);
+        hsched_binding out = HSCHED_DATA(jobs ? y : expected, sizeof y);
+        for (int i = 0; i < 2; i++) { /* the second run takes the first one's record */
+            memset(y, 0xff, sizeof y);
+            assert_ok(hsched_infer(model, &in, 1, &out, 1));
+            if (jobs)
+                assert_close(y, expected, COUNT);
+        }
+        hsched_runtime_stats stats = { HSCHED_RUNTIME_STATS_INIT };
+        assert_ok(hsched_runtime_get_stats(rt, &stats));
+        assert_int_equal(stats.jobs_moved, jobs != 0);
+        hsched_model_release(model);
+        hsched_runtime_destroy(rt);
+    }
+    hsched_log_set(NULL, NULL, HSCHED_LOG_WARNING);
+}
+
+/* One worker executes a chain; the other one has nothing to do and sleeps on. */
+static void chains_of_sections_wake_nobody(void **state)
+{
+    enum {
+        RUNS = 100
+    };
+    (void)state;
+    static float x[24 * 24 * 24];
+    float y[24];
+    hsched_binding in = HSCHED_DATA(x, sizeof x), out = HSCHED_DATA(y, sizeof y);
+    hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 2 };
+    hsched_model_config whole = { HSCHED_MODEL_CONFIG_INIT, .max_parts = 1 };
+    hsched_runtime *rt;
+    assert_ok(hsched_runtime_create(&config, &rt));
+    hsched_model *model = row_of_convolutions(rt, &whole);
+    hsched_model_stats stats = { HSCHED_MODEL_STATS_INIT };
+    assert_ok(hsched_model_get_stats(model, &stats));
+    assert_true(stats.sections >= 5);
+    struct rusage before, after;
+    assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+    for (int i = 0; i < RUNS; i++)
+        assert_ok(hsched_infer(model, &in, 1, &out, 1));
+    assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+    /* This thread and the worker sleep once a run; waking another for every section would
+     * make it at least stats.sections. */
+    assert_true(after.ru_nvcsw - before.ru_nvcsw < 4 * RUNS);
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+}
+
 static void taps_show_inner_tensors(void **state)
 {
     fixture *f = *state;
@@ -651,6 +745,59 @@ static void a_gate_in_a_callback_does_not_stop_workers(void **state)
     hsched_run_release(run);
 }
 
+/* An array of structs that are larger than the library's, as a later header's are. */
+static void sims_of_another_size_are_all_read(void **state)
+{
+    (void)state;
+    struct {
+        hsched_sim_config known;
+        uint64_t later;
+    } sims[] = { { .known = { .struct_size = sizeof sims[0], .name = "first" } },
+                 { .known = { .struct_size = sizeof sims[0], .name = "second" } } };
+    hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1,
+                                     .sims = &sims[0].known, .sim_count = 2 };
+    hsched_runtime *rt;
+    assert_ok(hsched_runtime_create(&config, &rt));
+    hsched_device_info info = { HSCHED_DEVICE_INFO_INIT };
+    assert_ok(hsched_runtime_device_info(rt, 2, &info));
+    assert_string_equal(info.name, "second");
+    hsched_runtime_destroy(rt);
+}
+
+static int ignore_check(void *user, const hsched_step_check *check)
+{
+    (void)user;
+    (void)check;
+    return 0;
+}
+
+static void verify_reads_no_more_bindings_than_given(void **state)
+{
+    fixture *f = *state;
+    hsched_model_config config = { HSCHED_MODEL_CONFIG_INIT,
+                                   .flags = HSCHED_MODEL_KEEP_CONSTANTS };
+    hsched_graph *g;
+    hsched_tensor a, b, y;
+    hsched_model *model;
+    assert_ok(hsched_graph_create("sum", &g));
+    assert_ok(
+        hsched_graph_add_input(g, "a", HSCHED_FLOAT32, 1, (int64_t[]){ OUTPUT }, &a));
+    assert_ok(
+        hsched_graph_add_input(g, "b", HSCHED_FLOAT32, 1, (int64_t[]){ OUTPUT }, &b));
+    assert_ok(hsched_graph_add_binary(g, "y", HSCHED_BINARY_ADD, a, b, &y));
+    assert_ok(hsched_graph_add_output(g, y));
+    assert_ok(hsched_model_compile(f->rt, g, &config, &model));
+    /* The second stands for whatever lies behind the caller's array. */
+    hsched_binding in[] = { HSCHED_DATA(f->x, sizeof f->x),
+                            { .run = (hsched_run *)(void *)f->x } };
+    assert_fails(hsched_model_verify(model, in, 1, ignore_check, NULL),
+                 HSCHED_ERROR_INVALID_ARGUMENT, "has 2 inputs, not 1");
+    assert_fails(hsched_model_verify(model, in, 2, ignore_check, NULL),
+                 HSCHED_ERROR_INVALID_ARGUMENT, "another run");
+    hsched_model_release(model);
+    hsched_graph_destroy(g);
+}
+
 static void configs_are_checked(void **state)
 {
     (void)state;
@@ -703,11 +850,16 @@ int main(void)
         cmocka_unit_test_setup_teardown(warm_runs_do_not_allocate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(idle_workers_sleep, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_device_loses_no_run, set_up, tear_down),
+        cmocka_unit_test(a_device_may_be_lost_inside_a_job),
         cmocka_unit_test_setup_teardown(taps_show_inner_tensors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(layouts_of_inputs_can_be_chosen, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_gate_in_a_callback_does_not_stop_workers,
                                         set_up, tear_down),
+        cmocka_unit_test(sims_of_another_size_are_all_read),
+        cmocka_unit_test(chains_of_sections_wake_nobody),
+        cmocka_unit_test_setup_teardown(verify_reads_no_more_bindings_than_given, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(configs_are_checked, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("runtime", tests, NULL, NULL);
