@@ -13,9 +13,9 @@ int main(int argc, char **argv)
     float image[64], probabilities[10];
     FILE *file =
         fopen(DATA "digits-test-images.npy", "rb"); /* a header of 128 bytes, 8x8 each */
-    if (!file || fseek(file, 128 + 64 * index, SEEK_SET) ||
+    if (!file || index < 0 || fseek(file, 128 + 64 * index, SEEK_SET) ||
         fread(pixels, 64, 1, file) != 1) {
-        fprintf(stderr, "there is no digit %ld in " DATA "digits-test-images.npy\n",
+        fprintf(stderr, "no digit %ld in " DATA "; run this in the project's folder\n",
                 index);
         return 1;
     }

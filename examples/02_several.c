@@ -40,7 +40,10 @@ static int load(hsched_runtime *runtime, const char *name, network *net)
     if (stat(name, &found) == 0)
         return check(hsched_model_load(runtime, name, NULL, &net->model), name);
     hsched_graph *graph;
-    int ok = check(zoo_build(name, 1, &graph), name) &&
+    hsched_status built = zoo_build(name, 1, &graph);
+    if (built == HSCHED_ERROR_NOT_FOUND)
+        fprintf(stderr, "there is no file '%s' and no network of that name\n", name);
+    int ok = built != HSCHED_ERROR_NOT_FOUND && check(built, name) &&
              check(hsched_model_compile(runtime, graph, NULL, &net->model), name);
     hsched_graph_destroy(graph);
     return ok;

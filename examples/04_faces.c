@@ -247,8 +247,13 @@ static int detect(hsched_model *model, const image *photo, face faces[FACES_MAX]
         return -1;
     /* The camera-frame input: uint8 [1,height,width,3]. */
     image small = { malloc(info.byte_size), (int)info.dims[2], (int)info.dims[1] };
-    if (!small.rgb || info.dims[0] != 1 || info.dims[3] != 3)
+    if (!small.rgb || info.dims[0] != 1 || info.dims[3] != 3) {
+        fprintf(stderr,
+                small.rgb ? "input '%s' is not one image of three channels\n"
+                          : "no memory for input '%s'\n",
+                info.name);
         goto done;
+    }
     resize(photo, &small);
     hsched_binding in = HSCHED_DATA(small.rgb, info.byte_size);
     hsched_run_config config = { HSCHED_RUN_CONFIG_INIT, .inputs = &in };

@@ -20,6 +20,8 @@ static int execute(cli_session *session, const cli_list *positional)
     int status = cli_session_check(session);
     if (status == CLI_OK)
         status = cli_session_graph(session, positional->values[0], &graph);
+    if (status == CLI_OK)
+        status = cli_session_symbols_used(session);
     if (status == CLI_OK) {
         hsched_status saved = hsched_graph_save_onnx(graph, positional->values[1]);
         if (saved != HSCHED_OK)

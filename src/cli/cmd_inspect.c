@@ -255,6 +255,8 @@ static int execute(cli_session *session, const cli_list *positional, int json)
     if (status == CLI_OK)
         status = cli_session_graph(session, name, &graph);
     if (status == CLI_OK)
+        status = cli_session_symbols_used(session);
+    if (status == CLI_OK)
         status = cli_session_compile(session, name, graph, NULL, &model);
     if (status == CLI_OK)
         status =

@@ -50,7 +50,8 @@ static int load_lanes(run_command *r)
         if (status != CLI_OK)
             return status;
     }
-    return cli_inputs_check_used(&r->inputs);
+    int status = cli_session_symbols_used(&r->session);
+    return status == CLI_OK ? cli_inputs_check_used(&r->inputs) : status;
 }
 
 static int read_device_stats(const run_command *r, hsched_device_stats *stats)

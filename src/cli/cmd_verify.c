@@ -204,6 +204,8 @@ static int load(verify_command *v)
     if (status == CLI_OK)
         status = cli_session_graph(&v->session, v->positional.values[0], &v->graph);
     if (status == CLI_OK)
+        status = cli_session_symbols_used(&v->session);
+    if (status == CLI_OK)
         status = cli_session_compile(&v->session, v->positional.values[0], v->graph,
                                      v->taps.count ? &v->taps : NULL, &v->model);
     if (status == CLI_OK)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <turbojpeg.h>
 
 #include "cli/cli.h"
@@ -24,8 +25,13 @@ static unsigned char *read_file(const char *path, size_t *size)
     unsigned char *bytes = NULL;
     const char *problem = NULL;
     long length = -1;
-    if (!file || fseek(file, 0, SEEK_END) != 0 || (length = ftell(file)) < 0 ||
-        fseek(file, 0, SEEK_SET) != 0)
+    struct stat found;
+    if (!file || fstat(fileno(file), &found) != 0)
+        problem = strerror(errno);
+    else if (S_ISDIR(found.st_mode))
+        problem = strerror(EISDIR);
+    else if (fseek(file, 0, SEEK_END) != 0 || (length = ftell(file)) < 0 ||
+             fseek(file, 0, SEEK_SET) != 0)
         problem = strerror(errno);
     else if (length == 0 || length > FILE_MAX)
         problem = length ? "the file is larger than 256 MiB" : "the file is empty";
@@ -63,10 +69,9 @@ static int decode(const char *path, int channels, picture *out)
                    malloc((size_t)out->width * (size_t)out->height * (size_t)channels)))
         problem = "out of memory";
     else if (tjDecompress2(jpeg, bytes, size, out->pixels, out->width, 0, out->height,
-                           channels == 1 ? TJPF_GRAY : TJPF_RGB,
-                           TJFLAG_ACCURATEDCT) != 0 &&
-             tjGetErrorCode(jpeg) != TJERR_WARNING)
-        problem = tjGetErrorStr2(jpeg);
+                           channels == 1 ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0)
+        problem = tjGetErrorStr2(jpeg); /* also where some pixels are there: it is cut off
+                                           or damaged, and the results would be wrong */
     else
         ok = 1;
     if (problem) {

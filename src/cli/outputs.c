@@ -20,19 +20,53 @@ int cli_make_folder(const char *path)
     return CLI_SYSTEM;
 }
 
-/* "folder/name.npy" with nothing in the name that could leave the folder. */
-static int output_path(const char *folder, const char *name, char *path, size_t size)
+/* Character `i` of an output's name as its file has it: none could leave the folder. */
+static char safe(const char *name, size_t i)
 {
+    return name[i] == '/' || (name[i] && (unsigned char)name[i] < ' ') ||
+                   (name[i] == '.' && i == 0)
+               ? '_'
+               : name[i];
+}
+
+static int same_file(const char *a, const char *b)
+{
+    size_t i = 0;
+    while (a[i] && safe(a, i) == safe(b, i))
+        i++;
+    return safe(a, i) == safe(b, i);
+}
+
+/* "folder/name.npy", or "folder/name-N.npy" for the N-th output of that name. */
+static int output_path(const char *folder, const char *name, uint32_t number, char *path,
+                       size_t size)
+{
+    char suffix[16] = "";
     size_t start = strlen(folder) + 1;
-    int length = snprintf(path, size, "%s/%s.npy", folder, name[0] ? name : "output");
+    if (number > 1)
+        snprintf(suffix, sizeof suffix, "-%u", (unsigned)number);
+    int length =
+        snprintf(path, size, "%s/%s%s.npy", folder, name[0] ? name : "output", suffix);
     if (length < 0 || (size_t)length >= size) {
         cli_error("%s: the name of output '%s' is too long for a file", folder, name);
         return 0;
     }
-    for (char *at = path + start; *at; at++)
-        if (*at == '/' || (unsigned char)*at < ' ' || (*at == '.' && at == path + start))
-            *at = '_';
+    for (size_t i = 0; name[i]; i++)
+        path[start + i] = safe(name, i);
     return 1;
+}
+
+/* How many of the outputs from `first` to `index` go by the file name of the last. */
+static uint32_t count_same(const hsched_model *model, uint32_t first, uint32_t index,
+                           const char *name)
+{
+    uint32_t same = 1;
+    for (uint32_t i = first; i < index; i++) {
+        hsched_tensor_info info = { HSCHED_TENSOR_INFO_INIT };
+        if (hsched_model_output_info(model, i, &info) == HSCHED_OK)
+            same += (uint32_t)same_file(info.name, name);
+    }
+    return same;
 }
 
 int cli_outputs_write(const char *folder, hsched_run *run, const hsched_model *model,
@@ -53,7 +87,8 @@ int cli_outputs_write(const char *folder, hsched_run *run, const hsched_model *m
                             .data = (void *)data,
                             .size = info.byte_size };
         memcpy(array.dims, info.dims, sizeof array.dims);
-        if (!output_path(folder, info.name, path, sizeof path) ||
+        uint32_t number = count_same(model, first, i, info.name);
+        if (!output_path(folder, info.name, number, path, sizeof path) ||
             !cli_npy_write(path, &array))
             return CLI_SYSTEM;
     }

@@ -8,7 +8,8 @@
 /* Makes the folder if it is not there. Gives CLI_OK or CLI_SYSTEM. */
 int cli_make_folder(const char *path);
 /* FOLDER/NAME.npy for outputs [first, end) of a run that succeeded; characters of names
- * that paths cannot have become '_'. Gives CLI_OK or CLI_SYSTEM. */
+ * that paths cannot have become '_', and the second of two that are then the same is
+ * NAME-2. Gives CLI_OK or CLI_SYSTEM. */
 int cli_outputs_write(const char *folder, hsched_run *run, const hsched_model *model,
                       uint32_t first, uint32_t end);
 

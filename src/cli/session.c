@@ -149,7 +149,8 @@ int cli_session_check(cli_session *s)
     if (s->symbol_texts.count == 0)
         return CLI_OK;
     s->symbols = calloc(s->symbol_texts.count, sizeof *s->symbols);
-    if (!s->symbols)
+    s->symbol_used = calloc(s->symbol_texts.count, sizeof *s->symbol_used);
+    if (!s->symbols || !s->symbol_used)
         return cli_no_memory();
     for (uint32_t i = 0; i < s->symbol_texts.count; i++) {
         int status = parse_symbol(s->symbol_texts.values[i], &s->symbols[i]);
@@ -193,31 +194,78 @@ void cli_session_end(cli_session *s)
     for (uint32_t i = 0; s->symbols && i < s->symbol_texts.count; i++)
         free((char *)s->symbols[i].name);
     free(s->symbols);
+    free(s->symbol_used);
     cli_list_free(&s->sim_texts);
     cli_list_free(&s->symbol_texts);
     s->runtime = NULL;
     s->symbols = NULL;
+    s->symbol_used = NULL;
 }
 
 /* ---- Models --------------------------------------------------------------- */
 
+/* With those of the symbols that the file knows: others may be of other models. */
+static hsched_status load_file(const cli_session *s, const char *path,
+                               hsched_graph **graph)
+{
+    uint32_t count = s->symbol_texts.count, known_count = 0;
+    /* External weights are taken from the model's own folder only. */
+    hsched_onnx_config config = { HSCHED_ONNX_CONFIG_INIT, .symbols = s->symbols,
+                                  .symbol_count = count, .allow_external_data = 1 };
+    hsched_status status = hsched_graph_load_onnx(path, &config, graph);
+    if (count == 0 || status != HSCHED_ERROR_NOT_FOUND) {
+        if (count > 0)
+            memset(s->symbol_used, 1, count);
+        return status;
+    }
+    hsched_symbol *known = calloc(count, sizeof *known);
+    if (!known)
+        return HSCHED_ERROR_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < count; i++) { /* each tried alone */
+        hsched_graph *tried = NULL;
+        config.symbols = &s->symbols[i];
+        config.symbol_count = 1;
+        if (hsched_graph_load_onnx(path, &config, &tried) != HSCHED_ERROR_NOT_FOUND) {
+            known[known_count++] = s->symbols[i];
+            s->symbol_used[i] = 1;
+        }
+        hsched_graph_destroy(tried);
+    }
+    config.symbols = known;
+    config.symbol_count = known_count;
+    status = hsched_graph_load_onnx(path, &config, graph);
+    free(known);
+    return status;
+}
+
+int cli_session_symbols_used(const cli_session *s)
+{
+    for (uint32_t i = 0; i < s->symbol_texts.count; i++) {
+        if (s->symbol_used[i])
+            continue;
+        cli_error("--symbol %s: no input of a model has a dimension of that name; hsched "
+                  "inspect MODEL shows them",
+                  s->symbol_texts.values[i]);
+        return CLI_LOAD;
+    }
+    return CLI_OK;
+}
+
 int cli_session_graph(const cli_session *s, const char *model, hsched_graph **graph)
 {
     struct stat found;
-    hsched_status status;
-    if (stat(model, &found) != 0) {
+    hsched_status status = HSCHED_ERROR_NOT_FOUND;
+    int exists = stat(model, &found) == 0;
+    /* A folder hides no network: run --output makes folders of those names. */
+    if (!exists || S_ISDIR(found.st_mode))
         status = zoo_build(model, s->seed, graph);
-        if (status == HSCHED_ERROR_NOT_FOUND) {
+    if (status == HSCHED_ERROR_NOT_FOUND) {
+        if (!exists) {
             cli_error("there is no file '%s' and no network of that name; see hsched zoo",
                       model);
             return CLI_LOAD;
         }
-    } else {
-        /* External weights are taken from the model's own folder only. */
-        hsched_onnx_config config = { HSCHED_ONNX_CONFIG_INIT, .symbols = s->symbols,
-                                      .symbol_count = s->symbol_texts.count,
-                                      .allow_external_data = 1 };
-        status = hsched_graph_load_onnx(model, &config, graph);
+        status = load_file(s, model, graph);
     }
     return status == HSCHED_OK ? CLI_OK : cli_failed(CLI_LOAD, status, model);
 }
@@ -242,8 +290,6 @@ int cli_session_compile(const cli_session *s, const char *model, hsched_graph *g
         .name = name,
         .policy = s->policy,
         .flags = s->model_flags | (s->no_fusion ? HSCHED_MODEL_NO_FUSION : 0u),
-        .symbols = s->symbols,
-        .symbol_count = s->symbol_texts.count,
         .taps = taps ? taps->values : NULL,
         .tap_count = taps ? taps->count : 0,
     };

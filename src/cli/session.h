@@ -20,7 +20,8 @@ typedef struct cli_session {
     /* made of it */
     hsched_policy policy;
     hsched_symbol *symbols;
-    hsched_runtime *runtime; /* NULL before cli_session_start */
+    unsigned char *symbol_used; /* by a model that was loaded */
+    hsched_runtime *runtime;    /* NULL before cli_session_start */
 } cli_session;
 
 #define CLI_SESSION_INIT .seed = 1
@@ -49,5 +50,7 @@ int cli_session_compile(const cli_session *session, const char *model,
 /* Both; the graph is gone afterwards. */
 int cli_session_model(const cli_session *session, const char *model,
                       hsched_model **compiled);
+/* After all models: CLI_LOAD if a --symbol is of none of them, else CLI_OK. */
+int cli_session_symbols_used(const cli_session *session);
 
 #endif

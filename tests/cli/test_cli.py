@@ -5,6 +5,7 @@ import pty
 import subprocess
 
 import numpy as np
+import onnx
 import pytest
 
 import hsched
@@ -96,11 +97,47 @@ def test_several_models_get_folders(program, tmp_path):
     assert (one == two).all() and abs(one.sum() - 1) < 1e-5
 
 
+def test_folders_hide_no_network(program, tmp_path):
+    # run --output . makes folders that are called like the networks.
+    for _ in range(2):
+        program("run", "mlp", CNN, "--output", ".", "--iterations", 1, cwd=tmp_path)
+    assert (tmp_path / "mlp" / "output.npy").exists()
+    code, _, err = status(program, "inspect", tmp_path)
+    assert code == 3 and "not a regular file" in err
+
+
+def test_outputs_of_similar_names(program, tmp_path):
+    model = onnx.helper.make_model(onnx.helper.make_graph(
+        [onnx.helper.make_node("Relu", ["x"], ["../a"]), onnx.helper.make_node("Neg", ["x"], [".._a"])],
+        "names", [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [4])],
+        [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [4]) for name in ("../a", ".._a")]),
+        opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, tmp_path / "m.onnx")
+    np.save(tmp_path / "x.npy", np.array([-1, 2, -3, 4], np.float32))
+    program("run", tmp_path / "m.onnx", "--input", tmp_path / "x.npy", "--output", tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["_._a-2.npy", "_._a.npy"]
+    assert np.load(tmp_path / "out" / "_._a.npy").tolist() == [0, 2, 0, 4]
+    assert np.load(tmp_path / "out" / "_._a-2.npy").tolist() == [1, -2, 3, -4]
+
+
 def test_seed(program, tmp_path):
     for name, seed in ("a", 5), ("b", 5), ("c", 6):
         program("run", "mlp", "--seed", seed, "--output", tmp_path / name, "--iterations", 1)
     a, b, c = (np.load(tmp_path / name / "output.npy") for name in "abc")
     assert (a == b).all() and (a != c).any()
+
+
+@pytest.mark.parametrize("order", [["mlp", CNN], [CNN, "mlp"]])
+def test_symbols_of_one_of_several_models(program, tmp_path, order):
+    program("run", *order, "--symbol", "batch=3", "--iterations", 1, "--output", tmp_path)
+    assert np.load(tmp_path / "digits-cnn" / "probabilities.npy").shape == (3, 10)
+    code, out, err = status(program, "run", *order, "--symbol", "batch=3", "--symbol", "height=4")
+    assert code == 3 and "height=4" in err and out == ""
+    for command in ["inspect"], ["verify"], ["export"]:
+        code, _, err = status(program, *command, CNN, *([tmp_path / "m.onnx"] * (command == ["export"])),
+                              "--symbol", "height=4")
+        assert code == 3 and "height=4" in err
+    assert not (tmp_path / "m.onnx").exists()
 
 
 def test_run_json(program):
@@ -221,6 +258,20 @@ def test_npy_files(program, tmp_path, header, values, version, said):
     write_npy(path, header, values, version)
     code, _, err = status(program, "run", "mlp", "--input", path, "--iterations", 1)
     assert code == (0 if said is None else 3) and (said or "") in err
+
+
+@pytest.mark.parametrize("size, said", [(100, ""), (5000, "Premature end")])
+def test_a_photo_cut_off(program, shared_models, tmp_path, size, said):
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes((shared_models / "photo-4-faces.jpg").read_bytes()[:size])
+    code, out, err = status(program, "run", "squeezenet1_1", "--input", photo, "--iterations", 1)
+    assert code == 3 and f"{photo}: {said}" in err and out == ""
+
+
+def test_a_folder_as_input(program, tmp_path):
+    for name in "x.jpg", "x.npy":
+        (tmp_path / name).mkdir()
+        assert status(program, "run", "squeezenet1_1", "--input", tmp_path / name)[0] == 3
 
 
 def test_progress_bar_on_a_terminal_only(program):

@@ -16,6 +16,10 @@ def test_first():
     out = example("01_first", 3).splitlines()
     assert [len(line) for line in out[:8]] == [8] * 8
     assert re.fullmatch(r"\d: \d+\.\d%", out[8])
+    for index in "-1", "360":  # neither before nor after the images
+        result = subprocess.run([str(hsched.BUILD / "examples" / "01_first"), index], cwd=hsched.ROOT,
+                                capture_output=True, text=True, timeout=60)
+        assert result.returncode == 1 and result.stdout == "" and f"no digit {index}" in result.stderr
 
 
 def test_several():
