@@ -52,6 +52,16 @@ static hsched_status check_input(const Onnx__ValueInfoProto *input)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
                          "input '%.128s' has %zu dimensions; at most %d are supported",
                          input->name, type->shape->n_dim, HSCHED_MAX_DIMS);
+    for (size_t k = 0; k < type->shape->n_dim; k++) {
+        const Onnx__TensorShapeProto__Dimension *dim = type->shape->dim[k];
+        if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
+            dim->dim_value == 0)
+            return hsi_error(
+                HSCHED_ERROR_SHAPE,
+                "input '%.128s': dimension %zu is 0; export the model with a "
+                "size, or with a name for a size to be set later",
+                input->name, k);
+    }
     return HSCHED_OK;
 }
 
@@ -65,7 +75,7 @@ static const char *symbol_name(hsi_onnx_model *model, const Onnx__ValueInfoProto
     case ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE:
         if (dim->dim_value > 0)
             return NULL;
-        break;
+        break; /* -1, as some exporters write what is open */
     case ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM:
         if (*dim->dim_param)
             return dim->dim_param;

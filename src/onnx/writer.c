@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -198,7 +200,7 @@ static int sync_folder(const char *path)
     return ok;
 }
 
-hsched_status hsi_onnx_write_file(const char *path, const hsi_onnx_piece *pieces,
+static hsched_status write_beside(const char *path, const hsi_onnx_piece *pieces,
                                   size_t count)
 {
     char *name = NULL;
@@ -231,4 +233,23 @@ hsched_status hsi_onnx_write_file(const char *path, const hsi_onnx_piece *pieces
     }
     hsi_free(name);
     return failed ? io_error(path, failed, error) : HSCHED_OK;
+}
+
+hsched_status hsi_onnx_write_file(const char *path, const hsi_onnx_piece *pieces,
+                                  size_t count)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return write_beside(path, pieces, count);
+    /* A rename would put a file in the place of a device, a pipe or a symbolic link. */
+    if (!S_ISREG(info.st_mode))
+        return hsi_error(HSCHED_ERROR_IO,
+                         "%.512s: exists and is not a regular file; give another path",
+                         path);
+    char *target = realpath(path, NULL);
+    if (!target)
+        return io_error(path, "cannot be found", errno);
+    hsched_status status = write_beside(target, pieces, count);
+    free(target); /* of the C library's heap */
+    return status;
 }

@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import stat
 import subprocess
 
 import numpy as np
@@ -73,6 +74,14 @@ def test_what_cannot_be_written(program, tmp_path):
     occupied.write_text("")
     assert status(program, "run", "mlp", "--output", occupied)[0] == 4
     assert status(program, "export", "mlp", tmp_path / "no" / "folder.onnx")[0] == 4
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target.onnx"
+    os.mkfifo(pipe)
+    assert status(program, "export", "mlp", pipe)[0] == 4
+    assert stat.S_ISFIFO(pipe.stat().st_mode)  # and not replaced by a file
+    target.write_text("")
+    link.symlink_to(target)
+    assert status(program, "export", "mlp", link)[0] == 0
+    assert link.is_symlink() and target.stat().st_size > 1000
     with open("/dev/full", "w") as full:
         result = subprocess.run([str(hsched.BUILD / "hsched"), "zoo"], stdout=full,
                                 stderr=subprocess.PIPE, timeout=60)

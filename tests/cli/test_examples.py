@@ -2,6 +2,7 @@
 import re
 import subprocess
 
+import numpy as np
 import pytest
 
 import hsched
@@ -14,8 +15,10 @@ def example(name, *arguments):
 
 def test_first():
     out = example("01_first", 3).splitlines()
-    assert [len(line) for line in out[:8]] == [8] * 8
-    assert re.fullmatch(r"\d: \d+\.\d%", out[8])
+    assert [line.split(":")[0] for line in out] == [str(digit) for digit in range(10)]
+    scores = [float(line.split()[1].rstrip("%")) for line in out]
+    label = np.load(hsched.ROOT / "examples/data/digits-test-labels.npy")[3]
+    assert abs(sum(scores) - 100) < 1 and scores.index(max(scores)) == label
     for index in "-1", "360":  # neither before nor after the images
         result = subprocess.run([str(hsched.BUILD / "examples" / "01_first"), index], cwd=hsched.ROOT,
                                 capture_output=True, text=True, timeout=60)

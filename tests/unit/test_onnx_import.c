@@ -205,7 +205,7 @@ static void test_symbols(void **state)
     hsched_symbol four = { "N", 4 };
     hsched_onnx_config config = { HSCHED_ONNX_CONFIG_INIT, .symbols = &four,
                                   .symbol_count = 1 };
-    begin(&b, 13, "N,3,?,0");
+    begin(&b, 13, "N,3,?,-1");
     ob_node(&b, "Relu", "x", "y");
     logged[0] = 0;
     hsched_log_set(keep_log, NULL, HSCHED_LOG_INFO);
@@ -226,6 +226,9 @@ static void test_symbols(void **state)
     ob_fails(&b, &config, HSCHED_ERROR_NOT_FOUND, "'M'");
     four = (hsched_symbol){ "N", 0 };
     ob_fails(&b, &config, HSCHED_ERROR_INVALID_ARGUMENT, "symbols[0]");
+    begin(&b, 13, "1,0,8,8");
+    ob_node(&b, "Relu", "x", "y");
+    ob_fails(&b, NULL, HSCHED_ERROR_SHAPE, "dimension 1 is 0");
 }
 
 /* x.view(x.size(0), -1), as exporters write it: the batch stays a symbol. */
