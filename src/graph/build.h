@@ -70,4 +70,9 @@ hsched_status hsi_names_choose_image(const hsched_graph *graph, const char *base
 hsched_status hsi_graph_infer_all(const hsched_graph *graph, const hsi_symbol *symbols,
                                   hsi_graph_tensor *tensors, hsi_layer *layers);
 
+/* The layer that makes float32 [N,C,H,W] of an input uint8 [N,H,W,C] that exists already. */
+hsched_status hsi_graph_add_image(hsched_graph *graph, const char *name,
+                                  hsched_tensor frame, const hsched_image_config *config,
+                                  hsched_tensor *y);
+
 #endif

@@ -7,31 +7,40 @@
 #include "graph/build.h"
 #include "graph/infer.h"
 
-HSCHED_API hsched_status hsched_graph_add_image_input(
-    hsched_graph *graph, const char *name, int64_t n, int64_t height, int64_t width,
-    int64_t channels, const hsched_image_config *config, hsched_tensor *y)
+hsched_status hsi_graph_add_image(hsched_graph *graph, const char *name,
+                                  hsched_tensor frame, const hsched_image_config *config,
+                                  hsched_tensor *y)
 {
-    hsi_draft d = { .graph = graph, .kind = HSI_LAYER_IMAGE_INPUT, .name = name, .y = y };
-    hsched_tensor frame = HSCHED_NO_TENSOR;
-    char *image_name = NULL;
+    hsi_draft d = { .graph = graph,
+                    .kind = HSI_LAYER_IMAGE_INPUT,
+                    .name = name,
+                    .inputs = &frame,
+                    .input_count = 1,
+                    .y = y };
     hsched_status status = hsi_draft_begin(&d);
     if (status != HSCHED_OK)
         return status;
     status = hsi_config_read(config, &d.given.image, sizeof d.given.image,
                              "hsched_image_config");
-    if (status != HSCHED_OK)
-        return hsi_draft_fail(&d, status);
-    *y = HSCHED_NO_TENSOR;
+    return status == HSCHED_OK ? hsi_draft_append(&d) : hsi_draft_fail(&d, status);
+}
+
+HSCHED_API hsched_status hsched_graph_add_image_input(
+    hsched_graph *graph, const char *name, int64_t n, int64_t height, int64_t width,
+    int64_t channels, const hsched_image_config *config, hsched_tensor *y)
+{
+    hsched_tensor frame;
+    char *image_name = NULL;
     const int64_t dims[4] = { n, height, width, channels };
-    status = hsched_graph_add_input(graph, name, HSCHED_UINT8, 4, dims, &frame);
+    if (y)
+        *y = HSCHED_NO_TENSOR;
+    hsched_status status =
+        hsched_graph_add_input(graph, name, HSCHED_UINT8, 4, dims, &frame);
     if (status != HSCHED_OK)
         return status;
     status = hsi_names_choose_image(graph, graph->tensors[frame].name, &image_name);
-    d.name = image_name;
-    d.inputs = &frame;
-    d.input_count = 1;
     if (status == HSCHED_OK)
-        status = hsi_draft_append(&d);
+        status = hsi_graph_add_image(graph, image_name, frame, config, y);
     if (status != HSCHED_OK)
         hsi_graph_drop_last_input(graph);
     hsi_free(image_name);

@@ -255,6 +255,40 @@ hsched_status hsi_onnx_build_split(hsi_onnx_import *im, const hsi_onnx_node *nod
 }
 
 /* One constant index: a slice, and for a number (not a list) a squeeze. */
+enum {
+    MAX_PICKED = 16
+};
+
+/* A list of indices: one slice for each, joined; for reordering channels. */
+static hsched_status build_picks(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                 hsched_tensor x, const hsi_onnx_constant *indices,
+                                 uint32_t axis)
+{
+    hsched_tensor picked[MAX_PICKED], y;
+    int64_t dims[HSCHED_MAX_DIMS], along = axis;
+    hsi_onnx_dims(im, x, dims);
+    for (uint32_t k = 0; k < indices->count; k++) {
+        int64_t index = hsi_onnx_get_int(indices, k);
+        if (index < -dims[axis] || index >= dims[axis])
+            return hsi_onnx_malformed(node, "index %lld is outside a dimension of %lld",
+                                      (long long)index, (long long)dims[axis]);
+        int64_t start = index < 0 ? index + dims[axis] : index, end = start + 1;
+        const char *name = hsi_onnx_made_name(im, node->label, "picked");
+        if (!name)
+            return hsi_onnx_no_memory(im, node);
+        hsched_status status = hsched_graph_add_slice(im->graph, name, x, 1, &start, &end,
+                                                      &along, NULL, &picked[k]);
+        if (status)
+            return hsi_onnx_at_node(node, status);
+    }
+    hsched_status status =
+        hsched_graph_add_concat(im->graph, hsi_onnx_output_name(im, node, 0), picked,
+                                (uint32_t)indices->count, (int)axis, &y);
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return hsi_onnx_at_node(node, status);
+}
+
 hsched_status hsi_onnx_build_gather(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *indices = hsi_onnx_constant_input(im, node, 1);
@@ -266,9 +300,14 @@ hsched_status hsi_onnx_build_gather(hsi_onnx_import *im, const hsi_onnx_node *no
         status = axis_attr(im, node, 0, x, &axis);
     if (status)
         return status;
+    if (indices && !indices->tags && indices->rank == 1 && indices->count > 1 &&
+        indices->count <= MAX_PICKED && indices->dtype == HSCHED_INT64)
+        return build_picks(im, node, x, indices, axis);
     if (!indices || indices->count != 1 || indices->rank > 1 ||
         (indices->dtype != HSCHED_INT64 && indices->dtype != HSCHED_INT32))
-        return hsi_onnx_unsupported(im, node, "indices other than one constant integer");
+        return hsi_onnx_unsupported(im, node,
+                                    "indices other than one constant integer or a "
+                                    "constant list of 2 to 16");
     if (indices->tags)
         hsi_onnx_pin(im, indices->tags[0]);
     int64_t dims[HSCHED_MAX_DIMS], index = hsi_onnx_get_int(indices, 0), along = axis;

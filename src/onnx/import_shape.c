@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "base/tensor.h"
+#include "graph/build.h"
 
 /* The new shape is constant, or was computed: then what is a symbol stays one. */
 hsched_status hsi_onnx_build_reshape(hsi_onnx_import *im, const hsi_onnx_node *node)
@@ -199,6 +200,31 @@ hsched_status hsi_onnx_build_dropout(hsi_onnx_import *im, const hsi_onnx_node *n
     return hsi_onnx_alias(im, node, 0);
 }
 
+static int is_camera_frame(const hsi_onnx_import *im, hsched_tensor x)
+{
+    const hsi_graph_tensor *t = &im->graph->tensors[x];
+    return t->is_input && t->dtype == HSCHED_UINT8 && t->rank == 4 && t->dims[3] <= 4;
+}
+
+/* An input uint8 [N,H,W,C] made float: an image layer that changes no value, [N,C,H,W],
+ * looked at in the order of the node's output. */
+static hsched_status build_frame(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                 hsched_tensor frame)
+{
+    static const int64_t channels_last[4] = { 0, 2, 3, 1 };
+    hsched_tensor image, y;
+    const char *name = hsi_onnx_made_name(im, node->label, "image");
+    if (!name)
+        return hsi_onnx_no_memory(im, node);
+    hsched_status status = hsi_graph_add_image(im->graph, name, frame, NULL, &image);
+    if (!status)
+        status = hsched_graph_add_transpose(im->graph, hsi_onnx_output_name(im, node, 0),
+                                            image, channels_last, &y);
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return hsi_onnx_at_node(node, status);
+}
+
 hsched_status hsi_onnx_build_cast(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     hsched_tensor x;
@@ -210,6 +236,8 @@ hsched_status hsi_onnx_build_cast(hsi_onnx_import *im, const hsi_onnx_node *node
         return status;
     int32_t type = to > 0 && to < 64 ? (int32_t)to : -1;
     hsched_dtype dtype = im->graph->tensors[x].dtype;
+    if (hsi_onnx_dtype(type) == HSCHED_FLOAT32 && is_camera_frame(im, x))
+        return build_frame(im, node, x);
     if (hsi_onnx_dtype(type) != dtype)
         return hsi_onnx_unsupported(im, node, "a cast from %s to %s at run time",
                                     hsched_dtype_name(dtype), hsi_onnx_type_name(type));
