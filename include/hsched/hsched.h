@@ -640,6 +640,7 @@ typedef struct hsched_onnx_config {
     uint32_t symbol_count;
     int allow_external_data;      /* weights in other files, inside the model's own folder only */
     uint64_t max_bytes;           /* of all tensors that import may hold; default 8 GiB */
+    int fix_symbols;              /* those of `symbols` become plain numbers of the graph */
 } hsched_onnx_config;
 #define HSCHED_ONNX_CONFIG_INIT .struct_size = sizeof(hsched_onnx_config)
 

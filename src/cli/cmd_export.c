@@ -33,11 +33,11 @@ static int execute(cli_session *session, const cli_list *positional)
 
 static int run(int argc, char **argv)
 {
-    cli_session session = { CLI_SESSION_INIT };
+    cli_session session = { CLI_SESSION_INIT, .fix_symbols = 1 };
     cli_list positional = { 0 };
     int status;
     const cli_option own[] = {
-        { "symbol", "NAME=VALUE", "set a named dimension; may be repeated",
+        { "symbol", "NAME=VALUE", "write a named dimension as a number; may be repeated",
           cli_parse_append, &session.symbol_texts },
         { "seed", "N", "of the zoo's weights (1)", cli_parse_uint64, &session.seed },
         { 0 },

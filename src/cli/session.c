@@ -211,7 +211,8 @@ static hsched_status load_file(const cli_session *s, const char *path,
     uint32_t count = s->symbol_texts.count, known_count = 0;
     /* External weights are taken from the model's own folder only. */
     hsched_onnx_config config = { HSCHED_ONNX_CONFIG_INIT, .symbols = s->symbols,
-                                  .symbol_count = count, .allow_external_data = 1 };
+                                  .symbol_count = count, .allow_external_data = 1,
+                                  .fix_symbols = s->fix_symbols };
     hsched_status status = hsched_graph_load_onnx(path, &config, graph);
     if (count == 0 || status != HSCHED_ERROR_NOT_FOUND) {
         if (count > 0)

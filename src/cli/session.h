@@ -14,6 +14,7 @@ typedef struct cli_session {
     uint32_t workers;
     const char *policy_name, *library_names;
     cli_list sim_texts, symbol_texts;
+    int fix_symbols; /* those given become plain numbers of the graph */
     int reference, no_pinning, no_fusion;
     uint64_t seed;
     uint32_t model_flags; /* HSCHED_MODEL_... that the command itself asks for */

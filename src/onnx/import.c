@@ -216,6 +216,18 @@ static void log_pinned(const hsi_onnx_import *im, uint64_t pinned)
                     im->symbols[k].name, (long long)im->symbols[k].value);
 }
 
+/* The symbols that the user wants as plain numbers. */
+static uint64_t fixed_by_user(const hsched_onnx_config *config,
+                              const hsi_onnx_symbol *symbols, uint32_t count)
+{
+    uint64_t fixed = 0;
+    for (uint32_t i = 0; config->fix_symbols && i < config->symbol_count; i++)
+        for (uint32_t k = 0; k < count; k++)
+            if (strcmp(config->symbols[i].name, symbols[k].name) == 0)
+                fixed |= UINT64_C(1) << k;
+    return fixed;
+}
+
 /* Each pass fixes at least one symbol more, so this ends. */
 static hsched_status run_passes(hsi_onnx_model *model, const hsched_onnx_config *config,
                                 hsched_graph **graph)
@@ -224,6 +236,8 @@ static hsched_status run_passes(hsi_onnx_model *model, const hsched_onnx_config 
     uint32_t symbol_count;
     uint64_t fixed = 0;
     hsched_status status = hsi_onnx_find_symbols(model, config, &symbols, &symbol_count);
+    if (!status)
+        fixed = fixed_by_user(config, symbols, symbol_count);
     while (!status) {
         hsi_onnx_import im = { .model = model,
                                .symbols = symbols,

@@ -301,3 +301,11 @@ def test_progress_bar_on_a_terminal_only(program):
     os.close(reader)
     assert process.wait(timeout=60) == 0
     assert b"100%" in seen and seen.endswith(b"\r")
+
+
+def test_export_with_a_number_for_a_symbol(program, tmp_path):
+    path = tmp_path / "three.onnx"
+    program("export", CNN, path)
+    assert onnx.load(path).graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+    program("export", CNN, path, "--symbol", "batch=3")
+    assert onnx.load(path).graph.input[0].type.tensor_type.shape.dim[0].dim_value == 3
