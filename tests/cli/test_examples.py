@@ -3,7 +3,10 @@ import re
 import subprocess
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 import hsched
 
@@ -49,6 +52,41 @@ def test_faces(shared_models, tmp_path, model, faces):
                   shared_models / f"photo-{faces}-faces.jpg", "--out", annotated).splitlines()
     assert out[0] == f"{faces} faces" and len(out) == faces + 1
     assert annotated.read_bytes()[:2] == b"\xff\xd8"
+
+
+def bright_square_detector(path):
+    """A detector of the same form, made by hand: bright tiles of 40x40 in an image of 120x160."""
+    weights = np.zeros((2, 3, 1, 1), np.float32)
+    weights[1] = 10  # logits 0 and 10 * (r + g + b), pixels from -1 to 1
+    tiles = [[x / 4, y / 3, (x + 1) / 4, (y + 1) / 3] for y in range(3) for x in range(4)]
+    tensors = {"w": weights, "shape": np.array([1, 12, 2]),
+               "tiles": np.array([tiles], np.float32), "nothing": np.zeros((1, 12, 4), np.float32)}
+    nodes = [helper.make_node("AveragePool", ["input"], ["mean"], kernel_shape=[40, 40],
+                              strides=[40, 40]),
+             helper.make_node("Conv", ["mean", "w"], ["logits"]),
+             helper.make_node("Transpose", ["logits"], ["last"], perm=[0, 2, 3, 1]),
+             helper.make_node("Reshape", ["last", "shape"], ["flat"]),
+             helper.make_node("Softmax", ["flat"], ["scores"], axis=2),
+             helper.make_node("Add", ["tiles", "nothing"], ["boxes"])]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes, "squares", [value("input", TensorProto.FLOAT, [1, 3, 120, 160])],
+        [value("scores", TensorProto.FLOAT, [1, 12, 2]), value("boxes", TensorProto.FLOAT, [1, 12, 4])],
+        [numpy_helper.from_array(data, name) for name, data in tensors.items()])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
+              path)
+
+
+def test_faces_of_a_detector_made_by_hand(tmp_path):
+    model, photo, annotated = (tmp_path / n for n in ("squares.onnx", "photo.jpg", "annotated.jpg"))
+    bright_square_detector(model)
+    pixels = np.full((240, 320, 3), 20, np.uint8)
+    pixels[80:160, 80:160] = pixels[0:80, 240:320] = 240
+    Image.fromarray(pixels).save(photo, quality=95)
+    out = example("04_faces", model, photo, "--out", annotated).splitlines()
+    assert out[0] == "2 faces" and len(out) == 3
+    assert Image.open(annotated).size == (320, 240)
+    assert np.asarray(Image.open(annotated)).std() > 0
 
 
 def test_pipeline():
