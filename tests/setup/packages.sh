@@ -6,9 +6,9 @@ set -eu
 need=""
 for group in "$@"; do
     case $group in
-    build) need="$need gcc make pkg-config libopenblas-dev libdnnl-dev libprotobuf-c-dev
+    build) need="$need gcc libc6-dev make pkg-config libopenblas-dev libdnnl-dev libprotobuf-c-dev
                  protobuf-c-compiler uthash-dev libjansson-dev libturbojpeg0-dev" ;;
-    test) need="$need libcmocka-dev python3 python3-venv" ;;
+    test) need="$need g++ libcmocka-dev python3 python3-venv" ;;
     *) echo "packages.sh: unknown group '$group'" >&2; exit 2 ;;
     esac
 done
