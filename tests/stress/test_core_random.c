@@ -27,7 +27,7 @@
 #define EVENTS_PER_WORLD 6000
 
 typedef enum section_state {
-    TODO = 0,
+    TO_RUN = 0,
     RUNNING,
     DONE
 } section_state;
@@ -270,7 +270,7 @@ static void check_sections(const mirror *m)
 {
     for (uint32_t s = 0; s < m->model->core.section_count; s++) {
         const hsi_job *job = &m->test.jobs[s];
-        if (m->section[s] != TODO)
+        if (m->section[s] != TO_RUN)
             CHECK(job->state == (m->section[s] == DONE ? HSI_JOB_DONE : HSI_JOB_RUNNING));
         else if (m->active && !is_stopping(m) && is_ready(m, s, s))
             CHECK(job->state == HSI_JOB_QUEUED && job->count > 0);
@@ -427,7 +427,7 @@ static void event_job_ended(worker *by)
         model_lost(device);
     for (uint32_t s = first; s < first + count; s++) {
         CHECK(m->section[s] == RUNNING);
-        m->section[s] = status == HSCHED_OK ? DONE : TODO;
+        m->section[s] = status == HSCHED_OK ? DONE : TO_RUN;
         m->pinned[s] |= lost;
     }
     if (status == HSCHED_OK) {
@@ -531,7 +531,7 @@ static void event_take(uint32_t device, worker *by)
     uint32_t crossings = 0;
     for (uint32_t s = job->section; s < job->section + job->count; s++) {
         const hsi_core_section *section = &m->model->sections[s];
-        CHECK(m->section[s] == TODO && is_ready(m, s, job->section));
+        CHECK(m->section[s] == TO_RUN && is_ready(m, s, job->section));
         CHECK(m->test.jobs[s].state == HSI_JOB_RUNNING);
         m->section[s] = RUNNING;
         m->device[s] = (uint8_t)device;
