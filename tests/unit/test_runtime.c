@@ -22,6 +22,17 @@ typedef struct fixture {
     float x[INPUT];
 } fixture;
 
+/* CPU workers beside a simulated accelerator that gets the convolutions. */
+static hsched_runtime *simulated_runtime(uint32_t workers, const hsched_sim_config *sim)
+{
+    hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = workers,
+                                     .policy = HSCHED_POLICY_LAYER_TYPE, .sims = sim,
+                                     .sim_count = 1 };
+    hsched_runtime *rt;
+    assert_ok(hsched_runtime_create(&config, &rt));
+    return rt;
+}
+
 static int set_up(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
@@ -337,11 +348,7 @@ static void waiting_can_time_out(void **state)
     /* A simulated device at a speed that makes the run last some 200 ms at least. */
     hsched_sim_config sim = { HSCHED_SIM_CONFIG_INIT, .gflops = 0.002,
                               .layer_classes = HSCHED_CLASS_CONVOLUTION };
-    hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1,
-                                     .policy = HSCHED_POLICY_LAYER_TYPE, .sims = &sim,
-                                     .sim_count = 1 };
-    hsched_runtime *rt;
-    assert_ok(hsched_runtime_create(&config, &rt));
+    hsched_runtime *rt = simulated_runtime(1, &sim);
     hsched_model *model = tiny_model(rt, SIZE, 7, NULL);
     hsched_binding in = HSCHED_DATA(f->x, sizeof f->x);
     hsched_run_config run_config = { HSCHED_RUN_CONFIG_INIT, .inputs = &in };
@@ -362,11 +369,7 @@ static void cancelled_runs_end_and_so_do_their_dependents(void **state)
     fixture *f = *state;
     hsched_sim_config sim = { HSCHED_SIM_CONFIG_INIT, .gflops = 0.001,
                               .layer_classes = HSCHED_CLASS_CONVOLUTION };
-    hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1,
-                                     .policy = HSCHED_POLICY_LAYER_TYPE, .sims = &sim,
-                                     .sim_count = 1 };
-    hsched_runtime *rt;
-    assert_ok(hsched_runtime_create(&config, &rt));
+    hsched_runtime *rt = simulated_runtime(1, &sim);
     hsched_model *model = tiny_model(rt, SIZE, 7, NULL), *next;
     hsched_graph *g;
     hsched_tensor x, y;
@@ -543,12 +546,8 @@ static void a_lost_device_loses_no_run(void **state)
     hsched_sim_config sim = { HSCHED_SIM_CONFIG_INIT, .name = "frail",
                               .fail_after_jobs = 7,
                               .layer_classes = HSCHED_CLASS_CONVOLUTION };
-    hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 2,
-                                     .policy = HSCHED_POLICY_LAYER_TYPE, .sims = &sim,
-                                     .sim_count = 1 };
-    hsched_runtime *rt;
     hsched_log_set(NULL, NULL, HSCHED_LOG_ERROR);
-    assert_ok(hsched_runtime_create(&config, &rt));
+    hsched_runtime *rt = simulated_runtime(2, &sim);
     hsched_model *model = tiny_model(rt, SIZE, 7, NULL);
     hsched_binding in = HSCHED_DATA(f->x, sizeof f->x), out = HSCHED_DATA(y, sizeof y);
     for (int i = 0; i < 10; i++) {
@@ -611,11 +610,7 @@ static void a_device_may_be_lost_inside_a_job(void **state)
     for (uint64_t jobs = 0; jobs < 6; jobs++) { /* 0: never lost */
         hsched_sim_config sim = { HSCHED_SIM_CONFIG_INIT, .fail_after_jobs = jobs,
                                   .layer_classes = HSCHED_CLASS_CONVOLUTION };
-        hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 2,
-                                         .policy = HSCHED_POLICY_LAYER_TYPE, .sims = &sim,
-                                         .sim_count = 1 };
-        hsched_runtime *rt;
-        assert_ok(hsched_runtime_create(&config, &rt));
+        hsched_runtime *rt = simulated_runtime(2, &sim);
         hsched_model *model = row_of_convolutions(rt, NULL);
         hsched_binding out = HSCHED_DATA(jobs ? y : expected, sizeof y);
         for (int i = 0; i < 2; i++) { /* the second run takes the first one's record */
