@@ -3,6 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  *
+ * Two styles. Steps of a host-executed device run on the library's worker threads, in parts
+ * (run_part). A device with queues gets whole jobs and works them off by itself (queue_submit).
+ *
  * Four levels: a backend (code) has devices (hardware); a device prepares sections (packs weights,
  * chooses kernels) and executes their steps. Where a section runs is decided elsewhere: a backend
  * only says what it supports.
@@ -23,7 +26,7 @@
 extern "C" {
 #endif
 
-#define HSCHED_BACKEND_ABI 1
+#define HSCHED_BACKEND_ABI 2
 
 /* ---- Steps ---------------------------------------------------------------- */
 
@@ -132,6 +135,36 @@ typedef struct hsched_step {
     } u;
 } hsched_step;
 
+/* ---- Where operands lie, for devices with memory of their own -------------- */
+
+typedef enum hsched_storage {
+    HSCHED_STORAGE_NONE = 0, /* an absent operand, or a constant the backend packs */
+    HSCHED_STORAGE_ARENA,    /* in the slot's arena */
+    HSCHED_STORAGE_CONSTANT, /* a constant; the operand's `constant` is set */
+    HSCHED_STORAGE_INPUT,    /* in the memory bound to input `index` of the model */
+    HSCHED_STORAGE_OUTPUT    /* in the memory bound to output `index` */
+} hsched_storage;
+
+/* Arena: the operand is part of the block [root, root + root_bytes) of the arena. Blocks that are
+ * in use at the same time do not overlap. */
+typedef struct hsched_place {
+    hsched_storage storage;
+    uint32_t index;
+    size_t offset;     /* bytes from the arena's or the bound memory's start to element 0 */
+    size_t root;       /* arena: where the block begins; else 0 */
+    size_t root_bytes; /* arena: its size */
+} hsched_place;
+
+typedef struct hsched_step_places {
+    hsched_place in[HSCHED_STEP_MAX_INPUTS], out;
+    /* The steps (indices) whose results in[k] consists of, where it is no input or constant. */
+    const uint32_t *writers[HSCHED_STEP_MAX_INPUTS];
+    uint32_t writer_count[HSCHED_STEP_MAX_INPUTS];
+    int here;      /* the section is prepared for this device; other steps are only described */
+    int exported;  /* a step that is not here reads the result: it must be in host memory, too,
+                      when the job that computes it ends */
+} hsched_step_places;
+
 /* ---- The table ------------------------------------------------------------ */
 
 /* What the library does for a backend. Valid as long as the backend is loaded; any thread. */
@@ -145,6 +178,7 @@ typedef struct hsched_backend_host {
     /* Counted heap memory, aligned to 64 bytes, zeroed; NULL when there is none. */
     void *(*alloc)(size_t size);
     void (*free)(void *pointer);
+    size_t (*dtype_size)(hsched_dtype dtype); /* hsched_dtype_size */
 } hsched_backend_host;
 
 typedef struct hsched_device_config {
@@ -155,6 +189,13 @@ typedef struct hsched_device_config {
     int reference;             /* cpu only: plain kernels */
     int keep_openblas_threads; /* cpu only */
     const hsched_sim_config *sim; /* sim only */
+    /* Devices with queues only. */
+    int ordinal;               /* which of the backend's devices */
+    uint64_t memory_limit;     /* 0: none */
+    hsched_gpu_pool pool;
+    uint32_t sm_count;         /* 0: all */
+    hsched_gpu_tuning tuning;
+    const char *cache_dir;     /* NULL: the default */
 } hsched_device_config;
 
 typedef struct hsched_section_config {
@@ -163,7 +204,42 @@ typedef struct hsched_section_config {
                              stays valid until section_destroy, but for operand constants */
     uint32_t step_count;
     int constants_stay;   /* operand constants stay valid until section_destroy */
+    /* Devices with queues only: they prepare a whole model at once, and execute those of its
+     * sections that are `here`. */
+    const hsched_step_places *places; /* one per step; valid during prepare */
+    size_t arena_size;
+    uint32_t input_count, output_count;
+    const size_t *input_bytes, *output_bytes; /* as the user binds them; valid during prepare */
+    const hsched_dtype *input_types, *output_types;
+    hsched_math math;
+    int deterministic;
+    uint32_t max_batch;   /* runs that may be joined; the backend may lower it (joinable) */
 } hsched_section_config;
+
+/* Memory bound to an input or output, or an arena. */
+typedef struct hsched_memory {
+    void *host;      /* the CPU's address; NULL: the CPU cannot reach it */
+    uint64_t device; /* the address that devices of the backend use; 0: they cannot reach it */
+    void *handle;    /* the backend's own */
+} hsched_memory;
+
+/* A job for a queue: consecutive steps, for one run or for several joined ones. */
+typedef struct hsched_queue_job {
+    size_t struct_size;
+    uint32_t first_step, step_count;
+    uint32_t members;
+    const hsched_memory *const *inputs;  /* [member][input of the model] */
+    const hsched_memory *const *outputs; /* [member][output] */
+    const hsched_memory *arena; /* the host's arena, where tensors cross; NULL: none do */
+    void *const *wait_events;   /* [member]: an event of the user's or NULL; NULL: none at all */
+} hsched_queue_job;
+
+/* Filled in by queue_stats. */
+typedef struct hsched_queue_stats {
+    size_t struct_size;
+    uint64_t memory_bytes, memory_peak, allocations, tunings, captures, graph_launches,
+        direct_launches, evictions, staged_bytes;
+} hsched_queue_stats;
 
 typedef struct hsched_backend_device hsched_backend_device;   /* the backend's own */
 typedef struct hsched_backend_section hsched_backend_section; /* the backend's own */
@@ -223,7 +299,70 @@ typedef struct hsched_backend {
      * section, for devices that account for whole sections (sim). HSCHED_ERROR_DEVICE: the device
      * is lost. HSCHED_OK after it: the section's outputs are whole, and in host memory. */
     hsched_status (*job_boundary)(hsched_backend_slot *slot, int began);
+
+    /* ---- Devices with queues ----
+     *
+     * They execute jobs asynchronously, in numbered lanes (0 to device_info's workers - 1), one job
+     * at a time in each. queue_submit not NULL says that a backend is of this kind; then all of the
+     * following are required, and slot_create, scratch_size, run_part and job_boundary are not used.
+     * Everything of one device but queue_poll and the memory functions is called by one thread at a
+     * time, which may be a different thread each time.
+     */
+
+    /* How many devices there are; ordinals are 0 to count - 1. Any thread. */
+    uint32_t (*device_count)(void);
+    /* 1 if runs can be joined: section_prepare found that batches keep members apart. */
+    int (*joinable)(const hsched_backend_section *section);
+    /* A slot for jobs of so many members; section_config.max_batch at most. OUT_OF_MEMORY: the
+     * caller gives up idle slots and tries again, or has the CPU do the work. */
+    hsched_status (*queue_slot_create)(hsched_backend_section *section, uint32_t members,
+                                       hsched_backend_slot **slot);
+    /* Batches: `joined` runs are about to start as one job and `waiting` more of their model could
+     * have been with them. *members: the slot's size to use for them (>= joined). Returns the largest
+     * batch that is ready; a larger one that seems worth while is noted, for background. Any thread. */
+    uint32_t (*queue_batch)(hsched_backend_section *section, uint32_t joined, uint32_t waiting,
+                            uint32_t *members);
+    /* The run that used the slot has ended: what it holds is not needed any more. Takes no lock that
+     * is held for long. Any thread. */
+    void (*queue_slot_idle)(hsched_backend_slot *slot);
+    /* Starts a job on a lane and returns without waiting for it. Failure: nothing was started. */
+    hsched_status (*queue_submit)(hsched_backend_slot *slot, const hsched_queue_job *job,
+                                  uint32_t lane);
+    /* Has the job of this lane ended? *done; not HSCHED_OK: the device is lost. Cheap: it is
+     * called in a loop. Any thread. */
+    hsched_status (*queue_poll)(hsched_backend_device *device, uint32_t lane, int *done);
+    /* After it has ended well: brings results to members' memory that the device cannot reach. */
+    hsched_status (*queue_finish)(hsched_backend_slot *slot, const hsched_queue_job *job);
+    /* An event (the backend's kind: a CUevent) that the job's end is marked with; valid until the
+     * slot is used again. */
+    void *(*queue_event)(hsched_backend_slot *slot);
+    /* Waits for an event of the user's. Any thread. */
+    hsched_status (*wait_event)(hsched_backend_device *device, void *event);
+    /* Background work, on a thread of the library's own: does one piece (captures a graph, tunes a
+     * step) and says whether it did anything; called until it did not, and again when has_background
+     * says so. */
+    hsched_status (*background)(hsched_backend_device *device, int *did);
+    int (*has_background)(const hsched_backend_device *device); /* cheap */
+    void (*background_stop)(hsched_backend_device *device); /* a piece under way ends soon */
+    void (*queue_stats)(hsched_backend_device *device, hsched_queue_stats *stats);
+
+    /* Memory; any thread. `on_device`: in the device's own memory, else in the host's, reachable by
+     * all devices of the backend. register: the user's host memory; UNSUPPORTED: it cannot be. */
+    hsched_status (*memory_create)(hsched_backend_device *device, size_t size, int on_device,
+                                   hsched_memory *memory);
+    hsched_status (*memory_register)(hsched_backend_device *device, void *host, size_t size,
+                                     hsched_memory *memory);
+    void (*memory_destroy)(hsched_backend_device *device, hsched_memory *memory);
+    /* Copies between the device's memory and the host's, and waits. */
+    hsched_status (*memory_copy)(hsched_backend_device *device, uint64_t address, void *host,
+                                 size_t size, int to_device);
 } hsched_backend;
+
+/* A plug-in exports one function of this name and type: its table, NULL if `abi` is not its own. */
+typedef const hsched_backend *hsched_backend_entry_function(uint32_t abi,
+                                                            const hsched_backend_host *host);
+#define HSCHED_BACKEND_ENTRY "hsched_backend_entry"
+
 
 #ifdef __cplusplus
 }

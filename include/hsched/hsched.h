@@ -170,11 +170,36 @@ typedef struct hsched_buffer hsched_buffer;
 /* ---- Runtime -------------------------------------------------------------- */
 
 typedef enum hsched_policy {
-    HSCHED_POLICY_DEFAULT = 0,    /* the runtime's choice: now HSCHED_POLICY_CPU_ONLY */
+    HSCHED_POLICY_DEFAULT = 0,    /* the runtime's choice: now GPU_ONLY if a GPU is open, else
+                                     CPU_ONLY */
     HSCHED_POLICY_CPU_ONLY = 1,   /* every layer on the CPU workers */
-    HSCHED_POLICY_LAYER_TYPE = 2  /* convolutions on the first accelerator, all else on the CPU
+    HSCHED_POLICY_LAYER_TYPE = 2, /* convolutions on the first accelerator, all else on the CPU
                                      (M. Kim, 2021); without an accelerator the same as CPU_ONLY */
+    HSCHED_POLICY_GPU_ONLY = 3    /* every layer that it can on the least loaded accelerator, the
+                                     others on the CPU; without one the same as CPU_ONLY */
 } hsched_policy;
+
+/* What GPUs compute float32 layers with. The CPU always computes in float32. */
+typedef enum hsched_math {
+    HSCHED_MATH_DEFAULT = 0, /* float32 in memory; convolutions and matrix products round their
+                                operands to tf32 (10 bits of mantissa), sums in float32 */
+    HSCHED_MATH_STRICT = 1,  /* float32 throughout */
+    HSCHED_MATH_FP16 = 2,    /* activations and weights in half precision, sums in float32 */
+    HSCHED_MATH_BF16 = 3     /* the same in bfloat16 */
+} hsched_math;
+
+/* How much time goes into choosing GPU kernels by measuring them. */
+typedef enum hsched_gpu_tuning {
+    HSCHED_GPU_TUNING_DEFAULT = 0, /* QUICK */
+    HSCHED_GPU_TUNING_NONE = 1,    /* what the cache knows, else a guess */
+    HSCHED_GPU_TUNING_QUICK = 2,   /* the likeliest kernels when a model is loaded */
+    HSCHED_GPU_TUNING_FULL = 3     /* and all others in the background afterwards */
+} hsched_gpu_tuning;
+
+typedef enum hsched_gpu_pool {
+    HSCHED_GPU_POOL_GROWING = 0, /* GPU memory is taken as it is needed, up to the limit */
+    HSCHED_GPU_POOL_FIXED = 1    /* the whole limit is taken when the runtime is created */
+} hsched_gpu_pool;
 
 /* Libraries behind the CPU's kernels, as bits. */
 enum {
@@ -216,6 +241,21 @@ typedef struct hsched_runtime_config {
     const hsched_sim_config *sims; /* simulated accelerators */
     uint32_t sim_count;
     uint32_t ageing_us;       /* waiting so long is worth one priority level; default 100000 */
+    /* GPUs. Default: the first one if there is any (and its libraries), unless the policy is
+     * CPU_ONLY or simulated accelerators are given; what keeps it from being used is logged at
+     * INFO and told by hsched_backend_get_info. */
+    const int *gpus;          /* CUDA's numbers of the GPUs to use; each must be usable */
+    uint32_t gpu_count;
+    uint64_t gpu_memory_limit;/* bytes of GPU memory that the library may use on each GPU for
+                                 weights, activations and workspaces; default: no limit */
+    hsched_gpu_pool gpu_pool; /* FIXED needs a limit */
+    uint32_t gpu_sm_count;    /* confine the library to so many multiprocessors of each GPU, rounded
+                                 up to what the hardware allows (hsched_device_info.sm_count tells);
+                                 UNSUPPORTED before CUDA 12.4; default: all */
+    hsched_gpu_tuning gpu_tuning;
+    uint32_t gpu_streams;     /* jobs at the same time on each GPU; default 8, at most 32 */
+    const char *cache_dir;    /* for tuning results; default $HSCHED_CACHE_DIR, else
+                                 $XDG_CACHE_HOME/hsched, else ~/.cache/hsched */
 } hsched_runtime_config;
 #define HSCHED_RUNTIME_CONFIG_INIT .struct_size = sizeof(hsched_runtime_config)
 
@@ -223,7 +263,8 @@ enum {
     HSCHED_RUNTIME_NO_PINNING = 1u << 0, /* leave the placement of workers to the system */
     HSCHED_RUNTIME_KEEP_OPENBLAS_THREADS = 1u << 1, /* do not set OpenBLAS, which has one setting
                                         per process, to one thread; our calls may then be slow */
-    HSCHED_RUNTIME_REFERENCE = 1u << 2  /* CPU steps use the plain reference kernels: slow, exact */
+    HSCHED_RUNTIME_REFERENCE = 1u << 2, /* CPU steps use the plain reference kernels: slow, exact */
+    HSCHED_RUNTIME_NO_GPU = 1u << 3     /* open no GPU */
 };
 
 /*
@@ -257,6 +298,9 @@ typedef struct hsched_device_info {
     uint32_t workers;         /* jobs that run at the same time */
     uint64_t memory_bytes;
     int lost;                 /* not 0: the device failed and is out of use */
+    uint32_t sm_count;        /* GPUs: multiprocessors that the runtime is confined to */
+    uint32_t sm_total;        /*   and all that the GPU has */
+    uint64_t memory_limit;    /* GPUs: hsched_runtime_config.gpu_memory_limit, or 0 */
 } hsched_device_info;
 #define HSCHED_DEVICE_INFO_INIT .struct_size = sizeof(hsched_device_info)
 
@@ -284,6 +328,8 @@ typedef struct hsched_runtime_stats {
     uint64_t jobs_moved;    /* jobs done again on the CPU because their device was lost */
     uint64_t allocations;   /* heap calls made by this library's own code, in this process */
     uint64_t bytes_in_use;  /* of heap memory held by this library's own code, in this process */
+    uint64_t runs_restarted;/* runs that began again on the CPU because a GPU could not go on */
+    uint64_t runs_joined;   /* runs that were executed in a batch with others */
 } hsched_runtime_stats;
 #define HSCHED_RUNTIME_STATS_INIT .struct_size = sizeof(hsched_runtime_stats)
 HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *runtime,
@@ -293,12 +339,26 @@ typedef struct hsched_device_stats {
     size_t struct_size;
     uint64_t jobs, steps;
     double busy_us;         /* summed over the device's workers */
+    /* GPUs only. */
+    uint64_t memory_bytes, memory_peak; /* used now, and at most so far, by this library */
+    uint64_t allocations;   /* calls that took memory of the GPU or pinned memory of the host */
+    uint64_t tunings;       /* steps whose kernel was chosen by timing */
+    uint64_t captures;      /* CUDA graphs captured */
+    uint64_t graph_launches, direct_launches; /* jobs started as a graph, and kernel by kernel */
+    uint64_t evictions;     /* weights or slots given up for want of memory */
+    uint64_t staged_bytes;  /* copied by the CPU because the user's memory is not mapped */
 } hsched_device_stats;
 #define HSCHED_DEVICE_STATS_INIT .struct_size = sizeof(hsched_device_stats)
 /* Any thread. */
 HSCHED_API hsched_status hsched_runtime_get_device_stats(const hsched_runtime *runtime,
                                                          uint32_t device,
                                                          hsched_device_stats *stats);
+
+/*
+ * Waits until what the runtime does in the background (tuning kernels, capturing CUDA graphs) is
+ * done. For benchmarks and tests; runs go on meanwhile and need not wait. Any thread. Since 0.2.
+ */
+HSCHED_API hsched_status hsched_runtime_settle(hsched_runtime *runtime);
 
 /* ---- Zero-copy buffers ---------------------------------------------------- */
 
@@ -311,11 +371,30 @@ HSCHED_API hsched_status hsched_buffer_create(hsched_runtime *runtime, size_t si
 /*
  * The user's own memory as a buffer, without a copy. `data` must be aligned to its element type and
  * stay valid until `released` (may be NULL) was called with `user`, which happens once, on any
- * thread, when the last reference is gone. On failure `released` is not called.
+ * thread, when the last reference is gone. On failure `released` is not called. Where there is a GPU
+ * the memory is registered with it, so that it is used in place there too (a mapped dma-buf included,
+ * if the driver takes it); where that is refused the library copies, which hsched_device_stats counts.
  */
 HSCHED_API hsched_status hsched_buffer_wrap(hsched_runtime *runtime, void *data, size_t size,
                                             void (*released)(void *user, void *data), void *user,
                                             hsched_buffer **buffer);
+/*
+ * Memory of device `device` itself, which the CPU cannot address: hsched_buffer_map fails with
+ * UNSUPPORTED. Bound to runs on that device it is used in place; bound to others the library copies.
+ * UNSUPPORTED: the device has no memory of its own (use hsched_buffer_create). Any thread. Since 0.2.
+ */
+HSCHED_API hsched_status hsched_buffer_create_on(hsched_runtime *runtime, uint32_t device,
+                                                 size_t size, hsched_buffer **buffer);
+/*
+ * The user's own memory on device `device` as such a buffer: a CUdeviceptr (or what cudaMalloc
+ * gave) of at least `size` bytes on that GPU. `released` as for hsched_buffer_wrap. Since 0.2.
+ */
+HSCHED_API hsched_status hsched_buffer_wrap_on(hsched_runtime *runtime, uint32_t device,
+                                               uintptr_t address, size_t size,
+                                               void (*released)(void *user, void *data),
+                                               void *user, hsched_buffer **buffer);
+/* The address in the device's memory of a buffer made by the two above; else 0. Since 0.2. */
+HSCHED_API uintptr_t hsched_buffer_device_address(const hsched_buffer *buffer);
 HSCHED_API hsched_buffer *hsched_buffer_retain(hsched_buffer *buffer);
 HSCHED_API void hsched_buffer_release(hsched_buffer *buffer);
 HSCHED_API size_t hsched_buffer_size(const hsched_buffer *buffer);
@@ -674,6 +753,11 @@ typedef struct hsched_model_config {
     uint32_t tap_count;
     uint32_t max_parts;           /* a step is cut into at most so many parts for idle workers;
                                      default: as many as there are CPU workers */
+    hsched_math math;             /* on GPUs */
+    uint32_t max_batch;           /* runs of this model that wait for a GPU are joined into batches
+                                     of at most so many; default 16; 1: never; at most 64 */
+    uint32_t batch_wait_us;       /* a run may wait so long for others to join it; default 0: only
+                                     what waits already is joined */
 } hsched_model_config;
 #define HSCHED_MODEL_CONFIG_INIT .struct_size = sizeof(hsched_model_config)
 
@@ -682,7 +766,11 @@ enum {
                                            a kernel can; the file must not change */
     HSCHED_MODEL_ALLOW_EXTERNAL_DATA = 1u << 1, /* hsched_model_load only */
     HSCHED_MODEL_NO_FUSION = 1u << 2,   /* one step per layer: slow, for finding faults */
-    HSCHED_MODEL_KEEP_CONSTANTS = 1u << 3 /* keep unpacked weights too, for hsched_model_verify */
+    HSCHED_MODEL_KEEP_CONSTANTS = 1u << 3, /* keep unpacked weights too, for hsched_model_verify */
+    HSCHED_MODEL_DETERMINISTIC = 1u << 4  /* runs are never joined and only kernels whose sums have a
+                                             fixed order are used: the same input gives the same
+                                             bits on the same device, while the tuning cache says
+                                             the same */
 };
 
 /*
@@ -786,6 +874,9 @@ typedef struct hsched_run_config {
     int priority;                  /* HSCHED_PRIORITY_MIN to _MAX; higher goes first; default 0 */
     hsched_run_callback callback;
     void *callback_user;
+    void *wait_event;              /* a CUDA event (CUevent or cudaEvent_t) already recorded: the
+                                      run's work on a GPU starts after it. NULL: none. A run that
+                                      has layers on the CPU waits for it before it starts. */
 } hsched_run_config;
 #define HSCHED_RUN_CONFIG_INIT .struct_size = sizeof(hsched_run_config)
 
@@ -827,11 +918,20 @@ HSCHED_API void hsched_run_cancel(hsched_run *run);
 HSCHED_API hsched_status hsched_run_output(hsched_run *run, uint32_t index, const void **data,
                                            size_t *size);
 
+/*
+ * The CUDA event that marks the end of the run's work on its GPU, for streams of the user's that go on
+ * with its outputs: cuStreamWaitEvent(stream, event, 0). Waits until that work has been enqueued,
+ * not until it is done. Owned by the library, valid until the run is released. STATE: the run ended
+ * in failure; UNSUPPORTED: its last layers run on the CPU (wait for the run instead). Any thread.
+ */
+HSCHED_API hsched_status hsched_run_get_event(hsched_run *run, void **event);
+
 typedef struct hsched_run_times {
     size_t struct_size;
     uint64_t submitted_us, started_us, ended_us; /* CLOCK_MONOTONIC; 0: not yet */
     uint32_t jobs;       /* executed for this run */
     uint32_t crossings;
+    uint32_t batch;      /* runs in the batch that it was executed in; 1: alone */
 } hsched_run_times;
 #define HSCHED_RUN_TIMES_INIT .struct_size = sizeof(hsched_run_times)
 HSCHED_API hsched_status hsched_run_get_times(hsched_run *run, hsched_run_times *times);

@@ -7,6 +7,10 @@
 extern const hsched_backend hsi_backend_cpu;
 extern const hsched_backend hsi_backend_sim;
 
+/* The GPU backend, from its plug-in, if it is there and can be used; else NULL. *why: one
+ * line, for either case. Any thread. */
+const hsched_backend *hsi_backend_cuda(const char **why);
+
 /* Backend k of the library's list, NULL past the last. */
 const hsched_backend *hsi_backend_get(uint32_t index);
 extern const hsched_backend_host hsi_backend_host;

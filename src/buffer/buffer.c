@@ -3,71 +3,102 @@
 #include <stdatomic.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/status.h"
 
 struct hsched_buffer {
     atomic_int references;
     hsi_buffer_owner owner;
-    void *data;
+    hsi_buffer_mapper mapper;
+    hsched_memory memory;
     size_t size;
-    int own_memory;
+    int own_memory; /* of the heap */
+    void *data;     /* the user's */
     void (*released)(void *user, void *data);
     void *user;
 };
 
-static hsched_status make(hsi_buffer_owner owner, void *data, size_t size,
-                          hsched_buffer **buffer)
+static hsched_status make(hsi_buffer_owner owner, const hsi_buffer_mapper *mapper,
+                          size_t size, hsched_buffer **buffer)
 {
     hsched_buffer *b = HSI_NEW(hsched_buffer);
     if (!b)
         return hsi_out_of_memory("a buffer");
     atomic_init(&b->references, 1);
     b->owner = owner;
-    b->data = data;
+    b->mapper = *mapper;
     b->size = size;
     *buffer = b;
     return HSCHED_OK;
 }
 
-hsched_status hsi_buffer_create(hsi_buffer_owner owner, size_t size,
-                                hsched_buffer **buffer)
+static hsched_status take_memory(hsched_buffer *b, int on_device)
+{
+    if (b->mapper.create)
+        return b->mapper.create(b->mapper.object, b->size, on_device, &b->memory);
+    b->memory.host = hsi_alloc_aligned(b->size);
+    b->own_memory = 1;
+    if (!b->memory.host)
+        return hsi_error(HSCHED_ERROR_OUT_OF_MEMORY, "there is no memory");
+    return HSCHED_OK;
+}
+
+hsched_status hsi_buffer_create(hsi_buffer_owner owner, const hsi_buffer_mapper *mapper,
+                                size_t size, int on_device, hsched_buffer **buffer)
 {
     *buffer = NULL;
     if (size == 0)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_buffer_create: size is 0; ask for at least one byte");
-    void *data = hsi_alloc_aligned(size);
-    if (!data)
-        return hsi_error(HSCHED_ERROR_OUT_OF_MEMORY,
-                         "hsched_buffer_create: no memory for %zu bytes", size);
-    hsched_status status = make(owner, data, size, buffer);
+    hsched_buffer *b;
+    hsched_status status = make(owner, mapper, size, &b);
     if (status != HSCHED_OK)
-        hsi_free(data);
-    else
-        (*buffer)->own_memory = 1;
-    return status;
+        return status;
+    status = take_memory(b, on_device);
+    if (status != HSCHED_OK) {
+        hsi_free(b);
+        return hsi_error_prefix(status, "hsched_buffer_create: %zu bytes: ", size);
+    }
+    *buffer = b;
+    return HSCHED_OK;
 }
 
-hsched_status hsi_buffer_wrap(hsi_buffer_owner owner, void *data, size_t size,
+hsched_status hsi_buffer_wrap(hsi_buffer_owner owner, const hsi_buffer_mapper *mapper,
+                              void *data, uint64_t address, size_t size,
                               void (*released)(void *user, void *data), void *user,
                               hsched_buffer **buffer)
 {
     *buffer = NULL;
-    if (!data || size == 0)
+    if ((!data && !address) || size == 0)
         return hsi_error(
             HSCHED_ERROR_INVALID_ARGUMENT,
             "hsched_buffer_wrap: data is NULL or size is 0; give memory to wrap");
-    hsched_status status = make(owner, data, size, buffer);
-    if (status == HSCHED_OK) {
-        (*buffer)->released = released;
-        (*buffer)->user = user;
+    hsched_buffer *b;
+    hsched_status status = make(owner, mapper, size, &b);
+    if (status != HSCHED_OK)
+        return status;
+    b->data = data ? data : (void *)(uintptr_t)address;
+    b->released = released;
+    b->user = user;
+    b->memory = (hsched_memory){ .host = data, .device = address };
+    if (data && mapper->map &&
+        mapper->map(mapper->object, data, size, &b->memory) != HSCHED_OK) {
+        b->memory = (hsched_memory){ .host = data };
+        hsi_log(HSCHED_LOG_INFO, "hsched_buffer_wrap: %p will be copied for the GPU (%s)",
+                data, hsched_error_detail());
     }
-    return status;
+    *buffer = b;
+    return HSCHED_OK;
 }
 
-void *hsi_buffer_data(const hsched_buffer *buffer)
+const hsched_memory *hsi_buffer_memory(const hsched_buffer *buffer)
 {
-    return buffer->data;
+    return &buffer->memory;
+}
+
+void *hsi_buffer_device(const hsched_buffer *buffer)
+{
+    return buffer->mapper.object;
 }
 
 HSCHED_API hsched_buffer *hsched_buffer_retain(hsched_buffer *buffer)
@@ -84,8 +115,10 @@ HSCHED_API void hsched_buffer_release(hsched_buffer *buffer)
         atomic_fetch_sub_explicit(&buffer->references, 1, memory_order_acq_rel) != 1)
         return;
     if (buffer->own_memory)
-        hsi_free(buffer->data);
-    else if (buffer->released)
+        hsi_free(buffer->memory.host);
+    else if (buffer->memory.handle)
+        buffer->mapper.destroy(buffer->mapper.object, &buffer->memory);
+    if (buffer->released)
         buffer->released(buffer->user, buffer->data);
     hsi_buffer_owner owner = buffer->owner;
     hsi_free(buffer);
@@ -98,6 +131,11 @@ HSCHED_API size_t hsched_buffer_size(const hsched_buffer *buffer)
     return buffer ? buffer->size : 0;
 }
 
+HSCHED_API uintptr_t hsched_buffer_device_address(const hsched_buffer *buffer)
+{
+    return buffer && !buffer->memory.host ? (uintptr_t)buffer->memory.device : 0;
+}
+
 HSCHED_API hsched_status hsched_buffer_map(hsched_buffer *buffer, void **data)
 {
     if (!data)
@@ -107,6 +145,11 @@ HSCHED_API hsched_status hsched_buffer_map(hsched_buffer *buffer, void **data)
     if (!buffer)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_buffer_map: buffer is NULL");
-    *data = buffer->data;
+    if (!buffer->memory.host)
+        return hsi_error(
+            HSCHED_ERROR_UNSUPPORTED,
+            "hsched_buffer_map: the buffer is memory of a device, which the CPU "
+            "cannot address; make it with hsched_buffer_create instead");
+    *data = buffer->memory.host;
     return HSCHED_OK;
 }

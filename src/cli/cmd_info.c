@@ -79,6 +79,8 @@ static int print_devices(const hsched_runtime *runtime)
                info.workers == 1 ? "" : "s",
                cli_short_bytes((double)info.memory_bytes, memory),
                info.lost ? ", lost" : "");
+        if (info.sm_count)
+            printf("       %u of %u multiprocessors\n", info.sm_count, info.sm_total);
         if (info.libraries && info.libraries[0])
             printf("       %s\n", info.libraries);
     }
@@ -136,12 +138,14 @@ static int print_json(const hsched_runtime *runtime)
             return cli_failed(CLI_SYSTEM, status, "device");
         }
         cli_json_append(&devices,
-                        json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b}", "name",
+                        json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:i, s:i}", "name",
                                   info.name, "kind", kind_name(info.kind), "description",
                                   info.description ? info.description : "", "libraries",
                                   info.libraries ? info.libraries : "", "workers",
                                   (int)info.workers, "memory_bytes",
-                                  (json_int_t)info.memory_bytes, "lost", info.lost != 0));
+                                  (json_int_t)info.memory_bytes, "lost", info.lost != 0,
+                                  "sm_count", (int)info.sm_count, "sm_total",
+                                  (int)info.sm_total));
     }
     hsched_backend_info backend = { HSCHED_BACKEND_INFO_INIT };
     for (uint32_t i = 0; hsched_backend_get_info(i, &backend) == HSCHED_OK; i++)

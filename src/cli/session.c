@@ -15,9 +15,23 @@ void cli_session_options(cli_session *s, cli_option options[CLI_SESSION_OPTIONS]
         { "workers", "N", "CPU worker threads (default: one per CPU)", cli_parse_count,
           &s->workers },
         { "policy", "POLICY",
-          "cpu_only, or layer_type: convolutions to the first\n"
-          "accelerator (default: cpu_only; layer_type with --sim)",
+          "cpu_only; gpu_only; or layer_type: convolutions to the\n"
+          "first accelerator (default: gpu_only where there is a\n"
+          "GPU, else cpu_only; layer_type with --sim)",
           cli_parse_string, &s->policy_name },
+        { "math", "MATH", "on GPUs: default (tf32), strict, fp16 or bf16",
+          cli_parse_string, &s->math_name },
+        { "gpu", "N", "use GPU N; may be repeated (default: the first)", cli_parse_append,
+          &s->gpu_texts },
+        { "no-gpu", NULL, "use no GPU", cli_parse_flag, &s->no_gpu },
+        { "gpu-memory", "SIZE", "use at most so much GPU memory, as in 800M or 4G",
+          cli_parse_string, &s->gpu_memory_text },
+        { "gpu-sms", "N", "stay on N multiprocessors of the GPU", cli_parse_count,
+          &s->gpu_sms },
+        { "tuning", "HOW", "choose GPU kernels by measuring: none, quick or full",
+          cli_parse_string, &s->tuning_name },
+        { "max-batch", "N", "join at most N waiting runs of a model on the GPU (16)",
+          cli_parse_count, &s->max_batch },
         { "sim", "CLASSES:GFLOPS",
           "add a simulated accelerator for conv, matmul, pool,\n"
           "norm, elementwise, data (joined by commas) or all;\n"
@@ -111,25 +125,124 @@ static int parse_symbol(const char *text, hsched_symbol *symbol)
     return symbol->name ? CLI_OK : cli_no_memory();
 }
 
+typedef struct cli_word {
+    const char *word;
+    int value;
+} cli_word;
+
+static int find_word(const cli_word *words, const char *text, int *value)
+{
+    for (; words->word; words++)
+        if (strcmp(words->word, text) == 0) {
+            *value = words->value;
+            return 1;
+        }
+    return 0;
+}
+
 static int check_policy(cli_session *s)
 {
     s->policy = s->sim_texts.count ? HSCHED_POLICY_LAYER_TYPE : HSCHED_POLICY_DEFAULT;
     if (!s->policy_name)
         return CLI_OK;
-    if (strcmp(s->policy_name, "cpu_only") == 0) {
-        s->policy = HSCHED_POLICY_CPU_ONLY;
-    } else if (strcmp(s->policy_name, "layer_type") == 0) {
-        s->policy = HSCHED_POLICY_LAYER_TYPE;
-    } else {
-        cli_error("--policy '%s' is neither cpu_only nor layer_type", s->policy_name);
+    static const cli_word words[] = { { "cpu_only", HSCHED_POLICY_CPU_ONLY },
+                                      { "gpu_only", HSCHED_POLICY_GPU_ONLY },
+                                      { "layer_type", HSCHED_POLICY_LAYER_TYPE },
+                                      { NULL, 0 } };
+    int value;
+    if (!find_word(words, s->policy_name, &value)) {
+        cli_error("--policy '%s' is none of cpu_only, gpu_only and layer_type",
+                  s->policy_name);
         return CLI_USAGE;
     }
+    s->policy = (hsched_policy)value;
     return CLI_OK;
+}
+
+static int check_math(cli_session *s)
+{
+    static const cli_word words[] = { { "default", HSCHED_MATH_DEFAULT },
+                                      { "strict", HSCHED_MATH_STRICT },
+                                      { "fp16", HSCHED_MATH_FP16 },
+                                      { "bf16", HSCHED_MATH_BF16 },
+                                      { NULL, 0 } };
+    int value = HSCHED_MATH_DEFAULT;
+    if (s->math_name && !find_word(words, s->math_name, &value)) {
+        cli_error("--math '%s' is none of default, strict, fp16 and bf16", s->math_name);
+        return CLI_USAGE;
+    }
+    s->math = (hsched_math)value;
+    return CLI_OK;
+}
+
+static int check_tuning(cli_session *s)
+{
+    static const cli_word words[] = { { "none", HSCHED_GPU_TUNING_NONE },
+                                      { "quick", HSCHED_GPU_TUNING_QUICK },
+                                      { "full", HSCHED_GPU_TUNING_FULL },
+                                      { NULL, 0 } };
+    int value = HSCHED_GPU_TUNING_DEFAULT;
+    if (s->tuning_name && !find_word(words, s->tuning_name, &value)) {
+        cli_error("--tuning '%s' is none of none, quick and full", s->tuning_name);
+        return CLI_USAGE;
+    }
+    s->tuning = (hsched_gpu_tuning)value;
+    return CLI_OK;
+}
+
+/* A number with K, M or G behind it (powers of 1024). */
+static int check_gpu_memory(cli_session *s)
+{
+    static const char units[] = "KMG";
+    if (!s->gpu_memory_text)
+        return CLI_OK;
+    char *end;
+    double size = strtod(s->gpu_memory_text, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    if (unit) {
+        for (const char *u = units; u <= unit; u++)
+            size *= 1024;
+        end++;
+    }
+    if (end == s->gpu_memory_text || *end || !(size >= 1) || size > 1e18) {
+        cli_error("--gpu-memory '%s' is not a size, as in 800M or 4G",
+                  s->gpu_memory_text);
+        return CLI_USAGE;
+    }
+    s->gpu_memory = (uint64_t)size;
+    return CLI_OK;
+}
+
+static int parse_gpu(const char *text, int *ordinal)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end || value < 0 || value > 1000) {
+        cli_error("--gpu '%s' is not the number of a GPU, counted from 0", text);
+        return 0;
+    }
+    *ordinal = (int)value;
+    return 1;
+}
+
+static int check_gpus(cli_session *s)
+{
+    int ordinal;
+    for (uint32_t i = 0; i < s->gpu_texts.count; i++)
+        if (!parse_gpu(s->gpu_texts.values[i], &ordinal))
+            return CLI_USAGE;
+    if (s->gpu_texts.count > CLI_GPUS_MAX) {
+        cli_error("at most %d GPUs", CLI_GPUS_MAX);
+        return CLI_USAGE;
+    }
+    if (check_math(s) != CLI_OK || check_tuning(s) != CLI_OK)
+        return CLI_USAGE;
+    return check_gpu_memory(s);
 }
 
 int cli_session_check(cli_session *s)
 {
-    if (check_policy(s) != CLI_OK)
+    if (check_policy(s) != CLI_OK || check_gpus(s) != CLI_OK)
         return CLI_USAGE;
     if (s->library_names &&
         !parse_bits(s->library_names, strlen(s->library_names), libraries)) {
@@ -172,11 +285,21 @@ int cli_session_start(cli_session *s)
         snprintf(names[i], sizeof names[i], i ? "sim%u" : "sim", (unsigned)i);
         sims[i].name = names[i];
     }
+    int gpus[CLI_GPUS_MAX];
+    for (uint32_t i = 0; i < s->gpu_texts.count; i++)
+        if (!parse_gpu(s->gpu_texts.values[i], &gpus[i]))
+            return CLI_USAGE;
     hsched_runtime_config config = {
         HSCHED_RUNTIME_CONFIG_INIT,
         .cpu_workers = s->workers,
         .flags = (s->no_pinning ? HSCHED_RUNTIME_NO_PINNING : 0u) |
-                 (s->reference ? HSCHED_RUNTIME_REFERENCE : 0u),
+                 (s->reference ? HSCHED_RUNTIME_REFERENCE : 0u) |
+                 (s->no_gpu ? HSCHED_RUNTIME_NO_GPU : 0u),
+        .gpus = s->gpu_texts.count ? gpus : NULL,
+        .gpu_count = s->gpu_texts.count,
+        .gpu_memory_limit = s->gpu_memory,
+        .gpu_sm_count = s->gpu_sms,
+        .gpu_tuning = s->tuning,
         .policy = s->policy,
         .sims = s->sim_texts.count ? sims : NULL,
         .sim_count = s->sim_texts.count,
@@ -195,6 +318,7 @@ void cli_session_end(cli_session *s)
         free((char *)s->symbols[i].name);
     free(s->symbols);
     free(s->symbol_used);
+    cli_list_free(&s->gpu_texts);
     cli_list_free(&s->sim_texts);
     cli_list_free(&s->symbol_texts);
     s->runtime = NULL;
@@ -293,6 +417,8 @@ int cli_session_compile(const cli_session *s, const char *model, hsched_graph *g
         .flags = s->model_flags | (s->no_fusion ? HSCHED_MODEL_NO_FUSION : 0u),
         .taps = taps ? taps->values : NULL,
         .tap_count = taps ? taps->count : 0,
+        .math = s->math,
+        .max_batch = s->max_batch,
     };
     hsched_status status = hsched_model_compile(s->runtime, graph, &config, compiled);
     return status == HSCHED_OK ? CLI_OK : cli_failed(CLI_LOAD, status, model);

@@ -6,13 +6,17 @@
 #include "cli/options.h"
 
 enum {
-    CLI_SIMS_MAX = 8
+    CLI_SIMS_MAX = 8,
+    CLI_GPUS_MAX = 15
 };
 
 typedef struct cli_session {
     /* from the command line */
     uint32_t workers;
-    const char *policy_name, *library_names;
+    const char *policy_name, *library_names, *math_name, *tuning_name, *gpu_memory_text;
+    uint32_t gpu_sms, max_batch;
+    int no_gpu;
+    cli_list gpu_texts;
     cli_list sim_texts, symbol_texts;
     int fix_symbols; /* those given become plain numbers of the graph */
     int reference, no_pinning, no_fusion;
@@ -20,6 +24,9 @@ typedef struct cli_session {
     uint32_t model_flags; /* HSCHED_MODEL_... that the command itself asks for */
     /* made of it */
     hsched_policy policy;
+    hsched_math math;
+    hsched_gpu_tuning tuning;
+    uint64_t gpu_memory;
     hsched_symbol *symbols;
     unsigned char *symbol_used; /* by a model that was loaded */
     hsched_runtime *runtime;    /* NULL before cli_session_start */
@@ -29,7 +36,7 @@ typedef struct cli_session {
 
 /* Fills the table of options, with the entry that ends it. */
 enum {
-    CLI_SESSION_OPTIONS = 10
+    CLI_SESSION_OPTIONS = 17
 };
 void cli_session_options(cli_session *session, cli_option options[CLI_SESSION_OPTIONS]);
 

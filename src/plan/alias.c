@@ -51,8 +51,8 @@ static int reads_only_what_it_writes(const hsi_op *op, uint32_t index,
 static int can_alias(const hsi_ir *ir, const hsi_op *op, uint32_t index)
 {
     const hsi_value *x = op->in[index], *y = op->out;
-    if (x == NULL || x->root->storage != HSI_STORAGE_ARENA ||
-        y->root->storage != HSI_STORAGE_ARENA || x->dtype != y->dtype ||
+    if (x == NULL || x->root->storage != HSCHED_STORAGE_ARENA ||
+        y->root->storage != HSCHED_STORAGE_ARENA || x->dtype != y->dtype ||
         !hsi_same_dims(x, y))
         return 0;
     const hsi_root *root = hsi_standing_for(x->root);

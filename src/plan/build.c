@@ -204,7 +204,7 @@ hsched_status hsi_fold_constants(hsi_ir *ir, hsi_op *op)
     const int same_data = op->kind == HSI_OP_RESHAPE;
     void *data = same_data ? (void *)op->in[0]->data
                            : hsi_pool_alloc(&ir->memory->weights, bytes, 1);
-    y->root = hsi_ir_root(ir, HSI_STORAGE_CONSTANT, bytes);
+    y->root = hsi_ir_root(ir, HSCHED_STORAGE_CONSTANT, bytes);
     if (data == NULL || y->root == NULL)
         return hsi_ir_no_memory();
     hsched_status status;

@@ -22,8 +22,8 @@ static hsched_status place_constants(hsi_ir *ir)
         const hsi_op *op = ir->steps[s];
         for (uint32_t i = 0; i < op->in_count; i++) {
             hsi_root *root = op->in[i] != NULL ? op->in[i]->root : NULL;
-            if (root == NULL || root->storage != HSI_STORAGE_CONSTANT || root->placed ||
-                hsi_is_packed(op->kind, i))
+            if (root == NULL || root->storage != HSCHED_STORAGE_CONSTANT ||
+                root->placed || hsi_is_packed(op->kind, i))
                 continue;
             root->place = total;
             root->placed = 1;
@@ -53,13 +53,33 @@ static hsched_status place_constants(hsi_ir *ir)
 
 /* ---- Steps ---------------------------------------------------------------- */
 
-static hsi_place place_of(const hsi_value *value)
+static hsched_place place_of(const hsi_value *value)
 {
     hsi_root *root = hsi_standing_for(value->root);
     const int64_t bytes = value->offset * (int64_t)hsched_dtype_size(value->dtype);
-    hsi_place place = { .storage = root->storage, .index = root->index };
+    hsched_place place = { .storage = root->storage, .index = root->index };
     place.offset = (size_t)((int64_t)root->place + bytes);
+    if (root->storage == HSCHED_STORAGE_ARENA) {
+        place.root = root->place;
+        place.root_bytes = root->bytes;
+    }
     return place;
+}
+
+static hsched_status emit_writers(hsi_ir *ir, const hsi_op *op, hsi_plan_step *to)
+{
+    for (uint32_t i = 0; i < op->in_count; i++) {
+        const hsi_value *x = op->in[i];
+        if (x == NULL || x->writer_count == 0)
+            continue;
+        to->writers[i] = HSI_POOL_ARRAY(&ir->memory->keep, uint32_t, x->writer_count);
+        if (to->writers[i] == NULL)
+            return hsi_ir_no_memory();
+        to->writer_count[i] = x->writer_count;
+        for (uint32_t w = 0; w < x->writer_count; w++)
+            to->writers[i][w] = x->writers[w]->step_index;
+    }
+    return HSCHED_OK;
 }
 
 /* An upper bound; backends lower it where their kernels want larger parts. */
@@ -99,7 +119,7 @@ static hsched_status emit_step(hsi_ir *ir, const hsi_op *op, hsi_plan_step *to)
     to->out = place_of(op->out);
     to->section = op->section;
     to->tensor = op->tensor;
-    return HSCHED_OK;
+    return emit_writers(ir, op, to);
 }
 
 hsched_status hsi_pass_emit(hsi_ir *ir)

@@ -100,7 +100,7 @@ hsi_value *hsi_ir_value(hsi_ir *ir, hsched_dtype dtype, uint32_t rank,
     return value;
 }
 
-hsi_root *hsi_ir_root(hsi_ir *ir, hsi_storage storage, size_t bytes)
+hsi_root *hsi_ir_root(hsi_ir *ir, hsched_storage storage, size_t bytes)
 {
     hsi_root *root = HSI_POOL_ARRAY(&ir->temporary, hsi_root, 1);
     if (root == NULL)
@@ -117,7 +117,7 @@ hsi_value *hsi_ir_constant(hsi_ir *ir, hsched_dtype dtype, uint32_t rank,
     if (!hsi_byte_size(dtype, rank, dims, &bytes))
         return NULL;
     hsi_value *value = hsi_ir_value(ir, dtype, rank, dims);
-    hsi_root *root = hsi_ir_root(ir, HSI_STORAGE_CONSTANT, bytes);
+    hsi_root *root = hsi_ir_root(ir, HSCHED_STORAGE_CONSTANT, bytes);
     if (value == NULL || root == NULL)
         return NULL;
     root->data = data;
@@ -147,7 +147,7 @@ hsched_status hsi_ir_own_root(hsi_ir *ir, hsi_value *value)
                          "a tensor of shape %s inside the model is too large for this "
                          "machine; make the network's input smaller",
                          hsi_shape_text(value->rank, value->dims));
-    value->root = hsi_ir_root(ir, HSI_STORAGE_ARENA, bytes);
+    value->root = hsi_ir_root(ir, HSCHED_STORAGE_ARENA, bytes);
     if (value->root == NULL)
         return hsi_ir_no_memory();
     value->offset = 0;

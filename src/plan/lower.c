@@ -46,7 +46,7 @@ static hsched_status make_leaf(hsi_ir *ir, hsched_tensor index)
                              tensor->name, hsi_shape_text(tensor->rank, tensor->dims));
         value = hsi_ir_value(ir, tensor->dtype, tensor->rank, tensor->dims);
         if (value != NULL)
-            value->root = hsi_ir_root(ir, HSI_STORAGE_INPUT, bytes);
+            value->root = hsi_ir_root(ir, HSCHED_STORAGE_INPUT, bytes);
         if (value == NULL || value->root == NULL)
             return hsi_ir_no_memory();
         while (ir->graph->inputs[value->root->index] != index)
@@ -355,7 +355,7 @@ static hsched_status lower_output(hsi_ir *ir, uint32_t index, hsched_tensor tens
         return status;
     hsi_value *out = hsi_ir_value(ir, io->dtype, io->rank, io->dims);
     hsi_op *op = out != NULL ? hsi_ir_op(ir, HSI_OP_OUTPUT, io->name, 1, out) : NULL;
-    hsi_root *root = hsi_ir_root(ir, HSI_STORAGE_OUTPUT, io->byte_size);
+    hsi_root *root = hsi_ir_root(ir, HSCHED_STORAGE_OUTPUT, io->byte_size);
     if (op == NULL || root == NULL)
         return hsi_ir_no_memory();
     root->index = index;

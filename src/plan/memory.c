@@ -179,7 +179,7 @@ hsched_status hsi_pass_memory(hsi_ir *ir)
         return hsi_ir_no_memory();
     for (uint32_t r = 0; r < ir->root_count; r++) {
         hsi_root *root = ir->roots[r];
-        if (root->storage != HSI_STORAGE_ARENA || root->merged != NULL)
+        if (root->storage != HSCHED_STORAGE_ARENA || root->merged != NULL)
             continue;
         items[count].size = root->bytes;
         all.roots[count++] = root;

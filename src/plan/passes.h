@@ -57,7 +57,7 @@ typedef struct hsi_value hsi_value;
 typedef struct hsi_op hsi_op;
 
 struct hsi_root {
-    hsi_storage storage;
+    hsched_storage storage;
     uint32_t index; /* of the input or output */
     size_t bytes;
     const void *data; /* of a constant */
@@ -159,7 +159,7 @@ hsi_op *hsi_ir_op(hsi_ir *ir, int kind, const char *name, uint32_t in_count,
 void hsi_ir_insert_before(hsi_ir *ir, hsi_op *op,
                           hsi_op *before); /* before NULL: at the end */
 void hsi_ir_remove(hsi_ir *ir, hsi_op *op);
-hsi_root *hsi_ir_root(hsi_ir *ir, hsi_storage storage, size_t bytes);
+hsi_root *hsi_ir_root(hsi_ir *ir, hsched_storage storage, size_t bytes);
 /* Gives an owner its own root, in its layout. */
 hsched_status hsi_ir_own_root(hsi_ir *ir, hsi_value *value);
 /* A copy step from `from` to a new value of the same shape, before `before`. */

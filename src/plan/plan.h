@@ -27,24 +27,13 @@
 
 #include "graph/graph.h"
 
-typedef enum hsi_storage {
-    HSI_STORAGE_NONE = 0, /* an absent operand, or a constant the backend packs */
-    HSI_STORAGE_ARENA,    /* in the slot's arena */
-    HSI_STORAGE_CONSTANT, /* in the plan's constants */
-    HSI_STORAGE_INPUT,    /* in the memory bound to input `index` */
-    HSI_STORAGE_OUTPUT    /* in the memory bound to output `index` */
-} hsi_storage;
-
-typedef struct hsi_place {
-    hsi_storage storage;
-    uint32_t index;
-    size_t offset; /* bytes to the element with index 0 in all dimensions */
-} hsi_place;
-
 typedef struct hsi_plan_step {
     hsched_step step; /* name and constants are owned or borrowed by the plan */
-    hsi_place in[HSCHED_STEP_MAX_INPUTS];
-    hsi_place out;
+    hsched_place in[HSCHED_STEP_MAX_INPUTS];
+    hsched_place out;
+    /* The steps whose results in[k] consists of, where it is no input or constant. */
+    uint32_t *writers[HSCHED_STEP_MAX_INPUTS];
+    uint32_t writer_count[HSCHED_STEP_MAX_INPUTS];
     uint32_t section;
     hsched_tensor
         tensor; /* of the graph: the tensor that this step completes, or NO_TENSOR */
@@ -78,7 +67,7 @@ typedef struct hsi_plan {
     hsi_plan_io *inputs, *outputs;
     uint32_t input_count, output_count;
     size_t arena_size; /* bytes, 64-byte aligned places inside */
-    void *constants;   /* block for HSI_STORAGE_CONSTANT */
+    void *constants;   /* block for HSCHED_STORAGE_CONSTANT */
     size_t constants_size;
     void *pass_memory; /* the passes' own: folded weights, names; see hsi_plan_packed */
 } hsi_plan;

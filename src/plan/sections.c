@@ -65,7 +65,8 @@ static hsched_status find_writers(hsi_ir *ir, hsi_op *op)
 
 static int is_tracked(const hsi_root *root)
 {
-    return root->storage == HSI_STORAGE_ARENA || root->storage == HSI_STORAGE_OUTPUT;
+    return root->storage == HSCHED_STORAGE_ARENA ||
+           root->storage == HSCHED_STORAGE_OUTPUT;
 }
 
 static hsched_status list_roots(hsi_ir *ir)

@@ -15,7 +15,7 @@
 
 static hsched_status bind_buffer(const hsched_model *model, const char *what,
                                  const hsi_plan_io *io, const hsched_binding *b,
-                                 void **address)
+                                 hsched_memory *memory, const hsi_exec_device **owner)
 {
     size_t end;
     if (!hsi_add_size(b->offset, io->byte_size, &end) ||
@@ -25,20 +25,26 @@ static hsched_status bind_buffer(const hsched_model *model, const char *what,
                          "needs %zu bytes, but the buffer has %zu, offset %zu",
                          PLACE(model, what, io), io->byte_size,
                          hsched_buffer_size(b->buffer), b->offset);
-    *address = (char *)hsi_buffer_data(b->buffer) + b->offset;
+    const hsched_memory *whole = hsi_buffer_memory(b->buffer);
+    if (whole->host)
+        memory->host = (char *)whole->host + b->offset;
+    else
+        *owner = hsi_buffer_device(b->buffer);
+    if (whole->device)
+        memory->device = whole->device + b->offset;
     return HSCHED_OK;
 }
 
 static hsched_status bind_data(const hsched_model *model, const char *what,
                                const hsi_plan_io *io, const hsched_binding *b,
-                               void **address)
+                               hsched_memory *memory)
 {
     if (b->size < io->byte_size)
         return hsi_error(HSCHED_ERROR_SHAPE,
                          PLACE_FORMAT "needs %zu bytes, but size is %zu; see "
                                       "hsched_model_%s_info",
                          PLACE(model, what, io), io->byte_size, b->size, what);
-    *address = b->data;
+    memory->host = b->data;
     return HSCHED_OK;
 }
 
@@ -55,7 +61,8 @@ static int same_tensor(const hsi_plan_io *a, const hsi_plan_io *b)
 }
 
 static hsched_status bind_run(hsched_run *run, const hsi_plan_io *io,
-                              const hsched_binding *b, void **address)
+                              const hsched_binding *b, hsched_memory *memory,
+                              hsi_exec_owned *owned)
 {
     const hsched_model *model = run->model;
     hsched_run *from = b->run;
@@ -78,20 +85,35 @@ static hsched_status bind_run(hsched_run *run, const hsi_plan_io *io,
                          "types, shapes and layouts must agree",
             PLACE(model, "input", io), out->name, from->model->name,
             hsched_dtype_name(out->dtype), hsi_shape_text(out->rank, out->dims));
-    *address = from->exec.outputs[b->run_output];
+    *memory = from->exec.outputs[b->run_output];
+    *owned = from->exec.owned[plan->input_count + b->run_output];
+    if (owned->device) /* even if it is shadowed there by now */
+        *memory = (hsched_memory){ .device = owned->address };
     run->upstream[run->upstream_count++] = hsched_run_retain(from);
     return HSCHED_OK;
 }
 
 static hsched_status check_alignment(const hsched_model *model, const char *what,
-                                     const hsi_plan_io *io, const void *address)
+                                     const hsi_plan_io *io, const hsched_memory *memory)
 {
-    size_t element = hsched_dtype_size(io->dtype);
-    if ((uintptr_t)address % element != 0)
+    const uint64_t element = hsched_dtype_size(io->dtype);
+    const uint64_t address =
+        memory->host ? (uint64_t)(uintptr_t)memory->host : memory->device;
+    if (address % element != 0)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
-                         PLACE_FORMAT "address %p is not aligned to the element size %zu",
-                         PLACE(model, what, io), address, element);
+                         PLACE_FORMAT
+                         "address 0x%llx is not aligned to the element size %llu",
+                         PLACE(model, what, io), (unsigned long long)address,
+                         (unsigned long long)element);
     return HSCHED_OK;
+}
+
+/* Memory of a device: of one that executes the model, or the CPU's copies stand in for it. */
+static void note_owner(hsched_run *run, uint32_t io, const hsi_exec_device *owner,
+                       const hsched_memory *memory)
+{
+    run->exec.owned[io] = (hsi_exec_owned){ owner, memory->device };
+    run->exec.device_bound |= owner != NULL;
 }
 
 static int sources_set(const hsched_binding *b)
@@ -107,11 +129,17 @@ static hsched_status bind_input(hsched_run *run, uint32_t index, const hsched_bi
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          PLACE_FORMAT "set exactly one of buffer, data and run",
                          PLACE(model, "input", io));
-    void **address = &run->exec.inputs[index];
-    hsched_status status = b->buffer ? bind_buffer(model, "input", io, b, address)
-                           : b->data ? bind_data(model, "input", io, b, address)
-                                     : bind_run(run, io, b, address);
-    return status == HSCHED_OK ? check_alignment(model, "input", io, *address) : status;
+    hsched_memory memory = { 0 };
+    hsi_exec_owned owned = { 0 };
+    hsched_status status =
+        b->buffer ? bind_buffer(model, "input", io, b, &memory, &owned.device)
+        : b->data ? bind_data(model, "input", io, b, &memory)
+                  : bind_run(run, io, b, &memory, &owned);
+    if (status == HSCHED_OK)
+        status = check_alignment(model, "input", io, &memory);
+    run->exec.inputs[index] = memory;
+    note_owner(run, index, owned.device, &memory);
+    return status;
 }
 
 static hsched_status check_count(const hsched_model *model, const char *what,
@@ -148,22 +176,30 @@ static hsched_status keep_outputs(hsched_run *run)
             !hsi_add_size(total, rounded, &total))
             return hsi_error(HSCHED_ERROR_LIMIT, "model '%s': its outputs are too large",
                              run->model->name);
-    run->kept_outputs = hsi_alloc_aligned(total);
-    return run->kept_outputs ? HSCHED_OK : hsi_out_of_memory("a run's outputs");
+    const hsi_exec_device *mapper = hsi_runtime_mapper(run->model->runtime);
+    if (mapper)
+        return mapper->backend->memory_create(mapper->handle, total ? total : 1, 0,
+                                              &run->kept_outputs);
+    run->kept_outputs.host = hsi_alloc_aligned(total);
+    return run->kept_outputs.host ? HSCHED_OK : hsi_out_of_memory("a run's outputs");
 }
 
 static hsched_status bind_kept(hsched_run *run, uint32_t index)
 {
     const hsi_plan *plan = run->model->plan;
-    if (!run->kept_outputs) {
+    if (!run->kept_outputs.host) {
         hsched_status status = keep_outputs(run);
         if (status != HSCHED_OK)
             return status;
     }
-    char *address = run->kept_outputs;
+    size_t offset = 0;
     for (uint32_t i = 0; i < index; i++)
-        address += (plan->outputs[i].byte_size + 63) / 64 * 64;
-    run->exec.outputs[index] = address;
+        offset += (plan->outputs[i].byte_size + 63) / 64 * 64;
+    hsched_memory *memory = &run->exec.outputs[index];
+    *memory = (hsched_memory){ .host = (char *)run->kept_outputs.host + offset };
+    if (run->kept_outputs.device)
+        memory->device = run->kept_outputs.device + offset;
+    run->exec.owned[plan->input_count + index] = (hsi_exec_owned){ 0 };
     return HSCHED_OK;
 }
 
@@ -175,10 +211,16 @@ static hsched_status bind_output(hsched_run *run, uint32_t index, const hsched_b
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          PLACE_FORMAT "set one of buffer and data, or nothing",
                          PLACE(model, "output", io));
-    void **address = &run->exec.outputs[index];
-    hsched_status status = b->buffer ? bind_buffer(model, "output", io, b, address)
-                                     : bind_data(model, "output", io, b, address);
-    return status == HSCHED_OK ? check_alignment(model, "output", io, *address) : status;
+    hsched_memory memory = { 0 };
+    const hsi_exec_device *owner = NULL;
+    hsched_status status = b->buffer
+                               ? bind_buffer(model, "output", io, b, &memory, &owner)
+                               : bind_data(model, "output", io, b, &memory);
+    if (status == HSCHED_OK)
+        status = check_alignment(model, "output", io, &memory);
+    run->exec.outputs[index] = memory;
+    note_owner(run, model->plan->input_count + index, owner, &memory);
+    return status;
 }
 
 hsched_status hsi_bind_outputs(hsched_run *run, const hsched_binding *bindings,

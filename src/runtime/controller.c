@@ -118,6 +118,14 @@ void hsi_controller_device_failed(void *runtime, uint32_t device, const char *de
             info.name, detail);
 }
 
+/* Wakes who waits for the run's event. */
+void hsi_controller_started(void *runtime, hsi_job *const *jobs, uint32_t count)
+{
+    (void)runtime;
+    for (uint32_t i = 0; i < count; i++)
+        pthread_cond_broadcast(&((hsched_run *)jobs[i]->run)->ended_cond);
+}
+
 static void call_back(hsched_runtime *rt, hsched_run *run)
 {
     hsched_run_callback callback = run->callback;

@@ -5,8 +5,10 @@
 
 #include "backend/backend.h"
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/status.h"
 #include "runtime/runtime.h"
+#include "worker/queue.h"
 
 static hsched_status open_device(hsched_runtime *rt, const hsched_backend *backend,
                                  const hsched_device_config *config)
@@ -16,6 +18,7 @@ static hsched_status open_device(hsched_runtime *rt, const hsched_backend *backe
     if (status != HSCHED_OK)
         return status;
     d->backend = backend;
+    d->has_queue = backend->queue_submit != NULL;
     rt->workers[rt->device_count++] = config->workers;
     return HSCHED_OK;
 }
@@ -39,6 +42,76 @@ static hsched_status check_names(const hsched_runtime *rt)
     return HSCHED_OK;
 }
 
+/* ---- GPUs ---- */
+
+enum {
+    DEFAULT_STREAMS = 8
+};
+
+static hsched_status open_gpu(hsched_runtime *rt, const hsched_runtime_config *config,
+                              const hsched_backend *backend, int ordinal)
+{
+    hsched_device_config device = {
+        .struct_size = sizeof device,
+        .host = &hsi_backend_host,
+        .workers = config->gpu_streams ? config->gpu_streams : DEFAULT_STREAMS,
+        .ordinal = ordinal,
+        .memory_limit = config->gpu_memory_limit,
+        .pool = config->gpu_pool,
+        .sm_count = config->gpu_sm_count,
+        .tuning = config->gpu_tuning,
+        .cache_dir = config->cache_dir,
+    };
+    if (rt->device_count == HSI_MAX_DEVICES)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_runtime_create: more than %d devices", HSI_MAX_DEVICES);
+    return open_device(rt, backend, &device);
+}
+
+/* Did the user ask for a GPU, so that having none is an error? */
+static int asks_for_gpu(const hsched_runtime_config *config)
+{
+    return config->gpu_count > 0 || config->gpu_sm_count > 0 ||
+           config->gpu_memory_limit > 0 || config->gpu_pool != HSCHED_GPU_POOL_GROWING;
+}
+
+static hsched_status open_gpus(hsched_runtime *rt, const hsched_runtime_config *config)
+{
+    if (config->gpu_count > 0 && !config->gpus)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_runtime_create: gpu_count is %u and gpus is NULL",
+                         config->gpu_count);
+    if (config->flags & HSCHED_RUNTIME_NO_GPU) {
+        if (config->gpu_count > 0)
+            return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                             "hsched_runtime_create: gpus are given and "
+                             "HSCHED_RUNTIME_NO_GPU is set; choose one");
+        return HSCHED_OK;
+    }
+    if (!asks_for_gpu(config) &&
+        (config->policy == HSCHED_POLICY_CPU_ONLY || config->sim_count > 0))
+        return HSCHED_OK;
+    const char *why;
+    const hsched_backend *backend = hsi_backend_cuda(&why);
+    hsched_status status = HSCHED_OK;
+    if (!backend && asks_for_gpu(config))
+        return hsi_error(HSCHED_ERROR_NOT_FOUND,
+                         "hsched_runtime_create: GPU settings are given, but %s", why);
+    if (!backend) {
+        hsi_log(HSCHED_LOG_INFO, "the GPU is not used: %s", why);
+        return HSCHED_OK;
+    }
+    for (uint32_t i = 0; i < config->gpu_count && status == HSCHED_OK; i++)
+        status = open_gpu(rt, config, backend, config->gpus[i]);
+    if (config->gpu_count > 0)
+        return status;
+    status = open_gpu(rt, config, backend, 0);
+    if (status == HSCHED_OK || asks_for_gpu(config))
+        return status;
+    hsi_log(HSCHED_LOG_WARNING, "the GPU is not used: %s", hsched_error_detail());
+    return HSCHED_OK;
+}
+
 hsched_status hsi_runtime_open_devices(hsched_runtime *rt,
                                        const hsched_runtime_config *config)
 {
@@ -58,6 +131,12 @@ hsched_status hsi_runtime_open_devices(hsched_runtime *rt,
             "hsched_runtime_create: sim_count is %u; give an array of at most %d",
             config->sim_count, HSI_MAX_DEVICES - 1);
     hsched_status status = open_device(rt, &hsi_backend_cpu, &device);
+    if (status == HSCHED_OK)
+        status = open_gpus(rt, config);
+    if (status == HSCHED_OK && config->sim_count > HSI_MAX_DEVICES - rt->device_count)
+        status =
+            hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                      "hsched_runtime_create: more than %d devices", HSI_MAX_DEVICES);
     /* The caller's structs may be of another size than ours. */
     const char *next = (const char *)config->sims;
     for (uint32_t i = 0; i < config->sim_count && status == HSCHED_OK; i++) {
@@ -173,6 +252,21 @@ HSCHED_API hsched_status hsched_runtime_device_info(const hsched_runtime *rt,
     return hsi_info_write(info, &filled, sizeof filled, "hsched_device_info");
 }
 
+static void add_queue_stats(const hsi_exec_device *device, hsched_device_stats *filled)
+{
+    hsched_queue_stats stats = { .struct_size = sizeof stats };
+    device->backend->queue_stats(device->handle, &stats);
+    filled->memory_bytes = stats.memory_bytes;
+    filled->memory_peak = stats.memory_peak;
+    filled->allocations = stats.allocations;
+    filled->tunings = stats.tunings;
+    filled->captures = stats.captures;
+    filled->graph_launches = stats.graph_launches;
+    filled->direct_launches = stats.direct_launches;
+    filled->evictions = stats.evictions;
+    filled->staged_bytes = stats.staged_bytes;
+}
+
 HSCHED_API hsched_status hsched_runtime_get_device_stats(const hsched_runtime *rt,
                                                          uint32_t device,
                                                          hsched_device_stats *stats)
@@ -183,13 +277,21 @@ HSCHED_API hsched_status hsched_runtime_get_device_stats(const hsched_runtime *r
     hsched_device_stats filled = { HSCHED_DEVICE_STATS_INIT };
     uint64_t busy_ns = 0;
     pthread_mutex_lock(&rt->pool->lock);
-    for (uint32_t i = 0; i < rt->workers[device]; i++) {
+    const hsi_queue *queue = rt->pool->queues[device];
+    for (uint32_t i = 0; !queue && i < rt->workers[device]; i++) {
         const hsi_worker *w = &rt->pool->workers[rt->pool->first_worker[device] + i];
         filled.jobs += w->jobs;
         filled.steps += w->steps;
         busy_ns += w->busy_ns;
     }
+    if (queue) {
+        filled.jobs = queue->jobs;
+        filled.steps = queue->steps;
+        busy_ns = queue->busy_ns;
+    }
     pthread_mutex_unlock(&rt->pool->lock);
+    if (rt->devices[device].has_queue)
+        add_queue_stats(&rt->devices[device], &filled);
     filled.busy_us = (double)busy_ns / 1000.0;
     return hsi_info_write(stats, &filled, sizeof filled, "hsched_device_stats");
 }

@@ -2,6 +2,11 @@
 #include "base/alloc.h"
 #include "base/status.h"
 #include "runtime/runtime.h"
+#include "worker/queue.h"
+
+enum {
+    DEFAULT_MAX_BATCH = 16
+};
 
 hsched_status hsi_model_check_policy(hsched_policy policy)
 {
@@ -9,13 +14,12 @@ hsched_status hsi_model_check_policy(hsched_policy policy)
     case HSCHED_POLICY_DEFAULT:
     case HSCHED_POLICY_CPU_ONLY:
     case HSCHED_POLICY_LAYER_TYPE:
+    case HSCHED_POLICY_GPU_ONLY:
         return HSCHED_OK;
     }
-    return hsi_error(
-        HSCHED_ERROR_INVALID_ARGUMENT,
-        "policy %d is not known to version %s; use HSCHED_POLICY_CPU_ONLY or "
-        "HSCHED_POLICY_LAYER_TYPE",
-        (int)policy, HSCHED_VERSION_STRING);
+    return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                     "policy %d is not known to version %s; use one of HSCHED_POLICY_...",
+                     (int)policy, HSCHED_VERSION_STRING);
 }
 
 static const hsi_policy *policy_of(const hsched_runtime *rt, hsched_policy policy)
@@ -24,13 +28,16 @@ static const hsi_policy *policy_of(const hsched_runtime *rt, hsched_policy polic
         policy = rt->policy;
     if (policy == HSCHED_POLICY_LAYER_TYPE && rt->device_count > 1)
         return &hsi_policy_layer_type;
+    if (policy == HSCHED_POLICY_GPU_ONLY && rt->device_count > 1)
+        return &hsi_policy_gpu_only;
     return &hsi_policy_cpu_only;
 }
 
 static hsched_status check_config(const hsched_model_config *config)
 {
     const uint32_t known = HSCHED_MODEL_MAP_WEIGHTS | HSCHED_MODEL_ALLOW_EXTERNAL_DATA |
-                           HSCHED_MODEL_NO_FUSION | HSCHED_MODEL_KEEP_CONSTANTS;
+                           HSCHED_MODEL_NO_FUSION | HSCHED_MODEL_KEEP_CONSTANTS |
+                           HSCHED_MODEL_DETERMINISTIC;
     if (config->flags & ~known)
         return hsi_error(
             HSCHED_ERROR_INVALID_ARGUMENT,
@@ -41,11 +48,31 @@ static hsched_status check_config(const hsched_model_config *config)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_model_config: input_layout and output_layout must be "
                          "HSCHED_LAYOUT_DENSE or HSCHED_LAYOUT_NHWC");
+    if ((unsigned)config->math > HSCHED_MATH_BF16)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_model_config: math %d is not HSCHED_MATH_...",
+                         (int)config->math);
+    if (config->max_batch > HSI_QUEUE_BATCH)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_model_config: max_batch is %u; at most %d",
+                         config->max_batch, HSI_QUEUE_BATCH);
     if ((config->tap_count > 0 && !config->taps) ||
         (config->symbol_count > 0 && !config->symbols))
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_model_config: a count is set and its array is NULL");
     return hsi_model_check_policy(config->policy);
+}
+
+/* If a device without memory of its own is lost, what was done elsewhere stays done: the
+ * inputs of its sections must be whole then. Runs on other devices start again. */
+static int keeps_section_inputs(const hsched_runtime *rt, const hsi_policy *policy)
+{
+    if (policy == &hsi_policy_cpu_only)
+        return 0;
+    for (uint32_t d = 1; d < rt->device_count; d++)
+        if (!rt->devices[d].has_queue)
+            return 1;
+    return 0;
 }
 
 /* Makes the plan and has the devices prepare it. model->graph is the specialised copy. */
@@ -61,7 +88,7 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
         .no_fusion = (config->flags & HSCHED_MODEL_NO_FUSION) != 0,
         .max_parts = config->max_parts ? config->max_parts : rt->workers[0],
         .cut = policy->cut,
-        .preserve_section_inputs = policy != &hsi_policy_cpu_only,
+        .preserve_section_inputs = keeps_section_inputs(rt, policy),
     };
     hsched_status status = hsi_plan_create(model->graph, &plan_config, &model->plan);
     if (status == HSCHED_OK)
@@ -126,6 +153,10 @@ HSCHED_API hsched_status hsched_model_compile(hsched_runtime *rt, hsched_graph *
     model->runtime = rt;
     model->constants_stay =
         (config.flags & (HSCHED_MODEL_MAP_WEIGHTS | HSCHED_MODEL_KEEP_CONSTANTS)) != 0;
+    model->math = config.math;
+    model->deterministic = (config.flags & HSCHED_MODEL_DETERMINISTIC) != 0;
+    model->max_batch = config.max_batch ? config.max_batch : DEFAULT_MAX_BATCH;
+    model->batch_wait_us = config.batch_wait_us;
     graph->frozen = 1;
     model->name = hsi_strdup(config.name ? config.name : graph->name);
     status = model->name ? hsi_graph_specialise(graph, config.symbols,

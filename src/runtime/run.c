@@ -7,6 +7,7 @@
 #include "base/sync.h"
 #include "runtime/bind.h"
 #include "runtime/runtime.h"
+#include "worker/queue.h"
 
 /* ---- The pool ------------------------------------------------------------- */
 
@@ -17,10 +18,17 @@ void hsi_run_destroy(hsched_run *run)
     hsi_free(run->exec.inputs);
     hsi_free(run->exec.outputs);
     hsi_free(run->exec.section_done);
+    hsi_free(run->exec.owned);
+    for (uint32_t i = 0; run->exec.shadows && i < run->io_count; i++)
+        hsi_free(run->exec.shadows[i]);
+    hsi_free(run->exec.shadows);
     hsi_free(run->upstream);
     hsi_free(run->upstream_core);
     hsi_free(run->edges);
-    hsi_free(run->kept_outputs);
+    if (run->kept_outputs.handle)
+        run->mapper->backend->memory_destroy(run->mapper->handle, &run->kept_outputs);
+    else
+        hsi_free(run->kept_outputs.host);
     hsi_free(run);
 }
 
@@ -36,14 +44,19 @@ static hsched_status create(hsched_model *model, hsched_run **result)
         return status;
     }
     run->exec.core.jobs = HSI_NEW_ARRAY(hsi_job, plan->section_count);
-    run->exec.inputs = HSI_NEW_ARRAY(void *, plan->input_count);
-    run->exec.outputs = HSI_NEW_ARRAY(void *, plan->output_count);
+    run->io_count = plan->input_count + plan->output_count;
+    run->mapper = hsi_runtime_mapper(model->runtime);
+    run->exec.inputs = HSI_NEW_ARRAY(hsched_memory, plan->input_count);
+    run->exec.outputs = HSI_NEW_ARRAY(hsched_memory, plan->output_count);
+    run->exec.owned = HSI_NEW_ARRAY(hsi_exec_owned, run->io_count);
+    run->exec.shadows = HSI_NEW_ARRAY(void *, run->io_count);
     run->exec.section_done = HSI_NEW_ARRAY(uint8_t, plan->section_count);
     run->upstream = HSI_NEW_ARRAY(hsched_run *, plan->input_count);
     run->upstream_core = HSI_NEW_ARRAY(hsi_core_run *, plan->input_count);
     run->edges = HSI_NEW_ARRAY(hsi_core_edge, plan->input_count);
-    if (!run->exec.core.jobs || !run->exec.inputs || !run->exec.outputs ||
-        !run->exec.section_done || !run->upstream || !run->upstream_core || !run->edges) {
+    if (!run->exec.core.jobs || !run->exec.owned || !run->exec.shadows ||
+        !run->exec.inputs || !run->exec.outputs || !run->exec.section_done ||
+        !run->upstream || !run->upstream_core || !run->edges) {
         hsi_run_destroy(run);
         return hsi_out_of_memory("a run");
     }
@@ -71,6 +84,9 @@ hsched_status hsi_run_acquire(hsched_model *model, hsched_run **result)
     run->upstream_count = 0;
     run->ended = 0;
     run->ended_us = run->exec.started_us = 0;
+    run->exec.restarts = run->exec.batch = 0;
+    run->exec.device_bound = run->exec.shadowed = 0;
+    run->exec.event_slot = NULL;
     run->callback = NULL;
     run->detail[0] = '\0';
     atomic_store_explicit(&run->references, 1, memory_order_relaxed);
@@ -101,6 +117,10 @@ static hsched_status check_config(const hsched_model *model,
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "model '%s': priority %d is not between %d and %d", model->name,
                          config->priority, HSCHED_PRIORITY_MIN, HSCHED_PRIORITY_MAX);
+    if (config->wait_event && !hsi_runtime_mapper(model->runtime))
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "model '%s': wait_event is set, but this runtime has no GPU",
+                         model->name);
     return HSCHED_OK;
 }
 
@@ -113,6 +133,8 @@ static hsched_status hand_over(hsched_run *run, const hsched_run_config *config)
     for (uint32_t i = 0; i < run->upstream_count; i++)
         run->upstream_core[i] = &run->upstream[i]->exec.core;
     run->exec.core.priority = config->priority;
+    run->exec.wait_event = config->wait_event;
+    run->exec.event_device = run->mapper;
     run->callback = config->callback;
     run->callback_user = config->callback_user;
     uint64_t now = hsi_now_us();
@@ -184,6 +206,23 @@ HSCHED_API hsched_status hsched_infer(hsched_model *model, const hsched_binding 
 
 /* ---- Using a run ---------------------------------------------------------- */
 
+/* A queue that has something to do and nobody who looks after it, if the run may be in one. */
+static hsi_queue *queue_to_attend(const hsched_run *run)
+{
+    const hsched_runtime *rt = run->model->runtime;
+    if (!run->model->exec.mapper || run->exec.core.restarts > 0)
+        return NULL;
+    for (uint32_t d = 1; d < rt->device_count; d++)
+        if (rt->pool->queues[d] && hsi_queue_needs_attention(rt->pool->queues[d]))
+            return rt->pool->queues[d];
+    return NULL;
+}
+
+static int has_ended(void *user)
+{
+    return ((const hsched_run *)user)->ended;
+}
+
 HSCHED_API hsched_status hsched_run_wait(hsched_run *run, uint64_t timeout_us)
 {
     if (!run)
@@ -195,9 +234,17 @@ HSCHED_API hsched_status hsched_run_wait(hsched_run *run, uint64_t timeout_us)
         deadline = UINT64_MAX;
     hsched_status status = HSCHED_OK;
     pthread_mutex_lock(lock);
-    while (!run->ended && status == HSCHED_OK)
-        if (hsi_cond_wait_until(&run->ended_cond, lock, deadline) != 0 && !run->ended)
+    while (!run->ended && status == HSCHED_OK) {
+        hsi_queue *queue = queue_to_attend(run);
+        if (queue) {
+            hsi_queue_attend(queue, has_ended, run, deadline);
+            if (!run->ended && deadline != UINT64_MAX && hsi_now_us() >= deadline)
+                status = HSCHED_ERROR_TIMEOUT;
+        } else if (hsi_cond_wait_until(&run->ended_cond, lock, deadline) != 0 &&
+                   !run->ended) {
             status = HSCHED_ERROR_TIMEOUT;
+        }
+    }
     if (run->ended) {
         status = run->exec.core.status;
         if (status != HSCHED_OK)
@@ -259,10 +306,46 @@ HSCHED_API hsched_status hsched_run_output(hsched_run *run, uint32_t index,
             "hsched_run_output: model '%s': the run has not ended well; wait for "
             "it and look at its status first",
             run->model->name);
-    *data = run->exec.outputs[index];
+    if (run->exec.owned[plan->input_count + index].device)
+        return hsi_error(
+            HSCHED_ERROR_UNSUPPORTED,
+            "hsched_run_output: model '%s': output %u was bound to memory of a "
+            "device, which the CPU cannot address",
+            run->model->name, index);
+    *data = run->exec.outputs[index].host;
     if (size)
         *size = plan->outputs[index].byte_size;
     return HSCHED_OK;
+}
+
+HSCHED_API hsched_status hsched_run_get_event(hsched_run *run, void **event)
+{
+    if (!run || !event)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_run_get_event: run or event is NULL");
+    *event = NULL;
+    pthread_mutex_t *lock = &run->model->runtime->pool->lock;
+    if (!run->model->exec.mapper || run->model->exec.crosses)
+        return hsi_error(
+            HSCHED_ERROR_UNSUPPORTED,
+            "hsched_run_get_event: some layers of model '%s' run on the CPU; "
+            "wait for the run instead",
+            run->model->name);
+    pthread_mutex_lock(lock);
+    while (!run->ended && !run->exec.event_slot)
+        pthread_cond_wait(&run->ended_cond, lock);
+    hsched_backend_slot *slot = run->exec.event_slot;
+    const hsched_backend *backend = run->exec.event_backend;
+    int failed = run->ended && run->exec.core.status != HSCHED_OK;
+    pthread_mutex_unlock(lock);
+    if (failed || !slot)
+        return hsi_error(failed ? HSCHED_ERROR_STATE : HSCHED_ERROR_UNSUPPORTED,
+                         "hsched_run_get_event: model '%s': %s", run->model->name,
+                         failed ? "the run ended in failure" : "the run went to the CPU");
+    *event = backend->queue_event(slot);
+    return *event ? HSCHED_OK
+                  : hsi_error(HSCHED_ERROR_DEVICE,
+                              "hsched_run_get_event: no event could be recorded");
 }
 
 HSCHED_API hsched_status hsched_run_get_times(hsched_run *run, hsched_run_times *times)
@@ -277,7 +360,8 @@ HSCHED_API hsched_status hsched_run_get_times(hsched_run *run, hsched_run_times 
                                 .started_us = run->exec.started_us,
                                 .ended_us = run->ended_us,
                                 .jobs = run->exec.core.jobs_run,
-                                .crossings = run->exec.core.crossings };
+                                .crossings = run->exec.core.crossings,
+                                .batch = run->exec.batch ? run->exec.batch : 1 };
     pthread_mutex_unlock(lock);
     return hsi_info_write(times, &filled, sizeof filled, "hsched_run_times");
 }

@@ -4,6 +4,7 @@
 #include "base/sync.h"
 #include "buffer/buffer.h"
 #include "runtime/runtime.h"
+#include "worker/queue.h"
 
 #define DEFAULT_AGEING_US 100000u
 
@@ -31,16 +32,25 @@ static hsched_status create_core(hsched_runtime *rt, uint32_t ageing_us)
 {
     hsi_core_config config = { .device_count = rt->device_count,
                                .ageing_us = ageing_us ? ageing_us : DEFAULT_AGEING_US };
-    uint32_t workers = 0;
+    uint32_t workers = 0, joinable = 0;
     for (uint32_t d = 0; d < rt->device_count; d++) {
         workers += rt->workers[d];
         /* The CPU's preemption point is the end of a section, an accelerator's that of a
          * job. */
-        config.devices[d] = (hsi_core_device){ .workers = rt->workers[d],
-                                               .max_sections_per_job = d == 0 ? 1 : 8 };
+        int queue = rt->devices[d].has_queue;
+        config.devices[d] = (hsi_core_device){
+            .workers = rt->workers[d],
+            .max_sections_per_job = d == 0  ? 1
+                                    : queue ? UINT32_MAX
+                                            : 8,
+            .max_batch = queue ? HSI_QUEUE_BATCH : 1,
+            .own_memory = queue,
+        };
+        joinable += queue ? HSI_QUEUE_BATCH : 0;
     }
-    /* Enough runs to keep every worker busy while others wait on another device. */
-    config.active_limit = 2 * workers + 2;
+    /* Enough runs to keep every worker busy while others wait on another device, and to be
+     * joined where that is possible. */
+    config.active_limit = 2 * workers + 2 + joinable;
     return hsi_core_create(&config, &rt->core);
 }
 
@@ -55,6 +65,8 @@ static hsched_status create_pool(hsched_runtime *rt)
         .after_events = hsi_controller_after_events,
         .device_failed = hsi_controller_device_failed,
         .run_failed = hsi_controller_run_failed,
+        .started = hsi_controller_started,
+        .background = hsi_background_poke,
         .user = rt,
     };
     return hsi_worker_pool_create(&config, &rt->pool);
@@ -64,7 +76,7 @@ static hsched_status check_config(const hsched_runtime_config *config)
 {
     const uint32_t known = HSCHED_RUNTIME_NO_PINNING |
                            HSCHED_RUNTIME_KEEP_OPENBLAS_THREADS |
-                           HSCHED_RUNTIME_REFERENCE;
+                           HSCHED_RUNTIME_REFERENCE | HSCHED_RUNTIME_NO_GPU;
     if (config->flags & ~known)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_runtime_create: flags 0x%x has bits that are not "
@@ -91,8 +103,6 @@ HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user
     if (!rt)
         return hsi_out_of_memory("a runtime");
     atomic_init(&rt->references, 1);
-    rt->policy =
-        config.policy == HSCHED_POLICY_DEFAULT ? HSCHED_POLICY_CPU_ONLY : config.policy;
     status = hsi_cond_init(&rt->controller_wake);
     if (status != HSCHED_OK) {
         hsi_free(rt);
@@ -107,13 +117,19 @@ HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user
     status = hsi_runtime_choose_cpus(rt, &config);
     if (status == HSCHED_OK)
         status = hsi_runtime_open_devices(rt, &config);
+    rt->policy = config.policy != HSCHED_POLICY_DEFAULT ? config.policy
+                 : hsi_runtime_mapper(rt)               ? HSCHED_POLICY_GPU_ONLY
+                                                        : HSCHED_POLICY_CPU_ONLY;
     if (status == HSCHED_OK)
         status = create_core(rt, config.ageing_us);
     if (status == HSCHED_OK)
         status = create_pool(rt);
     if (status == HSCHED_OK)
         status = hsi_controller_start(rt);
+    if (status == HSCHED_OK)
+        status = hsi_background_start(rt);
     if (status != HSCHED_OK) {
+        hsi_controller_stop(rt);
         if (rt->pool)
             hsi_worker_pool_stop(rt->pool);
         hsi_runtime_release(rt);
@@ -136,6 +152,7 @@ HSCHED_API void hsched_runtime_destroy(hsched_runtime *rt)
     while (rt->in_flight_count > 0)
         pthread_cond_wait(&rt->quiet, &rt->pool->lock);
     pthread_mutex_unlock(&rt->pool->lock);
+    hsi_background_stop(rt);
     hsi_controller_stop(rt);
     hsi_worker_pool_stop(rt->pool);
     hsi_runtime_release(rt);
@@ -150,57 +167,17 @@ HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *rt,
     hsi_core_stats core;
     pthread_mutex_lock(&rt->pool->lock);
     hsi_core_get_stats(rt->core, &core);
+    uint64_t runs_joined = 0;
+    for (uint32_t d = 0; d < rt->device_count; d++)
+        runs_joined += (rt->pool->queues[d] ? rt->pool->queues[d]->runs_joined : 0);
     hsched_runtime_stats filled = {
         HSCHED_RUNTIME_STATS_INIT,        .runs_submitted = rt->submitted,
         .runs_succeeded = rt->succeeded,  .runs_failed = rt->failed,
         .runs_cancelled = rt->cancelled,  .jobs = core.jobs,
         .crossings = core.crossings,      .jobs_moved = core.jobs_moved,
         .allocations = hsi_alloc_count(), .bytes_in_use = hsi_alloc_bytes(),
+        .runs_restarted = core.restarts,  .runs_joined = runs_joined,
     };
     pthread_mutex_unlock(&rt->pool->lock);
     return hsi_info_write(stats, &filled, sizeof filled, "hsched_runtime_stats");
-}
-
-/* ---- Buffers -------------------------------------------------------------- */
-
-static void release_owner(void *runtime)
-{
-    hsi_runtime_release(runtime);
-}
-
-static hsched_status check_buffer_arguments(hsched_runtime *rt, hsched_buffer **buffer,
-                                            const char *function)
-{
-    if (!buffer)
-        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT, "%s: buffer is NULL", function);
-    *buffer = NULL;
-    if (!rt)
-        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT, "%s: runtime is NULL", function);
-    return HSCHED_OK;
-}
-
-HSCHED_API hsched_status hsched_buffer_create(hsched_runtime *rt, size_t size,
-                                              hsched_buffer **buffer)
-{
-    hsched_status status = check_buffer_arguments(rt, buffer, "hsched_buffer_create");
-    if (status != HSCHED_OK)
-        return status;
-    status = hsi_buffer_create((hsi_buffer_owner){ rt, release_owner }, size, buffer);
-    if (status == HSCHED_OK)
-        hsi_runtime_retain(rt);
-    return status;
-}
-
-HSCHED_API hsched_status hsched_buffer_wrap(hsched_runtime *rt, void *data, size_t size,
-                                            void (*released)(void *user, void *data),
-                                            void *user, hsched_buffer **buffer)
-{
-    hsched_status status = check_buffer_arguments(rt, buffer, "hsched_buffer_wrap");
-    if (status != HSCHED_OK)
-        return status;
-    status = hsi_buffer_wrap((hsi_buffer_owner){ rt, release_owner }, data, size,
-                             released, user, buffer);
-    if (status == HSCHED_OK)
-        hsi_runtime_retain(rt);
-    return status;
 }

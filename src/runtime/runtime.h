@@ -33,6 +33,14 @@ struct hsched_runtime {
     int controller_started;
     pthread_cond_t quiet; /* in_flight became 0 */
 
+    struct {
+        pthread_t thread;
+        int started;
+        pthread_mutex_t mutex; /* a leaf lock: guards the rest */
+        pthread_cond_t wake, idle;
+        int poked, working, stop;
+    } background;
+
     /* Guarded by the scheduler lock. */
     int stopping;
     int controller_stop;
@@ -52,6 +60,11 @@ struct hsched_model {
     hsi_exec_model exec;
     hsi_core_model core;
     hsi_core_section *core_sections;
+    hsi_batch_queue
+        *batch_queues; /* per device of the runtime; NULL: runs are never joined */
+    hsched_math math;
+    int deterministic;
+    uint32_t max_batch, batch_wait_us;
     hsched_graph *graph;     /* the specialised copy, while its constants are in use */
     hsched_graph *own_graph; /* of hsched_model_load, likewise */
     int constants_stay;
@@ -75,8 +88,10 @@ struct hsched_run {
     hsi_core_run **upstream_core;
     hsi_core_edge *edges;
     uint32_t upstream_count;
-    void *kept_outputs; /* memory for outputs that the user did not bind; made when needed
-                         */
+    uint32_t io_count;             /* inputs and outputs */
+    const hsi_exec_device *mapper; /* whose memory kept_outputs is, or NULL */
+    hsched_memory kept_outputs;    /* for outputs that the user did not bind; made when
+                                   needed */
     pthread_cond_t ended_cond;
 
     /* Guarded by the scheduler lock. */
@@ -100,12 +115,21 @@ hsched_status hsi_runtime_choose_cpus(hsched_runtime *rt,
 void hsi_runtime_retain(hsched_runtime *rt);
 void hsi_runtime_release(hsched_runtime *rt);
 
+/* buffers.c: a device that can map memory for all of its kind, or NULL */
+hsi_exec_device *hsi_runtime_mapper(hsched_runtime *rt);
+
+/* background.c: the thread that does the devices' background work */
+hsched_status hsi_background_start(hsched_runtime *rt); /* if a device has any */
+void hsi_background_stop(hsched_runtime *rt);
+void hsi_background_poke(void *runtime); /* there is some; any thread */
+
 /* controller.c: all but the thread's own function under the scheduler lock */
 hsched_status hsi_controller_start(hsched_runtime *rt);
 void hsi_controller_stop(hsched_runtime *rt); /* without the lock */
 void hsi_controller_after_events(void *runtime);
 void hsi_controller_run_failed(void *runtime, hsi_core_run *run, const char *detail);
 void hsi_controller_device_failed(void *runtime, uint32_t device, const char *detail);
+void hsi_controller_started(void *runtime, hsi_job *const *jobs, uint32_t count);
 void hsi_controller_enlist(hsched_runtime *rt, hsched_run *run); /* a run is in flight */
 
 /* prepare.c: has the devices prepare the model's sections; fills exec and core */

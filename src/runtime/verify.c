@@ -125,7 +125,11 @@ static hsched_status check_all(verifier *v)
     v->expected = hsi_alloc_aligned(bytes);
     if (!v->scratch || !v->before || !v->expected)
         return hsi_out_of_memory("what verification compares with");
-    hsched_status status = hsi_exec_acquire_slot(&v->run->exec);
+    hsched_status status = hsi_exec_acquire_slot(&v->run->exec, 1);
+    if (status == HSCHED_OK)
+        status = hsi_exec_shadow(&v->run->exec);
+    if (status == HSCHED_OK)
+        status = hsi_exec_need_host(&v->run->exec, 0);
     for (uint32_t i = 0; i < model->plan->step_count && status == HSCHED_OK; i++) {
         hsched_step_check check = { .struct_size = sizeof check };
         status = check_step(v, i, &check);

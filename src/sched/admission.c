@@ -40,9 +40,31 @@ static uint32_t next_bit(const uint64_t *words, uint32_t from)
 }
 
 /*
- * At most min(outstanding, active_limit) runs of one priority are active at a time, each
- * with at most as many jobs as sections: so much room in every queue, and no push can
- * fail later.
+ * The most jobs of a run that can be queued at once. The first sections of its jobs wait
+ * for nothing, so none of them depends on another; of the sections of a chain there is at
+ * most one among them. The depths of the sections are noted in their records, which are
+ * not in use yet.
+ */
+static uint32_t most_jobs(const hsi_core_run *run)
+{
+    const hsi_core_model *model = run->model;
+    uint32_t longest = 1;
+    for (uint32_t s = 0; s < model->section_count; s++) {
+        const hsi_core_section *section = &model->sections[s];
+        uint32_t depth = 0;
+        for (uint32_t i = 0; i < section->dep_count; i++)
+            if (run->jobs[section->deps[i]].heap_index > depth)
+                depth = run->jobs[section->deps[i]].heap_index;
+        run->jobs[s].heap_index = ++depth;
+        if (depth > longest)
+            longest = depth;
+    }
+    return model->section_count - longest + 1;
+}
+
+/*
+ * At most min(outstanding, active_limit) runs of one priority are active at a time: so
+ * much room in every queue, and no push can fail later.
  */
 hsched_status hsi_admission_reserve(hsi_core *core, const hsi_core_run *run)
 {
@@ -51,15 +73,17 @@ hsched_status hsi_admission_reserve(hsi_core *core, const hsi_core_run *run)
     uint32_t active = level->outstanding < admission->active_limit
                           ? level->outstanding + 1
                           : admission->active_limit;
-    uint32_t sections = run->model->section_count;
+    uint32_t jobs = run->model->section_count;
+    if (jobs > level->peak_jobs)
+        jobs = most_jobs(run);
     if (active < level->peak_active)
         active = level->peak_active;
-    if (sections < level->peak_sections)
-        sections = level->peak_sections;
+    if (jobs < level->peak_jobs)
+        jobs = level->peak_jobs;
 
     uint64_t others =
-        core->job_capacity - (uint64_t)level->peak_active * level->peak_sections;
-    uint64_t capacity = (uint64_t)active * sections;
+        core->job_capacity - (uint64_t)level->peak_active * level->peak_jobs;
+    uint64_t capacity = (uint64_t)active * jobs;
     if (level->outstanding == UINT32_MAX || capacity > UINT32_MAX - others)
         return hsi_error(
             HSCHED_ERROR_LIMIT,
@@ -74,7 +98,7 @@ hsched_status hsi_admission_reserve(hsi_core *core, const hsi_core_run *run)
     if (!ok)
         return hsi_out_of_memory("the scheduler's queues");
     level->peak_active = active;
-    level->peak_sections = sections;
+    level->peak_jobs = jobs;
     core->job_capacity = (uint32_t)capacity;
     return HSCHED_OK;
 }

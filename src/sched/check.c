@@ -44,24 +44,96 @@ static const char *check_levels(const hsi_admission *admission)
     return NULL;
 }
 
+static const char *check_batch_queue(const hsi_core *core, uint32_t device,
+                                     const hsi_batch_queue *queue)
+{
+    uint32_t count = 0;
+    uint64_t due = UINT64_MAX;
+    const hsi_core_run *last = NULL;
+    for (const hsi_core_run *run = queue->first; run; run = run->next_queued) {
+        const hsi_job *job = &run->jobs[0];
+        if (job->state != HSI_JOB_QUEUED || job->device != device ||
+            hsi_jobq_batch_queue(core, job) != queue)
+            return "a run is in a batch queue where it does not belong";
+        if (run->prev_queued != last ||
+            (last && (last->key > run->key ||
+                      (last->key == run->key && last->sequence >= run->sequence))))
+            return "a batch queue is out of order";
+        if (run->submitted_us + run->model->batch_wait_us < due)
+            due = run->submitted_us + run->model->batch_wait_us;
+        last = run;
+        count++;
+    }
+    if (!last || queue->last != last || queue->count != count)
+        return "a batch queue counts its jobs wrongly";
+    if (queue->shown != (queue->held ? NULL : queue->first))
+        return "a batch queue is held and in the device's queue, or neither";
+    if (last->model->batch_wait_us > 0 &&
+        count < hsi_batch_limit(core, last->model, device) && queue->due_us != due)
+        return "a batch queue does not know how long it may be held";
+    if (queue->held && (last->model->batch_wait_us == 0 ||
+                        count >= hsi_batch_limit(core, last->model, device)))
+        return "a batch queue is held for no reason";
+    return NULL;
+}
+
+/* The device's heap, the batch queues behind it and those held back. */
+static const char *check_queue(const hsi_core *core, uint32_t device)
+{
+    const hsi_heap *heap = &core->queues[device];
+    const char *wrong = check_heap(heap);
+    uint32_t queued = 0;
+    for (uint32_t i = 0; i < heap->count && !wrong; i++) {
+        const char *index = (const char *)heap->entries[i].heap_index;
+        const hsi_job *job =
+            (const hsi_job *)(const void *)(index - offsetof(hsi_job, heap_index));
+        const hsi_batch_queue *queue = hsi_jobq_batch_queue(core, job);
+        if (queue && queue->shown != job->run)
+            return "a job that should be behind another is in its device's queue";
+        wrong = queue ? check_batch_queue(core, device, queue) : NULL;
+        queued += queue ? queue->count : 1;
+    }
+    const hsi_batch_queue *previous = NULL;
+    for (const hsi_batch_queue *queue = core->held[device]; queue && !wrong;
+         queue = queue->next_held) {
+        wrong = check_batch_queue(core, device, queue);
+        queued += queue->count;
+        if (!queue->held || queue->prev_held != previous)
+            return "the list of batch queues that are held back is broken";
+        previous = queue;
+    }
+    if (!wrong && queued != core->queued[device])
+        return "a device's queue counts its jobs wrongly";
+    return wrong;
+}
+
 const char *hsi_core_check(const hsi_core *core)
 {
     for (uint32_t d = 0; d < core->config.device_count; d++) {
-        const hsi_heap *queue = &core->queues[d];
-        const char *wrong = check_heap(queue);
+        const char *wrong = check_queue(core, d);
         if (wrong)
             return wrong;
-        if (queue->count > core->backlog[d])
+        if (core->queued[d] > core->backlog[d])
             return "more jobs are queued than queued or running";
-        if (queue->capacity < core->job_capacity)
+        if (core->queues[d].capacity < core->job_capacity)
             return "a job queue lacks the room that was reserved";
-        if (queue->count > 0 && !(core->available >> d & 1))
+        if (core->queued[d] > 0 && !(core->available >> d & 1))
             return "jobs are queued on a lost device";
     }
     if (core->untold)
         return "dependents of an ended run were not told";
     if (!core->first_ended != !core->last_ended)
         return "the list of ended runs has one end only";
+    uint32_t active = 0;
+    const hsi_core_run *previous = NULL;
+    for (const hsi_core_run *run = core->active_runs; run; run = run->next_active) {
+        if (run->state != HSI_RUN_ACTIVE || run->prev_active != previous)
+            return "the list of active runs is broken";
+        previous = run;
+        active++;
+    }
+    if (active != core->admission.active)
+        return "the list of active runs does not hold them all";
     return check_levels(&core->admission);
 }
 
@@ -75,17 +147,27 @@ static const char *check_job(const hsi_core *core, const hsi_core_run *run,
     if (job->pending != pending)
         return "a section counts its unmet dependencies wrongly";
     if (job->state == HSI_JOB_QUEUED && job->count > 0) {
-        const hsi_heap *queue = &core->queues[job->device];
-        if (job->heap_index >= queue->count ||
-            queue->entries[job->heap_index].heap_index != &job->heap_index)
+        const hsi_heap *heap = &core->queues[job->device];
+        const hsi_batch_queue *queue = hsi_jobq_batch_queue(core, job);
+        const hsi_core_run *found = queue ? queue->first : NULL;
+        while (found && found != run)
+            found = found->next_queued;
+        if (queue && !found)
+            return "a queued job is not in its batch queue";
+        if ((!queue || queue->shown == run) &&
+            (job->heap_index >= heap->count ||
+             heap->entries[job->heap_index].heap_index != &job->heap_index))
             return "a queued job is not in its queue";
     }
     if ((job->state == HSI_JOB_QUEUED || job->state == HSI_JOB_RUNNING) &&
         job->count > 0 && pending > 0)
         return "a job is queued or running before its dependencies are done";
-    int stopping = run->cancel_requested || run->status != HSCHED_OK;
+    int stopping = hsi_run_is_stopping(run) || run->restarting;
     if (job->state == HSI_JOB_QUEUED && stopping)
-        return "a job of a cancelled or failed run is queued";
+        return "a job of a cancelled, failed or restarting run is queued";
+    if (job->moved && job->device != 0 &&
+        (job->state == HSI_JOB_QUEUED || job->state == HSI_JOB_RUNNING))
+        return "a moved job is not on the CPU";
     if (job->state == HSI_JOB_WAITING && pending == 0 && !stopping &&
         run->state == HSI_RUN_ACTIVE)
         return "a section may run and is not queued";

@@ -28,6 +28,10 @@ static hsched_status check_config(const hsi_core_config *config)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "scheduler: jobs of %u sections on the CPU; give 1 or 0",
                          config->devices[0].max_sections_per_job);
+    if (config->devices[0].max_batch > 1 || config->devices[0].own_memory)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "scheduler: the CPU joins no runs and has no memory of its own; "
+                         "leave its max_batch and own_memory 0");
     if (config->ageing_us == 0 || config->ageing_us > HSI_AGEING_MAX_US)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "scheduler: ageing of %llu us per priority; give 1 to 2^48",
@@ -106,6 +110,25 @@ static void unlink_edge(hsi_core_edge *edge)
 
 /* ---- Ending --------------------------------------------------------------- */
 
+static void link_active(hsi_core *core, hsi_core_run *run)
+{
+    run->prev_active = NULL;
+    run->next_active = core->active_runs;
+    if (run->next_active)
+        run->next_active->prev_active = run;
+    core->active_runs = run;
+}
+
+static void unlink_active(hsi_core *core, hsi_core_run *run)
+{
+    if (run->prev_active)
+        run->prev_active->next_active = run->next_active;
+    else
+        core->active_runs = run->next_active;
+    if (run->next_active)
+        run->next_active->prev_active = run->prev_active;
+}
+
 /* The run has no job in a queue or running. Its dependents are told by settle(). */
 static void end_run(hsi_core *core, hsi_core_run *run, hsched_status status)
 {
@@ -118,6 +141,8 @@ static void end_run(hsi_core *core, hsi_core_run *run, hsched_status status)
         hsi_admission_stop_waiting(&core->admission, run);
     if (run->state == HSI_RUN_BLOCKED)
         core->blocked--;
+    if (run->state == HSI_RUN_ACTIVE)
+        unlink_active(core, run);
     hsi_admission_ended(&core->admission, run, run->state == HSI_RUN_ACTIVE);
 
     run->state = HSI_RUN_ENDED;
@@ -133,15 +158,10 @@ static void end_run(hsi_core *core, hsi_core_run *run, hsched_status status)
         core->untold = run;
 }
 
-static int is_stopping(const hsi_core_run *run)
+void hsi_run_withdraw(hsi_core *core, hsi_core_run *run)
 {
-    return run->cancel_requested || run->status != HSCHED_OK;
-}
-
-/* Takes the jobs of an active run that nobody works on out of their queues. The first
- * record of a segment is met first; after that its others are not queued any more. */
-static void withdraw(hsi_core *core, hsi_core_run *run)
-{
+    /* The first record of a segment is met first; after that its others are not queued
+     * any more. */
     for (uint32_t s = 0; run->jobs_out > 0 && s < run->model->section_count; s++) {
         hsi_job *job = &run->jobs[s];
         if (job->state != HSI_JOB_QUEUED)
@@ -153,9 +173,11 @@ static void withdraw(hsi_core *core, hsi_core_run *run)
     }
 }
 
-/* Ends an active run if there is nothing more to wait for. */
-static void end_if_done(hsi_core *core, hsi_core_run *run)
+void hsi_run_end_if_done(hsi_core *core, hsi_core_run *run)
 {
+    if (run->restarting && run->jobs_out == 0 && run->sections_left > 0 &&
+        !hsi_run_is_stopping(run))
+        hsi_recovery_restart(core, run);
     if (run->jobs_out > 0)
         return;
     if (run->sections_left == 0)
@@ -180,11 +202,12 @@ static void unblock(hsi_core *core, hsi_core_run *run)
 static void activate(hsi_core *core, hsi_core_run *run)
 {
     run->state = HSI_RUN_ACTIVE;
+    link_active(core, run);
     run->admitted_us = core->now_us;
     for (uint32_t s = 0; s < run->model->section_count; s++)
         if (run->jobs[s].pending == 0 && run->jobs[s].state == HSI_JOB_WAITING)
             hsi_distribute(core, &run->jobs[s]);
-    end_if_done(core, run);
+    hsi_run_end_if_done(core, run);
 }
 
 static void tell_dependents(hsi_core *core, hsi_core_run *run)
@@ -297,14 +320,36 @@ hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
     return HSCHED_OK;
 }
 
+uint32_t hsi_core_take_batch(hsi_core *core, uint32_t device, hsi_job **jobs,
+                             uint32_t most, uint64_t now_us)
+{
+    if (device >= core->config.device_count)
+        return 0;
+    advance(core, now_us);
+    uint32_t count = hsi_jobq_pop(core, device, jobs, most);
+    for (uint32_t k = 0; k < count; k++)
+        for (uint32_t i = 0; i < jobs[k]->count; i++)
+            jobs[k][i].state = HSI_JOB_RUNNING;
+    return count;
+}
+
 hsi_job *hsi_core_take(hsi_core *core, uint32_t device)
 {
-    hsi_job *job = device < core->config.device_count ? hsi_jobq_pop(core, device) : NULL;
-    if (!job)
-        return NULL;
-    for (uint32_t i = 0; i < job->count; i++)
-        job[i].state = HSI_JOB_RUNNING;
-    return job;
+    hsi_job *job;
+    return hsi_core_take_batch(core, device, &job, 1, core->now_us) ? job : NULL;
+}
+
+uint64_t hsi_core_next_due(const hsi_core *core, uint32_t device)
+{
+    if (device >= core->config.device_count)
+        return UINT64_MAX;
+    if (core->queues[device].count > 0)
+        return 0;
+    uint64_t due = UINT64_MAX;
+    for (const hsi_batch_queue *q = core->held[device]; q; q = q->next_held)
+        if (q->due_us < due)
+            due = q->due_us;
+    return due;
 }
 
 /* The sections of a job are done: who waited for them may run, if the run still goes on.
@@ -323,7 +368,7 @@ static void sections_done(hsi_core *core, hsi_job *job)
     run->crossings += job->crossings;
     core->stats.jobs++;
     core->stats.crossings += job->crossings;
-    if (is_stopping(run))
+    if (hsi_run_is_stopping(run) || run->restarting)
         return;
     for (uint32_t i = 0; i < job->count; i++)
         for (uint32_t u = 0; u < sections[i].user_count; u++) {
@@ -333,15 +378,33 @@ static void sections_done(hsi_core *core, hsi_job *job)
         }
 }
 
-static void lose_device(hsi_core *core, uint32_t device)
+/* A job did not end well, and whether it fails its run depends on where it ran. */
+static void job_failed(hsi_core *core, hsi_job *job, hsched_status status)
 {
-    core->available &= ~(UINT32_C(1) << device);
-    hsi_job *job;
-    while ((job = hsi_jobq_pop(core, device)) != NULL) {
-        core->backlog[device]--;
-        job->run->jobs_out--;
-        hsi_distribute_moved(core, job);
+    hsi_core_run *run = job->run;
+    uint32_t device = job->device;
+    int lost = status == HSCHED_ERROR_DEVICE && device != 0;
+    int restart = core->config.devices[device].own_memory || run->restarting;
+    if (lost && !restart) {
+        hsi_recovery_lose_device(core, device);
+        if (!hsi_run_is_stopping(run)) {
+            hsi_distribute_moved(core, job);
+            return;
+        }
     }
+    hsi_distribute_undo(job);
+    if (!hsi_run_is_stopping(run)) {
+        if (restart) {
+            if (device != 0)
+                hsi_distribute_count_moved(core, run);
+            hsi_recovery_begin_restart(core, run);
+        } else {
+            run->status = status;
+            hsi_run_withdraw(core, run);
+        }
+    }
+    if (lost && restart)
+        hsi_recovery_lose_device(core, device);
 }
 
 void hsi_core_job_ended(hsi_core *core, hsi_job *job, hsched_status status,
@@ -351,22 +414,11 @@ void hsi_core_job_ended(hsi_core *core, hsi_job *job, hsched_status status,
     advance(core, now_us);
     core->backlog[job->device]--;
     run->jobs_out--;
-    int lost = status == HSCHED_ERROR_DEVICE && job->device != 0;
-    if (lost)
-        lose_device(core, job->device);
-
-    if (status == HSCHED_OK) {
+    if (status == HSCHED_OK)
         sections_done(core, job);
-    } else if (lost && !is_stopping(run)) {
-        hsi_distribute_moved(core, job);
-    } else {
-        hsi_distribute_undo(job);
-        if (!is_stopping(run)) {
-            run->status = status;
-            withdraw(core, run);
-        }
-    }
-    end_if_done(core, run);
+    else
+        job_failed(core, job, status);
+    hsi_run_end_if_done(core, run);
     settle(core);
 }
 
@@ -375,12 +427,12 @@ void hsi_core_cancel(hsi_core *core, hsi_core_run *run, uint64_t now_us)
     if (run->state == HSI_RUN_IDLE || run->state == HSI_RUN_ENDED)
         return;
     advance(core, now_us);
-    if (is_stopping(run))
+    if (hsi_run_is_stopping(run))
         return;
     run->cancel_requested = 1;
     if (run->state == HSI_RUN_ACTIVE) {
-        withdraw(core, run);
-        end_if_done(core, run);
+        hsi_run_withdraw(core, run);
+        hsi_run_end_if_done(core, run);
     } else {
         end_run(core, run, HSCHED_ERROR_CANCELLED);
     }
@@ -391,7 +443,8 @@ void hsi_core_device_lost(hsi_core *core, uint32_t device, uint64_t now_us)
 {
     advance(core, now_us);
     if (device > 0 && device < core->config.device_count)
-        lose_device(core, device);
+        hsi_recovery_lose_device(core, device);
+    settle(core);
 }
 
 uint32_t hsi_core_lost_devices(const hsi_core *core)
@@ -413,7 +466,7 @@ hsi_core_run *hsi_core_next_ended(hsi_core *core)
 
 uint32_t hsi_core_queued(const hsi_core *core, uint32_t device)
 {
-    return device < core->config.device_count ? core->queues[device].count : 0;
+    return device < core->config.device_count ? core->queued[device] : 0;
 }
 
 void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats)

@@ -20,6 +20,9 @@
  * queued) when a run of priority p is considered; the others wait, best key first. This
  * bounds memory, since only an active run needs a slot, and an urgent run never waits for
  * admission behind less urgent ones.
+ *
+ * Joining: a device may execute one job for several runs of a model at once. Jobs that
+ * hold all sections of their run are handed out together: see hsi_core_take_batch.
  */
 #ifndef HSI_SCHED_CORE_H
 #define HSI_SCHED_CORE_H
@@ -33,6 +36,8 @@
 typedef struct hsi_core hsi_core;
 typedef struct hsi_core_run hsi_core_run;
 
+/* deps and users say the same: the room that a run may need in the job queues is found
+ * from deps. */
 typedef struct hsi_core_section {
     uint32_t class_bits;  /* HSCHED_CLASS_... of its steps */
     uint32_t device_mask; /* devices that can execute it; bit 0, the CPU, is always set */
@@ -43,10 +48,36 @@ typedef struct hsi_core_section {
     const uint32_t *crossing_counts; /* per entry of deps: tensors that pass there */
 } hsi_core_section;
 
+/*
+ * The whole-run jobs of one model that are queued on one device, in the order of their
+ * keys. The best of them stands in the device's queue for all, unless they are held back
+ * so that more may join. The storage is the model's; the caller has zeroed it, and it is
+ * the core's, but for `ready`, from the first submit until no run of the model is
+ * unfinished.
+ */
+typedef struct hsi_batch_queue {
+    hsi_core_run *first, *last;
+    hsi_core_run *shown; /* whose job is in the device's queue: `first`, or NULL */
+    uint32_t count;
+    uint32_t ready;  /* the caller's, under his lock: so many may be joined here for the
+                        time being; 0: no such limit. Not what makes a batch full */
+    uint64_t due_us; /* when the first of them has waited long enough; exact while count
+                        is below the limit of a batch */
+    uint8_t held;
+    struct hsi_batch_queue *next_held, *prev_held;
+} hsi_batch_queue;
+
 typedef struct hsi_core_model {
     uint32_t section_count; /* at least 1 */
     const hsi_core_section *sections;
     const struct hsi_policy *policy;
+    /* Runs that one job may execute at once; 0 means 1. */
+    uint32_t max_batch;
+    /* A whole-run job may be held back for so long from its submission, until the batch
+     * is full; 0: never. */
+    uint32_t batch_wait_us;
+    /* If max_batch > 1: one for each device of the core; NULL means a max_batch of 1. */
+    hsi_batch_queue *batch_queues;
 } hsi_core_model;
 
 typedef enum hsi_job_state {
@@ -67,7 +98,8 @@ typedef struct hsi_job {
     uint32_t pending;    /* dependencies not done yet */
     uint8_t device;      /* where it is queued, runs or ran */
     uint8_t state;       /* hsi_job_state */
-    uint8_t moved;       /* its device was lost: it may only be queued on the CPU */
+    uint8_t moved;       /* its device was lost, or the run was restarted: it may only be
+                            queued on the CPU */
     uint32_t crossings;  /* tensors this job takes over from other devices */
     uint32_t heap_index; /* in its queue */
 } hsi_job;
@@ -100,6 +132,9 @@ struct hsi_core_run {
     /* The core's own. */
     uint8_t state; /* hsi_run_state */
     uint8_t cancel_requested;
+    uint8_t restarting;  /* it is restarted when its running jobs have ended */
+    uint8_t accelerator; /* where one of its sections was queued last, other than the CPU;
+                            0: nowhere */
     hsched_status status; /* of an ended run; else the first failure so far */
     uint64_t submitted_us;
     uint64_t admitted_us; /* when it became active; 0: it did not */
@@ -114,16 +149,24 @@ struct hsi_core_run {
     uint32_t jobs_out;   /* queued or running */
     uint32_t jobs_run;   /* jobs that ended well */
     uint32_t crossings;  /* tensors that those took over from other devices */
-    uint32_t moved;      /* jobs that went to the CPU because their device was lost */
+    uint32_t moved;      /* jobs that went to the CPU because their device was lost or did
+                            not execute them */
+    uint32_t restarts;   /* times that all its sections went back to waiting */
     uint32_t heap_index; /* in the admission queue */
     hsi_core_run *next_ended;
+    hsi_core_run *next_active, *prev_active;
+    hsi_core_run *next_queued, *prev_queued; /* in its hsi_batch_queue */
 };
 
 typedef struct hsi_core_device {
     uint32_t workers;              /* jobs that run at the same time; > 0; for policies */
     uint32_t max_sections_per_job; /* a job may hold so many consecutive sections; 0 means
-                                      1; at most 1 on the CPU, whose preemption point is
-                                      the section */
+                                      1, UINT32_MAX all of them; at most 1 on the CPU,
+                                      whose preemption point is the section */
+    uint32_t max_batch; /* runs of a model that one job may execute at once; 0 means 1; at
+                           most 1 on the CPU */
+    int own_memory;     /* what its sections have made may lie in its memory only, so that
+                           runs are restarted: see hsi_core_job_ended; not the CPU */
 } hsi_core_device;
 
 /* What a policy sees and answers. Hooks run under the scheduler's lock: they never block
@@ -135,6 +178,9 @@ typedef struct hsi_place_query {
     uint32_t device_count;
     const hsi_core_device *devices;
     const uint32_t *backlog; /* jobs queued or running, per device */
+    uint32_t
+        previous_device; /* the accelerator that was chosen last for a section of this
+                                 run; 0: none was */
 } hsi_place_query;
 
 typedef struct hsi_policy {
@@ -149,6 +195,7 @@ typedef struct hsi_policy {
 
 extern const hsi_policy hsi_policy_cpu_only;
 extern const hsi_policy hsi_policy_layer_type;
+extern const hsi_policy hsi_policy_gpu_only;
 
 #define HSI_AGEING_MAX_US (UINT64_C(1) << 48)
 
@@ -177,14 +224,39 @@ hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
                               hsi_core_run *const *upstream, hsi_core_edge *edges,
                               uint32_t edge_count, uint64_t now_us);
 
-/* Decision: the best job of a device's queue, now running, or NULL. */
+/* Decision: the best job of a device's queue, now running, or NULL. Jobs that are held
+ * back at the time of the latest event are passed over. */
 hsi_job *hsi_core_take(hsi_core *core, uint32_t device);
+
+/*
+ * Decision: the best job of a device's queue, and with it, if it holds all sections of
+ * its run, such jobs of other runs of the same model that are queued there, in the order
+ * of their keys and whatever their priorities: at most `most`, the device's max_batch, the
+ * model's, and what its batch queue has `ready`. All are running now; each ends by its own hsi_core_job_ended. Returns how
+ * many; 0: there is none to take.
+ *
+ * Whole-run jobs of a model with batch_wait_us are held back, and those of other models
+ * behind them go first, while both hold: they are fewer than the two max_batch allow, and
+ * none of them has waited for batch_wait_us since it was submitted.
+ */
+uint32_t hsi_core_take_batch(hsi_core *core, uint32_t device, hsi_job **jobs,
+                             uint32_t most, uint64_t now_us);
+
+/* Decision: from what time on there is a job to take if no event comes: 0 or a time that
+ * has passed: now; UINT64_MAX: the queue is empty. Events may change it. */
+uint64_t hsi_core_next_due(const hsi_core *core, uint32_t device);
 
 /*
  * Event: a job ended. status != OK: its run fails with it (the first failure counts), its
  * queued jobs are withdrawn, and it ends when its running jobs have ended; runs that wait
  * for it end with HSCHED_ERROR_UPSTREAM. HSCHED_ERROR_DEVICE from another device than the
  * CPU: see device_lost.
+ *
+ * A device with own_memory fails no run: if a job ends there with any other status than
+ * OK, its run is restarted. Its queued jobs are withdrawn; when its running jobs have
+ * ended, well or not, all sections, also those done, wait again, for the CPU only, and
+ * `restarts` counts one. So a run is restarted once at most. It ends instead if it is
+ * cancelled before, and ends well if the running jobs were its last and ended well.
  */
 void hsi_core_job_ended(hsi_core *core, hsi_job *job, hsched_status status,
                         uint64_t now_us);
@@ -199,6 +271,12 @@ void hsi_core_cancel(hsi_core *core, hsi_core_run *run, uint64_t now_us);
  * job_ended says HSCHED_ERROR_DEVICE on it: they run again, since a section's inputs are
  * kept until it is done (sections of such a job that were done before are given out again;
  * the worker skips them). Device 0 cannot be lost.
+ *
+ * With a device with own_memory, inputs may be lost as well: every active run that has a
+ * section queued, running or done there is restarted. Nothing that the worker knows of
+ * the run's sections counts then: it compares hsi_core_run.restarts, under the caller's
+ * lock, when it takes a job. Whoever finds while working for another device that this one
+ * is lost says so here before he ends his job: the job's failure then counts for nothing.
  */
 void hsi_core_device_lost(hsi_core *core, uint32_t device, uint64_t now_us);
 
@@ -209,12 +287,13 @@ uint32_t hsi_core_lost_devices(const hsi_core *core);
  * status is final and the core no longer refers to it. */
 hsi_core_run *hsi_core_next_ended(hsi_core *core);
 
-/* Jobs waiting in a device's queue. */
+/* Jobs waiting in a device's queue, also those held back. */
 uint32_t hsi_core_queued(const hsi_core *core, uint32_t device);
 
 typedef struct hsi_core_stats {
     uint64_t jobs, crossings, jobs_moved; /* as in hsi_core_run */
     uint64_t invalid_placements;
+    uint64_t restarts; /* as in hsi_core_run */
     uint32_t active_runs;
     uint32_t waiting_runs; /* for admission */
     uint32_t blocked_runs; /* for other runs */

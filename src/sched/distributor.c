@@ -11,6 +11,7 @@ static uint32_t ask_policy(hsi_core *core, const hsi_job *job)
         .device_count = core->config.device_count,
         .devices = core->config.devices,
         .backlog = core->backlog,
+        .previous_device = job->run->accelerator,
     };
     uint32_t device = model->policy->place(&query);
     if (device >= HSI_MAX_DEVICES || !(query.device_mask >> device & 1)) {
@@ -23,13 +24,17 @@ static uint32_t ask_policy(hsi_core *core, const hsi_job *job)
 /*
  * 1 if the section is waiting for sections of the segment [first, section) only. A
  * section that waits for nothing at all does not follow: as a job of its own it can run
- * beside the segment. Nor does a moved one come here: what it waits for was moved with
- * it, and segments of the CPU are one section long.
+ * beside the segment. It does where that is not the point: on a device that joins runs of
+ * this model, which takes whole runs. A moved one does not come here: what it waits for
+ * was moved with it, and segments of the CPU are one section long.
  */
-static int can_follow(const hsi_job *job, uint32_t first)
+static int can_follow(const hsi_core *core, const hsi_job *job, uint32_t first,
+                      uint32_t device)
 {
-    if (job->state != HSI_JOB_WAITING || job->pending == 0)
+    if (job->state != HSI_JOB_WAITING)
         return 0;
+    if (job->pending == 0)
+        return hsi_batch_limit(core, job->run->model, device) > 1;
     const hsi_core_section *section = &job->run->model->sections[job->section];
     uint32_t inside = 0;
     for (uint32_t i = 0; i < section->dep_count; i++)
@@ -45,7 +50,7 @@ static uint32_t segment_length(hsi_core *core, const hsi_job *jobs, uint32_t fir
     if (limit > left)
         limit = left;
     uint32_t count = 1;
-    while (count < limit && can_follow(&jobs[first + count], first) &&
+    while (count < limit && can_follow(core, &jobs[first + count], first, device) &&
            ask_policy(core, &jobs[first + count]) == device)
         count++;
     return count;
@@ -73,6 +78,8 @@ void hsi_distribute(hsi_core *core, hsi_job *job)
     job->count = 1;
     if (!job->moved) {
         device = ask_policy(core, job);
+        if (device != 0)
+            run->accelerator = (uint8_t)device;
         job->count = segment_length(core, run->jobs, job->section, device);
     }
     for (uint32_t i = 0; i < job->count; i++) {
@@ -93,14 +100,21 @@ void hsi_distribute_undo(hsi_job *job)
         job[i].state = HSI_JOB_WAITING;
 }
 
+void hsi_distribute_count_moved(hsi_core *core, hsi_core_run *run)
+{
+    run->moved++;
+    core->stats.jobs_moved++;
+}
+
 void hsi_distribute_moved(hsi_core *core, hsi_job *job)
 {
-    for (uint32_t i = 0; i < job->count; i++)
+    uint32_t count = job->count;
+    for (uint32_t i = 0; i < count; i++)
         job[i].moved = 1;
-    job->run->moved++;
-    core->stats.jobs_moved++;
-    /* The sections behind the first wait for it or for each other, so they come in their
-     * turn. */
+    hsi_distribute_count_moved(core, job->run);
     hsi_distribute_undo(job);
-    hsi_distribute(core, job);
+    /* The others wait for sections of the job, so they come in their turn. */
+    for (uint32_t i = 0; i < count; i++)
+        if (job[i].pending == 0)
+            hsi_distribute(core, &job[i]);
 }

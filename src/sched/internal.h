@@ -3,6 +3,8 @@
 #ifndef HSI_SCHED_INTERNAL_H
 #define HSI_SCHED_INTERNAL_H
 
+#include <stddef.h>
+
 #include "sched/core.h"
 #include "sched/heap.h"
 
@@ -16,7 +18,7 @@ typedef struct hsi_level {
     uint32_t outstanding; /* submitted and not ended */
     uint32_t peak_active; /* what room in the job queues was reserved for: so many active
                              runs */
-    uint32_t peak_sections; /*   with so many sections each */
+    uint32_t peak_jobs;   /*   with so many jobs queued at once, each */
 } hsi_level;
 
 typedef struct hsi_admission {
@@ -34,29 +36,80 @@ struct hsi_core {
     uint32_t available;    /* devices not lost, as bits */
     uint32_t job_capacity; /* room reserved in each job queue */
     hsi_heap queues[HSI_MAX_DEVICES];
-    uint32_t backlog[HSI_MAX_DEVICES]; /* jobs queued or running */
+    hsi_batch_queue *held[HSI_MAX_DEVICES]; /* the batch queues that are held back */
+    uint32_t queued[HSI_MAX_DEVICES];       /* jobs, whether in the heap or behind it */
+    uint32_t backlog[HSI_MAX_DEVICES];      /* jobs queued or running */
     hsi_admission admission;
+    hsi_core_run *active_runs;
     uint32_t blocked;                       /* runs that wait for other runs */
     hsi_core_run *first_ended, *last_ended; /* not given out yet */
     hsi_core_run *untold; /* the first of those whose dependents were not told yet */
     hsi_core_stats stats; /* the counts of events; gauges are filled in by get_stats */
 };
 
+/* A run that does not go on: it ends when its running jobs have. */
+static inline int hsi_run_is_stopping(const hsi_core_run *run)
+{
+    return run->cancel_requested || run->status != HSCHED_OK;
+}
+
+/* Runs of the model that one job may execute on the device; below 2: they are not joined.
+ */
+static inline uint32_t hsi_batch_limit(const hsi_core *core, const hsi_core_model *model,
+                                       uint32_t device)
+{
+    uint32_t limit = core->config.devices[device].max_batch;
+    if (limit > model->max_batch)
+        limit = model->max_batch;
+    return model->batch_queues ? limit : 0;
+}
+
+/* ---- core.c --------------------------------------------------------------- */
+
+/* Takes the jobs of an active run that nobody works on out of their queues. */
+void hsi_run_withdraw(hsi_core *core, hsi_core_run *run);
+/* Ends, or restarts, an active run if there is nothing more to wait for. */
+void hsi_run_end_if_done(hsi_core *core, hsi_core_run *run);
+
+/* ---- recovery.c: lost devices, restarts ----------------------------------- */
+
+/* A device is out of use: its jobs, or the runs that it worked on, go to the CPU. */
+void hsi_recovery_lose_device(hsi_core *core, uint32_t device);
+/* The run is to be restarted: its queued jobs are withdrawn. */
+void hsi_recovery_begin_restart(hsi_core *core, hsi_core_run *run);
+/* No job of the run is running: it starts again from its first sections, on the CPU. */
+void hsi_recovery_restart(hsi_core *core, hsi_core_run *run);
+
 /* ---- jobq.c: the queues of the devices ------------------------------------ */
 
 /* Puts a formatted job into its device's queue. There is room: see hsi_admission_reserve.
  */
 void hsi_jobq_push(hsi_core *core, hsi_job *job);
-/* The best job of the queue leaves it; NULL if there is none. States are the caller's. */
-hsi_job *hsi_jobq_pop(hsi_core *core, uint32_t device);
+/* The best job of the queue leaves it, and up to `most` in all that may join it; returns
+ * how many, 0 if all there are, are held back. States are the caller's. */
+uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t most);
+/* Any job of the queue, held back or not; NULL if there is none. */
+hsi_job *hsi_jobq_any(const hsi_core *core, uint32_t device);
 /* A queued job leaves its queue. */
 void hsi_jobq_remove(hsi_core *core, hsi_job *job);
+/* Where the job is queued together with those that may join it, or NULL. */
+static inline hsi_batch_queue *hsi_jobq_batch_queue(const hsi_core *core,
+                                                    const hsi_job *job)
+{
+    const hsi_core_model *model = job->run->model;
+    if (job->count != model->section_count ||
+        hsi_batch_limit(core, model, job->device) < 2)
+        return NULL;
+    return &model->batch_queues[job->device];
+}
 
 /* ---- distributor.c: choosing the device, forming the segment -------------- */
 
 /* A section may run now: asks the policy, forms a job of it and what can follow it,
  * queues it. */
 void hsi_distribute(hsi_core *core, hsi_job *job);
+/* Counts a job that goes to the CPU instead of where it was. */
+void hsi_distribute_count_moved(hsi_core *core, hsi_core_run *run);
 /* A job that is in no queue and not running any more goes to the CPU, section by section.
  */
 void hsi_distribute_moved(hsi_core *core, hsi_job *job);

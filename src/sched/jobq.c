@@ -1,9 +1,19 @@
-/* The job queues: heaps of jobs, one per device. */
+/*
+ * The job queues: heaps of jobs, one per device, and behind them the batch queues.
+ *
+ * Whole-run jobs that may be joined stand in a list per model and device, in the order of
+ * their keys. Only the first of a list is in the device's heap, and not even that while
+ * the list is held back; such lists are linked to the core instead. So taking a batch
+ * looks at nothing but the jobs it takes, and those held back are in nobody's way.
+ *
+ * Whether a list is held back depends on its jobs and the time alone. It is decided anew
+ * when its jobs change, and when jobs are taken, since time has passed then.
+ */
 #include "sched/internal.h"
 
 #include <stddef.h>
 
-void hsi_jobq_push(hsi_core *core, hsi_job *job)
+static void heap_push(hsi_core *core, hsi_job *job)
 {
     hsi_heap_entry entry = { .key = job->run->key,
                              .sequence = job->run->sequence,
@@ -12,17 +22,189 @@ void hsi_jobq_push(hsi_core *core, hsi_job *job)
     hsi_heap_push(&core->queues[job->device], entry);
 }
 
-hsi_job *hsi_jobq_pop(hsi_core *core, uint32_t device)
+static hsi_job *heap_first(const hsi_core *core, uint32_t device)
 {
-    hsi_heap *queue = &core->queues[device];
-    if (queue->count == 0)
+    if (core->queues[device].count == 0)
         return NULL;
-    char *index = (char *)queue->entries[0].heap_index;
-    hsi_heap_remove(queue, 0);
+    char *index = (char *)core->queues[device].entries[0].heap_index;
     return (hsi_job *)(void *)(index - offsetof(hsi_job, heap_index));
+}
+
+/* ---- Batch queues --------------------------------------------------------- */
+
+static int goes_before(const hsi_core_run *a, const hsi_core_run *b)
+{
+    return a->key != b->key ? a->key < b->key : a->sequence < b->sequence;
+}
+
+/* Looks for the run's place from both ends: a run is mostly the last of all (equal
+ * priorities) or near the first (an urgent one). */
+static void insert(hsi_batch_queue *queue, hsi_core_run *run)
+{
+    hsi_core_run *before = queue->last, *after = queue->first;
+    while (before && goes_before(run, before)) {
+        if (goes_before(run, after)) {
+            before = after->prev_queued;
+            break;
+        }
+        before = before->prev_queued;
+        after = after->next_queued;
+    }
+    after = before ? before->next_queued : queue->first;
+    run->prev_queued = before;
+    run->next_queued = after;
+    if (before)
+        before->next_queued = run;
+    else
+        queue->first = run;
+    if (after)
+        after->prev_queued = run;
+    else
+        queue->last = run;
+    queue->count++;
+}
+
+static void unlink_run(hsi_batch_queue *queue, hsi_core_run *run)
+{
+    if (run->prev_queued)
+        run->prev_queued->next_queued = run->next_queued;
+    else
+        queue->first = run->next_queued;
+    if (run->next_queued)
+        run->next_queued->prev_queued = run->prev_queued;
+    else
+        queue->last = run->prev_queued;
+    queue->count--;
+}
+
+static void hold(hsi_core *core, uint32_t device, hsi_batch_queue *queue)
+{
+    queue->held = 1;
+    queue->prev_held = NULL;
+    queue->next_held = core->held[device];
+    if (queue->next_held)
+        queue->next_held->prev_held = queue;
+    core->held[device] = queue;
+}
+
+static void stop_holding(hsi_core *core, uint32_t device, hsi_batch_queue *queue)
+{
+    queue->held = 0;
+    if (queue->prev_held)
+        queue->prev_held->next_held = queue->next_held;
+    else
+        core->held[device] = queue->next_held;
+    if (queue->next_held)
+        queue->next_held->prev_held = queue->prev_held;
+}
+
+/* Brings the heap and the list of held queues up to date with the queue's jobs and the
+ * time. A job that was shown and has left the queue still knows its place in the heap. */
+static void show(hsi_core *core, uint32_t device, hsi_batch_queue *queue)
+{
+    hsi_core_run *best = queue->first;
+    if (best && best->model->batch_wait_us > 0 &&
+        queue->count < hsi_batch_limit(core, best->model, device) &&
+        queue->due_us > core->now_us)
+        best = NULL;
+    if (queue->shown != best) {
+        if (queue->shown)
+            hsi_heap_remove(&core->queues[device], queue->shown->jobs[0].heap_index);
+        if (best)
+            heap_push(core, &best->jobs[0]);
+        queue->shown = best;
+    }
+    int held = queue->first && !best;
+    if (held && !queue->held)
+        hold(core, device, queue);
+    if (!held && queue->held)
+        stop_holding(core, device, queue);
+}
+
+static void batch_push(hsi_core *core, hsi_batch_queue *queue, hsi_job *job)
+{
+    uint64_t due = job->run->submitted_us + job->run->model->batch_wait_us;
+    if (queue->count == 0 || due < queue->due_us)
+        queue->due_us = due;
+    insert(queue, job->run);
+    show(core, job->device, queue);
+}
+
+/* After jobs have left the queue. With a full batch in it, it is not held whatever due_us
+ * is. */
+static void batch_left(hsi_core *core, uint32_t device, hsi_batch_queue *queue)
+{
+    const hsi_core_run *run = queue->first;
+    if (run && run->model->batch_wait_us > 0 &&
+        queue->count < hsi_batch_limit(core, run->model, device)) {
+        queue->due_us = UINT64_MAX;
+        for (; run; run = run->next_queued)
+            if (run->submitted_us + run->model->batch_wait_us < queue->due_us)
+                queue->due_us = run->submitted_us + run->model->batch_wait_us;
+    }
+    show(core, device, queue);
+}
+
+/* ---- Queues --------------------------------------------------------------- */
+
+void hsi_jobq_push(hsi_core *core, hsi_job *job)
+{
+    hsi_batch_queue *queue = hsi_jobq_batch_queue(core, job);
+    core->queued[job->device]++;
+    if (queue)
+        batch_push(core, queue, job);
+    else
+        heap_push(core, job);
 }
 
 void hsi_jobq_remove(hsi_core *core, hsi_job *job)
 {
-    hsi_heap_remove(&core->queues[job->device], job->heap_index);
+    hsi_batch_queue *queue = hsi_jobq_batch_queue(core, job);
+    core->queued[job->device]--;
+    if (queue) {
+        unlink_run(queue, job->run);
+        batch_left(core, job->device, queue);
+    } else {
+        hsi_heap_remove(&core->queues[job->device], job->heap_index);
+    }
+}
+
+static void show_due(hsi_core *core, uint32_t device)
+{
+    hsi_batch_queue *next;
+    for (hsi_batch_queue *queue = core->held[device]; queue; queue = next) {
+        next = queue->next_held;
+        show(core, device, queue);
+    }
+}
+
+uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t most)
+{
+    show_due(core, device);
+    hsi_job *best = heap_first(core, device);
+    if (!best || most == 0)
+        return 0;
+    hsi_batch_queue *queue = hsi_jobq_batch_queue(core, best);
+    if (!queue) {
+        core->queued[device]--;
+        hsi_heap_remove(&core->queues[device], 0);
+        jobs[0] = best;
+        return 1;
+    }
+    uint32_t limit = hsi_batch_limit(core, best->run->model, device), count = 0;
+    if (queue->ready != 0 && queue->ready < limit)
+        limit = queue->ready;
+    while (queue->first && count < most && count < limit) {
+        jobs[count++] = &queue->first->jobs[0];
+        unlink_run(queue, queue->first);
+    }
+    core->queued[device] -= count;
+    batch_left(core, device, queue);
+    return count;
+}
+
+hsi_job *hsi_jobq_any(const hsi_core *core, uint32_t device)
+{
+    const hsi_batch_queue *held = core->held[device];
+    return held ? &held->first->jobs[0] : heap_first(core, device);
 }

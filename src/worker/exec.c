@@ -13,11 +13,13 @@ typedef struct patch {
 
 struct hsi_exec_slot {
     hsi_exec_slot *next; /* in the pool */
-    char *arena;
-    void **operands;
+    uint32_t members;
+    hsched_memory arena;                 /* of the host; host NULL: not made yet */
+    void **operands;                     /* NULL: not made yet */
     hsched_backend_slot **backend_slots; /* per prepared */
     patch *patches;
     uint32_t patch_count;
+    const hsi_exec_run *patched_for; /* whose inputs and outputs are in `operands` */
 };
 
 hsched_status hsi_exec_model_init(hsi_exec_model *model)
@@ -51,6 +53,14 @@ no_mutex:
     return hsi_error(HSCHED_ERROR_SYSTEM, "a mutex could not be made");
 }
 
+static void free_arena(const hsi_exec_model *model, hsi_exec_slot *slot)
+{
+    if (slot->arena.handle)
+        model->mapper->backend->memory_destroy(model->mapper->handle, &slot->arena);
+    else
+        hsi_free(slot->arena.host);
+}
+
 static void destroy_slot(const hsi_exec_model *model, hsi_exec_slot *slot)
 {
     for (uint32_t i = 0; slot->backend_slots && i < model->prepared_count; i++)
@@ -59,7 +69,7 @@ static void destroy_slot(const hsi_exec_model *model, hsi_exec_slot *slot)
     hsi_free(slot->backend_slots);
     hsi_free(slot->patches);
     hsi_free(slot->operands);
-    hsi_free(slot->arena);
+    free_arena(model, slot);
     hsi_free(slot);
 }
 
@@ -80,31 +90,32 @@ void hsi_exec_model_clear(hsi_exec_model *model)
 
 /* Sets one entry of the operand table, or notes it down as a patch. */
 static void place_operand(const hsi_plan *plan, hsi_exec_slot *slot, uint32_t operand,
-                          const hsi_place *place)
+                          const hsched_place *place)
 {
     switch (place->storage) {
-    case HSI_STORAGE_NONE:
+    case HSCHED_STORAGE_NONE:
         break;
-    case HSI_STORAGE_ARENA:
-        slot->operands[operand] = slot->arena + place->offset;
+    case HSCHED_STORAGE_ARENA:
+        slot->operands[operand] = (char *)slot->arena.host + place->offset;
         break;
-    case HSI_STORAGE_CONSTANT:
+    case HSCHED_STORAGE_CONSTANT:
         slot->operands[operand] = (char *)plan->constants + place->offset;
         break;
-    case HSI_STORAGE_INPUT:
-    case HSI_STORAGE_OUTPUT:
+    case HSCHED_STORAGE_INPUT:
+    case HSCHED_STORAGE_OUTPUT:
         slot->patches[slot->patch_count++] =
             (patch){ .operand = operand,
                      .index = place->index,
                      .offset = place->offset,
-                     .is_output = place->storage == HSI_STORAGE_OUTPUT };
+                     .is_output = place->storage == HSCHED_STORAGE_OUTPUT };
         break;
     }
 }
 
-static int is_bound(const hsi_place *place)
+static int is_bound(const hsched_place *place)
 {
-    return place->storage == HSI_STORAGE_INPUT || place->storage == HSI_STORAGE_OUTPUT;
+    return place->storage == HSCHED_STORAGE_INPUT ||
+           place->storage == HSCHED_STORAGE_OUTPUT;
 }
 
 static uint32_t count_patches(const hsi_plan *plan)
@@ -119,23 +130,53 @@ static uint32_t count_patches(const hsi_plan *plan)
     return count;
 }
 
-static hsched_status create_slot(const hsi_exec_model *model, hsi_exec_slot **result)
+static hsched_status create_slot(const hsi_exec_model *model, uint32_t members,
+                                 hsi_exec_slot **result)
 {
-    const hsi_plan *plan = model->plan;
-    hsched_status status = HSCHED_OK;
     hsi_exec_slot *slot = HSI_NEW(hsi_exec_slot);
     if (!slot)
         return hsi_out_of_memory("a slot");
-    slot->arena = hsi_alloc_aligned(plan->arena_size);
-    slot->operands = HSI_NEW_ARRAY(void *, model->operand_count);
-    slot->patches = HSI_NEW_ARRAY(patch, count_patches(plan));
+    slot->members = members;
     slot->backend_slots = HSI_NEW_ARRAY(hsched_backend_slot *, model->prepared_count);
-    if (!slot->arena || !slot->operands || !slot->patches || !slot->backend_slots) {
-        status = hsi_error(HSCHED_ERROR_OUT_OF_MEMORY,
-                           "no memory for a slot of %zu bytes; keep fewer runs in flight",
-                           plan->arena_size);
-        goto done;
+    if (!slot->backend_slots) {
+        destroy_slot(model, slot);
+        return hsi_out_of_memory("a slot");
     }
+    *result = slot;
+    return HSCHED_OK;
+}
+
+static hsched_status make_arena(const hsi_exec_model *model, hsi_exec_slot *slot)
+{
+    const size_t size = model->plan->arena_size ? model->plan->arena_size : 1;
+    if (slot->arena.host)
+        return HSCHED_OK;
+    if (model->mapper && model->crosses)
+        return model->mapper->backend->memory_create(model->mapper->handle, size, 0,
+                                                     &slot->arena);
+    slot->arena.host = hsi_alloc_aligned(size);
+    if (!slot->arena.host)
+        return hsi_error(HSCHED_ERROR_OUT_OF_MEMORY,
+                         "no memory for a slot of %zu bytes; keep fewer runs in flight",
+                         size);
+    return HSCHED_OK;
+}
+
+static hsched_status make_operands(const hsi_exec_model *model, hsi_exec_slot *slot)
+{
+    const hsi_plan *plan = model->plan;
+    hsched_status status = make_arena(model, slot);
+    if (status != HSCHED_OK || slot->operands)
+        return status;
+    void **operands = HSI_NEW_ARRAY(void *, model->operand_count);
+    slot->patches = HSI_NEW_ARRAY(patch, count_patches(plan));
+    if (!operands || !slot->patches) {
+        hsi_free(operands);
+        hsi_free(slot->patches);
+        slot->patches = NULL;
+        return hsi_out_of_memory("a slot");
+    }
+    slot->operands = operands;
     for (uint32_t i = 0; i < plan->step_count; i++) {
         const hsi_plan_step *s = &plan->steps[i];
         uint32_t first = model->first_operand[i];
@@ -143,39 +184,34 @@ static hsched_status create_slot(const hsi_exec_model *model, hsi_exec_slot **re
             place_operand(plan, slot, first + k, &s->in[k]);
         place_operand(plan, slot, first + s->step.input_count, &s->out);
     }
-    for (uint32_t i = 0; i < model->prepared_count && status == HSCHED_OK; i++)
-        status = model->prepared[i].backend->slot_create(model->prepared[i].section,
-                                                         &slot->backend_slots[i]);
-done:
-    if (status != HSCHED_OK) {
-        destroy_slot(model, slot);
-        return status;
-    }
-    *result = slot;
     return HSCHED_OK;
 }
 
-static void apply_patches(hsi_exec_run *run)
+static void apply_patches(const hsi_exec_run *run)
 {
     hsi_exec_slot *slot = run->slot;
     for (uint32_t i = 0; i < slot->patch_count; i++) {
         const patch *p = &slot->patches[i];
-        char *base = (p->is_output ? run->outputs : run->inputs)[p->index];
+        char *base = (p->is_output ? run->outputs : run->inputs)[p->index].host;
         slot->operands[p->operand] = base + p->offset;
     }
+    slot->patched_for = run;
 }
 
-static hsi_exec_slot *pop_slot(hsi_exec_model *model)
+static hsi_exec_slot *pop_slot(hsi_exec_model *model, uint32_t members)
 {
     pthread_mutex_lock(&model->slot_mutex);
-    hsi_exec_slot *slot = model->free_slots;
+    hsi_exec_slot **at = &model->free_slots;
+    while (*at && (*at)->members != members)
+        at = &(*at)->next;
+    hsi_exec_slot *slot = *at;
     if (slot)
-        model->free_slots = slot->next;
+        *at = slot->next;
     pthread_mutex_unlock(&model->slot_mutex);
     return slot;
 }
 
-hsched_status hsi_exec_acquire_slot(hsi_exec_run *run)
+hsched_status hsi_exec_acquire_slot(hsi_exec_run *run, uint32_t members)
 {
     hsi_exec_model *model = run->model;
     hsched_status status = HSCHED_OK;
@@ -183,19 +219,80 @@ hsched_status hsi_exec_acquire_slot(hsi_exec_run *run)
      */
     pthread_mutex_lock(&model->make_mutex);
     if (!run->slot) {
-        hsi_exec_slot *slot = pop_slot(model);
+        hsi_exec_slot *slot = pop_slot(model, members);
         if (!slot) {
-            status = create_slot(model, &slot);
+            status = create_slot(model, members, &slot);
             pthread_mutex_lock(&model->slot_mutex);
             model->slot_count += status == HSCHED_OK;
             pthread_mutex_unlock(&model->slot_mutex);
         }
-        if (status == HSCHED_OK) {
+        if (status == HSCHED_OK)
             run->slot = slot;
-            apply_patches(run);
-        }
     }
     pthread_mutex_unlock(&model->make_mutex);
+    return status;
+}
+
+static hsched_status make_backend_slot(hsi_exec_run *run, uint32_t prepared)
+{
+    const hsi_exec_prepared *p = &run->model->prepared[prepared];
+    hsi_exec_slot *slot = run->slot;
+    if (slot->backend_slots[prepared])
+        return HSCHED_OK;
+    if (p->backend->queue_submit)
+        return p->backend->queue_slot_create(p->section, slot->members,
+                                             &slot->backend_slots[prepared]);
+    return p->backend->slot_create(p->section, &slot->backend_slots[prepared]);
+}
+
+/* The objects of all sections that the device has prepared: a device that prepares section by
+ * section has several. */
+static hsched_status make_backend_slots(hsi_exec_run *run, uint32_t device)
+{
+    const hsi_exec_model *model = run->model;
+    hsched_status status = HSCHED_OK;
+    for (uint32_t i = 0; i < model->prepared_count && status == HSCHED_OK; i++)
+        if (model->prepared[i].device == device)
+            status = make_backend_slot(run, i);
+    return status;
+}
+
+hsched_status hsi_exec_need_host(hsi_exec_run *run, uint32_t device)
+{
+    hsi_exec_model *model = run->model;
+    pthread_mutex_lock(&model->make_mutex);
+    hsched_status status = make_operands(model, run->slot);
+    if (status == HSCHED_OK)
+        status = make_backend_slots(run, device);
+    if (status == HSCHED_OK && run->slot->patched_for != run)
+        apply_patches(run);
+    pthread_mutex_unlock(&model->make_mutex);
+    return status;
+}
+
+hsched_status hsi_exec_queue_slot(hsi_exec_run *run, uint32_t device,
+                                  hsched_backend_slot **slot)
+{
+    hsi_exec_model *model = run->model;
+    *slot = NULL;
+    hsched_status status = HSCHED_OK;
+    pthread_mutex_lock(&model->make_mutex);
+    for (uint32_t i = 0; i < model->prepared_count && status == HSCHED_OK; i++)
+        if (model->prepared[i].device == device) {
+            status = make_backend_slot(run, i);
+            *slot = run->slot->backend_slots[i];
+        }
+    pthread_mutex_unlock(&model->make_mutex);
+    return status;
+}
+
+hsched_status hsi_exec_arena(hsi_exec_run *run, const hsched_memory **arena)
+{
+    hsi_exec_model *model = run->model;
+    pthread_mutex_lock(&model->make_mutex);
+    hsched_status status = make_arena(model, run->slot);
+    pthread_mutex_unlock(&model->make_mutex);
+    *arena = &run->slot->arena;
     return status;
 }
 
@@ -204,11 +301,80 @@ void hsi_exec_release_slot(hsi_exec_run *run)
     hsi_exec_model *model = run->model;
     pthread_mutex_lock(&model->slot_mutex);
     if (run->slot) {
-        run->slot->next = model->free_slots;
-        model->free_slots = run->slot;
+        hsi_exec_slot *slot = run->slot;
+        slot->patched_for = NULL;
+        for (uint32_t i = 0; i < model->prepared_count; i++)
+            if (slot->backend_slots[i] && model->prepared[i].backend->queue_slot_idle)
+                model->prepared[i].backend->queue_slot_idle(slot->backend_slots[i]);
+        slot->next = model->free_slots;
+        model->free_slots = slot;
         run->slot = NULL;
     }
     pthread_mutex_unlock(&model->slot_mutex);
+}
+
+/* ---- Memory that the CPU cannot reach ------------------------------------- */
+
+static hsched_memory *memory_of(const hsi_exec_run *run, uint32_t io)
+{
+    const uint32_t inputs = run->model->plan->input_count;
+    return io < inputs ? &run->inputs[io] : &run->outputs[io - inputs];
+}
+
+static size_t size_of(const hsi_exec_run *run, uint32_t io)
+{
+    const hsi_plan *plan = run->model->plan;
+    return io < plan->input_count ? plan->inputs[io].byte_size
+                                  : plan->outputs[io - plan->input_count].byte_size;
+}
+
+static hsched_status shadow_one(hsi_exec_run *run, uint32_t io)
+{
+    hsched_memory *memory = memory_of(run, io);
+    const hsi_exec_owned *owned = &run->owned[io];
+    if (!run->shadows[io])
+        run->shadows[io] = hsi_alloc_aligned(size_of(run, io));
+    if (!run->shadows[io])
+        return hsi_out_of_memory("a copy of a buffer of the GPU's");
+    if (io < run->model->plan->input_count) {
+        hsched_status status = owned->device->backend->memory_copy(
+            owned->device->handle, owned->address, run->shadows[io], size_of(run, io), 0);
+        if (status != HSCHED_OK)
+            return status;
+    }
+    *memory = (hsched_memory){ .host = run->shadows[io] };
+    return HSCHED_OK;
+}
+
+hsched_status hsi_exec_shadow(hsi_exec_run *run)
+{
+    hsi_exec_model *model = run->model;
+    const uint32_t ios = model->plan->input_count + model->plan->output_count;
+    hsched_status status = HSCHED_OK;
+    if (!run->device_bound)
+        return HSCHED_OK;
+    pthread_mutex_lock(&model->make_mutex);
+    for (uint32_t io = 0; io < ios && !run->shadowed && status == HSCHED_OK; io++)
+        if (run->owned[io].device)
+            status = shadow_one(run, io);
+    run->shadowed |= status == HSCHED_OK;
+    pthread_mutex_unlock(&model->make_mutex);
+    return status;
+}
+
+hsched_status hsi_exec_unshadow(hsi_exec_run *run)
+{
+    const hsi_plan *plan = run->model->plan;
+    hsched_status status = HSCHED_OK;
+    for (uint32_t i = 0; i < plan->output_count && status == HSCHED_OK; i++) {
+        const uint32_t io = plan->input_count + i;
+        const hsi_exec_owned *owned = &run->owned[io];
+        if (owned->device)
+            status = owned->device->backend->memory_copy(owned->device->handle,
+                                                         owned->address, run->shadows[io],
+                                                         size_of(run, io), 1);
+    }
+    return status;
 }
 
 static const hsi_exec_prepared *find_prepared(const hsi_exec_model *model,

@@ -2,11 +2,12 @@
  * Executing sections: what a model and a run look like to a worker, and the slots in
  * between.
  *
- * A slot holds what one run in flight needs: the arena for its activations, the backends'
- * per-run objects, and for every step a table of operand addresses. Addresses in the
- * arena and in the constants are set when the slot is made; those of inputs and outputs,
- * which the user binds anew for each run, are listed as patches and set when the run
- * takes the slot.
+ * A slot holds what one run in flight (or a batch of joined ones) needs. For devices that
+ * execute on our threads: the arena for its activations and for every step a table of
+ * operand addresses; those in the arena and in the constants are set when that part of the
+ * slot is made, which is when it is first needed; those of inputs and outputs, which the
+ * user binds anew for each run, are listed as patches and set when the run takes the slot.
+ * And the backends' own objects, each made when a device first executes something with it.
  */
 #ifndef HSI_WORKER_EXEC_H
 #define HSI_WORKER_EXEC_H
@@ -22,11 +23,13 @@
 typedef struct hsi_exec_device {
     const hsched_backend *backend;
     hsched_backend_device *handle;
+    int has_queue; /* jobs go to the device whole, and end there by themselves */
 } hsi_exec_device;
 
 /*
  * Steps that one device prepared together. The CPU prepares all steps of a model as one,
- * since its sections need nothing apart; other devices prepare section by section.
+ * since its sections need nothing apart, and so do devices with queues (those of their
+ * sections); other devices prepare section by section.
  */
 typedef struct hsi_exec_prepared {
     const hsched_backend *backend;
@@ -38,6 +41,10 @@ typedef struct hsi_exec_prepared {
 } hsi_exec_prepared;
 
 #define HSI_NOT_PREPARED UINT32_MAX
+
+enum {
+    HSI_BATCH_SIZES = 8 /* 2, 4, ... */
+};
 
 typedef struct hsi_exec_slot hsi_exec_slot;
 
@@ -51,6 +58,18 @@ typedef struct hsi_exec_model {
     size_t scratch_size;        /* largest of all */
     uint32_t operand_count;     /* of all steps together */
     uint32_t *first_operand;    /* per step */
+    const hsi_exec_device
+        *mapper;  /* a device with a queue that executes some of it, or NULL:
+                                      then the arena is memory that both can reach */
+    int crosses;  /* some sections are on the mapper, others are not */
+    int joinable; /* runs may share a slot of the mapper's */
+    hsi_batch_queue
+        *batch_queues; /* of the core's model; guarded by the scheduler lock */
+    /* How long jobs take on devices with queues: [device * expectations + section] for one that
+     * starts with this section, behind the sections for whole runs in batches of 2, 4, ...;
+     * guarded by the scheduler lock. */
+    float *expected_us;
+    uint32_t expectations;
     pthread_mutex_t
         make_mutex; /* held while a run is given a slot, which may have to be made */
     pthread_mutex_t slot_mutex; /* a leaf lock: guards the two below */
@@ -58,15 +77,31 @@ typedef struct hsi_exec_model {
     uint32_t slot_count;
 } hsi_exec_model;
 
+typedef struct hsi_exec_owned {
+    const hsi_exec_device *device; /* or NULL: the CPU can reach it */
+    uint64_t address;
+} hsi_exec_owned;
+
 /* One run as workers see it; the first member of hsched_run. */
 typedef struct hsi_exec_run {
     hsi_core_run core; /* first: jobs point to it */
     hsi_exec_model *model;
     hsi_exec_slot *slot;
-    void **inputs; /* addresses, one per input of the plan */
-    void **outputs;
+    hsched_memory *inputs; /* one per input of the plan */
+    hsched_memory *outputs;
+    void **shadows; /* per input, then output: host memory that stands in for memory
+                              that the CPU cannot reach; made when needed, kept */
+    hsi_exec_owned *owned; /* likewise: memory that only a device can reach */
+    int device_bound;      /* some memory of this run is such */
+    int shadowed;          /* and its shadows stand in for it */
+    void *wait_event;      /* of the user's, or NULL */
+    const hsi_exec_device *event_device; /* that knows how to wait for it */
     uint8_t *section_done; /* per section: it has ended well, if not its whole job */
-    uint64_t started_us;   /* when the first job began; guarded by the scheduler lock */
+    uint32_t restarts;     /* as core.restarts was when section_done was last looked at */
+    uint32_t batch;        /* runs in the batch that it was executed in */
+    const hsched_backend *event_backend; /* of the last job on a device with a queue */
+    hsched_backend_slot *event_slot;     /*   or NULL; guarded by the scheduler lock */
+    uint64_t started_us; /* when the first job began; guarded by the scheduler lock */
 } hsi_exec_run;
 
 /* Lays out the operand tables; `model->plan`, prepared and section_prepared are set. */
@@ -74,9 +109,22 @@ hsched_status hsi_exec_model_init(hsi_exec_model *model);
 void hsi_exec_model_clear(
     hsi_exec_model *model); /* frees slots and tables, not prepared[] */
 
-/* Gives the run a slot, if it has none: a pooled one, else a new one. Any thread, also
- * two for the same run. Errors: OUT_OF_MEMORY and what a backend's slot_create says. */
-hsched_status hsi_exec_acquire_slot(hsi_exec_run *run);
+/* Gives the run a slot for so many members, if it has none: a pooled one, else a new one.
+ * Any thread, also two for the same run. Errors: OUT_OF_MEMORY. */
+hsched_status hsi_exec_acquire_slot(hsi_exec_run *run, uint32_t members);
+/* The slot's part for devices that execute on our threads, operand addresses included, for a
+ * run alone. Errors: OUT_OF_MEMORY and what a backend's slot_create says. */
+hsched_status hsi_exec_need_host(hsi_exec_run *run, uint32_t device);
+/* The object of a device with a queue, for the slot's number of members. */
+hsched_status hsi_exec_queue_slot(hsi_exec_run *run, uint32_t device,
+                                  hsched_backend_slot **slot);
+/* The host's arena of the run's slot, where tensors cross between devices; made if needed. */
+hsched_status hsi_exec_arena(hsi_exec_run *run, const hsched_memory **arena);
+
+/* Has memory that the CPU cannot reach stand in for by host memory, inputs copied. */
+hsched_status hsi_exec_shadow(hsi_exec_run *run);
+/* The run's last job has ended well: brings outputs from their shadows. */
+hsched_status hsi_exec_unshadow(hsi_exec_run *run);
 /* Returns the run's slot, if any, to the pool. Not while a job of the run is executing.
  */
 void hsi_exec_release_slot(hsi_exec_run *run);
@@ -90,8 +138,8 @@ typedef struct hsi_exec_step {
     uint32_t parts;
 } hsi_exec_step;
 
-/* Describes step `index` of the plan as executed on `device` for a run that has a slot.
- */
+/* Describes step `index` of the plan as executed on `device` for a run whose slot has its
+ * part for it (hsi_exec_need_host). */
 void hsi_exec_describe_step(const hsi_exec_run *run, uint32_t device, uint32_t index,
                             hsi_exec_step *step);
 

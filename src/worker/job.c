@@ -46,10 +46,24 @@ static hsched_status run_section(hsi_worker *w, const hsi_exec_run *run, uint32_
     return status;
 }
 
+/* What a run needs before this device's first job of it; most of it only then. */
+static hsched_status prepare(const hsi_worker *w, hsi_exec_run *run)
+{
+    const hsi_exec_device *events = run->wait_event ? run->event_device : NULL;
+    hsched_status status = hsi_exec_acquire_slot(run, 1);
+    if (status == HSCHED_OK)
+        status = hsi_exec_shadow(run);
+    if (status == HSCHED_OK)
+        status = hsi_exec_need_host(run, w->device);
+    if (status == HSCHED_OK && events)
+        status = events->backend->wait_event(events->handle, run->wait_event);
+    return status;
+}
+
 hsched_status hsi_job_execute(hsi_worker *w, const hsi_job *job, uint32_t *steps)
 {
     hsi_exec_run *run = (hsi_exec_run *)job->run;
-    hsched_status status = hsi_exec_acquire_slot(run);
+    hsched_status status = prepare(w, run);
     for (uint32_t i = 0; i < job->count && status == HSCHED_OK; i++) {
         uint32_t section = job->section + i;
         /* A device was lost later in the same job: what this section has made is whole,

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/sync.h"
 #include "worker/job.h"
+#include "worker/queue.h"
 
 void hsi_worker_pool_reserve_scratch(hsi_worker_pool *pool, size_t size)
 {
@@ -48,9 +49,11 @@ static void set_jobs_waiting(hsi_worker_pool *pool, uint32_t jobs)
 
 /* After events that `self` (may be NULL) brought: it takes one of its device's jobs
  * itself, next, so that a chain of sections wakes nobody. */
-static void after_events(hsi_worker_pool *pool, const hsi_worker *self)
+static void notify(hsi_worker_pool *pool, const hsi_worker *self)
 {
     for (uint32_t d = 0; d < pool->config.device_count; d++) {
+        if (pool->queues[d])
+            continue;
         uint32_t queued = hsi_core_queued(pool->config.core, d);
         if (queued > 0 && self && self->device == d)
             queued--;
@@ -58,8 +61,25 @@ static void after_events(hsi_worker_pool *pool, const hsi_worker *self)
             set_jobs_waiting(pool, queued);
         while (queued > 0 && wake_idle(pool, d))
             queued--;
+        /* A CPU worker that attends to a queue comes back for it. */
+        for (uint32_t k = 0; d == 0 && queued > 0 && k < pool->config.device_count; k++)
+            if (pool->queues[k] && pool->queues[k]->attended)
+                pthread_cond_signal(&pool->queues[k]->attendant);
     }
     pool->config.after_events(pool->config.user);
+}
+
+void hsi_worker_pool_notify(hsi_worker_pool *pool)
+{
+    notify(pool, NULL);
+}
+
+static void after_events(hsi_worker_pool *pool, const hsi_worker *self)
+{
+    notify(pool, self);
+    for (uint32_t d = 0; d < pool->config.device_count; d++)
+        if (pool->queues[d] && hsi_core_queued(pool->config.core, d) > 0)
+            hsi_queue_pump(pool->queues[d]);
 }
 
 void hsi_worker_pool_after_events(hsi_worker_pool *pool)
@@ -126,6 +146,10 @@ static void execute(hsi_worker *w, hsi_job *job)
     uint64_t began = hsi_now_ns();
     if (run->started_us == 0)
         run->started_us = began / 1000;
+    if (run->restarts != run->core.restarts) { /* nothing of it counts any more */
+        run->restarts = run->core.restarts;
+        memset(run->section_done, 0, run->model->plan->section_count);
+    }
     pthread_mutex_unlock(&pool->lock);
 
     hsched_status status;
@@ -137,6 +161,11 @@ static void execute(hsi_worker *w, hsi_job *job)
 
     int lost_now = status == HSCHED_ERROR_DEVICE && w->device != 0;
     pthread_mutex_lock(&pool->lock);
+    if (status == HSCHED_OK && run->shadowed && run->core.sections_left == job->count) {
+        pthread_mutex_unlock(&pool->lock);
+        status = hsi_exec_unshadow(run);
+        pthread_mutex_lock(&pool->lock);
+    }
     w->jobs++;
     w->steps += steps;
     w->busy_ns += ended - began;
@@ -149,6 +178,25 @@ static void execute(hsi_worker *w, hsi_job *job)
     if (status != HSCHED_OK && !lost_now)
         pool->config.run_failed(pool->config.user, job->run, hsched_error_detail());
     hsi_core_job_ended(pool->config.core, job, status, ended / 1000);
+}
+
+static int cpu_has_jobs(void *user)
+{
+    const hsi_worker_pool *pool = user;
+    return pool->stopping || hsi_core_queued(pool->config.core, 0) > 0;
+}
+
+/* An idle CPU worker looks after a device whose runs come back to the CPU: it will then go on
+ * with them itself, without a thread switch. 1 if it did. */
+static int attend_for_cpu(hsi_worker *w)
+{
+    hsi_worker_pool *pool = w->pool;
+    for (uint32_t d = 1; d < pool->config.device_count; d++)
+        if (pool->queues[d] && hsi_queue_feeds_cpu(pool->queues[d])) {
+            hsi_queue_attend(pool->queues[d], cpu_has_jobs, pool, UINT64_MAX);
+            return 1;
+        }
+    return 0;
 }
 
 static void *worker_main(void *argument)
@@ -174,6 +222,8 @@ static void *worker_main(void *argument)
             after_events(pool, w);
             continue;
         }
+        if (w->device == 0 && attend_for_cpu(w))
+            continue;
         add_idle(pool, w);
         w->woken = 0;
         while (!w->woken)
@@ -242,7 +292,7 @@ hsched_status hsi_worker_pool_create(const hsi_worker_pool_config *config,
     uint32_t total = 0;
     for (uint32_t d = 0; d < config->device_count; d++) {
         pool->first_worker[d] = total;
-        total += config->workers[d];
+        total += config->devices[d].has_queue ? 0 : config->workers[d];
     }
     pool->config = *config;
     pool->workers = HSI_NEW_ARRAY(hsi_worker, total);
@@ -252,7 +302,11 @@ hsched_status hsi_worker_pool_create(const hsi_worker_pool_config *config,
         return hsi_out_of_memory("the workers");
     }
     hsched_status status = HSCHED_OK;
-    for (uint32_t d = 0; d < config->device_count; d++) {
+    for (uint32_t d = 0; d < config->device_count && status == HSCHED_OK; d++) {
+        if (config->devices[d].has_queue) {
+            status = hsi_queue_start(pool, d, config->workers[d], &pool->queues[d]);
+            continue;
+        }
         for (uint32_t i = 0; i < config->workers[d] && status == HSCHED_OK; i++) {
             int cpu = d == 0 && config->cpus ? config->cpus[i] : -1;
             status = start_worker(pool, &pool->workers[pool->worker_count], d, cpu);
@@ -276,7 +330,16 @@ void hsi_worker_pool_stop(hsi_worker_pool *pool)
     for (uint32_t d = 0; d < pool->config.device_count; d++)
         while (wake_idle(pool, d))
             ;
+    for (uint32_t d = 0; d < pool->config.device_count; d++)
+        if (pool->queues[d])
+            pthread_cond_broadcast(&pool->queues[d]->attendant);
     pthread_mutex_unlock(&pool->lock);
+    for (uint32_t d = 0; d < pool->config.device_count; d++) {
+        hsi_queue *queue = pool->queues[d];
+        if (queue)
+            hsi_queue_stop(queue);
+        pool->queues[d] = NULL;
+    }
     for (uint32_t i = 0; i < pool->worker_count; i++) {
         hsi_worker *w = &pool->workers[i];
         pthread_join(w->thread, NULL);

@@ -18,6 +18,7 @@
 #include "worker/team.h"
 
 typedef struct hsi_worker_pool hsi_worker_pool;
+struct hsi_queue;
 
 typedef struct hsi_worker {
     hsi_worker_pool *pool;
@@ -40,7 +41,7 @@ typedef struct hsi_worker {
 typedef struct hsi_worker_pool_config {
     uint32_t device_count;
     const hsi_exec_device *devices;
-    const uint32_t *workers; /* per device */
+    const uint32_t *workers; /* per device; with a queue: its lanes */
     const int *cpus;         /* for CPU worker i: cpus[i], or -1; NULL: none pinned */
     hsi_core *core;
     /* Called under the lock after events, to look after runs that ended. */
@@ -50,6 +51,10 @@ typedef struct hsi_worker_pool_config {
     /* Called under the lock when a job of a run failed, with the worker's error detail.
      */
     void (*run_failed)(void *user, hsi_core_run *run, const char *detail);
+    /* Called under the lock when a device with a queue has begun with jobs. */
+    void (*started)(void *user, hsi_job *const *jobs, uint32_t count);
+    /* Called without the lock when a device has background work. */
+    void (*background)(void *user);
     void *user;
 } hsi_worker_pool_config;
 
@@ -59,6 +64,7 @@ struct hsi_worker_pool {
     hsi_worker *workers;
     uint32_t worker_count;
     uint32_t first_worker[HSI_MAX_DEVICES];
+    struct hsi_queue *queues[HSI_MAX_DEVICES]; /* of devices that have one; else NULL */
     atomic_int
         idle_cpu_workers; /* a hint outside the lock: is it worth asking for help? */
     atomic_int
@@ -81,8 +87,9 @@ void hsi_worker_pool_free(hsi_worker_pool *pool);
 /* A model needs so much scratch memory; before its first run. */
 void hsi_worker_pool_reserve_scratch(hsi_worker_pool *pool, size_t size);
 
-/* Under the lock, after events: wakes workers for queued jobs, then calls after_events.
- */
+/* Under the lock, after events: wakes workers for queued jobs and calls after_events. */
+void hsi_worker_pool_notify(hsi_worker_pool *pool);
+/* The same, and starts queued jobs of devices with queues; gives up the lock in between. */
 void hsi_worker_pool_after_events(hsi_worker_pool *pool);
 
 #endif

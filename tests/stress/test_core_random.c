@@ -4,10 +4,11 @@
  *
  * A world is a core with random devices, workers, limits and models. A small
  * discrete-event driver submits runs (with random priorities and upstream runs), lets
- * workers take jobs and end them well, with a failure or with a lost device, cancels runs
- * and loses devices. After every event the model, which knows nothing of queues and keys
- * but their definitions, says which runs must have ended and how, and which must be
- * active.
+ * workers take jobs, one or a batch, and end them well, with a failure or with a lost
+ * device, cancels runs and loses devices. After every event the model, which knows nothing
+ * of queues and keys but their definitions, says which runs must have ended and how, which
+ * must be active and which have been restarted; before every take it says which jobs it
+ * will give.
  *
  * HSCHED_TEST_SEED and HSCHED_TEST_EVENTS choose the seed and the number of events.
  */
@@ -17,13 +18,13 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "base/sync.h"
 #include "sched/internal.h"
 
 #define RUNS             64
 #define MODELS           16
 #define DEVICES          4
 #define WORKERS          4
+#define BATCH            6
 #define EVENTS_PER_WORLD 6000
 
 typedef enum section_state {
@@ -47,11 +48,14 @@ typedef struct mirror { /* what the model knows of a run */
     uint8_t section[TEST_SECTIONS]; /* section_state */
     uint8_t device[TEST_SECTIONS];
     uint8_t pinned[TEST_SECTIONS]; /* was on a lost device: the CPU only */
-    uint32_t left, running, jobs, crossings, moved;
+    int restarting;
+    uint32_t accelerator; /* the first that took a job of it, 0: none */
+    uint32_t left, running, jobs, crossings, moved, restarts;
 } mirror;
 
 typedef struct worker {
-    hsi_job *job;
+    hsi_job *jobs[BATCH];
+    uint32_t count;
     uint64_t end;
 } worker;
 
@@ -60,16 +64,20 @@ typedef struct world {
     hsi_core_config config;
     uint64_t now, next_arrival, mean_interval, submissions;
     uint32_t lost;
-    uint64_t jobs, crossings, moved;
+    uint64_t jobs, crossings, moved, restarts;
     test_model models[MODELS];
+    uint32_t most_jobs[MODELS]; /* of a run at the same time */
+    int joining;                /* much is joined: few models, slow accelerators */
+    uint32_t slowness[DEVICES]; /* of a section, at most */
     mirror runs[RUNS];
     worker workers[DEVICES][WORKERS];
-    uint32_t outstanding[HSI_LEVELS], peak[HSI_LEVELS], peak_sections[HSI_LEVELS];
+    uint32_t outstanding[HSI_LEVELS], peak[HSI_LEVELS], peak_jobs[HSI_LEVELS];
 } world;
 
 static world w;
 static uint64_t seed, events, invalid_answers, random_state;
 static uint64_t total[HSCHED_ERROR_INTERNAL + 1], total_lost, total_moved, total_invalid;
+static uint64_t total_restarts, total_joined, total_rode_along, total_overtook_held;
 
 #define CHECK(condition)                                                                 \
     do {                                                                                 \
@@ -121,22 +129,48 @@ static uint32_t place_wrongly(const hsi_place_query *query)
 static const hsi_policy policy_random = { .name = "random", .place = place_anywhere };
 static const hsi_policy policy_wrong = { .name = "wrong", .place = place_wrongly };
 
-static void random_model(test_model *model)
+/* The sections of the longest chain that begins with this one. */
+static uint32_t longest_chain(const test_model *model, uint32_t section)
 {
-    static const hsi_policy *const policies[] = { &hsi_policy_cpu_only,
-                                                  &hsi_policy_layer_type, &policy_random,
-                                                  &policy_wrong };
-    uint32_t count = 1 + below(1 + below(TEST_SECTIONS));
-    test_model_init(model, count, DEVICES, policies[below(4)]);
-    uint32_t chained = below(11), more = below(4);
+    uint32_t longest = 0;
+    for (uint32_t s = section + 1; s < model->core.section_count; s++)
+        for (uint32_t i = 0; i < model->sections[s].dep_count; i++)
+            if (model->sections[s].deps[i] == section) {
+                uint32_t length = longest_chain(model, s);
+                if (length > longest)
+                    longest = length;
+            }
+    return longest + 1;
+}
+
+static void random_model(test_model *model, uint32_t *most_jobs)
+{
+    static const hsi_policy *const policies[] = {
+        &hsi_policy_cpu_only, &hsi_policy_layer_type, &hsi_policy_gpu_only,
+        &hsi_policy_gpu_only, &policy_random,         &policy_wrong
+    };
+    static const uint32_t waits[] = { 10, 100, 1000, 20000 };
+    uint32_t count = 1 + below(1 + below(below(2) ? TEST_SECTIONS : 6));
+    test_model_init(model, count, DEVICES, policies[w.joining ? 2 : below(6)]);
+    model->core.max_batch = w.joining || below(4) ? 2 + below(BATCH) : below(2);
+    model->core.batch_wait_us = below(2) ? waits[below(4)] : 0;
+    if (below(8) == 0)
+        model->core.batch_queues = NULL;
+    uint32_t chained = below(11), more = below(4), everywhere = w.joining || below(2);
     for (uint32_t s = 0; s < count; s++) {
         model->sections[s].class_bits =
             below(2) ? HSCHED_CLASS_CONVOLUTION : 1u << below(6);
-        model->sections[s].device_mask = below(4) ? UINT32_MAX : 1 | below(16);
+        model->sections[s].device_mask =
+            everywhere || below(4) ? UINT32_MAX : 1 | below(16);
         for (uint32_t dep = 0; dep < s; dep++)
             if (dep == s - 1 ? below(10) < chained : below(4 * s) < more)
                 test_model_edge(model, dep, s, below(4));
     }
+    uint32_t longest = 0;
+    for (uint32_t s = 0; s < count; s++)
+        if (longest_chain(model, s) > longest)
+            longest = longest_chain(model, s);
+    *most_jobs = count - longest + 1;
 }
 
 static int random_priority(void)
@@ -157,17 +191,25 @@ static void world_create(void)
 {
     static const uint64_t ageings[] = { 1, 40, 1000, 100000 };
     memset(&w, 0, sizeof w);
+    w.joining = below(4) == 0;
     w.config = (hsi_core_config){
         .device_count = 1 + below(DEVICES),
         .ageing_us = ageings[below(4)],
-        .active_limit = 1 + below(1 + below(24)),
+        .active_limit = 1 + below(w.joining ? RUNS : 1 + below(24)),
     };
-    for (uint32_t d = 0; d < w.config.device_count; d++)
-        w.config.devices[d] =
-            (hsi_core_device){ 1 + below(WORKERS), d == 0 ? below(2) : below(7) };
+    w.config.devices[0] = (hsi_core_device){ 1 + below(WORKERS), below(2), below(2), 0 };
+    for (uint32_t d = 1; d < w.config.device_count; d++)
+        w.config.devices[d] = (hsi_core_device){
+            .workers = 1 + below(WORKERS),
+            .max_sections_per_job = w.joining || below(2) ? UINT32_MAX : below(7),
+            .max_batch = below(3) ? 2 + below(BATCH - 1) : below(2),
+            .own_memory = below(3) > 0,
+        };
     assert_int_equal(hsi_core_create(&w.config, &w.core), HSCHED_OK);
     for (uint32_t i = 0; i < MODELS; i++)
-        random_model(&w.models[i]);
+        random_model(&w.models[i], &w.most_jobs[i]);
+    for (uint32_t d = 0; d < DEVICES; d++)
+        w.slowness[d] = d > 0 && w.joining ? 1000 : 100;
     invalid_answers = 0;
 }
 
@@ -176,6 +218,19 @@ static void world_create(void)
 static int is_stopping(const mirror *m)
 {
     return m->cancelled || m->failure != HSCHED_OK;
+}
+
+/* It may put jobs into queues. */
+static int goes_on(const mirror *m)
+{
+    return m->active && !is_stopping(m) && !m->restarting;
+}
+
+static uint32_t batch_limit(const mirror *m, uint32_t device)
+{
+    uint32_t of_device = w.config.devices[device].max_batch;
+    uint32_t of_model = m->model->core.batch_queues ? m->model->core.max_batch : 1;
+    return of_device < of_model ? of_device : of_model;
 }
 
 static int is_blocked(const mirror *m)
@@ -247,7 +302,7 @@ static void model_ended(mirror *m)
     CHECK(run->state == HSI_RUN_ENDED && run->ended_us == w.now);
     CHECK(!m->upstream_bad || m->left == m->model->core.section_count);
     CHECK(run->jobs_run == m->jobs && run->crossings == m->crossings &&
-          run->moved == m->moved);
+          run->moved == m->moved && run->restarts == m->restarts);
     m->in_flight = m->active = 0;
     m->ended_before = 1;
     m->last_status = run->status;
@@ -268,15 +323,21 @@ static void model_ended(mirror *m)
 /* A section that may run is in a queue; records of sections agree with the model's. */
 static void check_sections(const mirror *m)
 {
+    uint32_t jobs = 0;
     for (uint32_t s = 0; s < m->model->core.section_count; s++) {
         const hsi_job *job = &m->test.jobs[s];
+        jobs += job->count > 0 && job->state != HSI_JOB_DONE;
         if (m->section[s] != TO_RUN)
             CHECK(job->state == (m->section[s] == DONE ? HSI_JOB_DONE : HSI_JOB_RUNNING));
-        else if (m->active && !is_stopping(m) && is_ready(m, s, s))
-            CHECK(job->state == HSI_JOB_QUEUED && job->count > 0);
+        else if (!goes_on(m))
+            CHECK(job->state == HSI_JOB_WAITING);
+        else if (is_ready(m, s, s))
+            CHECK(job->state == HSI_JOB_QUEUED &&
+                  (job->count > 0 || batch_limit(m, job->device) > 1));
         else
             CHECK(job->state == HSI_JOB_WAITING || job->state == HSI_JOB_QUEUED);
     }
+    CHECK(jobs <= w.most_jobs[m->model - w.models]);
 }
 
 static void after_event(void)
@@ -291,7 +352,8 @@ static void after_event(void)
         if (!m->in_flight)
             continue;
         CHECK(!m->upstream_bad && m->left > 0);
-        CHECK(!is_stopping(m) || m->running > 0);
+        CHECK(goes_on(m) || !m->active || m->running > 0);
+        CHECK(m->test.run.restarts == m->restarts && m->restarts <= 1);
         CHECK(m->test.run.state == (is_blocked(m) ? HSI_RUN_BLOCKED
                                     : m->active   ? HSI_RUN_ACTIVE
                                                   : HSI_RUN_WAITING));
@@ -304,7 +366,8 @@ static void after_event(void)
     CHECK(stats.active_runs == active && stats.waiting_runs == waiting &&
           stats.blocked_runs == blocked);
     CHECK(stats.jobs == w.jobs && stats.crossings == w.crossings);
-    CHECK(stats.jobs_moved == w.moved && stats.invalid_placements == invalid_answers);
+    CHECK(stats.jobs_moved == w.moved && stats.restarts == w.restarts);
+    CHECK(stats.invalid_placements == invalid_answers);
     CHECK(hsi_core_lost_devices(w.core) == w.lost);
     if (++events % 32 != 0)
         return;
@@ -320,7 +383,7 @@ static void after_event(void)
     for (uint32_t d = 0; d < w.config.device_count; d++) {
         uint32_t running = 0;
         for (uint32_t k = 0; k < w.config.devices[d].workers; k++)
-            running += w.workers[d][k].job != NULL;
+            running += w.workers[d][k].count;
         CHECK(w.core->backlog[d] == hsi_core_queued(w.core, d) + running);
     }
 }
@@ -353,10 +416,11 @@ static void event_submit(void)
     if (m->in_flight)
         return;
     hsi_core_run *upstream[TEST_EDGES];
-    mirror fresh = { .test = m->test, .model = &w.models[below(MODELS)] };
+    mirror fresh = { .test = m->test };
     fresh.ended_before = m->ended_before;
     fresh.last_status = m->last_status;
     *m = fresh;
+    m->model = &w.models[below(w.joining ? 3 : MODELS)];
     choose_upstream(m, upstream);
     m->priority = random_priority();
     m->left = m->model->core.section_count;
@@ -369,18 +433,62 @@ static void event_submit(void)
     m->test.run.priority = m->priority;
 
     uint32_t level = (uint32_t)(HSCHED_PRIORITY_MAX - m->priority);
-    int may_grow =
-        ++w.outstanding[level] > w.peak[level] || m->left > w.peak_sections[level];
+    uint32_t jobs = w.most_jobs[m->model - w.models];
+    int may_grow = ++w.outstanding[level] > w.peak[level] || jobs > w.peak_jobs[level];
     if (w.outstanding[level] > w.peak[level])
         w.peak[level] = w.outstanding[level];
-    if (m->left > w.peak_sections[level])
-        w.peak_sections[level] = m->left;
+    if (jobs > w.peak_jobs[level])
+        w.peak_jobs[level] = jobs;
     uint64_t calls = hsi_alloc_count();
     hsched_status status = hsi_core_submit(w.core, &m->test.run, upstream, m->test.edges,
                                            m->upstream_count, w.now);
     CHECK(status == HSCHED_OK);
     CHECK(may_grow || hsi_alloc_count() == calls);
     after_event();
+}
+
+/* Looks at the core's records of queued jobs, so this comes before the core's event. */
+static void model_begin_restart(mirror *m)
+{
+    m->restarting = 1;
+    for (uint32_t s = 0; s < m->model->core.section_count; s++) {
+        const hsi_job *job = &m->test.jobs[s];
+        if (job->state == HSI_JOB_QUEUED && job->count > 0 && job->device != 0) {
+            m->moved++;
+            w.moved++;
+        }
+    }
+}
+
+static void model_restart_if_drained(mirror *m)
+{
+    if (!m->restarting || m->running > 0 || is_stopping(m) || m->left == 0)
+        return;
+    m->restarting = 0;
+    m->restarts++;
+    w.restarts++;
+    m->left = m->model->core.section_count;
+    memset(m->section, TO_RUN, sizeof m->section);
+    memset(m->pinned, 1, sizeof m->pinned);
+}
+
+/* The runs that a device that is about to be lost has worked on. */
+static void model_lost_memory(uint32_t device)
+{
+    for (uint32_t i = 0; i < RUNS; i++) {
+        mirror *m = &w.runs[i];
+        int used = 0;
+        for (uint32_t s = 0; goes_on(m) && s < m->model->core.section_count; s++) {
+            const hsi_job *job = &m->test.jobs[s];
+            used |= m->section[s] != TO_RUN
+                        ? m->device[s] == device
+                        : job->state == HSI_JOB_QUEUED && job->device == device;
+        }
+        if (used) {
+            model_begin_restart(m);
+            model_restart_if_drained(m);
+        }
+    }
 }
 
 /* The queued jobs of a device that is about to be lost. */
@@ -390,11 +498,15 @@ static void model_lost(uint32_t device)
         return;
     w.lost |= 1u << device;
     total_lost++;
+    if (w.config.devices[device].own_memory) {
+        model_lost_memory(device);
+        return;
+    }
     for (uint32_t i = 0; i < RUNS; i++) {
         mirror *m = &w.runs[i];
         for (uint32_t s = 0; m->in_flight && s < m->model->core.section_count; s++) {
             const hsi_job *job = &m->test.jobs[s];
-            if (job->state != HSI_JOB_QUEUED || job->device != device)
+            if (m->restarting || job->state != HSI_JOB_QUEUED || job->device != device)
                 continue;
             m->pinned[s] = 1;
             m->moved += job->count > 0;
@@ -409,22 +521,38 @@ static hsched_status random_result(uint32_t device)
         return HSCHED_ERROR_DEVICE;
     if (w.lost >> device & 1 && below(2))
         return HSCHED_ERROR_DEVICE;
-    return below(400) ? HSCHED_OK
-           : below(2) ? HSCHED_ERROR_IO
+    return below(w.config.devices[device].own_memory ? 60 : 400) ? HSCHED_OK
+           : below(2)                                            ? HSCHED_ERROR_IO
                       : HSCHED_ERROR_OUT_OF_MEMORY;
+}
+
+/* What a job that ended badly means for its run. */
+static void model_job_failed(mirror *m, uint32_t device, hsched_status status)
+{
+    int own = w.config.devices[device].own_memory;
+    int lost = status == HSCHED_ERROR_DEVICE && device != 0;
+    if (is_stopping(m))
+        return;
+    if (device != 0 && (own || lost || m->restarting)) {
+        m->moved++;
+        w.moved++;
+    }
+    if (own && !m->restarting)
+        model_begin_restart(m);
+    else if (!own && !lost && !m->restarting)
+        m->failure = status;
 }
 
 static void event_job_ended(worker *by)
 {
-    hsi_job *job = by->job;
+    uint32_t which = below(by->count);
+    hsi_job *job = by->jobs[which];
+    by->jobs[which] = by->jobs[--by->count];
     mirror *m = (mirror *)job->run;
     uint32_t first = job->section, count = job->count, device = job->device;
     hsched_status status = random_result(device);
     int lost = status == HSCHED_ERROR_DEVICE && device != 0;
-    by->job = NULL;
     m->running--;
-    if (lost)
-        model_lost(device);
     for (uint32_t s = first; s < first + count; s++) {
         CHECK(m->section[s] == RUNNING);
         m->section[s] = status == HSCHED_OK ? DONE : TO_RUN;
@@ -436,14 +564,12 @@ static void event_job_ended(worker *by)
         w.jobs++;
         m->crossings += job->crossings; /* checked when it was taken */
         w.crossings += job->crossings;
-    } else if (!is_stopping(m)) {
-        if (lost) {
-            m->moved++;
-            w.moved++;
-        } else {
-            m->failure = status;
-        }
+    } else {
+        model_job_failed(m, device, status);
     }
+    if (lost)
+        model_lost(device);
+    model_restart_if_drained(m);
     uint64_t calls = hsi_alloc_count();
     hsi_core_job_ended(w.core, job, status, w.now);
     CHECK(hsi_alloc_count() == calls);
@@ -470,27 +596,117 @@ static void event_device_lost(uint32_t device)
     after_event();
 }
 
-/* No job that was queued on the device should have gone before the one that was taken,
- * and none that has waited for so long that nothing newer may overtake it was overtaken.
- */
-static void check_taken(uint32_t device, const hsi_job *taken, uint32_t queued_before)
+/* ---- What a take must give ---- */
+
+static int is_queued(const mirror *m, uint32_t section, uint32_t device)
 {
-    uint32_t queued = taken != NULL;
-    const mirror *first = taken ? (const mirror *)taken->run : NULL;
+    const hsi_job *job = &m->test.jobs[section];
+    return m->active && job->state == HSI_JOB_QUEUED && job->count > 0 &&
+           job->device == device;
+}
+
+static int is_joinable(const mirror *m, uint32_t section, uint32_t device)
+{
+    return batch_limit(m, device) > 1 && section == 0 &&
+           m->test.jobs[0].count == m->model->core.section_count;
+}
+
+/* Until when the model's whole-run jobs on the device are held back; 0: they are not. */
+static uint64_t held_until(const mirror *of, uint32_t device, uint64_t now)
+{
+    uint64_t due = UINT64_MAX, count = 0;
+    if (of->model->core.batch_wait_us == 0)
+        return 0;
     for (uint32_t i = 0; i < RUNS; i++) {
         const mirror *m = &w.runs[i];
-        for (uint32_t s = 0; m->active && s < m->model->core.section_count; s++) {
-            const hsi_job *job = &m->test.jobs[s];
-            if (job->state != HSI_JOB_QUEUED || job->count == 0 || job->device != device)
-                continue;
-            queued++;
-            CHECK(taken);
-            CHECK(m == first ? taken->section < s : goes_before(first, m));
-            uint64_t levels = (uint64_t)(HSCHED_PRIORITY_MAX - m->priority);
-            CHECK(first->submitted <= m->submitted + levels * w.config.ageing_us);
-        }
+        if (m->model != of->model || !is_queued(m, 0, device) ||
+            !is_joinable(m, 0, device))
+            continue;
+        count++;
+        if (m->submitted + m->model->core.batch_wait_us < due)
+            due = m->submitted + m->model->core.batch_wait_us;
     }
-    CHECK(queued == queued_before);
+    return due > now && count < batch_limit(of, device) ? due : 0;
+}
+
+/* The best of the queued jobs that nothing holds back; fills in how many there are. None
+ * that has waited for so long that nothing newer may overtake it goes behind it. */
+static const hsi_job *expected_first(uint32_t device, uint64_t now, uint32_t *queued,
+                                     uint64_t *due)
+{
+    const hsi_job *best = NULL;
+    const mirror *free_runs[RUNS];
+    uint32_t free_count = 0;
+    *queued = 0;
+    *due = UINT64_MAX;
+    for (uint32_t i = 0; i < RUNS; i++) {
+        const mirror *m = &w.runs[i];
+        int is_free = 0;
+        for (uint32_t s = 0; m->active && s < m->model->core.section_count; s++) {
+            if (!is_queued(m, s, device))
+                continue;
+            ++*queued;
+            uint64_t held = is_joinable(m, s, device) ? held_until(m, device, now) : 0;
+            if (held > 0) {
+                *due = held < *due ? held : *due;
+                continue;
+            }
+            is_free = 1;
+            if (!best || goes_before(m, (const mirror *)best->run))
+                best = &m->test.jobs[s];
+        }
+        if (is_free)
+            free_runs[free_count++] = m;
+    }
+    for (uint32_t i = 0; i < free_count; i++) {
+        const mirror *m = free_runs[i];
+        uint64_t levels = (uint64_t)(HSCHED_PRIORITY_MAX - m->priority);
+        CHECK(((const mirror *)best->run)->submitted <=
+              m->submitted + levels * w.config.ageing_us);
+    }
+    return best;
+}
+
+/* Searches for the jobs that a take must give now, in order, and returns how many. */
+static uint32_t expect_taken(uint32_t device, uint32_t most, uint64_t now,
+                             const hsi_job **expected)
+{
+    uint32_t queued, count = 1;
+    uint64_t due, core_due = hsi_core_next_due(w.core, device);
+    expected[0] = expected_first(device, now, &queued, &due);
+    CHECK(queued == hsi_core_queued(w.core, device));
+    CHECK(expected[0] ? core_due <= now : core_due == due);
+    if (!expected[0])
+        return 0;
+    const mirror *head = (const mirror *)expected[0]->run;
+    if (!is_joinable(head, expected[0]->section, device))
+        return 1;
+    uint32_t ready = head->model->batch_queues[device].ready;
+    if (ready > 0 && ready < most)
+        most = ready;
+    for (; count < most && count < batch_limit(head, device); count++) {
+        const mirror *last = (const mirror *)expected[count - 1]->run, *next = NULL;
+        for (uint32_t i = 0; i < RUNS; i++) {
+            const mirror *m = &w.runs[i];
+            if (m->model == head->model && is_queued(m, 0, device) &&
+                is_joinable(m, 0, device) && goes_before(last, m) &&
+                (!next || goes_before(m, next)))
+                next = m;
+        }
+        if (!next)
+            break;
+        expected[count] = &next->test.jobs[0];
+    }
+    return count;
+}
+
+/* Not all of its sections could go wherever the first did. */
+static int is_scattered(const mirror *m)
+{
+    for (uint32_t s = 0; s < m->model->core.section_count; s++)
+        if (m->model->sections[s].device_mask != UINT32_MAX)
+            return 1;
+    return 0;
 }
 
 static void check_placement(const mirror *m, const hsi_job *job)
@@ -501,7 +717,15 @@ static void check_placement(const mirror *m, const hsi_job *job)
         CHECK(mask >> job->device & 1);
         CHECK(!m->pinned[s] || (job->device == 0 && job->count == 1));
         CHECK(policy != &hsi_policy_cpu_only || job->device == 0);
-        if (policy != &hsi_policy_layer_type || m->pinned[s])
+        if (m->pinned[s])
+            continue;
+        if (policy == &hsi_policy_gpu_only) {
+            uint32_t accelerators = mask & ~1u & ((1u << w.config.device_count) - 1);
+            CHECK((job->device != 0) == (accelerators != 0));
+            CHECK(!(accelerators >> m->accelerator & 1) || is_scattered(m) ||
+                  job->device == m->accelerator);
+        }
+        if (policy != &hsi_policy_layer_type)
             continue;
         uint32_t expected = 0;
         if (m->model->sections[s].class_bits & HSCHED_CLASS_CONVOLUTION)
@@ -512,19 +736,10 @@ static void check_placement(const mirror *m, const hsi_job *job)
     }
 }
 
-static void event_take(uint32_t device, worker *by)
+static void model_taken(const hsi_job *job, uint32_t device)
 {
-    uint32_t queued = hsi_core_queued(w.core, device);
-    uint64_t calls = hsi_alloc_count();
-    hsi_job *job = hsi_core_take(w.core, device);
-    CHECK(hsi_alloc_count() == calls);
-    events++;
-    if (events % 4 == 0 || !job)
-        check_taken(device, job, queued);
-    if (!job)
-        return;
     mirror *m = (mirror *)job->run;
-    CHECK(m->active && !is_stopping(m));
+    CHECK(goes_on(m));
     CHECK(job->device == device);
     uint32_t limit = w.config.devices[device].max_sections_per_job;
     CHECK(job->count >= 1 && job->count <= (limit ? limit : 1));
@@ -541,9 +756,40 @@ static void event_take(uint32_t device, worker *by)
     }
     CHECK(job->crossings == crossings);
     check_placement(m, job);
+    if (m->accelerator == 0)
+        m->accelerator = device;
     m->running++;
-    by->job = job;
-    by->end = w.now + 1 + below(100 * job->count);
+}
+
+static void event_take(uint32_t device, worker *by)
+{
+    int single = below(w.config.devices[device].max_batch > 1 ? 16 : 2) == 0;
+    uint32_t most = single ? 1 : 1 + below(BATCH);
+    const hsi_job *expected[BATCH];
+    uint32_t count =
+        expect_taken(device, most, single ? w.core->now_us : w.now, expected);
+    uint64_t calls = hsi_alloc_count();
+    if (single) {
+        by->jobs[0] = hsi_core_take(w.core, device);
+        by->count = by->jobs[0] != NULL;
+    } else {
+        by->count = hsi_core_take_batch(w.core, device, by->jobs, most, w.now);
+    }
+    CHECK(hsi_alloc_count() == calls);
+    events++;
+    CHECK(by->count == count);
+    uint32_t work = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK(by->jobs[i] == expected[i]);
+        model_taken(by->jobs[i], device);
+        work += by->jobs[i]->count;
+        total_joined += i > 0;
+        total_rode_along += ((mirror *)by->jobs[i]->run)->priority <
+                            ((mirror *)by->jobs[0]->run)->priority;
+    }
+    if (count > 0)
+        by->end = w.now + 1 + below(w.slowness[device] * work);
+    total_overtook_held += count > 0 && w.core->held[device] != NULL;
 }
 
 /* ---- The driver ---- */
@@ -562,7 +808,7 @@ static worker *next_to_end(void)
     for (uint32_t d = 0; d < w.config.device_count; d++)
         for (uint32_t k = 0; k < w.config.devices[d].workers; k++) {
             worker *each = &w.workers[d][k];
-            if (each->job && (!next || each->end < next->end))
+            if (each->count > 0 && (!next || each->end < next->end))
                 next = each;
         }
     return next;
@@ -572,9 +818,25 @@ static void idle_workers_take(int all)
 {
     for (uint32_t d = 0; d < w.config.device_count; d++)
         for (uint32_t k = 0; k < w.config.devices[d].workers; k++)
-            if (!w.workers[d][k].job && (all || below(8)) &&
+            if (w.workers[d][k].count == 0 && (all || below(8)) &&
                 (hsi_core_queued(w.core, d) > 0 || below(64) == 0))
                 event_take(d, &w.workers[d][k]);
+}
+
+/* The first moment after `from` at which an idle worker could take a job that is queued
+ * now. */
+static uint64_t next_due(uint64_t from)
+{
+    uint64_t next = UINT64_MAX;
+    for (uint32_t d = 0; d < w.config.device_count; d++) {
+        int idle = 0;
+        for (uint32_t k = 0; k < w.config.devices[d].workers; k++)
+            idle |= w.workers[d][k].count == 0;
+        uint64_t due = idle ? hsi_core_next_due(w.core, d) : UINT64_MAX;
+        if (due >= from && due < next)
+            next = due;
+    }
+    return next;
 }
 
 /* One event; closing: no new runs come. */
@@ -584,11 +846,16 @@ static void step(int closing)
                                           2000 }; /* from overload to idleness */
     if (w.mean_interval == 0 || below(2000) == 0)
         w.mean_interval = intervals[below(4)];
+    if (below(100) == 0)
+        w.models[below(MODELS)].batch_queues[below(DEVICES)].ready = below(BATCH);
     worker *next = next_to_end();
+    uint64_t due = next_due(w.now + 1);
     if (below(150) == 0)
         event_cancel(&w.runs[below(RUNS)]);
     else if (below(10000) == 0)
         event_device_lost(below(w.config.device_count));
+    else if ((!next || due < next->end) && due < (closing ? UINT64_MAX : w.next_arrival))
+        w.now = due;
     else if (next && (closing || next->end <= w.next_arrival)) {
         w.now = next->end > w.now ? next->end : w.now;
         event_job_ended(next);
@@ -606,15 +873,16 @@ static void run_world(uint64_t event_count)
     uint64_t end = events + event_count;
     while (events < end)
         step(0);
-    while (runs_in_flight() > 0) {
+    while (runs_in_flight() > 0) { /* and none of them hangs */
         idle_workers_take(1);
-        CHECK(next_to_end() != NULL || runs_in_flight() == 0); /* else they hang */
+        CHECK(next_to_end() || next_due(0) != UINT64_MAX || runs_in_flight() == 0);
         step(1);
     }
     for (uint32_t d = 0; d < w.config.device_count; d++)
         CHECK(hsi_core_queued(w.core, d) == 0 && w.core->backlog[d] == 0);
     CHECK(next_to_end() == NULL);
     total_moved += w.moved;
+    total_restarts += w.restarts;
     total_invalid += invalid_answers;
     hsi_core_destroy(w.core);
 }
@@ -641,52 +909,23 @@ static void test_random_events(void **state)
     print_message(
         "%llu events in %llu worlds: %llu runs ended well, %llu cancelled, %llu failed, "
         "%llu because of upstream runs; %llu devices lost, %llu jobs moved, %llu "
-        "invalid placements\n",
+        "invalid placements, %llu restarts; %llu jobs joined others, %llu of them less "
+        "urgent, %llu takes passed over jobs held back\n",
         (unsigned long long)events, (unsigned long long)worlds,
         (unsigned long long)total[HSCHED_OK],
         (unsigned long long)total[HSCHED_ERROR_CANCELLED],
         (unsigned long long)(total[HSCHED_ERROR_IO] + total[HSCHED_ERROR_DEVICE] +
                              total[HSCHED_ERROR_OUT_OF_MEMORY]),
         (unsigned long long)total[HSCHED_ERROR_UPSTREAM], (unsigned long long)total_lost,
-        (unsigned long long)total_moved, (unsigned long long)total_invalid);
+        (unsigned long long)total_moved, (unsigned long long)total_invalid,
+        (unsigned long long)total_restarts, (unsigned long long)total_joined,
+        (unsigned long long)total_rode_along, (unsigned long long)total_overtook_held);
     if (count >= 1000000) { /* the walk went everywhere */
         assert_true(total[HSCHED_OK] > 0 && total[HSCHED_ERROR_CANCELLED] > 0);
         assert_true(total[HSCHED_ERROR_IO] > 0 && total[HSCHED_ERROR_DEVICE] > 0);
         assert_true(total[HSCHED_ERROR_UPSTREAM] > 0 && total_invalid > 0);
-        assert_true(total_lost > 0 && total_moved > 0);
-    }
-}
-
-/* Not a test: what one dispatch costs (job ended, next section distributed, next job
- * taken). */
-static void report_cost(void **state)
-{
-    (void)state;
-    static test_model model;
-    static test_run runs[RUNS];
-    test_model_chain(&model, 20, 1, &hsi_policy_cpu_only);
-    for (uint32_t in_flight = 1; in_flight <= RUNS; in_flight *= 8) {
-        hsi_core *core = test_core(1, 1, in_flight);
-        uint64_t jobs = 0, begin = hsi_now_ns();
-        memset(runs, 0, sizeof runs);
-        for (uint32_t i = 0; i < in_flight; i++)
-            test_submit(core, &runs[i], &model, 0, i);
-        for (; jobs < 200000; jobs++) {
-            hsi_job *job = hsi_core_take(core, 0);
-            assert_non_null(job);
-            hsi_core_job_ended(core, job, HSCHED_OK, jobs);
-            hsi_core_run *ended = hsi_core_next_ended(core);
-            if (ended)
-                assert_int_equal(hsi_core_submit(core, ended, NULL, NULL, 0, jobs),
-                                 HSCHED_OK);
-        }
-        uint64_t spent = hsi_now_ns() - begin;
-        print_message("%2u runs in flight: %.0f ns a dispatch\n", in_flight,
-                      (double)spent / (double)jobs);
-        hsi_job *job;
-        while ((job = hsi_core_take(core, 0)) != NULL)
-            hsi_core_job_ended(core, job, HSCHED_OK, jobs);
-        hsi_core_destroy(core);
+        assert_true(total_lost > 0 && total_moved > 0 && total_restarts > 0);
+        assert_true(total_joined > 0 && total_rode_along > 0 && total_overtook_held > 0);
     }
 }
 
@@ -694,7 +933,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_events),
-        cmocka_unit_test(report_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

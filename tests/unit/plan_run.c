@@ -13,20 +13,20 @@ static char complaint[512];
 
 /* ---- Memory ---- */
 
-static size_t storage_size(const hsi_plan *plan, const hsi_place *place)
+static size_t storage_size(const hsi_plan *plan, const hsched_place *place)
 {
     switch (place->storage) {
-    case HSI_STORAGE_ARENA:
+    case HSCHED_STORAGE_ARENA:
         return plan->arena_size;
-    case HSI_STORAGE_CONSTANT:
+    case HSCHED_STORAGE_CONSTANT:
         return plan->constants_size;
-    case HSI_STORAGE_INPUT:
+    case HSCHED_STORAGE_INPUT:
         return place->index < plan->input_count ? plan->inputs[place->index].byte_size
                                                 : 0;
-    case HSI_STORAGE_OUTPUT:
+    case HSCHED_STORAGE_OUTPUT:
         return place->index < plan->output_count ? plan->outputs[place->index].byte_size
                                                  : 0;
-    case HSI_STORAGE_NONE:
+    case HSCHED_STORAGE_NONE:
         break;
     }
     return 0;
@@ -34,7 +34,7 @@ static size_t storage_size(const hsi_plan *plan, const hsi_place *place)
 
 /* First and last byte that the operand touches lie inside its storage. */
 static int is_inside(const hsi_plan *plan, const hsched_operand *operand,
-                     const hsi_place *place)
+                     const hsched_place *place)
 {
     const int64_t size = (int64_t)hsched_dtype_size(operand->dtype);
     int64_t first = (int64_t)place->offset, last = first + size;
@@ -126,7 +126,7 @@ static const char *check_alias(const hsi_plan_step *s)
     const int allowed = (step->kind == HSCHED_STEP_CONV2D && a == 3) ||
                         (step->kind == HSCHED_STEP_UNARY && a == 0) ||
                         (step->kind == HSCHED_STEP_BINARY && a <= 1);
-    if (!allowed || s->in[a].storage != HSI_STORAGE_ARENA ||
+    if (!allowed || s->in[a].storage != HSCHED_STORAGE_ARENA ||
         memcmp(&s->in[a], &s->out, sizeof s->out) != 0 ||
         step->in[a].rank != step->out.rank ||
         memcmp(step->in[a].strides, step->out.strides,
@@ -146,10 +146,10 @@ static const char *check_step(const hsi_plan *plan, const hsi_plan_config *confi
         return COMPLAIN("step '%s': strides against the contract", step->name);
     for (uint32_t i = 0; i < step->input_count; i++) {
         if (step->in[i].dtype == HSCHED_DTYPE_NONE) {
-            if (s->in[i].storage != HSI_STORAGE_NONE)
+            if (s->in[i].storage != HSCHED_STORAGE_NONE)
                 return COMPLAIN("step '%s': an absent operand has a place", step->name);
         } else if (is_constant_operand(step->kind, i)) {
-            if (step->in[i].constant == NULL || s->in[i].storage != HSI_STORAGE_NONE)
+            if (step->in[i].constant == NULL || s->in[i].storage != HSCHED_STORAGE_NONE)
                 return COMPLAIN("step '%s': constant %u is not there", step->name, i);
         } else if (step->in[i].constant != NULL ||
                    !is_inside(plan, &step->in[i], &s->in[i])) {
@@ -157,7 +157,8 @@ static const char *check_step(const hsi_plan *plan, const hsi_plan_config *confi
                             i);
         }
     }
-    if ((s->out.storage != HSI_STORAGE_ARENA && s->out.storage != HSI_STORAGE_OUTPUT) ||
+    if ((s->out.storage != HSCHED_STORAGE_ARENA &&
+         s->out.storage != HSCHED_STORAGE_OUTPUT) ||
         !is_inside(plan, &step->out, &s->out) || !is_injective(&step->out))
         return COMPLAIN("step '%s': the output's memory", step->name);
     return check_alias(s);
@@ -216,18 +217,18 @@ static uint64_t next_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-static void *address(const runner *r, const hsi_place *place)
+static void *address(const runner *r, const hsched_place *place)
 {
     switch (place->storage) {
-    case HSI_STORAGE_ARENA:
+    case HSCHED_STORAGE_ARENA:
         return r->arena + place->offset;
-    case HSI_STORAGE_CONSTANT:
+    case HSCHED_STORAGE_CONSTANT:
         return (char *)r->plan->constants + place->offset;
-    case HSI_STORAGE_INPUT:
+    case HSCHED_STORAGE_INPUT:
         return (char *)r->inputs[place->index] + place->offset;
-    case HSI_STORAGE_OUTPUT:
+    case HSCHED_STORAGE_OUTPUT:
         return (char *)r->outputs[place->index] + place->offset;
-    case HSI_STORAGE_NONE:
+    case HSCHED_STORAGE_NONE:
         break;
     }
     return NULL;

@@ -18,6 +18,7 @@
 
 #define TEST_SECTIONS 24
 #define TEST_EDGES    4
+#define TEST_DEVICES  4
 
 typedef struct test_model {
     hsi_core_model core;
@@ -25,6 +26,7 @@ typedef struct test_model {
     uint32_t deps[TEST_SECTIONS][TEST_SECTIONS];
     uint32_t users[TEST_SECTIONS][TEST_SECTIONS];
     uint32_t crossings[TEST_SECTIONS][TEST_SECTIONS];
+    hsi_batch_queue batch_queues[TEST_DEVICES];
 } test_model;
 
 typedef struct test_run {
@@ -47,7 +49,10 @@ static inline void test_model_init(test_model *model, uint32_t count, uint32_t d
             .users = model->users[s],
             .crossing_counts = model->crossings[s],
         };
-    model->core = (hsi_core_model){ count, model->sections, policy };
+    model->core = (hsi_core_model){ .section_count = count,
+                                    .sections = model->sections,
+                                    .policy = policy,
+                                    .batch_queues = model->batch_queues };
 }
 
 /* Section `to` reads `tensors` tensors of section `from`. */
@@ -70,21 +75,34 @@ static inline void test_model_chain(test_model *model, uint32_t count, uint32_t 
         test_model_edge(model, s - 1, s, 1);
 }
 
+/* A CPU and these accelerators. */
+static inline hsi_core *test_core_of(const hsi_core_device *accelerators, uint32_t count,
+                                     uint32_t active_limit)
+{
+    hsi_core_config config = {
+        .device_count = 1 + count,
+        .devices = { { .workers = 1, .max_sections_per_job = 1 } },
+        .ageing_us = 1000,
+        .active_limit = active_limit,
+    };
+    assert_in_range(count, 0, TEST_DEVICES - 1);
+    for (uint32_t d = 0; d < count; d++)
+        config.devices[1 + d] = accelerators[d];
+    hsi_core *core;
+    assert_int_equal(hsi_core_create(&config, &core), HSCHED_OK);
+    return core;
+}
+
 /* Devices with one worker; those that are not the CPU take jobs of up to `segment`
  * sections. */
 static inline hsi_core *test_core(uint32_t devices, uint32_t segment,
                                   uint32_t active_limit)
 {
-    hsi_core_config config = {
-        .device_count = devices,
-        .ageing_us = 1000,
-        .active_limit = active_limit,
-    };
-    for (uint32_t d = 0; d < devices; d++)
-        config.devices[d] = (hsi_core_device){ 1, d == 0 ? 1 : segment };
-    hsi_core *core;
-    assert_int_equal(hsi_core_create(&config, &core), HSCHED_OK);
-    return core;
+    hsi_core_device accelerators[TEST_DEVICES];
+    for (uint32_t d = 0; d < TEST_DEVICES; d++)
+        accelerators[d] =
+            (hsi_core_device){ .workers = 1, .max_sections_per_job = segment };
+    return test_core_of(accelerators, devices - 1, active_limit);
 }
 
 static inline void test_check(const hsi_core *core)

@@ -2,6 +2,7 @@
 #include "unit/test_core_model.h"
 
 #include "base/alloc.h"
+#include "sched/internal.h"
 
 static test_model chain1, chain2, wide;
 
@@ -30,7 +31,7 @@ static void test_create_refuses(void **state)
         .active_limit = 1,
     };
     hsi_core *core;
-    for (int wrong = 0; wrong < 8; wrong++) {
+    for (int wrong = 0; wrong < 10; wrong++) {
         hsi_core_config config = good;
         if (wrong == 0)
             config.device_count = 0;
@@ -46,6 +47,10 @@ static void test_create_refuses(void **state)
             config.ageing_us = HSI_AGEING_MAX_US + 1;
         if (wrong == 6)
             config.active_limit = 0;
+        if (wrong == 8)
+            config.devices[0].max_batch = 2;
+        if (wrong == 9)
+            config.devices[0].own_memory = 1;
         if (wrong == 7)
             hsi_alloc_fail_after(1);
         core = (hsi_core *)&config;
@@ -299,20 +304,67 @@ static void test_submit_out_of_memory(void **state)
     }
 }
 
+#define MANY 65536
+
+/* So many runs of one priority, and then one that may have so many jobs queued at once.
+ */
 static void test_submit_limit(void **state)
 {
     (void)state;
-    hsi_core *core = test_core(1, 1, 1);
-    test_run run = { 0 };
-    hsi_core_model huge = { .section_count = UINT32_MAX };
-    test_submit(core, &run, &chain1, 1, 0);
-    drain_one(core, &run);
-    run.run.model = &huge;
-    run.run.priority = 0;
-    assert_int_equal(hsi_core_submit(core, &run.run, NULL, NULL, 0, 0),
+    static test_run one;
+    static hsi_core_run many[MANY];
+    static hsi_job jobs[MANY], wide_jobs[MANY];
+    static hsi_core_section sections[MANY];
+    hsi_core *core = test_core(1, 1, UINT32_MAX);
+    for (uint32_t i = 0; i < MANY; i++)
+        many[i] = (hsi_core_run){ .model = &chain1.core, .jobs = &jobs[i] };
+    for (uint32_t i = 0; i < MANY - 1; i++)
+        assert_int_equal(hsi_core_submit(core, &many[i], NULL, NULL, 0, 0), HSCHED_OK);
+    hsi_core_model huge = { .section_count = MANY, .sections = sections };
+    hsi_core_run wide_run = { .model = &huge, .jobs = wide_jobs };
+    assert_int_equal(hsi_core_submit(core, &wide_run, NULL, NULL, 0, 0),
                      HSCHED_ERROR_LIMIT);
-    test_submit(core, &run, &chain1, 0, 0);
-    drain_one(core, &run);
+    assert_int_equal(wide_run.state, HSI_RUN_IDLE);
+    test_submit(core, &one, &chain1, 0, 0);
+    for (uint32_t i = 0; i < MANY - 1; i++)
+        hsi_core_cancel(core, &many[i], 0);
+    while (hsi_core_next_ended(core))
+        ;
+    drain_one(core, &one);
+    hsi_core_destroy(core);
+}
+
+/* A chain of sections has one job queued at a time, however long it is; so room is made
+ * for as many jobs as a run can have queued at once. */
+static void test_room_for_jobs(void **state)
+{
+    (void)state;
+    static test_run runs[1000];
+    test_model long_chain, branches; /* 0 -> {1 -> 3 -> 5, 2 -> 4 -> 6} -> 7 */
+    test_model_chain(&long_chain, TEST_SECTIONS, 1, &hsi_policy_cpu_only);
+    test_model_init(&branches, 8, 1, &hsi_policy_cpu_only);
+    test_model_edge(&branches, 0, 1, 1);
+    for (uint32_t s = 0; s < 5; s++)
+        test_model_edge(&branches, s, s + 2, 1);
+    test_model_edge(&branches, 5, 7, 1);
+    test_model_edge(&branches, 6, 7, 1);
+    hsi_core *core = test_core(1, 1, 1000);
+    memset(runs, 0, sizeof runs);
+    for (uint32_t i = 0; i < 1000; i++)
+        test_submit(core, &runs[i], &long_chain, 0, 0);
+    assert_int_equal(core->job_capacity, 1000);
+    for (uint32_t i = 0; i < 1000; i++) {
+        hsi_core_cancel(core, &runs[i].run, 0);
+        test_ended(core, &runs[i], HSCHED_ERROR_CANCELLED);
+    }
+    test_submit(core, &runs[0], &branches, 0, 0);
+    assert_in_range(core->job_capacity, 2 * 1000, 4 * 1000);
+    assert_in_range(core->queues[0].capacity, 2 * 1000, 4 * 1000);
+    hsi_core_cancel(core, &runs[0].run, 0);
+    test_ended(core, &runs[0], HSCHED_ERROR_CANCELLED);
+    test_submit(core, &runs[0], &wide, 1, 0); /* a level of its own: three more */
+    assert_in_range(core->job_capacity, 2 * 1000 + 3, 4 * 1000 + 3);
+    hsi_core_cancel(core, &runs[0].run, 0);
     hsi_core_destroy(core);
 }
 
@@ -353,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_submit_refuses),
         cmocka_unit_test(test_submit_out_of_memory),
         cmocka_unit_test(test_submit_limit),
+        cmocka_unit_test(test_room_for_jobs),
         cmocka_unit_test(test_warm_without_heap),
     };
     return cmocka_run_group_tests(tests, setup, NULL);

@@ -110,6 +110,7 @@ static void test_policy_sees(void **state)
     assert_int_equal(asked.backlog[3], 1);
     test_submit(core, &b, &model, 0, 0);
     assert_int_equal(asked.backlog[3], 2);
+    assert_int_equal(asked.previous_device, 0);
     hsi_core_device_lost(core, 1, 0);
     test_submit(core, &c, &model, 0, 0);
     assert_int_equal(asked.device_mask, 0x9);
@@ -292,6 +293,37 @@ static void test_segment_asks_the_policy(void **state)
     hsi_core_destroy(core);
 }
 
+/* The accelerator that the run's sections went to last, also within a segment; it is
+ * remembered across sections on the CPU, and by each run for itself. */
+static void test_previous_device(void **state)
+{
+    (void)state;
+    test_model model;
+    test_model_chain(&model, 5, 3, &scripted);
+    hsi_core *core = test_core(3, 2, 4);
+    test_run run = { 0 }, other = { 0 };
+    answers[0] = 0, answers[1] = 2, answers[2] = 2, answers[3] = 0, answers[4] = 1;
+    test_submit(core, &run, &model, 0, 0);
+    assert_int_equal(asked.previous_device, 0);
+    test_step(core, 0, &run, 0);
+    assert_int_equal(asked.section, 2);
+    assert_int_equal(asked.previous_device, 2);
+    test_job_ended(core, test_take(core, 2, &run, 1, 2), HSCHED_OK);
+    test_submit(core, &other, &model, 1, 0);
+    assert_int_equal(asked.previous_device, 0);
+    hsi_core_cancel(core, &other.run, 0);
+    test_ended(core, &other, HSCHED_ERROR_CANCELLED);
+    test_step(core, 0, &run, 3);
+    assert_int_equal(asked.section, 4);
+    assert_int_equal(asked.previous_device, 2);
+    test_step(core, 1, &run, 4);
+    test_ended(core, &run, HSCHED_OK);
+    test_submit(core, &run, &model, 1, 0); /* again: it knows nothing of before */
+    assert_int_equal(asked.previous_device, 0);
+    hsi_core_cancel(core, &run.run, 0);
+    hsi_core_destroy(core);
+}
+
 static uint32_t layer_type(uint32_t class_bits, uint32_t device_mask)
 {
     const uint32_t backlog[4] = { 0, 100, 0, 0 };
@@ -327,6 +359,63 @@ static void test_policy_layer_type(void **state)
         hsi_policy_layer_type.cut(HSCHED_CLASS_CONVOLUTION, HSCHED_CLASS_CONVOLUTION));
 }
 
+static uint32_t gpu_only(uint32_t previous, uint32_t device_mask, uint32_t b1,
+                         uint32_t b2, uint32_t b3)
+{
+    const uint32_t backlog[4] = { 0, b1, b2, b3 };
+    hsi_core_section section = { .class_bits = 1, .device_mask = 0xf };
+    hsi_core_model model = { 1, &section, &hsi_policy_gpu_only };
+    hsi_place_query query = { .model = &model,
+                              .device_mask = device_mask,
+                              .backlog = backlog,
+                              .previous_device = previous };
+    return hsi_policy_gpu_only.place(&query);
+}
+
+static void test_policy_gpu_only(void **state)
+{
+    (void)state;
+    assert_string_equal(hsi_policy_gpu_only.name, "gpu_only");
+    assert_int_equal(gpu_only(0, 0xf, 0, 0, 0), 1);
+    assert_int_equal(gpu_only(0, 0xf, 2, 1, 1), 2);
+    assert_int_equal(gpu_only(0, 0xf, 2, 1, 0), 3);
+    assert_int_equal(gpu_only(0, 0xb, 1, 0, 1), 1);
+    assert_int_equal(gpu_only(0, 0x1, 0, 0, 0), 0);
+    assert_int_equal(gpu_only(3, 0xf, 0, 0, 9), 3);
+    assert_int_equal(gpu_only(3, 0x7, 1, 0, 0), 2);
+    assert_int_equal(gpu_only(3, 0x1, 0, 0, 0), 0);
+    for (uint32_t a = 1; a <= HSCHED_CLASS_DATA; a *= 2)
+        for (uint32_t b = 1; b <= HSCHED_CLASS_DATA; b *= 2)
+            assert_false(hsi_policy_gpu_only.cut(a, b));
+
+    /* Runs spread over the accelerators, and each keeps to its own: also after a section
+     * that only the CPU takes, whatever the backlogs are then. */
+    test_model model;
+    test_model_chain(&model, 4, 3, &hsi_policy_gpu_only);
+    model.sections[2].device_mask = 1;
+    hsi_core *core = test_core(3, UINT32_MAX, 8);
+    test_run a = { 0 }, b = { 0 }, c = { 0 };
+    test_submit(core, &a, &model, 0, 0);
+    test_submit(core, &b, &model, 0, 0);
+    test_submit(core, &c, &model, 0, 0);
+    hsi_job *first = test_take(core, 1, &a, 0, 2);
+    test_job_ended(core, test_take(core, 2, &b, 0, 2), HSCHED_OK);
+    test_job_ended(core, first, HSCHED_OK);
+    first = test_take(core, 1, &c, 0, 2);
+    test_step(core, 0, &a, 2);
+    test_step(core, 0, &b, 2);
+    test_step(core, 1, &a, 3);
+    test_step(core, 2, &b, 3);
+    test_job_ended(core, first, HSCHED_OK);
+    test_step(core, 0, &c, 2);
+    test_step(core, 1, &c, 3);
+    test_ended(core, &a, HSCHED_OK);
+    test_ended(core, &b, HSCHED_OK);
+    test_ended(core, &c, HSCHED_OK);
+    assert_int_equal(a.run.crossings, 2);
+    hsi_core_destroy(core);
+}
+
 static void test_policy_cpu_only(void **state)
 {
     (void)state;
@@ -356,7 +445,9 @@ int main(void)
         cmocka_unit_test_setup(test_segment_joins_when_the_rest_is_met, setup),
         cmocka_unit_test_setup(test_segment_ends_with_the_model, setup),
         cmocka_unit_test_setup(test_segment_asks_the_policy, setup),
+        cmocka_unit_test_setup(test_previous_device, setup),
         cmocka_unit_test(test_policy_layer_type),
+        cmocka_unit_test(test_policy_gpu_only),
         cmocka_unit_test(test_policy_cpu_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -205,7 +205,7 @@ static void test_matmul_with_constant(void **state)
     assert_int_equal(plan->step_count, 1);
     assert_int_equal(s->step.kind, HSCHED_STEP_FC);
     assert_int_equal(s->step.out.dims[0], 6);
-    assert_int_equal(s->out.storage, HSI_STORAGE_OUTPUT);
+    assert_int_equal(s->out.storage, HSCHED_STORAGE_OUTPUT);
     assert_int_equal(s->step.macs, 2 * 3 * 8 * 6);
     hsi_plan_destroy(plan);
     hsched_graph_destroy(g);
@@ -247,7 +247,7 @@ static void test_constants_are_evaluated(void **state)
     const char *taps[2] = { "slice", "join" };
     hsi_plan *plan = plan_of(g, NULL);
     assert_int_equal(plan->step_count, 1);
-    assert_int_equal(plan->steps[0].in[1].storage, HSI_STORAGE_CONSTANT);
+    assert_int_equal(plan->steps[0].in[1].storage, HSCHED_STORAGE_CONSTANT);
     assert_null(plan->steps[0].step.in[1].constant);
     hsi_plan_destroy(plan);
     hsi_plan_config config = { .max_parts = 1, .taps = taps, .tap_count = 2 };

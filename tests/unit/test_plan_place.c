@@ -53,7 +53,7 @@ static void test_layouts_that_are_the_same(void **state)
     hsi_plan *plan = plan_of(g, NULL);
     assert_copies(plan, 0);
     assert_int_equal(plan->step_count, 2);
-    assert_int_equal(plan->steps[1].out.storage, HSI_STORAGE_OUTPUT);
+    assert_int_equal(plan->steps[1].out.storage, HSCHED_STORAGE_OUTPUT);
     hsi_plan_destroy(plan);
     hsched_graph_destroy(g);
 }
@@ -174,7 +174,7 @@ static void test_detector_heads(void **state)
     assert_copies(plan, 0);
     uint32_t into_outputs = 0;
     for (uint32_t s = 0; s < plan->step_count; s++)
-        into_outputs += plan->steps[s].out.storage == HSI_STORAGE_OUTPUT;
+        into_outputs += plan->steps[s].out.storage == HSCHED_STORAGE_OUTPUT;
     assert_int_equal(into_outputs, 4); /* softmax, and the three box heads */
     hsi_plan_destroy(plan);
     hsched_graph_destroy(g);

@@ -1,0 +1,127 @@
+/*
+ * Background work of devices with queues: capturing graphs, choosing kernels. One thread of
+ * low priority; it sleeps when no device has any.
+ */
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "base/sync.h"
+#include "runtime/runtime.h"
+
+/* One round over the devices. 1 if any did something. */
+static int work(hsched_runtime *rt)
+{
+    int any = 0;
+    for (uint32_t i = 0; i < rt->device_count; i++) {
+        const hsi_exec_device *d = &rt->devices[i];
+        int did = 0;
+        if (!d->has_queue)
+            continue;
+        if (d->backend->background(d->handle, &did) != HSCHED_OK)
+            hsi_log(HSCHED_LOG_WARNING, "background work for the GPU failed: %s",
+                    hsched_error_detail());
+        any |= did;
+    }
+    return any;
+}
+
+static void *background_main(void *argument)
+{
+    hsched_runtime *rt = argument;
+    prctl(PR_SET_NAME, "hsched-tune");
+    setpriority(PRIO_PROCESS, (id_t)gettid(), 10); /* Linux: of this thread alone */
+    pthread_mutex_lock(&rt->background.mutex);
+    while (!rt->background.stop) {
+        if (!rt->background.poked) {
+            rt->background.working = 0;
+            pthread_cond_broadcast(&rt->background.idle);
+            pthread_cond_wait(&rt->background.wake, &rt->background.mutex);
+            continue;
+        }
+        rt->background.poked = 0;
+        pthread_mutex_unlock(&rt->background.mutex);
+        int more = work(rt);
+        pthread_mutex_lock(&rt->background.mutex);
+        rt->background.poked |= more;
+    }
+    rt->background.working = 0;
+    pthread_cond_broadcast(&rt->background.idle);
+    pthread_mutex_unlock(&rt->background.mutex);
+    return NULL;
+}
+
+void hsi_background_poke(void *runtime)
+{
+    hsched_runtime *rt = runtime;
+    if (!rt->background.started)
+        return;
+    pthread_mutex_lock(&rt->background.mutex);
+    rt->background.poked = rt->background.working = 1;
+    pthread_cond_signal(&rt->background.wake);
+    pthread_mutex_unlock(&rt->background.mutex);
+}
+
+hsched_status hsi_background_start(hsched_runtime *rt)
+{
+    if (!hsi_runtime_mapper(rt))
+        return HSCHED_OK;
+    if (pthread_mutex_init(&rt->background.mutex, NULL) != 0)
+        return hsi_error(HSCHED_ERROR_SYSTEM, "a mutex could not be made");
+    hsched_status status = hsi_cond_init(&rt->background.wake);
+    if (status != HSCHED_OK)
+        goto no_wake;
+    status = hsi_cond_init(&rt->background.idle);
+    if (status != HSCHED_OK)
+        goto no_idle;
+    if (pthread_create(&rt->background.thread, NULL, background_main, rt) != 0) {
+        status =
+            hsi_error(HSCHED_ERROR_SYSTEM, "the background thread could not be started; "
+                                           "check the limit on threads");
+        goto no_thread;
+    }
+    rt->background.started = 1;
+    return HSCHED_OK;
+no_thread:
+    pthread_cond_destroy(&rt->background.idle);
+no_idle:
+    pthread_cond_destroy(&rt->background.wake);
+no_wake:
+    pthread_mutex_destroy(&rt->background.mutex);
+    return status;
+}
+
+void hsi_background_stop(hsched_runtime *rt)
+{
+    if (!rt->background.started)
+        return;
+    for (uint32_t i = 0; i < rt->device_count; i++)
+        if (rt->devices[i].has_queue)
+            rt->devices[i].backend->background_stop(rt->devices[i].handle);
+    pthread_mutex_lock(&rt->background.mutex);
+    rt->background.stop = 1;
+    pthread_cond_signal(&rt->background.wake);
+    pthread_mutex_unlock(&rt->background.mutex);
+    pthread_join(rt->background.thread, NULL);
+    rt->background.started = 0;
+    pthread_cond_destroy(&rt->background.idle);
+    pthread_cond_destroy(&rt->background.wake);
+    pthread_mutex_destroy(&rt->background.mutex);
+}
+
+HSCHED_API hsched_status hsched_runtime_settle(hsched_runtime *rt)
+{
+    if (!rt)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_runtime_settle: runtime is NULL");
+    if (!rt->background.started)
+        return HSCHED_OK;
+    hsi_background_poke(rt);
+    pthread_mutex_lock(&rt->background.mutex);
+    while (rt->background.working && !rt->background.stop)
+        pthread_cond_wait(&rt->background.idle, &rt->background.mutex);
+    pthread_mutex_unlock(&rt->background.mutex);
+    return HSCHED_OK;
+}

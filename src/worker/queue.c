@@ -1,0 +1,478 @@
+#include "worker/queue.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "base/sync.h"
+
+enum {
+    MARGIN_US = 60, /* attending begins so long before a job should end */
+    SPIN_US = 40,   /* and looks for new jobs so often */
+    CLOSE_LOOK_NS =
+        10000, /* polls that follow each other so closely measure a job's end */
+    LONGEST_SLEEP_US = 2000 /* expectations may be wrong: an error must be noticed */
+};
+
+static hsi_exec_run *run_of(const hsi_job *job)
+{
+    return (hsi_exec_run *)job->run;
+}
+
+static const hsi_exec_device *device_of(const hsi_queue *q)
+{
+    return &q->pool->config.devices[q->device];
+}
+
+/* ---- Expectations (under the lock) ---------------------------------------- */
+
+/* Where the model keeps how long such a job takes. */
+static float *expectation(const hsi_flight *f, uint32_t members)
+{
+    const hsi_exec_model *model = run_of(f->jobs[0])->model;
+    float *row = model->expected_us + f->jobs[0]->device * model->expectations;
+    if (members == 1)
+        return &row[f->jobs[0]->section];
+    return &row[model->plan->section_count + (uint32_t)(31 - __builtin_clz(members - 1))];
+}
+
+static uint64_t expected_end_us(const hsi_flight *f)
+{
+    return f->started_ns / 1000 + (uint64_t)*f->expected_us;
+}
+
+/* The end was seen at now_ns, and it lies between that and when the job was last seen not to have
+ * ended. If that is long ago, whoever attended slept too long: he has learned nothing but that. */
+static void learn(hsi_flight *f, uint64_t now_ns)
+{
+    const float took = (float)(now_ns - f->started_ns) / 1000.0f;
+    float *expected = f->expected_us;
+    if (now_ns - f->unfinished_ns > CLOSE_LOOK_NS)
+        *expected = 0.7f * (took < *expected ? took : *expected);
+    else if (*expected == 0 || took < *expected)
+        *expected = took;
+    else
+        *expected += 0.2f * (took - *expected);
+}
+
+static int free_lane(const hsi_queue *q, uint32_t *lane)
+{
+    for (*lane = 0; *lane < q->lanes; ++*lane)
+        if (q->flights[*lane].state == HSI_FLIGHT_FREE)
+            return 1;
+    return 0;
+}
+
+/* The time to begin polling at; 0: now; UINT64_MAX: nothing to poll for. */
+static uint64_t next_look_us(const hsi_queue *q)
+{
+    uint64_t first = UINT64_MAX;
+    for (uint32_t lane = 0; lane < q->lanes; lane++)
+        if (q->flights[lane].state == HSI_FLIGHT_RUNNING) {
+            uint64_t end = expected_end_us(&q->flights[lane]);
+            if (end < first)
+                first = end;
+        }
+    if (first != UINT64_MAX)
+        first = first > MARGIN_US ? first - MARGIN_US : 0;
+    uint32_t lane;
+    if (!free_lane(q, &lane))
+        return first;
+    uint64_t due = hsi_core_next_due(q->pool->config.core, q->device);
+    return due < first ? due : first;
+}
+
+/* ---- Starting jobs -------------------------------------------------------- */
+
+static hsched_status choose_members(hsi_queue *q, hsi_flight *f, uint32_t waiting,
+                                    uint32_t *members, uint32_t *ready)
+{
+    const hsi_exec_model *model = run_of(f->jobs[0])->model;
+    *members = *ready = 1;
+    if (!model->joinable)
+        return HSCHED_OK;
+    for (uint32_t i = 0; i < model->prepared_count; i++)
+        if (model->prepared[i].device == q->device)
+            *ready = model->prepared[i].backend->queue_batch(model->prepared[i].section,
+                                                             f->count, waiting, members);
+    if (*members < f->count)
+        return hsi_error(HSCHED_ERROR_INTERNAL, "model: no slot holds %u runs", f->count);
+    return HSCHED_OK;
+}
+
+static void describe_job(hsi_flight *f, const hsi_exec_model *model,
+                         const hsched_memory *arena)
+{
+    const hsi_job *first = f->jobs[0];
+    const hsi_plan_section *sections = &model->plan->sections[first->section];
+    f->job = (hsched_queue_job){ .struct_size = sizeof f->job,
+                                 .first_step = sections[0].first_step,
+                                 .members = f->count,
+                                 .inputs = f->inputs,
+                                 .outputs = f->outputs,
+                                 .arena = arena };
+    for (uint32_t i = 0; i < first->count; i++)
+        f->job.step_count += sections[i].step_count;
+    for (uint32_t m = 0; m < f->count; m++) {
+        hsi_exec_run *run = run_of(f->jobs[m]);
+        f->inputs[m] = run->inputs;
+        f->outputs[m] = run->outputs;
+        f->wait_events[m] = run->wait_event;
+        if (run->wait_event)
+            f->job.wait_events = f->wait_events;
+    }
+}
+
+/* Without the lock: gives the job a slot and the device the job. */
+static hsched_status start(hsi_queue *q, uint32_t lane, uint32_t waiting,
+                           uint32_t *members, uint32_t *ready)
+{
+    hsi_flight *f = &q->flights[lane];
+    hsi_exec_run *leader = run_of(f->jobs[0]);
+    const hsi_exec_model *model = leader->model;
+    const hsi_exec_device *d = device_of(q);
+    const hsched_memory *arena = NULL;
+    hsched_status status = choose_members(q, f, waiting, members, ready);
+    if (status == HSCHED_OK)
+        status = hsi_exec_acquire_slot(leader, *members);
+    if (status == HSCHED_OK && model->crosses) {
+        status = hsi_exec_shadow(leader);
+        if (status == HSCHED_OK)
+            status = hsi_exec_arena(leader, &arena);
+    }
+    if (status == HSCHED_OK)
+        status = hsi_exec_queue_slot(leader, q->device, &f->slot);
+    if (status != HSCHED_OK)
+        return status;
+    describe_job(f, model, arena);
+    f->started_ns = f->unfinished_ns = hsi_now_ns();
+    return d->backend->queue_submit(f->slot, &f->job, lane);
+}
+
+/* Under the lock; gives it up for the log. */
+static void lose_device(hsi_queue *q)
+{
+    hsi_worker_pool *pool = q->pool;
+    if (pool->lost_devices & 1u << q->device)
+        return;
+    pool->lost_devices |= 1u << q->device;
+    pthread_mutex_unlock(&pool->lock);
+    pool->config.device_failed(pool->config.user, q->device, hsched_error_detail());
+    pthread_mutex_lock(&pool->lock);
+}
+
+/* Reports all jobs of a flight as ended and frees its lane. */
+static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status)
+{
+    hsi_core *core = q->pool->config.core;
+    const uint64_t now_ns = hsi_now_ns();
+    if (f->state == HSI_FLIGHT_ENDING) {
+        q->running--;
+        if (q->running == 0)
+            q->busy_ns += now_ns - q->busy_since_ns;
+    }
+    if (status == HSCHED_ERROR_DEVICE)
+        lose_device(q);
+    if (status == HSCHED_OK) {
+        q->jobs++;
+        q->steps += f->job.step_count;
+        q->runs_joined += f->count > 1 ? f->count : 0;
+    }
+    const uint32_t count = f->count;
+    hsi_job *jobs[HSI_QUEUE_BATCH];
+    memcpy(jobs, f->jobs, count * sizeof jobs[0]);
+    f->state = HSI_FLIGHT_FREE;
+    for (uint32_t m = 0; m < count; m++) {
+        hsi_exec_run *run = run_of(jobs[m]);
+        run->batch = count;
+        for (uint32_t i = 0; i < jobs[m]->count; i++)
+            run->section_done[jobs[m]->section + i] = status == HSCHED_OK;
+        hsi_core_job_ended(core, jobs[m], status, now_ns / 1000);
+    }
+    hsi_worker_pool_notify(q->pool);
+}
+
+static uint32_t waiting_runs(const hsi_queue *q, const hsi_job *job)
+{
+    const hsi_core_model *model = job->run->model;
+    return model->batch_queues ? model->batch_queues[q->device].count : 0;
+}
+
+static void begin_flight(hsi_flight *f, uint64_t now_ns)
+{
+    for (uint32_t m = 0; m < f->count; m++) {
+        hsi_exec_run *run = run_of(f->jobs[m]);
+        if (run->started_us == 0)
+            run->started_us = now_ns / 1000;
+        if (run->restarts != run->core.restarts) {
+            run->restarts = run->core.restarts;
+            memset(run->section_done, 0, run->model->plan->section_count);
+        }
+    }
+}
+
+static void start_flight(hsi_queue *q, uint32_t lane)
+{
+    hsi_worker_pool *pool = q->pool;
+    hsi_flight *f = &q->flights[lane];
+    f->state = HSI_FLIGHT_STARTING;
+    begin_flight(f, hsi_now_ns());
+    const uint32_t waiting = waiting_runs(q, f->jobs[0]);
+    uint32_t members, ready;
+    pthread_mutex_unlock(&pool->lock);
+    hsched_status status = start(q, lane, waiting, &members, &ready);
+    const hsi_exec_device *d = device_of(q);
+    if (d->backend->has_background(d->handle))
+        pool->config.background(pool->config.user);
+    if (status != HSCHED_OK && status != HSCHED_ERROR_DEVICE)
+        hsi_log(HSCHED_LOG_INFO, "a job that the GPU could not take goes to the CPU (%s)",
+                hsched_error_detail());
+    pthread_mutex_lock(&pool->lock);
+    hsi_exec_model *model = run_of(f->jobs[0])->model;
+    if (model->joinable)
+        model->batch_queues[q->device].ready = ready;
+    if (status != HSCHED_OK) {
+        end_flight(q, f, status);
+        return;
+    }
+    f->expected_us = expectation(f, members);
+    f->state = HSI_FLIGHT_RUNNING;
+    if (q->running++ == 0)
+        q->busy_since_ns = f->started_ns;
+    for (uint32_t m = 0; m < f->count; m++) {
+        run_of(f->jobs[m])->event_backend = d->backend;
+        run_of(f->jobs[m])->event_slot = f->slot;
+    }
+    pool->config.started(pool->config.user, f->jobs, f->count);
+}
+
+/* Somebody has to look when the first job should end: who attends, or the queue's thread. */
+static void set_alarm(hsi_queue *q)
+{
+    const uint64_t look = next_look_us(q);
+    if (look == UINT64_MAX)
+        return;
+    if (q->attended)
+        pthread_cond_signal(&q->attendant);
+    else if (q->alarm_us == 0 || look < q->alarm_us)
+        pthread_cond_signal(&q->wake);
+}
+
+void hsi_queue_pump(hsi_queue *q)
+{
+    hsi_core *core = q->pool->config.core;
+    uint32_t lane, started = 0;
+    if (q->submitting)
+        return;
+    q->submitting = 1;
+    while (free_lane(q, &lane)) {
+        hsi_flight *f = &q->flights[lane];
+        f->count =
+            hsi_core_take_batch(core, q->device, f->jobs, HSI_QUEUE_BATCH, hsi_now_us());
+        if (f->count == 0)
+            break;
+        start_flight(q, lane);
+        started++;
+    }
+    q->submitting = 0;
+    if (started || hsi_core_queued(core, q->device))
+        set_alarm(q);
+}
+
+/* ---- Ending jobs ---------------------------------------------------------- */
+
+/* Brings in what has ended. 1 if something had. Under the lock, given up in between. */
+static int collect(hsi_queue *q)
+{
+    const hsi_exec_device *d = device_of(q);
+    int ended = 0;
+    for (uint32_t lane = 0; lane < q->lanes; lane++) {
+        hsi_flight *f = &q->flights[lane];
+        int done = 0;
+        if (f->state != HSI_FLIGHT_RUNNING)
+            continue;
+        hsched_status status = d->backend->queue_poll(d->handle, lane, &done);
+        if (status == HSCHED_OK && !done) {
+            f->unfinished_ns = hsi_now_ns();
+            continue;
+        }
+        f->state = HSI_FLIGHT_ENDING;
+        ended = 1;
+        if (status == HSCHED_OK) {
+            learn(f, hsi_now_ns());
+            pthread_mutex_unlock(&q->pool->lock);
+            status = d->backend->queue_finish(f->slot, &f->job);
+            pthread_mutex_lock(&q->pool->lock);
+        }
+        end_flight(q, f, status);
+    }
+    return ended;
+}
+
+/* Without the lock: polls until a job has ended or some time has passed. Gives the time of the
+ * last round in which none had. */
+static uint64_t spin(const hsi_queue *q, const uint8_t *running)
+{
+    const hsi_exec_device *d = device_of(q);
+    uint64_t now = hsi_now_ns(), before = now;
+    const uint64_t until = now + SPIN_US * 1000;
+    do {
+        before = now;
+        for (uint32_t lane = 0; lane < q->lanes; lane++) {
+            int done = 0;
+            if (running[lane] &&
+                (d->backend->queue_poll(d->handle, lane, &done) != HSCHED_OK || done))
+                return before;
+        }
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+        now = hsi_now_ns();
+    } while (now < until);
+    return before;
+}
+
+/* Waits, one way or the other, until there may be something to do. */
+static void wait_a_while(hsi_queue *q, uint64_t deadline_us)
+{
+    pthread_mutex_t *lock = &q->pool->lock;
+    uint64_t now = hsi_now_us(), look = next_look_us(q);
+    if (look > now + MARGIN_US / 4) {
+        if (look > now + LONGEST_SLEEP_US)
+            look = now + LONGEST_SLEEP_US;
+        hsi_cond_wait_until(&q->attendant, lock, look < deadline_us ? look : deadline_us);
+        return;
+    }
+    uint8_t running[HSI_QUEUE_LANES];
+    for (uint32_t lane = 0; lane < q->lanes; lane++)
+        running[lane] = q->flights[lane].state == HSI_FLIGHT_RUNNING;
+    pthread_mutex_unlock(lock);
+    const uint64_t unfinished = spin(q, running);
+    pthread_mutex_lock(lock);
+    for (uint32_t lane = 0; lane < q->lanes; lane++)
+        if (running[lane] && q->flights[lane].state == HSI_FLIGHT_RUNNING &&
+            q->flights[lane].unfinished_ns < unfinished)
+            q->flights[lane].unfinished_ns = unfinished;
+}
+
+static int has_work(const hsi_queue *q)
+{
+    return q->running > 0 || hsi_core_queued(q->pool->config.core, q->device) > 0;
+}
+
+void hsi_queue_attend(hsi_queue *q, int (*stop)(void *user), void *user,
+                      uint64_t deadline_us)
+{
+    if (q->attended)
+        return;
+    q->attended = 1;
+    while (!stop(user) && has_work(q)) {
+        if (!collect(q) && deadline_us != UINT64_MAX && hsi_now_us() >= deadline_us)
+            break;
+        hsi_queue_pump(q);
+        if (!stop(user) && has_work(q))
+            wait_a_while(q, deadline_us);
+    }
+    q->attended = 0;
+    if (has_work(q))
+        set_alarm(q);
+}
+
+int hsi_queue_needs_attention(const hsi_queue *q)
+{
+    return !q->attended && has_work(q);
+}
+
+int hsi_queue_feeds_cpu(const hsi_queue *q)
+{
+    if (!hsi_queue_needs_attention(q))
+        return 0;
+    for (uint32_t lane = 0; lane < q->lanes; lane++) {
+        const hsi_flight *f = &q->flights[lane];
+        if (f->state == HSI_FLIGHT_RUNNING && run_of(f->jobs[0])->model->crosses)
+            return 1;
+    }
+    return 0;
+}
+
+/* ---- The queue's own thread ----------------------------------------------- */
+
+static int stop_never(void *user)
+{
+    (void)user;
+    return 0;
+}
+
+static void *queue_main(void *argument)
+{
+    hsi_queue *q = argument;
+    hsi_worker_pool *pool = q->pool;
+    char name[16];
+    snprintf(name, sizeof name, "hsched-q%u", q->device);
+    prctl(PR_SET_NAME, name);
+    prctl(PR_SET_TIMERSLACK, 1000ul); /* ns: it sleeps until shortly before jobs end */
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->stopping) {
+        const uint64_t look = next_look_us(q);
+        if (q->attended || look == UINT64_MAX) {
+            q->alarm_us = 0;
+            pthread_cond_wait(&q->wake, &pool->lock);
+        } else if (look > hsi_now_us()) {
+            q->alarm_us = look;
+            hsi_cond_wait_until(&q->wake, &pool->lock, look);
+        } else {
+            q->alarm_us = 0;
+            hsi_queue_attend(q, stop_never, NULL, UINT64_MAX);
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+hsched_status hsi_queue_start(hsi_worker_pool *pool, uint32_t device, uint32_t lanes,
+                              hsi_queue **result)
+{
+    *result = NULL;
+    hsi_queue *q = HSI_NEW(hsi_queue);
+    if (!q)
+        return hsi_out_of_memory("a device's queue");
+    q->pool = pool;
+    q->device = device;
+    q->lanes = lanes < HSI_QUEUE_LANES ? lanes : HSI_QUEUE_LANES;
+    hsched_status status = hsi_cond_init(&q->wake);
+    if (status != HSCHED_OK) {
+        hsi_free(q);
+        return status;
+    }
+    status = hsi_cond_init(&q->attendant);
+    if (status != HSCHED_OK) {
+        pthread_cond_destroy(&q->wake);
+        hsi_free(q);
+        return status;
+    }
+    if (pthread_create(&q->thread, NULL, queue_main, q) != 0) {
+        pthread_cond_destroy(&q->attendant);
+        pthread_cond_destroy(&q->wake);
+        hsi_free(q);
+        return hsi_error(HSCHED_ERROR_SYSTEM, "a device's thread could not be started; "
+                                              "check the limit on threads");
+    }
+    *result = q;
+    return HSCHED_OK;
+}
+
+void hsi_queue_stop(hsi_queue *q)
+{
+    if (!q)
+        return;
+    pthread_mutex_lock(&q->pool->lock);
+    pthread_cond_signal(&q->wake);
+    pthread_mutex_unlock(&q->pool->lock);
+    pthread_join(q->thread, NULL);
+    pthread_cond_destroy(&q->attendant);
+    pthread_cond_destroy(&q->wake);
+    hsi_free(q);
+}
