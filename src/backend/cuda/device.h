@@ -1,0 +1,93 @@
+/*
+ * One GPU of a runtime.
+ *
+ * Which thread calls: everything that enqueues work or uses a library handle does so with
+ * the device's `use` mutex held and its context current (hsi_cuda_enter, _leave); the
+ * mutex is never held while waiting for the GPU, except by the tuner, before the model
+ * that it tunes for has any run.
+ */
+#ifndef HSI_BACKEND_CUDA_DEVICE_H
+#define HSI_BACKEND_CUDA_DEVICE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "backend/cuda/api.h"
+#include "backend/cuda/memory.h"
+#include "backend/cuda/module.h"
+
+typedef struct hsi_cuda_tune_cache hsi_cuda_tune_cache; /* tune_cache.h */
+
+#define HSI_CUDA_MAX_LANES   32
+#define HSI_CUDA_DONE_STRIDE 16 /* words between the lanes' flags: a cache line each */
+
+/* A lane: a stream, and the word that the GPU writes when the lane's job has ended. */
+typedef struct hsi_cuda_lane {
+    CUstream stream;
+    CUevent event; /* recorded at the end of each job where stream writes are missing */
+    uint32_t sequence; /* of the lane's latest job */
+} hsi_cuda_lane;
+
+struct hsched_backend_device {
+    const hsched_backend_host *host;
+    int ordinal;
+    CUdevice device;
+    CUcontext context; /* the primary context, retained */
+    CUgreenCtx green;  /* or NULL: the whole GPU */
+    int capability;    /* 90 for 9.0 */
+    int sm_count;      /* of the partition */
+    int sm_total;
+    int integrated; /* shares the host's memory */
+    char name[24];  /* "gpu0" */
+    char description[160];
+    char libraries[160];
+    char key[200]; /* names this GPU, partition, driver and cuDNN in caches */
+    uint64_t memory_bytes;
+
+    pthread_mutex_t use;
+    pthread_cond_t changed; /* background work on a section or slot has ended */
+    cudnnHandle_t cudnn;
+    cublasLtHandle_t lt;
+    CUlibrary modules[HSI_CUDA_MODULE_COUNT];
+    hsi_cuda_tune_cache *tune_cache; /* NULL: tuning is off */
+    int tuning;                      /* hsched_gpu_tuning */
+
+    hsi_cuda_memory memory;
+    int stream_writes; /* streams can write and wait for words in mapped memory */
+    hsi_cuda_lane lanes[HSI_CUDA_MAX_LANES];
+    uint32_t lane_count;
+    volatile uint32_t
+        *done; /* per lane: sequence of its last ended job; mapped memory, */
+    CUdeviceptr done_device; /*   one cache line each */
+    CUstream capture_stream; /* what graphs are captured on; background work runs there */
+    atomic_int has_work;     /* for background */
+    atomic_int stopping;     /* background work is to end */
+    atomic_int lost;         /* a call failed in a way that poisons the context */
+
+    /* Guarded by `use`. */
+    struct hsched_backend_section *sections; /* all, for eviction and background work */
+    uint64_t clock;                          /* counts uses, for "least recently" */
+
+    _Atomic uint64_t tunings, captures, graph_launches, direct_launches, evictions,
+        staged_bytes;
+};
+typedef hsched_backend_device hsi_cuda_device;
+
+/* One line for people: versions, or what is missing. *available: a GPU can be opened. */
+const char *hsi_cuda_describe(int *available);
+uint32_t hsi_cuda_device_count(void);
+
+hsched_status hsi_cuda_device_open(const hsched_device_config *config,
+                                   hsi_cuda_device **device);
+void hsi_cuda_device_close(hsi_cuda_device *device);
+
+/* Makes the device's context current on this thread and takes `use`; leave undoes both, so
+ * that the caller's own context is as it was. */
+hsched_status hsi_cuda_enter(hsi_cuda_device *device);
+void hsi_cuda_leave(hsi_cuda_device *device);
+
+/* A stream of the device's, confined to its partition. priority: 0 normal, 1 high. */
+hsched_status hsi_cuda_stream_create(hsi_cuda_device *device, int priority,
+                                     CUstream *stream);
+
+#endif

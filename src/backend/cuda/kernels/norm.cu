@@ -1,0 +1,260 @@
+/* SOFTMAX, LRN and REDUCE. Sums are made in an order that depends on the shape alone. */
+#include "backend/cuda/kernels/common.cuh"
+#include "backend/cuda/kernels/norm.h"
+
+/* ---- Reductions over a warp, or over a block of HSI_CUDA_BLOCK_THREADS ---- */
+
+struct plus {
+    static __device__ __forceinline__ float of(float a, float b)
+    {
+        return a + b;
+    }
+};
+struct maximum {
+    static __device__ __forceinline__ float of(float a, float b)
+    {
+        return fmaxf(a, b);
+    }
+};
+
+/* Every thread of the group gets the result. `memory`: a float per warp, for blocks; not to
+ * be used again before a barrier. */
+template <typename OPERATION, int GROUP>
+__device__ __forceinline__ float reduce_group(float x, float *memory)
+{
+#pragma unroll
+    for (int offset = 16; offset > 0; offset /= 2)
+        x = OPERATION::of(x, __shfl_xor_sync(0xffffffffu, x, offset));
+    if (GROUP == 32)
+        return x;
+    if (threadIdx.x % 32 == 0)
+        memory[threadIdx.x / 32] = x;
+    __syncthreads();
+    x = memory[0];
+#pragma unroll
+    for (int warp = 1; warp < GROUP / 32; warp++)
+        x = OPERATION::of(x, memory[warp]);
+    return x;
+}
+
+/* ---- SOFTMAX: out = exp(x - max) / sum along an axis ----------------------- */
+
+/* A group of threads to a line. What a thread has of a line of usual size stays in its
+ * registers; the rest is read three times. */
+template <typename T, int GROUP>
+__device__ __forceinline__ void softmax_group(const hsi_cuda_softmax_params &p,
+                                              const hsi_cuda_addresses &a)
+{
+    constexpr int kept = 8;
+    __shared__ float memory[2][HSI_CUDA_BLOCK_THREADS / 32];
+    const uint32_t lane = threadIdx.x % GROUP;
+    const uint32_t line = blockIdx.x * (blockDim.x / GROUP) + threadIdx.x / GROUP;
+    if (line >= p.lines.count)
+        return; /* only groups that are warps, and those need no barrier */
+    int64_t at[2];
+    nest_offsets(p.lines, line, at);
+    T *out = reinterpret_cast<T *>(a.out) + at[0];
+    const T *in = reinterpret_cast<const T *>(a.in[0]) + at[1];
+    float x[kept];
+    float max = -INFINITY, sum = 0;
+#pragma unroll
+    for (int k = 0; k < kept; k++) {
+        const uint32_t i = lane + k * GROUP;
+        x[k] = i < p.size ? to_float(in[i * p.in_stride]) : -INFINITY;
+    }
+#pragma unroll
+    for (int k = 0; k < kept; k++)
+        max = fmaxf(max, x[k]);
+    for (uint32_t i = lane + kept * GROUP; i < p.size; i += GROUP)
+        max = fmaxf(max, to_float(in[i * p.in_stride]));
+    max = reduce_group<maximum, GROUP>(max, memory[0]);
+#pragma unroll
+    for (int k = 0; k < kept; k++) {
+        x[k] = expf(x[k] - max);
+        sum += x[k];
+    }
+    for (uint32_t i = lane + kept * GROUP; i < p.size; i += GROUP)
+        sum += expf(to_float(in[i * p.in_stride]) - max);
+    sum = reduce_group<plus, GROUP>(sum, memory[1]);
+#pragma unroll
+    for (int k = 0; k < kept; k++) {
+        const uint32_t i = lane + k * GROUP;
+        if (i < p.size)
+            out[i * p.out_stride] = from_float<T>(x[k] / sum);
+    }
+    for (uint32_t i = lane + kept * GROUP; i < p.size; i += GROUP)
+        out[i * p.out_stride] =
+            from_float<T>(expf(to_float(in[i * p.in_stride]) - max) / sum);
+}
+
+/* A thread to a line, for many lines that lie side by side. */
+template <typename T>
+__device__ __forceinline__ void softmax_thread(const hsi_cuda_softmax_params &p,
+                                               const hsi_cuda_addresses &a)
+{
+    const uint32_t line = blockIdx.x * blockDim.x + threadIdx.x;
+    if (line >= p.lines.count)
+        return;
+    int64_t at[2];
+    nest_offsets(p.lines, line, at);
+    T *out = reinterpret_cast<T *>(a.out) + at[0];
+    const T *in = reinterpret_cast<const T *>(a.in[0]) + at[1];
+    float max = -INFINITY, sum = 0;
+#pragma unroll 8
+    for (uint32_t i = 0; i < p.size; i++)
+        max = fmaxf(max, to_float(in[i * p.in_stride]));
+#pragma unroll 4
+    for (uint32_t i = 0; i < p.size; i++)
+        sum += expf(to_float(in[i * p.in_stride]) - max);
+#pragma unroll 4
+    for (uint32_t i = 0; i < p.size; i++)
+        out[i * p.out_stride] =
+            from_float<T>(expf(to_float(in[i * p.in_stride]) - max) / sum);
+}
+
+/* ---- LRN: x / (bias + factor * sum of squares in the window)^beta ---------- */
+
+/* WIDTH channels of a line to a thread, which share what they read. */
+template <typename T, int WIDTH>
+__device__ __forceinline__ void lrn(const hsi_cuda_lrn_params &p,
+                                    const hsi_cuda_addresses &a)
+{
+    const uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= p.count / WIDTH)
+        return;
+    const uint32_t outer = divide(i, p.inner), inner = i - outer * p.inner.divisor;
+    const int64_t c = (int64_t)(p.channels_inside ? inner : outer) * WIDTH;
+    int64_t at[2];
+    nest_offsets(p.lines, p.channels_inside ? outer : inner, at);
+    T *out = reinterpret_cast<T *>(a.out) + at[0];
+    const T *in = reinterpret_cast<const T *>(a.in[0]) + at[1];
+    float x[WIDTH], sum[WIDTH];
+#pragma unroll
+    for (int k = 0; k < WIDTH; k++)
+        x[k] = sum[k] = 0;
+    int64_t first = c - p.before, last = c + WIDTH - 1 + p.after;
+    first = first < 0 ? 0 : first;
+    last = last < p.channels ? last : p.channels - 1;
+    for (int64_t from = first; from <= last; from++) {
+        const float value = to_float(in[from * p.in_stride]);
+#pragma unroll
+        for (int k = 0; k < WIDTH; k++) {
+            const int64_t distance = from - (c + k);
+            if (distance == 0)
+                x[k] = value;
+            if (distance >= -p.before && distance <= p.after)
+                sum[k] += value * value;
+        }
+    }
+#pragma unroll
+    for (int k = 0; k < WIDTH; k++)
+        out[(c + k) * p.out_stride] =
+            from_float<T>(x[k] * powf(p.bias + p.factor * sum[k], -p.beta));
+}
+
+/* ---- REDUCE: means --------------------------------------------------------- */
+
+/* A group of threads to an element of out; for windows that lie one behind the other. */
+template <typename T, int GROUP>
+__device__ __forceinline__ void reduce_rows(const hsi_cuda_reduce_params &p,
+                                            const hsi_cuda_addresses &a)
+{
+    __shared__ float memory[HSI_CUDA_BLOCK_THREADS / 32];
+    const uint32_t element = blockIdx.x * (blockDim.x / GROUP) + threadIdx.x / GROUP;
+    if (element >= p.kept.count)
+        return; /* only groups that are warps, and those need no barrier */
+    int64_t at[2];
+    nest_offsets(p.kept, element, at);
+    const T *in = reinterpret_cast<const T *>(a.in[0]) + at[1];
+    float sum = 0;
+#pragma unroll 4
+    for (uint32_t i = threadIdx.x % GROUP; i < p.window.count; i += GROUP) {
+        int64_t offset[1];
+        nest_offsets(p.window, i, offset);
+        sum += to_float(in[offset[0]]);
+    }
+    sum = reduce_group<plus, GROUP>(sum, memory);
+    if (threadIdx.x % GROUP == 0)
+        reinterpret_cast<T *>(a.out)[at[0]] = from_float<T>(sum / (float)p.window.count);
+}
+
+/* Elements of out side by side, WIDTH to a lane, a block's rows of lanes sharing their
+ * windows: for channels-last images, whose channels lie one behind the other. */
+template <typename T, int WIDTH>
+__device__ __forceinline__ void reduce_columns(const hsi_cuda_reduce_params &p,
+                                               const hsi_cuda_addresses &a)
+{
+    __shared__ float memory[WIDTH][HSI_CUDA_BLOCK_THREADS]; /* by row, then lane */
+    const uint32_t lanes = 1u << p.lanes_log2;
+    const uint32_t row = threadIdx.x >> p.lanes_log2;
+    const uint32_t rows = HSI_CUDA_BLOCK_THREADS >> p.lanes_log2;
+    const uint32_t column = blockIdx.x * lanes + (threadIdx.x & (lanes - 1));
+    const bool exists = column < p.kept.count / WIDTH;
+    int64_t at[2];
+    float sum[WIDTH];
+    nest_offsets(p.kept, exists ? column * WIDTH : 0, at);
+    const T *in = reinterpret_cast<const T *>(a.in[0]) + at[1];
+#pragma unroll
+    for (int k = 0; k < WIDTH; k++)
+        sum[k] = 0;
+    if (exists) {
+#pragma unroll 4
+        for (uint32_t i = row; i < p.window.count; i += rows) {
+            int64_t offset[1];
+            float x[WIDTH];
+            nest_offsets(p.window, i, offset);
+            load_floats(in + offset[0], x);
+#pragma unroll
+            for (int k = 0; k < WIDTH; k++)
+                sum[k] += x[k];
+        }
+    }
+    for (uint32_t half = rows / 2; half > 0; half /= 2) {
+        /* Rows half..2*half-1 hand theirs to rows 0..half-1. */
+        if (row >= half && row < 2 * half)
+#pragma unroll
+            for (int k = 0; k < WIDTH; k++)
+                memory[k][threadIdx.x] = sum[k];
+        __syncthreads();
+        if (row < half)
+#pragma unroll
+            for (int k = 0; k < WIDTH; k++)
+                sum[k] += memory[k][threadIdx.x + half * lanes];
+    }
+    if (!exists || row > 0)
+        return;
+#pragma unroll
+    for (int k = 0; k < WIDTH; k++)
+        sum[k] /= (float)p.window.count;
+    store_floats(reinterpret_cast<T *>(a.out) + at[0], sum);
+}
+
+/* ---- Kernels ---------------------------------------------------------------- */
+
+#define NORM_KERNEL(name, threads, params, call)                                         \
+    extern "C" __global__ void __launch_bounds__(threads) name(                          \
+        const __grid_constant__ params p, const __grid_constant__ hsi_cuda_addresses a)  \
+    {                                                                                    \
+        call(p, a);                                                                      \
+    }
+#define NORM_KERNELS(name, T, width)                                                     \
+    NORM_KERNEL(softmax_warp_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_softmax_params,     \
+                (softmax_group<T, 32>))                                                  \
+    NORM_KERNEL(softmax_block_##name, HSI_CUDA_BLOCK_THREADS, hsi_cuda_softmax_params,   \
+                (softmax_group<T, HSI_CUDA_BLOCK_THREADS>))                              \
+    NORM_KERNEL(softmax_thread_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_softmax_params,   \
+                (softmax_thread<T>))                                                     \
+    NORM_KERNEL(lrn_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_lrn_params, (lrn<T, 1>))     \
+    NORM_KERNEL(lrn_wide_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_lrn_params,             \
+                (lrn<T, 4>))                                                             \
+    NORM_KERNEL(reduce_warp_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_reduce_params,       \
+                (reduce_rows<T, 32>))                                                    \
+    NORM_KERNEL(reduce_block_##name, HSI_CUDA_BLOCK_THREADS, hsi_cuda_reduce_params,     \
+                (reduce_rows<T, HSI_CUDA_BLOCK_THREADS>))                                \
+    NORM_KERNEL(reduce_columns_##name, HSI_CUDA_BLOCK_THREADS, hsi_cuda_reduce_params,   \
+                (reduce_columns<T, 1>))                                                  \
+    NORM_KERNEL(reduce_columns_wide_##name, HSI_CUDA_BLOCK_THREADS,                      \
+                hsi_cuda_reduce_params, (reduce_columns<T, width>))
+NORM_KERNELS(f32, float, 4)
+NORM_KERNELS(f16, __half, 8)
+NORM_KERNELS(bf16, __nv_bfloat16, 8)

@@ -1,0 +1,34 @@
+/* Parameters of kernels/norm.cu. */
+#ifndef HSI_BACKEND_CUDA_KERNELS_NORM_H
+#define HSI_BACKEND_CUDA_KERNELS_NORM_H
+
+#include "backend/cuda/kernels/nest.h"
+
+#define HSI_CUDA_NORM_THREADS  128 /* softmax_warp, softmax_line, lrn, reduce_warp */
+#define HSI_CUDA_BLOCK_THREADS 256 /* softmax_block, reduce_block, reduce_columns */
+
+/* Lines are all dimensions but the axis: nest operands are out and in. */
+typedef struct hsi_cuda_softmax_params {
+    hsi_cuda_nest lines;
+    uint32_t size; /* along the axis */
+    int64_t out_stride, in_stride;
+} hsi_cuda_softmax_params;
+
+/* Lines are all dimensions but the channels: nest operands are out and in. */
+typedef struct hsi_cuda_lrn_params {
+    hsi_cuda_nest lines;
+    uint32_t channels, count; /* elements in all */
+    int32_t channels_inside;  /* neighbouring threads take channels, not lines */
+    hsi_cuda_divisor inner;   /* groups of channels, or lines */
+    int64_t out_stride, in_stride;
+    int64_t before, after; /* reach of the window */
+    float factor, beta, bias;
+} hsi_cuda_lrn_params;
+
+/* Nest operands are out and in; of `window`, what one element of out is the mean of, in. */
+typedef struct hsi_cuda_reduce_params {
+    hsi_cuda_nest kept, window;
+    uint32_t lanes_log2; /* reduce_columns: threads of a block side by side */
+} hsi_cuda_reduce_params;
+
+#endif

@@ -1,0 +1,209 @@
+/*
+ * What passes between a slot and memory outside of it, found from the places of the steps:
+ *
+ * - entry: an input that a step here reads. A COPY or IMAGE step reads it through the table by
+ *   itself (fused); for other kinds the whole input is copied to the slot first.
+ * - import: a tensor in the host's arena that a step elsewhere (on the CPU) has written.
+ * - export: a tensor that a step elsewhere will read, to the host's arena.
+ * - exit: what a step writes into an output's memory; fused if the step is a COPY and no step
+ *   here reads the output again.
+ *
+ * Entries and imports are done before the first step of a job that needs them, the others right
+ * after the step that writes.
+ */
+#include "backend/cuda/section.h"
+
+#include <string.h>
+
+#include "backend/cuda/host.h"
+
+typedef struct making {
+    hsched_backend_section *section;
+    const hsched_section_config *config;
+    uint32_t capacity;
+    int counting; /* first round: how many there are at most */
+} making;
+
+static int add_port(making *m, hsi_cuda_port port)
+{
+    hsched_backend_section *s = m->section;
+    for (uint32_t p = 0; p < s->port_count && !m->counting; p++) {
+        const hsi_cuda_port *other = &s->ports[p];
+        if (!port.fused && !other->fused && other->kind == port.kind &&
+            other->to_slot == port.to_slot && other->step == port.step &&
+            other->index == port.index)
+            return (int)p;
+    }
+    if (m->counting)
+        m->capacity++;
+    else
+        s->ports[s->port_count++] = port;
+    return (int)s->port_count - 1;
+}
+
+static hsched_status add_action(making *m, uint32_t step, int before, int port)
+{
+    hsi_cuda_actions *a = &m->section->actions[step];
+    if (m->counting)
+        return HSCHED_OK;
+    uint32_t **list = before ? &a->before : &a->after;
+    uint32_t *count = before ? &a->before_count : &a->after_count;
+    for (uint32_t i = 0; i < *count; i++)
+        if ((*list)[i] == (uint32_t)port)
+            return HSCHED_OK;
+    uint32_t *grown = HSI_CUDA_NEW_ARRAY(uint32_t, *count + 1);
+    if (!grown)
+        return hsi_cuda_no_memory("a model's ports");
+    if (*count)
+        memcpy(grown, *list, *count * sizeof **list);
+    grown[(*count)++] = (uint32_t)port;
+    hsi_cuda_host->free(*list);
+    *list = grown;
+    return HSCHED_OK;
+}
+
+/* A whole input as one line of elements. */
+static hsi_cuda_port whole_input(const hsched_backend_section *s, uint32_t input)
+{
+    hsched_dtype dtype = s->io_types[input];
+    int64_t count = (int64_t)(s->io_bytes[input] / hsi_cuda_dtype_size(dtype));
+    hsi_cuda_port port = { .kind = HSI_CUDA_PORT_INPUT,
+                           .index = input,
+                           .to_slot = 1,
+                           .step = UINT32_MAX,
+                           .tensor = { .dtype = dtype, .rank = 1 } };
+    port.tensor.dims[0] = count;
+    port.tensor.strides[0] = 1;
+    port.place = (hsched_place){ .storage = HSCHED_STORAGE_INPUT, .index = input };
+    return port;
+}
+
+/* The result of a step, to or from where the rest of the world keeps it. */
+static hsi_cuda_port result_of(const making *m, uint32_t step, int to_slot)
+{
+    const hsched_place *place = &m->config->places[step].out;
+    int is_output = place->storage == HSCHED_STORAGE_OUTPUT;
+    return (hsi_cuda_port){ .kind =
+                                is_output ? HSI_CUDA_PORT_OUTPUT : HSI_CUDA_PORT_ARENA,
+                            .index = is_output ? place->index : 0,
+                            .offset = place->offset,
+                            .to_slot = to_slot,
+                            .step = step,
+                            .tensor = m->section->steps[step].out,
+                            .place = *place };
+}
+
+static hsched_status find_entries(making *m, uint32_t i)
+{
+    const hsched_step *step = &m->section->steps[i];
+    const hsched_step_places *places = &m->config->places[i];
+    hsched_status status = HSCHED_OK;
+    for (uint32_t k = 0; k < step->input_count && status == HSCHED_OK; k++) {
+        if (places->in[k].storage != HSCHED_STORAGE_INPUT)
+            continue;
+        if (step->kind == HSCHED_STEP_COPY || step->kind == HSCHED_STEP_IMAGE)
+            add_port(m, (hsi_cuda_port){ .kind = HSI_CUDA_PORT_INPUT,
+                                         .index = places->in[k].index,
+                                         .offset = places->in[k].offset,
+                                         .to_slot = 1,
+                                         .step = i,
+                                         .fused = 1,
+                                         .tensor = step->in[k],
+                                         .place = places->out });
+        else
+            status = add_action(
+                m, i, 1, add_port(m, whole_input(m->section, places->in[k].index)));
+    }
+    return status;
+}
+
+static hsched_status find_imports(making *m, uint32_t i)
+{
+    const hsched_step_places *places = &m->config->places[i];
+    hsched_status status = HSCHED_OK;
+    for (uint32_t k = 0; k < m->section->steps[i].input_count; k++)
+        for (uint32_t w = 0; w < places->writer_count[k] && status == HSCHED_OK; w++) {
+            uint32_t writer = places->writers[k][w];
+            if (!m->config->places[writer].here)
+                status = add_action(m, i, 1, add_port(m, result_of(m, writer, 1)));
+        }
+    return status;
+}
+
+/* Does any step here read this output's memory? */
+static int is_read_again(const making *m, uint32_t output)
+{
+    for (uint32_t i = 0; i < m->config->step_count; i++)
+        for (uint32_t k = 0; k < m->section->steps[i].input_count; k++) {
+            const hsched_place *in = &m->config->places[i].in[k];
+            if (m->config->places[i].here && in->storage == HSCHED_STORAGE_OUTPUT &&
+                in->index == output)
+                return 1;
+        }
+    return 0;
+}
+
+static int reads_arena(const hsched_step_places *places)
+{
+    return places->in[0].storage == HSCHED_STORAGE_ARENA;
+}
+
+static hsched_status find_exits(making *m, uint32_t i)
+{
+    const hsched_step *step = &m->section->steps[i];
+    const hsched_step_places *places = &m->config->places[i];
+    if (places->out.storage == HSCHED_STORAGE_OUTPUT) {
+        hsi_cuda_port port = result_of(m, i, 0);
+        if (step->kind == HSCHED_STEP_COPY && reads_arena(places) &&
+            !is_read_again(m, places->out.index)) {
+            port.fused = 1;
+            port.place = places->in[0];
+            add_port(m, port);
+            return HSCHED_OK;
+        }
+        return add_action(m, i, 0, add_port(m, port));
+    }
+    if (places->exported)
+        return add_action(m, i, 0, add_port(m, result_of(m, i, 0)));
+    return HSCHED_OK;
+}
+
+static hsched_status find_all(making *m)
+{
+    hsched_status status = HSCHED_OK;
+    for (uint32_t i = 0; i < m->config->step_count && status == HSCHED_OK; i++) {
+        if (!m->config->places[i].here)
+            continue;
+        status = find_entries(m, i);
+        if (status == HSCHED_OK)
+            status = find_imports(m, i);
+        if (status == HSCHED_OK)
+            status = find_exits(m, i);
+    }
+    return status;
+}
+
+hsched_status hsi_cuda_make_ports(hsched_backend_section *section,
+                                  const hsched_section_config *config)
+{
+    making m = { .section = section, .config = config, .counting = 1 };
+    section->actions = HSI_CUDA_NEW_ARRAY(hsi_cuda_actions, config->step_count);
+    if (!section->actions)
+        return hsi_cuda_no_memory("a model's ports");
+    hsched_status status = find_all(&m);
+    section->ports = HSI_CUDA_NEW_ARRAY(hsi_cuda_port, m.capacity);
+    if (!section->ports)
+        return hsi_cuda_no_memory("a model's ports");
+    m.counting = 0;
+    return status == HSCHED_OK ? find_all(&m) : status;
+}
+
+void hsi_cuda_free_ports(hsched_backend_section *section)
+{
+    for (uint32_t i = 0; section->actions && i < section->step_count; i++) {
+        hsi_cuda_host->free(section->actions[i].before);
+        hsi_cuda_host->free(section->actions[i].after);
+    }
+    hsi_cuda_host->free(section->actions);
+    hsi_cuda_host->free(section->ports);
+}

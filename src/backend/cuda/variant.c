@@ -1,0 +1,339 @@
+#include "backend/cuda/section.h"
+
+#include <string.h>
+
+#include "backend/cuda/host.h"
+
+/* ---- Making --------------------------------------------------------------- */
+
+/* The largest power of two, up to 256, that divides an offset: blocks are aligned to 256. */
+static uint32_t alignment_of(size_t offset)
+{
+    size_t low = offset & (~offset + 1);
+    return low == 0 || low > 256 ? 256 : (uint32_t)low;
+}
+
+static uint32_t operand_alignment(const hsched_backend_section *s, uint32_t members,
+                                  const hsched_place *place, hsched_dtype dtype)
+{
+    size_t arena, io;
+    if (place->storage == HSCHED_STORAGE_NONE ||
+        place->storage == HSCHED_STORAGE_CONSTANT)
+        return (uint32_t)hsi_cuda_scaled(s, dtype, hsi_cuda_dtype_size(dtype));
+    hsi_cuda_slot_sizes(s, members, &arena, &io);
+    return alignment_of(hsi_cuda_slot_offset(s, members, place, dtype));
+}
+
+static void describe_step(const hsched_backend_section *s, uint32_t i, uint32_t members,
+                          hsi_cuda_step *step)
+{
+    const hsched_step_places *places = &s->places[i];
+    step->device = s->device;
+    step->type = s->type;
+    step->strict = s->strict;
+    step->deterministic = s->deterministic;
+    for (uint32_t k = 0; k < step->step.input_count; k++) {
+        if (step->step.in[k].dtype == HSCHED_DTYPE_NONE)
+            continue;
+        step->alignment[k] =
+            operand_alignment(s, members, &places->in[k], step->step.in[k].dtype);
+        if (s->constants[i][k]) {
+            step->constants[k] = s->weights + s->constants[i][k] - 1;
+            step->alignment[k] = alignment_of(s->constants[i][k] - 1);
+        }
+        step->step.in[k].constant = NULL;
+    }
+    step->out_alignment =
+        operand_alignment(s, members, &places->out, step->step.out.dtype);
+}
+
+static const hsi_cuda_port *fused_port(const hsched_backend_section *s, uint32_t step)
+{
+    for (uint32_t p = 0; p < s->port_count; p++)
+        if (s->ports[p].fused && s->ports[p].step == step)
+            return &s->ports[p];
+    return NULL;
+}
+
+static hsched_status make_transfer(const hsched_backend_section *s, uint32_t members,
+                                   const hsi_cuda_port *port,
+                                   const hsched_operand *inside, hsi_cuda_op **op)
+{
+    hsi_cuda_transfer transfer = { .device = s->device,
+                                   .type = s->type,
+                                   .members = members,
+                                   .to_slot = port->to_slot,
+                                   .member = port->tensor,
+                                   .slot = *inside };
+    transfer.member.constant = transfer.slot.constant = NULL;
+    transfer.slot_stride = (int64_t)(hsi_cuda_member_bytes(s, &port->place) /
+                                     hsi_cuda_dtype_size(inside->dtype));
+    return hsi_cuda_make_transfer(&transfer, op);
+}
+
+static hsched_status make_op(const hsi_cuda_step *step, hsi_cuda_op **op)
+{
+    switch (step->step.kind) {
+    case HSCHED_STEP_CONV2D:
+    case HSCHED_STEP_FC:
+    case HSCHED_STEP_MATMUL:
+        return hsi_cuda_make_tuned(step, op);
+    case HSCHED_STEP_POOL2D:
+        return hsi_cuda_make_pool(step, op);
+    case HSCHED_STEP_SCALE:
+        return hsi_cuda_make_scale(step, op);
+    case HSCHED_STEP_LRN:
+        return hsi_cuda_make_lrn(step, op);
+    case HSCHED_STEP_SOFTMAX:
+        return hsi_cuda_make_softmax(step, op);
+    case HSCHED_STEP_UNARY:
+        return hsi_cuda_make_unary(step, op);
+    case HSCHED_STEP_BINARY:
+        return hsi_cuda_make_binary(step, op);
+    case HSCHED_STEP_COPY:
+        return hsi_cuda_make_copy(step, op);
+    case HSCHED_STEP_PAD:
+        return hsi_cuda_make_pad(step, op);
+    case HSCHED_STEP_REDUCE:
+        return hsi_cuda_make_reduce(step, op);
+    case HSCHED_STEP_IMAGE:
+        return hsi_cuda_make_image(step, op);
+    case HSCHED_STEP_FORCE_INT32:
+        break;
+    }
+    return hsi_cuda_host->set_error(HSCHED_ERROR_UNSUPPORTED,
+                                    "GPU: step '%s' is of unknown kind %d",
+                                    step->step.name, (int)step->step.kind);
+}
+
+static hsched_status make_step_op(hsched_backend_section *s, hsi_cuda_variant *v,
+                                  uint32_t i)
+{
+    hsi_cuda_step *step = &v->steps[i];
+    if (!hsi_cuda_batch_step(s, i, v->members, &step->step))
+        return hsi_cuda_host->set_error(
+            HSCHED_ERROR_UNSUPPORTED, "GPU: step '%s' cannot run for %u members at once",
+            s->steps[i].name, v->members);
+    describe_step(s, i, v->members, step);
+    const hsi_cuda_port *port = fused_port(s, i);
+    if (!port)
+        return make_op(step, &v->ops[i]);
+    if (step->step.kind == HSCHED_STEP_IMAGE)
+        return hsi_cuda_make_image_entry(step, v->members, &v->ops[i]);
+    const hsched_step *single = &s->steps[i];
+    return make_transfer(s, v->members, port,
+                         port->to_slot ? &single->out : &single->in[0], &v->ops[i]);
+}
+
+static hsched_status make_transfers(hsched_backend_section *s, hsi_cuda_variant *v)
+{
+    hsched_status status = HSCHED_OK;
+    for (uint32_t p = 0; p < s->port_count && status == HSCHED_OK; p++)
+        if (!s->ports[p].fused)
+            status = make_transfer(s, v->members, &s->ports[p], &s->ports[p].tensor,
+                                   &v->transfers[p]);
+    return status;
+}
+
+hsched_status hsi_cuda_variant_measure(const hsched_backend_section *s,
+                                       hsi_cuda_variant *v)
+{
+    v->workspace_bytes = HSI_CUDA_COUNTERS;
+    for (uint32_t i = 0; i < s->step_count; i++) {
+        const hsi_cuda_op *op = v->ops[i];
+        if (!op)
+            continue;
+        if (op->zeroed > HSI_CUDA_COUNTERS || op->zeroed > op->workspace)
+            return hsi_cuda_host->set_error(
+                HSCHED_ERROR_INTERNAL, "GPU: step '%s': %s wants %zu bytes of counters",
+                s->steps[i].name, op->name, op->zeroed);
+        size_t bytes = HSI_CUDA_COUNTERS + op->workspace - op->zeroed;
+        if (bytes > v->workspace_bytes)
+            v->workspace_bytes =
+                (bytes + 255) / 256 * 256; /* a table follows in the slot */
+    }
+    return HSCHED_OK;
+}
+
+static hsched_status fill_variant(hsched_backend_section *s, hsi_cuda_variant *v)
+{
+    v->steps = HSI_CUDA_NEW_ARRAY(hsi_cuda_step, s->step_count);
+    v->ops = HSI_CUDA_NEW_ARRAY(hsi_cuda_op *, s->step_count);
+    v->transfers = HSI_CUDA_NEW_ARRAY(hsi_cuda_op *, s->port_count);
+    if (!v->steps || !v->ops || !v->transfers)
+        return hsi_cuda_no_memory("a model's ops");
+    hsched_status status = HSCHED_OK;
+    for (uint32_t i = 0; i < s->step_count && status == HSCHED_OK; i++)
+        if (s->places[i].here)
+            status = make_step_op(s, v, i);
+    if (status == HSCHED_OK)
+        status = make_transfers(s, v);
+    hsi_cuda_slot_sizes(s, v->members, &v->arena_bytes, &v->io_bytes);
+    return status == HSCHED_OK ? hsi_cuda_variant_measure(s, v) : status;
+}
+
+/* The old op may still be running somewhere, and graphs may need it: it is kept. */
+hsched_status hsi_cuda_replace_op(hsched_backend_section *s, hsi_cuda_variant *v,
+                                  uint32_t i, hsi_cuda_op *other)
+{
+    hsi_cuda_op **retired = HSI_CUDA_NEW_ARRAY(hsi_cuda_op *, s->retired_count + 1);
+    if (!retired) {
+        other->destroy(other);
+        return hsi_cuda_no_memory("another kernel");
+    }
+    for (uint32_t k = 0; k < s->retired_count; k++)
+        retired[k] = s->retired[k];
+    retired[s->retired_count++] = v->ops[i];
+    hsi_cuda_host->free(s->retired);
+    s->retired = retired;
+    v->ops[i] = other;
+    v->generation++;
+    return hsi_cuda_variant_measure(s, v);
+}
+
+hsi_cuda_variant *hsi_cuda_variant_find(hsched_backend_section *section, uint32_t members)
+{
+    hsi_cuda_variant *v = section->variants;
+    while (v && v->members != members)
+        v = v->next;
+    return v;
+}
+
+hsched_status hsi_cuda_variant_get(hsched_backend_section *section, uint32_t members,
+                                   hsi_cuda_variant **variant)
+{
+    *variant = hsi_cuda_variant_find(section, members);
+    if (*variant)
+        return HSCHED_OK;
+    hsi_cuda_variant *v = HSI_CUDA_NEW(hsi_cuda_variant);
+    if (!v)
+        return hsi_cuda_no_memory("a model's ops");
+    v->members = members;
+    hsched_status status = fill_variant(section, v);
+    if (status != HSCHED_OK) {
+        hsi_cuda_variant_destroy(section, v);
+        return status;
+    }
+    v->next = section->variants;
+    section->variants = v;
+    *variant = v;
+    return HSCHED_OK;
+}
+
+void hsi_cuda_variant_destroy(hsched_backend_section *section, hsi_cuda_variant *v)
+{
+    for (uint32_t i = 0; v->ops && i < section->step_count; i++)
+        if (v->ops[i])
+            v->ops[i]->destroy(v->ops[i]);
+    for (uint32_t p = 0; v->transfers && p < section->port_count; p++)
+        if (v->transfers[p])
+            v->transfers[p]->destroy(v->transfers[p]);
+    hsi_cuda_host->free(v->steps);
+    hsi_cuda_host->free(v->ops);
+    hsi_cuda_host->free(v->transfers);
+    hsi_cuda_host->free(v);
+}
+
+/* ---- Launching ------------------------------------------------------------ */
+
+/* A job's table has an address for each port and member. */
+static CUdeviceptr table_entry(const hsi_cuda_variant *v, const hsi_cuda_launch *launch,
+                               uint32_t port)
+{
+    return launch->table + (CUdeviceptr)port * v->members * sizeof(uint64_t);
+}
+
+static hsched_status launch_transfer(const hsched_backend_section *s,
+                                     const hsi_cuda_variant *v,
+                                     const hsi_cuda_launch *launch, uint32_t p)
+{
+    const hsi_cuda_port *port = &s->ports[p];
+    hsi_cuda_call call = { .stream = launch->stream };
+    call.in[0] = table_entry(v, launch, p);
+    call.out = launch->memory +
+               hsi_cuda_slot_offset(s, v->members, &port->place, port->tensor.dtype);
+    return v->transfers[p]->enqueue(v->transfers[p], &call);
+}
+
+/* Was this port used by an earlier step of the job already? */
+static int used_before(const hsched_backend_section *s, const hsi_cuda_launch *launch,
+                       uint32_t step, uint32_t port)
+{
+    for (uint32_t i = launch->first; i < step; i++)
+        for (uint32_t a = 0; a < s->actions[i].before_count; a++)
+            if (s->actions[i].before[a] == port)
+                return 1;
+    return 0;
+}
+
+/* A library may refuse operands only now: the kernel that takes anything replaces it. */
+static hsched_status launch_instead(hsched_backend_section *s, hsi_cuda_variant *v,
+                                    uint32_t i, const hsi_cuda_call *call)
+{
+    const hsi_cuda_step *step = &v->steps[i];
+    hsi_cuda_op *other;
+    hsched_status status = step->step.kind == HSCHED_STEP_CONV2D
+                               ? hsi_cuda_make_conv_direct(step, &other)
+                               : hsi_cuda_make_matmul(step, &other);
+    if (status != HSCHED_OK)
+        return status;
+    if (other->workspace > 0) { /* the slot's may be too small */
+        other->destroy(other);
+        return hsi_cuda_host->set_error(HSCHED_ERROR_UNSUPPORTED,
+                                        "GPU: step '%s': no kernel could be launched",
+                                        step->step.name);
+    }
+    hsi_cuda_host->log(HSCHED_LOG_INFO,
+                       "GPU: step '%s': %s refused its operands; %s goes on",
+                       step->step.name, v->ops[i]->name, other->name);
+    status = hsi_cuda_replace_op(s, v, i, other);
+    return status == HSCHED_OK ? other->enqueue(other, call) : status;
+}
+
+static hsched_status launch_step(hsched_backend_section *s, hsi_cuda_variant *v,
+                                 const hsi_cuda_launch *launch, uint32_t i)
+{
+    const hsched_step_places *places = &s->places[i];
+    const hsi_cuda_step *step = &v->steps[i];
+    const hsi_cuda_op *op = v->ops[i];
+    hsi_cuda_call call = { .stream = launch->stream };
+    call.workspace = launch->workspace + HSI_CUDA_COUNTERS - op->zeroed;
+    for (uint32_t k = 0; k < step->step.input_count; k++) {
+        if (s->constants[i][k])
+            call.in[k] = s->weights + s->constants[i][k] - 1;
+        else if (places->in[k].storage != HSCHED_STORAGE_NONE)
+            call.in[k] =
+                launch->memory + hsi_cuda_slot_offset(s, v->members, &places->in[k],
+                                                      step->step.in[k].dtype);
+    }
+    call.out = launch->memory +
+               hsi_cuda_slot_offset(s, v->members, &places->out, step->step.out.dtype);
+    const hsi_cuda_port *port = fused_port(s, i);
+    if (port) {
+        if (!port->to_slot) /* a transfer's call: the table, then the tensor in the slot */
+            call.out = call.in[0];
+        call.in[0] = table_entry(v, launch, (uint32_t)(port - s->ports));
+    }
+    hsched_status status = op->enqueue(op, &call);
+    if (status == HSCHED_ERROR_UNSUPPORTED)
+        status = launch_instead(s, v, i, &call);
+    return status;
+}
+
+hsched_status hsi_cuda_variant_launch(hsched_backend_section *s, hsi_cuda_variant *v,
+                                      const hsi_cuda_launch *launch)
+{
+    hsched_status status = HSCHED_OK;
+    for (uint32_t i = launch->first;
+         i < launch->first + launch->count && status == HSCHED_OK; i++) {
+        const hsi_cuda_actions *actions = &s->actions[i];
+        for (uint32_t a = 0; a < actions->before_count && status == HSCHED_OK; a++)
+            if (!used_before(s, launch, i, actions->before[a]))
+                status = launch_transfer(s, v, launch, actions->before[a]);
+        if (status == HSCHED_OK)
+            status = launch_step(s, v, launch, i);
+        for (uint32_t a = 0; a < actions->after_count && status == HSCHED_OK; a++)
+            status = launch_transfer(s, v, launch, actions->after[a]);
+    }
+    return status;
+}
