@@ -1,7 +1,8 @@
 # libhsched. `make help` lists the targets.
 #
 # Variables: BUILD (folder), CC, CFLAGS, SANITIZE=address|thread, ONEDNN=0 (build without oneDNN),
-# PREFIX, DESTDIR, HSCHED_NO_INSTALL=1 (never install packages), V=1 (show commands).
+# CUDA=0 (build without the GPU plug-in), CUDA_HOME, PREFIX, DESTDIR, HSCHED_NO_INSTALL=1 (never install
+# packages), V=1 (show commands).
 
 BUILD ?= build
 CC ?= gcc
@@ -12,7 +13,35 @@ V ?= 0
 Q = $(if $(filter 1,$(V)),,@)
 VERSION := $(shell awk '/define HSCHED_VERSION_STRING/ { gsub("\"", ""); print $$3 }' include/hsched/hsched.h)
 SOVERSION := 0
-ONEDNN ?= $(if $(wildcard /usr/include/dnnl.h /usr/include/oneapi/dnnl/dnnl.h),1,0)
+
+# What `make kit` has gathered is used where the system lacks any of these.
+KIT := kit
+KIT_HEADERS := protobuf-c/protobuf-c.h jansson.h turbojpeg.h cmocka.h dnnl.h uthash.h
+KIT_LACKS := $(filter-out $(wildcard $(KIT_HEADERS:%=/usr/include/%)),$(KIT_HEADERS:%=/usr/include/%))
+KIT_ROOT := $(if $(KIT_LACKS),$(wildcard $(KIT)/root/usr))
+ifneq ($(KIT_ROOT),)
+KIT_LIBS := $(wildcard $(KIT_ROOT)/lib/*-linux-gnu)
+CPPFLAGS += -isystem $(KIT_ROOT)/include
+# The old kind of tag serves what the libraries themselves need, too.
+LDFLAGS += -L$(KIT_LIBS) -Wl,--disable-new-dtags,-rpath,$(abspath $(KIT_LIBS))
+endif
+
+ONEDNN ?= $(if $(wildcard /usr/include/dnnl.h /usr/include/oneapi/dnnl/dnnl.h $(KIT_ROOT)/include/dnnl.h),1,0)
+
+# The GPU plug-in is built where nvcc and cuDNN's headers are: CUDA=0 leaves it out.
+CUDA_HOME ?= $(firstword $(wildcard /usr/local/cuda /usr/lib/cuda /opt/cuda) \
+    $(patsubst %/bin/nvcc,%,$(realpath $(shell command -v nvcc))) /usr/local/cuda)
+NVCC ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc) $(shell command -v nvcc))
+CUDNN_INCLUDE ?= $(patsubst %/cudnn_backend.h,%,$(firstword $(wildcard \
+    $(CUDA_HOME)/include/cudnn_backend.h /usr/include/cudnn_backend.h \
+    /usr/include/x86_64-linux-gnu/cudnn_backend.h /usr/include/aarch64-linux-gnu/cudnn_backend.h)))
+CUDA ?= $(if $(and $(NVCC),$(CUDNN_INCLUDE)),1,0)
+CUDA_MISSING := $(if $(filter 1,$(CUDA)),,$(if $(NVCC),$(if $(CUDNN_INCLUDE),CUDA=0 was given,the headers \
+    of cuDNN 9 (cudnn_backend.h) were not found),nvcc was not found on PATH or in $(CUDA_HOME)/bin))
+# Machine code for these compute capabilities, and PTX of the first for newer ones.
+CUDA_ARCHS ?= 80 90
+# Compiled once for all builds, those with sanitizers too.
+KERNELS ?= $(BUILD)/kernels
 
 OPT ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
@@ -35,11 +64,14 @@ LIB_SRC := $(wildcard $(LIB_DIRS:%=src/%/*.c))
 ZOO_SRC := $(wildcard src/zoo/*.c)
 CLI_SRC := $(wildcard src/cli/*.c)
 EXAMPLES := $(patsubst examples/%.c,%,$(wildcard examples/[0-9]*.c))
-TESTS := $(patsubst tests/%.c,%,$(wildcard tests/*/test_*.c))
+TEST_SRC := $(if $(filter 1,$(CUDA)),$(wildcard tests/*/*.c),$(filter-out tests/gpu/%,$(wildcard tests/*/*.c)))
+TESTS := $(patsubst tests/%.c,%,$(filter $(wildcard tests/*/test_*.c),$(TEST_SRC)))
+GPU_TESTS := $(filter gpu/%,$(TESTS))
+GPU_PROGRAMS := $(patsubst tests/%.c,%,$(filter tests/gpu/bench_%,$(TEST_SRC)))
 
-# What several tests share; fuzz_*.c and outside.c are programs of their own.
-TEST_SUPPORT := $(filter-out tests/fuzz/fuzz_% tests/abi/%,\
-    $(filter-out $(TESTS:%=tests/%.c),$(wildcard tests/*/*.c)))
+# What several tests share; these others are programs of their own.
+TEST_SUPPORT := $(filter-out tests/fuzz/fuzz_% tests/abi/% tests/bench/% tests/gpu/bench_%,\
+    $(filter-out $(TESTS:%=tests/%.c),$(TEST_SRC)))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB_OBJ := $(call obj,$(LIB_SRC)) $(if $(wildcard src/onnx/onnx.proto),$(BUILD)/obj/gen/onnx.pb-c.o)
@@ -48,9 +80,8 @@ CLI_OBJ := $(call obj,$(CLI_SRC))
 STATIC := $(BUILD)/libhsched.a
 SHARED := $(BUILD)/libhsched.so.$(VERSION)
 
-.PHONY: all
-all: $(STATIC) $(SHARED) $(BUILD)/hsched examples   ## build the library, the program, the examples
-
+.PHONY: all plugin-or-why
+all: $(STATIC) $(SHARED) $(BUILD)/hsched examples plugin-or-why ## build the library, the program, the examples
 
 .PHONY: examples tests
 examples: $(EXAMPLES:%=$(BUILD)/examples/%)
@@ -61,16 +92,26 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@echo "  CC    $<"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
 
-# Changed flags rebuild everything.
+# Changed flags rebuild everything that was compiled with them: $(call stamp,FILE,FLAGS).
+define stamp
+$(1): force
+	@mkdir -p $$(@D)
+	@echo '$(2)' | cmp -s - $$@ || echo '$(2)' > $$@
+endef
 .PHONY: force
-$(BUILD)/flags: force
-	@mkdir -p $(@D)
-	@echo '$(CC) $(CPPFLAGS) $(CFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(CPPFLAGS) $(CFLAGS_ALL)' > $@
+$(eval $(call stamp,$(BUILD)/flags,$(CC) $(CPPFLAGS) $(CFLAGS_ALL)))
 
 $(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: src/onnx/onnx.proto
 	@mkdir -p $(BUILD)/gen
 	@echo "  PROTO $<"
-	$(Q)protoc-c --c_out=$(BUILD)/gen --proto_path=src/onnx $<
+	$(Q)if command -v protoc-c >/dev/null; then \
+	    protoc-c --c_out=$(BUILD)/gen --proto_path=src/onnx $<; \
+	elif cmp -s $< $(KIT)/gen/onnx.proto; then \
+	    cp $(KIT)/gen/onnx.pb-c.[ch] $(BUILD)/gen; \
+	else \
+	    echo "protoc-c is missing (Debian: protobuf-c-compiler), and there is no kit made from this $<" >&2; \
+	    exit 1; \
+	fi
 $(call obj,$(wildcard src/onnx/*.c)): | $(if $(wildcard src/onnx/onnx.proto),$(BUILD)/gen/onnx.pb-c.h)
 $(BUILD)/obj/gen/onnx.pb-c.o: $(BUILD)/gen/onnx.pb-c.c
 	@mkdir -p $(@D)
@@ -87,6 +128,49 @@ $(SHARED): $(LIB_OBJ) lib/hsched.map
 	$(Q)ln -sf $(@F) $(BUILD)/libhsched.so.$(SOVERSION)
 	$(Q)ln -sf libhsched.so.$(SOVERSION) $(BUILD)/libhsched.so
 
+# ---- The GPU plug-in: C against headers only, kernels as embedded fat binaries ----
+
+CUDA_OBJ := $(call obj,$(wildcard src/backend/cuda/*.c))
+CUDA_FATBINS := $(patsubst src/backend/cuda/kernels/%.cu,$(KERNELS)/%.fatbin,\
+    $(wildcard src/backend/cuda/kernels/*.cu))
+PLUGIN := $(BUILD)/libhsched_cuda.so
+CUDA_CPPFLAGS := $(patsubst %,-isystem %,$(filter-out /usr/include,$(sort $(CUDA_HOME)/include $(CUDNN_INCLUDE))))
+CUDA_ARCH := $(firstword $(CUDA_ARCHS))
+CUDA_GENCODE := -gencode "arch=compute_$(CUDA_ARCH),code=[sm_$(CUDA_ARCH),compute_$(CUDA_ARCH)]" \
+    $(foreach a,$(wordlist 2,9,$(CUDA_ARCHS)),-gencode arch=compute_$(a),code=sm_$(a))
+# -t0: a thread for each capability, so that the slowest file does not keep all but one core idle.
+NVCCFLAGS := -std=c++17 -O3 -t0 -Iinclude -Isrc $(CUDA_GENCODE)
+
+$(eval $(call stamp,$(BUILD)/flags-cuda,$(CUDA_CPPFLAGS) $(abspath $(KERNELS))))
+$(eval $(call stamp,$(KERNELS)/flags,$(NVCC) $(NVCCFLAGS)))
+
+$(KERNELS)/%.fatbin: src/backend/cuda/kernels/%.cu $(KERNELS)/flags
+	@mkdir -p $(@D)
+	@echo "  NVCC  $<"
+	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -MF $(@:.fatbin=.d) -MT $@ -fatbin $< -o $@
+
+# Some files need none of CUDA's headers: they are tested where there are none.
+CUDA_PLAIN := $(call obj,src/backend/cuda/tune_cache.c)
+$(filter-out $(CUDA_PLAIN),$(CUDA_OBJ)): $(BUILD)/flags-cuda
+$(filter-out $(CUDA_PLAIN),$(CUDA_OBJ)): private CPPFLAGS += $(CUDA_CPPFLAGS) \
+    -DHSI_CUDA_KERNEL_DIR='"$(abspath $(KERNELS))"'
+$(BUILD)/obj/src/backend/cuda/module.o: $(CUDA_FATBINS)
+
+$(PLUGIN): $(CUDA_OBJ) lib/plugin.map
+	@echo "  LD    $@"
+	$(Q)$(CC) -shared $(CFLAGS_ALL) $(LDFLAGS) -Wl,--version-script=lib/plugin.map \
+	    $(if $(SANITIZE),,-Wl,-z,defs) $(CUDA_OBJ) -o $@ -ldl -lm -pthread
+
+ifeq ($(CUDA),1)
+plugin-or-why: $(PLUGIN)
+else
+plugin-or-why:
+	@echo "  --    the GPU plug-in is left out: $(CUDA_MISSING)"
+endif
+
+.PHONY: cuda
+cuda: $(PLUGIN)                         ## build the GPU plug-in alone
+
 RPATH := -Wl,-rpath,'$$ORIGIN:$$ORIGIN/..'
 
 $(BUILD)/hsched: $(CLI_OBJ) $(ZOO_OBJ) $(SHARED)
@@ -100,17 +184,39 @@ $(BUILD)/examples/%: examples/%.c $(ZOO_OBJ) $(SHARED)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS) $< $(ZOO_OBJ) -o $@ -L$(BUILD) -lhsched \
 	    -lturbojpeg -lm -pthread $(RPATH)
 
-$(call obj,$(TEST_SUPPORT)): CPPFLAGS += -Itests
+$(call obj,$(TEST_SUPPORT)): private CPPFLAGS += -Itests
+$(call obj,$(filter tests/gpu/%,$(TEST_SUPPORT))): private CPPFLAGS += $(CUDA_CPPFLAGS)
 $(BUILD)/libtests.a: $(call obj,$(TEST_SUPPORT))
 	$(Q)rm -f $@ && ar rcs $@ $^
+
+# Tests of the plug-in's insides are linked with its objects.
+$(BUILD)/tests/unit/test_tune_cache: private TEST_OBJ = $(CUDA_PLAIN)
+$(BUILD)/tests/unit/test_tune_cache: $(CUDA_PLAIN)
+WITH_PLUGIN := $(patsubst %,$(BUILD)/tests/%,$(GPU_TESTS) $(GPU_PROGRAMS))
+$(WITH_PLUGIN): private TEST_OBJ = $(CUDA_OBJ)
+$(WITH_PLUGIN): private CPPFLAGS += $(CUDA_CPPFLAGS)
+$(WITH_PLUGIN): $(CUDA_OBJ)
 
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libtests.a $(ZOO_OBJ) $(STATIC)
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS_ALL) $(LDFLAGS) -MMD -MP $< $(BUILD)/libtests.a \
-	    $(ZOO_OBJ) $(STATIC) -o $@ -lcmocka $(LIBS)
+	    $(TEST_OBJ) $(ZOO_OBJ) $(STATIC) -o $@ -lcmocka $(LIBS)
 
--include $(shell find $(BUILD)/obj $(BUILD)/tests -name '*.d' 2>/dev/null)
+# ---- What make bench-gpu measures with ----
+
+$(BUILD)/bench/%: tests/bench/%.c $(ZOO_OBJ) $(SHARED)
+	@mkdir -p $(@D)
+	@echo "  BENCH $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS) -MMD -MP $< $(ZOO_OBJ) -o $@ -L$(BUILD) -lhsched \
+	    -lm -pthread $(RPATH)
+
+$(BUILD)/bench/%: tests/bench/%.cu $(KERNELS)/flags
+	@mkdir -p $(@D)
+	@echo "  NVCC  $@"
+	$(Q)$(NVCC) $(NVCCFLAGS) $< -o $@
+
+-include $(shell find $(BUILD)/obj $(BUILD)/tests $(BUILD)/bench $(KERNELS) -name '*.d' 2>/dev/null)
 
 # ---- Targets for people ----
 
@@ -136,9 +242,11 @@ check:                                  ## build everything and run all tests
 .PHONY: check-sanitize
 check-sanitize:                         ## the C tests under AddressSanitizer + UBSan, then ThreadSanitizer
 	@$(DEPS) build test
-	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan SANITIZE=address OPT="-O1 -g" tests
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/asan KERNELS=$(KERNELS) SANITIZE=address \
+	    OPT="-O1 -g" tests
 	@BUILD=$(BUILD)/asan bash tests/run.sh asan
-	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/tsan SANITIZE=thread OPT="-O1 -g" ONEDNN=0 tests
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=$(BUILD)/tsan KERNELS=$(KERNELS) SANITIZE=thread \
+	    OPT="-O1 -g" ONEDNN=0 tests
 	@BUILD=$(BUILD)/tsan bash tests/run.sh tsan
 
 .PHONY: bench
@@ -149,6 +257,28 @@ bench:                                  ## beside ONNX Runtime, on the same netw
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE BUILD=$(BUILD) \
 	    $(BUILD)/venv/bin/python tests/bench/bench.py $(BENCH)
 
+.PHONY: kit
+kit: $(BUILD)/gen/onnx.pb-c.c           ## what a machine with a GPU and no network lacks, into kit/
+	@BUILD=$(BUILD) KIT=$(KIT) sh tests/setup/kit.sh
+
+# Both take PART=NAME[,NAME...] (default: all) and add to one JSON file in $(BUILD)/gpu.
+.PHONY: check-gpu
+check-gpu:                              ## the tests that need a GPU; PART=ops|backend|runtime|onnx|...
+	@$(DEPS) build gpu
+	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/hsched $(if $(filter 1,$(CUDA)),gpu-programs)
+	@BUILD=$(BUILD) sh tests/setup/python.sh
+	@BUILD=$(BUILD) CUDA_MISSING="$(CUDA_MISSING)" $(BUILD)/venv/bin/python tests/gpu/check.py $(PART)
+
+.PHONY: bench-gpu
+bench-gpu:                              ## beside PyTorch on one GPU; PART=single|compile|mixes|crossing|cpu|tune
+	@$(DEPS) build gpu
+	@$(MAKE) --no-print-directory -j$$(nproc) $(if $(filter 1,$(CUDA)),bench-gpu-programs)
+	@BUILD=$(BUILD) CUDA_MISSING="$(CUDA_MISSING)" python3 tests/bench/bench_gpu.py $(PART)
+
+.PHONY: gpu-programs bench-gpu-programs
+gpu-programs: $(PLUGIN) $(WITH_PLUGIN)
+bench-gpu-programs: $(PLUGIN) $(patsubst %,$(BUILD)/bench/%,bench_gpu bench_crossing hog)
+
 .PHONY: lint
 lint:                                   ## include order of the folders, format, shell scripts
 	@python3 tests/setup/lint.py
@@ -158,13 +288,14 @@ format:                                 ## apply clang-format
 	@clang-format -i $$(find src tests examples -name '*.[ch]')
 
 .PHONY: install
-install: $(STATIC) $(SHARED) $(BUILD)/hsched ## install to PREFIX (DESTDIR is put in front)
+install: $(STATIC) $(SHARED) $(BUILD)/hsched plugin-or-why ## install to PREFIX (DESTDIR is put in front)
 	install -d $(DESTDIR)$(PREFIX)/include/hsched $(DESTDIR)$(LIBDIR)/pkgconfig \
 	    $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 include/hsched/*.h $(DESTDIR)$(PREFIX)/include/hsched
 	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
 	ln -sf libhsched.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libhsched.so.$(SOVERSION)
 	ln -sf libhsched.so.$(SOVERSION) $(DESTDIR)$(LIBDIR)/libhsched.so
+	$(if $(filter 1,$(CUDA)),install -m 755 $(PLUGIN) $(DESTDIR)$(LIBDIR))
 	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' \
 	    -e 's|@LIBS@|$(LIBS)|' lib/hsched.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/hsched.pc
@@ -175,8 +306,8 @@ install: $(STATIC) $(SHARED) $(BUILD)/hsched ## install to PREFIX (DESTDIR is pu
 .PHONY: uninstall
 uninstall:                              ## remove what install put there
 	rm -rf $(DESTDIR)$(PREFIX)/include/hsched
-	rm -f $(DESTDIR)$(LIBDIR)/libhsched.* $(DESTDIR)$(LIBDIR)/pkgconfig/hsched.pc \
-	    $(DESTDIR)$(PREFIX)/bin/hsched $(DESTDIR)$(PREFIX)/share/man/man1/hsched.1
+	rm -f $(DESTDIR)$(LIBDIR)/libhsched.* $(DESTDIR)$(LIBDIR)/libhsched_cuda.so \
+	    $(DESTDIR)$(LIBDIR)/pkgconfig/hsched.pc $(DESTDIR)$(PREFIX)/bin/hsched $(DESTDIR)$(PREFIX)/share/man/man1/hsched.1
 
 .PHONY: clean
 clean:                                  ## remove the build folder

@@ -1,14 +1,16 @@
 #!/bin/sh
-# Finds the Debian packages that are missing and installs them. Arguments: groups (build, test).
-# HSCHED_NO_INSTALL=1 only lists them and fails.
+# Finds the Debian packages that are missing and installs them. Arguments: groups (build, test, gpu).
+# HSCHED_NO_INSTALL=1 only lists them and fails. Where there is a kit (make kit), which is made for machines
+# without a network, packages that it holds count as installed, and so do tools that are there under any name.
 set -eu
 
 need=""
 for group in "$@"; do
     case $group in
-    build) need="$need gcc libc6-dev make pkg-config libopenblas-dev libdnnl-dev libprotobuf-c-dev
+    build) need="$need gcc libc6-dev make libopenblas-dev libdnnl-dev libprotobuf-c-dev
                  protobuf-c-compiler uthash-dev libjansson-dev libturbojpeg0-dev" ;;
-    test) need="$need g++ libcmocka-dev python3 python3-venv" ;;
+    test) need="$need g++ pkg-config libcmocka-dev python3 python3-venv" ;;
+    gpu) need="$need libcmocka-dev python3 python3-venv" ;;
     *) echo "packages.sh: unknown group '$group'" >&2; exit 2 ;;
     esac
 done
@@ -18,15 +20,33 @@ command -v dpkg-query >/dev/null 2>&1 || {
     exit 0
 }
 
+installed() {
+    dpkg-query -W -f='${Status}\n' "$1" 2>/dev/null | grep -q '^install ok installed'
+}
+
+has_header() {
+    printf '#include <%s>\n' "$1" | ${CC:-gcc} -E -x c - >/dev/null 2>&1
+}
+
+replaced_by_kit() {
+    [ -f kit/packages ] || return 1
+    case $1 in
+    gcc | g++ | make | pkg-config | python3) command -v "$1" >/dev/null 2>&1 ;;
+    libc6-dev) has_header stdio.h ;;
+    libopenblas-dev) has_header cblas.h ;;
+    python3-venv) python3 tests/setup/modules.py >/dev/null 2>&1 ;; # python.sh then makes none
+    *) grep -qx "$1" kit/packages ;;
+    esac
+}
+
 missing=""
 for package in $need; do
-    dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed' ||
-        missing="$missing $package"
+    installed "$package" || replaced_by_kit "$package" || missing="$missing $package"
 done
 # Ubuntu names the JPEG library's headers differently.
 case $missing in
 *libturbojpeg0-dev*)
-    if dpkg-query -W -f='${Status}\n' libturbojpeg-dev 2>/dev/null | grep -q '^install ok installed'; then
+    if installed libturbojpeg-dev; then
         missing=$(echo "$missing" | sed 's/ libturbojpeg0-dev//')
     elif [ -z "$(apt-cache madison libturbojpeg0-dev 2>/dev/null)" ] &&
         [ -n "$(apt-cache madison libturbojpeg-dev 2>/dev/null)" ]; then

@@ -1,0 +1,281 @@
+#include "gpu/op_steps.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/backend.h"
+
+void op_expect_step(random_step *made)
+{
+    const hsched_step *s = &made->step;
+    const void *inputs[HSCHED_STEP_MAX_INPUTS] = { NULL };
+    for (uint32_t i = 0; i < s->input_count; i++) {
+        const random_memory *from = s->out_aliases == (int)i ? &made->out : &made->in[i];
+        if (s->in[i].dtype != HSCHED_DTYPE_NONE)
+            inputs[i] = from->block + from->first;
+    }
+    memcpy(made->expected, made->out.pristine, made->out.size);
+    if (hsi_ref_run(s, inputs, made->expected + made->out.first) == HSCHED_OK)
+        return;
+    fprintf(stderr, "op_steps: %s: %s\n", made->text, hsched_error_detail());
+    exit(1);
+}
+
+static void keep(random_memory *memory)
+{
+    if (!memory->block)
+        return;
+    memory->pristine = random_alloc(memory->size);
+    memcpy(memory->pristine, memory->block, memory->size);
+}
+
+void op_finish_step(random_step *made)
+{
+    for (uint32_t i = 0; i < made->step.input_count; i++)
+        keep(&made->in[i]);
+    keep(&made->out);
+    made->expected = random_alloc(made->out.size);
+    op_expect_step(made);
+}
+
+/* ---- Shapes ---- */
+
+static void set_image(random_maker *m, hsched_operand *op, const int64_t *dims)
+{
+    const int64_t pixel = dims[1] + (chance(m, 50) ? 0 : 8 * range(m, 1, 3));
+    random_set_shape(op, HSCHED_FLOAT32, 4, dims);
+    op->strides[0] = dims[2] * dims[3] * pixel;
+    op->strides[1] = 1;
+    op->strides[2] = dims[3] * pixel;
+    op->strides[3] = pixel;
+}
+
+/* x and out: images of one shape. */
+static void set_images(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const int64_t dims[] = { range(m, 1, 3), 8 * range(m, 1, 9), range(m, 1, 14),
+                             range(m, 1, 14) };
+    s->input_count = 1;
+    set_image(m, &s->in[0], dims);
+    set_image(m, &s->out, dims);
+}
+
+static void set_vector(hsched_operand *op, int64_t size)
+{
+    random_set_shape(op, HSCHED_FLOAT32, 1, &size);
+    op->strides[0] = 1;
+}
+
+/* ---- Kinds ---- */
+
+static void usual_fc(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const int64_t rows = range(m, 1, 18), k = 8 * PICK(m, 3, 32, 64, 150, 300),
+                  o = PICK(m, 1, 10, 33, 64, 100);
+    s->input_count = chance(m, 70) ? 3 : 2;
+    random_set_shape(&s->in[0], HSCHED_FLOAT32, 2, (const int64_t[]){ rows, k });
+    random_set_dense(&s->in[0], NULL);
+    s->in[0].strides[0] += 8 * range(m, 0, 1);
+    random_set_shape(&s->in[1], HSCHED_FLOAT32, 2, (const int64_t[]){ o, k });
+    random_set_dense(&s->in[1], NULL);
+    if (s->input_count > 2)
+        set_vector(&s->in[2], o);
+    random_set_shape(&s->out, HSCHED_FLOAT32, 2, (const int64_t[]){ rows, o });
+    random_set_dense(&s->out, NULL);
+    s->act.kind = chance(m, 50) ? HSCHED_ACTIVATION_RELU : HSCHED_ACTIVATION_NONE;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    random_constant(m, 1, RANDOM_ROLE_WEIGHT, random_weight_bound(m, k));
+    if (s->input_count > 2)
+        random_constant(m, 2, RANDOM_ROLE_BIAS, 1);
+}
+
+static void usual_pool(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    set_images(m);
+    const int global = chance(m, 30);
+    int64_t dims[4];
+    memcpy(dims, s->in[0].dims, sizeof dims);
+    s->u.pool2d.kind = chance(m, 50) ? HSCHED_POOL_MAX : HSCHED_POOL_AVERAGE;
+    s->u.pool2d.count_include_pad = chance(m, 50);
+    for (int d = 0; d < 2; d++) {
+        const int64_t size = dims[2 + d];
+        s->u.pool2d.kernel[d] = global ? size : 3;
+        s->u.pool2d.pads[d] = s->u.pool2d.pads[2 + d] = global ? 0 : 1;
+        s->u.pool2d.strides[d] = global ? 1 : 2;
+        s->u.pool2d.dilations[d] = 1;
+        dims[2 + d] = global ? 1 : (size - 1) / 2 + 1;
+    }
+    set_image(m, &s->out, dims);
+    if (s->u.pool2d.kind == HSCHED_POOL_MAX)
+        m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+}
+
+static void usual_scale(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    set_images(m);
+    s->input_count = 3;
+    set_vector(&s->in[1], s->out.dims[1]);
+    set_vector(&s->in[2], s->out.dims[1]);
+    s->act.kind = HSCHED_ACTIVATION_RELU;
+    m->made->compare = RANDOM_COMPARE_ELEMENTS;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    random_constant(m, 1, RANDOM_ROLE_DATA, 1);
+    random_constant(m, 2, RANDOM_ROLE_BIAS, 1);
+}
+
+static void usual_lrn(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    set_images(m);
+    s->u.lrn.size = range(m, 1, 6);
+    s->u.lrn.alpha = 0.5f;
+    s->u.lrn.beta = 0.75f;
+    s->u.lrn.bias = 1;
+    random_output(m);
+    random_input(m, 0, -2, 2);
+}
+
+/* Rows that a warp has in its registers, that a block has, and longer ones. */
+static void usual_softmax(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const int64_t dims[] = { range(m, 1, 6),
+                             PICK(m, 10, 256, 257, 1000, 2048, 2049, 5000) };
+    s->input_count = 1;
+    random_set_shape(&s->in[0], HSCHED_FLOAT32, 2, dims);
+    random_set_dense(&s->in[0], NULL);
+    random_set_shape(&s->out, HSCHED_FLOAT32, 2, dims);
+    random_set_dense(&s->out, NULL);
+    s->u.softmax.axis = 1;
+    m->made->compare = RANDOM_COMPARE_NORM_NO_FLOOR;
+    random_output(m);
+    random_input(m, 0, -8, 8);
+}
+
+static void usual_unary(random_maker *m)
+{
+    set_images(m);
+    m->made->step.act.kind =
+        chance(m, 50) ? HSCHED_ACTIVATION_SILU : HSCHED_ACTIVATION_RELU;
+    if (chance(m, 30)) {
+        m->made->step.in[0] = m->made->step.out;
+        m->made->step.out_aliases = 0;
+    }
+    m->made->compare = RANDOM_COMPARE_ELEMENTS;
+    random_output(m);
+    random_input(m, 0, -5, 5);
+}
+
+/* A residual; a factor per channel; one per pixel, or image. */
+static void usual_binary(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const int64_t way = range(m, 0, 3);
+    set_images(m);
+    s->input_count = 2;
+    set_image(m, &s->in[1], s->out.dims);
+    for (int d = 0; d < 4; d++)
+        if ((way == 1 && d >= 2) || (way == 2 && d == 1) || way == 3)
+            s->in[1].strides[d] = 0;
+    s->u.binary.kind = way == 0 ? HSCHED_BINARY_ADD : HSCHED_BINARY_MUL;
+    s->act.kind = chance(m, 50) ? HSCHED_ACTIVATION_RELU : HSCHED_ACTIVATION_NONE;
+    if (chance(m, 30)) {
+        s->in[0] = s->out;
+        s->out_aliases = 0;
+    }
+    m->made->compare = RANDOM_COMPARE_ELEMENTS;
+    random_output(m);
+    random_input(m, 0, -3, 3);
+    random_input(m, 1, -3, 3);
+}
+
+/* Slices and joints of images, and to and from their dense order. */
+static void usual_copy(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    set_images(m);
+    if (chance(m, 25))
+        random_set_dense(&s->in[0], NULL);
+    else if (chance(m, 25))
+        random_set_dense(&s->out, NULL);
+    m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+}
+
+static void usual_pad(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    set_images(m);
+    int64_t dims[4];
+    memcpy(dims, s->in[0].dims, sizeof dims);
+    s->u.pad.mode =
+        (hsched_pad_mode)range(m, HSCHED_PAD_MODE_CONSTANT, HSCHED_PAD_MODE_EDGE);
+    s->u.pad.value = 0.25f;
+    for (int d = 2; d < 4; d++) {
+        s->u.pad.before[d] = dims[d] > 1 ? 1 : 0;
+        dims[d] += 2 * s->u.pad.before[d];
+    }
+    set_image(m, &s->out, dims);
+    m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+}
+
+static void usual_reduce(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    set_images(m);
+    int64_t dims[4];
+    memcpy(dims, s->in[0].dims, sizeof dims);
+    if (chance(m, 75))
+        dims[2] = dims[3] = 1;
+    else
+        dims[1] = 1;
+    set_image(m, &s->out, dims);
+    random_output(m);
+    random_input(m, 0, -1, 1);
+}
+
+void op_usual_step(random_step *made, hsched_step_kind kind, uint64_t seed,
+                   uint32_t index)
+{
+    static void (*const usual[RANDOM_STEP_KINDS + 1])(random_maker *) = {
+        [HSCHED_STEP_FC] = usual_fc,           [HSCHED_STEP_POOL2D] = usual_pool,
+        [HSCHED_STEP_SCALE] = usual_scale,     [HSCHED_STEP_LRN] = usual_lrn,
+        [HSCHED_STEP_SOFTMAX] = usual_softmax, [HSCHED_STEP_UNARY] = usual_unary,
+        [HSCHED_STEP_BINARY] = usual_binary,   [HSCHED_STEP_COPY] = usual_copy,
+        [HSCHED_STEP_PAD] = usual_pad,         [HSCHED_STEP_REDUCE] = usual_reduce,
+    };
+    memset(made, 0, sizeof *made);
+    random_maker m = { .made = made,
+                       .rng = seed * 41 + (uint64_t)kind * 1000003 + index };
+    hsched_step *s = &made->step;
+    s->struct_size = sizeof *s;
+    s->kind = kind;
+    s->name = "usual";
+    s->out_aliases = -1;
+    s->parts = 1;
+    usual[kind](&m);
+    size_t n = (size_t)snprintf(made->text, sizeof made->text,
+                                "HSCHED_TEST_SEED=%llu usual step %u of kind %d, x",
+                                (unsigned long long)seed, index, (int)kind);
+    for (uint32_t d = 0; d < s->in[0].rank; d++)
+        n +=
+            (size_t)snprintf(made->text + n, sizeof made->text - n, " %lld/%lld",
+                             (long long)s->in[0].dims[d], (long long)s->in[0].strides[d]);
+    n += (size_t)snprintf(made->text + n, sizeof made->text - n, ", out");
+    for (uint32_t d = 0; d < s->out.rank; d++)
+        n += (size_t)snprintf(made->text + n, sizeof made->text - n, " %lld/%lld",
+                              (long long)s->out.dims[d], (long long)s->out.strides[d]);
+    op_finish_step(made);
+}

@@ -1,0 +1,636 @@
+/*
+ * The runtime with a GPU, through the public API: results against the CPU's, policies, joined
+ * runs, memory limits, buffers, events, failing calls. Skips, saying why, without a GPU.
+ */
+#include <hsched/experimental.h>
+
+#include <math.h>
+
+#include "backend/cuda/api.h"
+#include "common/support.h"
+#include "zoo/zoo.h"
+
+#define GPU 1 /* the device's index in the runtime */
+
+static hsched_runtime *open_runtime(const hsched_runtime_config *config)
+{
+    hsched_runtime_config used = { HSCHED_RUNTIME_CONFIG_INIT };
+    hsched_runtime *rt;
+    if (config)
+        used = *config;
+    if (used.gpu_tuning == HSCHED_GPU_TUNING_DEFAULT)
+        used.gpu_tuning = HSCHED_GPU_TUNING_NONE;
+    used.cache_dir = used.cache_dir ? used.cache_dir : "/tmp/hsched-test-cache";
+    hsched_status status = hsched_runtime_create(&used, &rt);
+    if (status == HSCHED_ERROR_NOT_FOUND) {
+        print_message("# SKIP: %s\n", hsched_error_detail());
+        skip();
+    }
+    assert_ok(status);
+    if (hsched_runtime_device_count(rt) < 2) {
+        hsched_backend_info info = { HSCHED_BACKEND_INFO_INIT };
+        for (uint32_t i = 0; hsched_backend_get_info(i, &info) == HSCHED_OK; i++)
+            if (strcmp(info.name, "cuda") == 0)
+                print_message("# SKIP: %s\n", info.detail);
+        hsched_runtime_destroy(rt);
+        skip();
+    }
+    return rt;
+}
+
+static hsched_model *load(hsched_runtime *rt, const char *name,
+                          const hsched_model_config *config)
+{
+    hsched_graph *graph;
+    hsched_model *model;
+    assert_ok(zoo_build(name, 1, &graph));
+    assert_ok(hsched_model_compile(rt, graph, config, &model));
+    hsched_graph_destroy(graph);
+    return model;
+}
+
+typedef struct tensors {
+    float *in, *out;
+    size_t in_bytes, out_bytes;
+} tensors;
+
+static tensors make_tensors(const hsched_model *model, uint32_t seed)
+{
+    hsched_tensor_info in = { HSCHED_TENSOR_INFO_INIT },
+                       out = { HSCHED_TENSOR_INFO_INIT };
+    assert_ok(hsched_model_input_info(model, 0, &in));
+    assert_ok(hsched_model_output_info(model, 0, &out));
+    tensors t = { malloc(in.byte_size), malloc(out.byte_size), in.byte_size,
+                  out.byte_size };
+    assert_non_null(t.in);
+    assert_non_null(t.out);
+    fill(t.in, t.in_bytes / sizeof(float), seed);
+    memset(t.out, 0xff, t.out_bytes);
+    return t;
+}
+
+static void free_tensors(tensors *t)
+{
+    free(t->in);
+    free(t->out);
+}
+
+static void infer(hsched_model *model, tensors *t)
+{
+    hsched_binding in = HSCHED_DATA(t->in, t->in_bytes);
+    hsched_binding out = HSCHED_DATA(t->out, t->out_bytes);
+    memset(t->out, 0xff, t->out_bytes);
+    assert_ok(hsched_infer(model, &in, 1, &out, 1));
+}
+
+/* ||a - b|| / ||b||; infinite if anything is not finite. */
+static double distance(const tensors *a, const tensors *b)
+{
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < b->out_bytes / sizeof(float); i++) {
+        if (!isfinite(a->out[i]))
+            return INFINITY;
+        difference += pow((double)a->out[i] - b->out[i], 2);
+        norm += pow(b->out[i], 2);
+    }
+    return norm > 0 ? sqrt(difference / norm) : sqrt(difference);
+}
+
+static void expect_close(const char *what, const tensors *a, const tensors *b,
+                         double tolerance)
+{
+    double d = distance(a, b);
+    if (!(d <= tolerance))
+        fail_msg("%s: differs by %g, more than %g", what, d, tolerance);
+}
+
+static hsched_device_stats stats_of(hsched_runtime *rt)
+{
+    hsched_device_stats stats = { HSCHED_DEVICE_STATS_INIT };
+    assert_ok(hsched_runtime_get_device_stats(rt, GPU, &stats));
+    return stats;
+}
+
+static hsched_model *on_cpu(hsched_runtime *rt, const char *name)
+{
+    return load(rt, name,
+                &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                        .policy = HSCHED_POLICY_CPU_ONLY });
+}
+
+/* ---- Results -------------------------------------------------------------- */
+
+/*
+ * A step is within 1e-5 (strict), 2e-3 (tf32), 1e-2 (fp16) of the reference; a network amplifies that, how
+ * much shows in its strict error: formats that round 2^13 or 2^16 times more coarsely than float32
+ * may err so much more, and are mostly far better.
+ */
+static const struct {
+    hsched_math math;
+    const char *name;
+    double tolerance, times_strict;
+} maths[] = {
+    { HSCHED_MATH_STRICT, "strict", 2e-4, 0 },
+    { HSCHED_MATH_DEFAULT, "tf32", 5e-3, 4096 },
+    { HSCHED_MATH_FP16, "fp16", 1e-2, 4096 },
+    { HSCHED_MATH_BF16, "bf16", 8e-2, 16384 },
+};
+
+static void compare_network(hsched_runtime *rt, const char *name)
+{
+    hsched_model *reference = on_cpu(rt, name);
+    tensors want = make_tensors(reference, 7);
+    infer(reference, &want);
+    double strict = 0;
+    for (size_t m = 0; m < sizeof maths / sizeof maths[0]; m++) {
+        hsched_model *model = load(
+            rt, name,
+            &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .math = maths[m].math });
+        tensors got = make_tensors(model, 7);
+        char what[64];
+        for (int round = 0; round < 3; round++) { /* directly, then as a graph */
+            snprintf(what, sizeof what, "%s %s, run %d", name, maths[m].name, round);
+            infer(model, &got);
+            double tolerance = maths[m].times_strict * strict;
+            tolerance = tolerance > maths[m].tolerance ? tolerance : maths[m].tolerance;
+            expect_close(what, &got, &want, tolerance);
+            assert_ok(hsched_runtime_settle(rt));
+        }
+        strict = m == 0 ? distance(&got, &want) : strict;
+        print_message("# %-14s %-6s error %.2g\n", name, maths[m].name,
+                      distance(&got, &want));
+        free_tensors(&got);
+        hsched_model_release(model);
+    }
+    free_tensors(&want);
+    hsched_model_release(reference);
+}
+
+static void every_network_gives_the_cpus_results(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(NULL);
+    for (uint32_t i = 0; zoo_name(i); i++)
+        compare_network(rt, zoo_name(i));
+    hsched_device_stats stats = stats_of(rt);
+    assert_true(stats.graph_launches > 0);
+    assert_true(stats.captures > 0);
+    hsched_runtime_stats all = { HSCHED_RUNTIME_STATS_INIT };
+    assert_ok(hsched_runtime_get_stats(rt, &all));
+    assert_int_equal(all.runs_restarted, 0);
+    hsched_runtime_destroy(rt);
+}
+
+static void layer_type_shares_a_run_with_the_cpu(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(NULL);
+    static const char *const names[] = { "squeezenet1_1", "resnet18", "densenet121",
+                                         "googlenet" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        hsched_model *reference = on_cpu(rt, names[i]);
+        hsched_model *model =
+            load(rt, names[i],
+                 &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                         .policy = HSCHED_POLICY_LAYER_TYPE,
+                                         .math = HSCHED_MATH_STRICT });
+        tensors want = make_tensors(reference, 3), got = make_tensors(model, 3);
+        infer(reference, &want);
+        for (int round = 0; round < 4; round++) {
+            infer(model, &got);
+            expect_close(names[i], &got, &want, 1e-4);
+            if (round == 1)
+                assert_ok(hsched_runtime_settle(rt));
+        }
+        hsched_runtime_stats stats = { HSCHED_RUNTIME_STATS_INIT };
+        assert_ok(hsched_runtime_get_stats(rt, &stats));
+        assert_true(stats.crossings > 0);
+        assert_int_equal(stats.runs_restarted, 0);
+        free_tensors(&want);
+        free_tensors(&got);
+        hsched_model_release(model);
+        hsched_model_release(reference);
+    }
+    hsched_runtime_destroy(rt);
+}
+
+static void deterministic_runs_are_bit_equal(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(NULL);
+    hsched_model *model =
+        load(rt, "googlenet",
+             &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                     .flags = HSCHED_MODEL_DETERMINISTIC });
+    tensors first = make_tensors(model, 5), again = make_tensors(model, 5);
+    infer(model, &first);
+    for (int i = 0; i < 20; i++) {
+        infer(model, &again);
+        assert_memory_equal(again.out, first.out, first.out_bytes);
+        if (i == 5)
+            assert_ok(hsched_runtime_settle(rt));
+    }
+    free_tensors(&first);
+    free_tensors(&again);
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+}
+
+/* ---- Joining -------------------------------------------------------------- */
+
+#define MANY 24
+
+/* Each run has its own input; whatever batch it is executed in, it gets its own result. */
+static void joined_runs_keep_their_own_results(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(
+        &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .gpu_streams = 2 });
+    static const char *const names[] = { "squeezenet1_1", "mobilenet_v2", "mlp" };
+    for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
+        hsched_model *reference = on_cpu(rt, names[n]);
+        hsched_model *model = load(rt, names[n],
+                                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                                           .math = HSCHED_MATH_STRICT });
+        tensors want[MANY], got[MANY];
+        for (uint32_t i = 0; i < MANY; i++) {
+            want[i] = make_tensors(reference, 100 + i);
+            got[i] = make_tensors(model, 100 + i);
+            infer(reference, &want[i]);
+        }
+        uint32_t largest = 0;
+        for (int round = 0; round < 12; round++) {
+            hsched_run *runs[MANY];
+            hsched_binding in[MANY], out[MANY];
+            for (uint32_t i = 0; i < MANY; i++) {
+                memset(got[i].out, 0xff, got[i].out_bytes);
+                in[i] = (hsched_binding)HSCHED_DATA(got[i].in, got[i].in_bytes);
+                out[i] = (hsched_binding)HSCHED_DATA(got[i].out, got[i].out_bytes);
+                hsched_run_config config = { HSCHED_RUN_CONFIG_INIT, .inputs = &in[i],
+                                             .outputs = &out[i] };
+                assert_ok(hsched_submit(model, &config, &runs[i]));
+            }
+            for (uint32_t i = 0; i < MANY; i++) {
+                hsched_run_times times = { HSCHED_RUN_TIMES_INIT };
+                assert_ok(hsched_run_wait(runs[i], HSCHED_FOREVER));
+                assert_ok(hsched_run_get_times(runs[i], &times));
+                largest = times.batch > largest ? times.batch : largest;
+                hsched_run_release(runs[i]);
+                expect_close(names[n], &got[i], &want[i], 1e-4);
+            }
+            assert_ok(hsched_runtime_settle(rt));
+        }
+        print_message("# %s: batches of up to %u\n", names[n], largest);
+        assert_true(largest >= 4);
+        for (uint32_t i = 0; i < MANY; i++) {
+            free_tensors(&want[i]);
+            free_tensors(&got[i]);
+        }
+        hsched_model_release(model);
+        hsched_model_release(reference);
+    }
+    hsched_runtime_destroy(rt);
+}
+
+/* ---- Memory --------------------------------------------------------------- */
+
+static const char *const four[] = { "densenet201", "resnet152", "vgg16", "alexnet" };
+
+static uint64_t needed_by_four(void)
+{
+    hsched_runtime *rt = open_runtime(NULL);
+    hsched_model *models[4];
+    for (int i = 0; i < 4; i++) {
+        models[i] = load(rt, four[i], NULL);
+        tensors t = make_tensors(models[i], 1);
+        infer(models[i], &t);
+        free_tensors(&t);
+    }
+    uint64_t needed = stats_of(rt).memory_peak;
+    for (int i = 0; i < 4; i++)
+        hsched_model_release(models[i]);
+    hsched_runtime_destroy(rt);
+    return needed;
+}
+
+static void four_networks_run_in_two_thirds_of_their_memory(void **state)
+{
+    (void)state;
+    const uint64_t limit = needed_by_four() * 2 / 3;
+    for (int pool = 0; pool < 2; pool++) {
+        hsched_runtime *rt = open_runtime(&(hsched_runtime_config){
+            HSCHED_RUNTIME_CONFIG_INIT, .gpu_memory_limit = limit,
+            .gpu_pool = pool ? HSCHED_GPU_POOL_FIXED : HSCHED_GPU_POOL_GROWING });
+        hsched_model *models[4];
+        tensors want[4], got[4];
+        for (int i = 0; i < 4; i++) {
+            hsched_model *reference = on_cpu(rt, four[i]);
+            want[i] = make_tensors(reference, 1);
+            infer(reference, &want[i]);
+            hsched_model_release(reference);
+            models[i] = load(rt, four[i], NULL);
+            got[i] = make_tensors(models[i], 1);
+        }
+        for (int round = 0; round < 3; round++)
+            for (int i = 0; i < 4; i++) {
+                infer(models[i], &got[i]);
+                expect_close(four[i], &got[i], &want[i], 1e-1);
+            }
+        hsched_device_stats stats = stats_of(rt);
+        print_message("# limit %.0f MiB, peak %.0f MiB, %llu evictions\n",
+                      limit / 1048576.0, stats.memory_peak / 1048576.0,
+                      (unsigned long long)stats.evictions);
+        assert_true(stats.memory_peak <= limit);
+        assert_true(stats.evictions > 0);
+        for (int i = 0; i < 4; i++) {
+            free_tensors(&want[i]);
+            free_tensors(&got[i]);
+            hsched_model_release(models[i]);
+        }
+        hsched_runtime_destroy(rt);
+    }
+}
+
+static void nothing_is_taken_once_warm(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(NULL);
+    hsched_model *model = load(rt, "resnet50", NULL);
+    tensors t = make_tensors(model, 1);
+    for (int i = 0; i < 5; i++) {
+        infer(model, &t);
+        assert_ok(hsched_runtime_settle(rt));
+    }
+    hsched_device_stats before = stats_of(rt);
+    hsched_runtime_stats heap = { HSCHED_RUNTIME_STATS_INIT };
+    assert_ok(hsched_runtime_get_stats(rt, &heap));
+    uint64_t heap_calls = heap.allocations;
+    for (int i = 0; i < 50; i++)
+        infer(model, &t);
+    hsched_device_stats after = stats_of(rt);
+    assert_ok(hsched_runtime_get_stats(rt, &heap));
+    assert_int_equal(after.allocations, before.allocations);
+    assert_int_equal(after.tunings, before.tunings);
+    assert_int_equal(after.direct_launches, before.direct_launches);
+    assert_int_equal(after.graph_launches, before.graph_launches + 50);
+    assert_int_equal(heap.allocations, heap_calls);
+    free_tensors(&t);
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+}
+
+static void buffers_are_used_where_they_are(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(NULL);
+    hsched_model *model = load(rt, "squeezenet1_1", NULL);
+    tensors want = make_tensors(model, 9), got = make_tensors(model, 9);
+    infer(model, &want);
+    uint64_t staged = stats_of(rt).staged_bytes;
+    assert_int_equal(staged, want.in_bytes + want.out_bytes);
+
+    hsched_buffer *in, *out, *wrapped;
+    void *data;
+    assert_ok(hsched_buffer_create(rt, want.in_bytes, &in));
+    assert_ok(hsched_buffer_map(in, &data));
+    memcpy(data, want.in, want.in_bytes);
+    assert_ok(hsched_buffer_wrap(rt, got.out, got.out_bytes, NULL, NULL, &wrapped));
+    hsched_binding b_in = HSCHED_BUFFER(in), b_out = HSCHED_BUFFER(wrapped);
+    memset(got.out, 0xff, got.out_bytes);
+    assert_ok(hsched_infer(model, &b_in, 1, &b_out, 1));
+    assert_memory_equal(got.out, want.out, want.out_bytes);
+    assert_int_equal(stats_of(rt).staged_bytes, staged);
+
+    /* Outputs in the GPU's memory feed another run's CPU layers, too. */
+    assert_ok(hsched_buffer_create_on(rt, GPU, want.out_bytes, &out));
+    assert_fails(hsched_buffer_map(out, &data), HSCHED_ERROR_UNSUPPORTED, "create");
+    assert_true(hsched_buffer_device_address(out) != 0);
+    hsched_binding b_gpu = HSCHED_BUFFER(out);
+    assert_ok(hsched_infer(model, &b_in, 1, &b_gpu, 1));
+    assert_int_equal(stats_of(rt).staged_bytes, staged);
+    hsched_graph *g;
+    hsched_tensor x, y;
+    hsched_tensor_info info = { HSCHED_TENSOR_INFO_INIT };
+    assert_ok(hsched_model_output_info(model, 0, &info));
+    assert_ok(hsched_graph_create("negate", &g));
+    assert_ok(hsched_graph_add_input(g, "x", HSCHED_FLOAT32, info.rank, info.dims, &x));
+    assert_ok(hsched_graph_add_activation(
+        g, "y", x, (hsched_activation){ .kind = HSCHED_ACTIVATION_NEG }, &y));
+    assert_ok(hsched_graph_add_output(g, y));
+    hsched_model *negate;
+    assert_ok(
+        hsched_model_compile(rt, g,
+                             &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                                     .policy = HSCHED_POLICY_CPU_ONLY },
+                             &negate));
+    hsched_graph_destroy(g);
+    b_out = (hsched_binding)HSCHED_DATA(got.out, got.out_bytes);
+    assert_ok(hsched_infer(negate, &b_gpu, 1, &b_out, 1));
+    for (size_t i = 0; i < want.out_bytes / sizeof(float); i++)
+        assert_true(got.out[i] == -want.out[i]);
+    hsched_model_release(negate);
+    hsched_buffer_release(in);
+    hsched_buffer_release(out);
+    hsched_buffer_release(wrapped);
+    free_tensors(&want);
+    free_tensors(&got);
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+}
+
+static void events_order_runs_with_the_users_streams(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(NULL);
+    hsched_model *model = load(rt, "squeezenet1_1", NULL);
+    tensors t = make_tensors(model, 9);
+    infer(model, &t);
+    CUcontext context;
+    CUdevice device;
+    CUstream stream;
+    CUevent event;
+    assert_int_equal(hsi_cuda.cuDeviceGet(&device, 0), CUDA_SUCCESS);
+    assert_int_equal(hsi_cuda.cuDevicePrimaryCtxRetain(&context, device), CUDA_SUCCESS);
+    assert_int_equal(hsi_cuda.cuCtxPushCurrent(context), CUDA_SUCCESS);
+    assert_int_equal(
+        hsi_cuda.cuStreamCreateWithPriority(&stream, CU_STREAM_NON_BLOCKING, 0),
+        CUDA_SUCCESS);
+    assert_int_equal(hsi_cuda.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING),
+                     CUDA_SUCCESS);
+    hsched_buffer *in, *out;
+    assert_ok(hsched_buffer_create_on(rt, GPU, t.in_bytes, &in));
+    assert_ok(hsched_buffer_create_on(rt, GPU, t.out_bytes, &out));
+    float *result = malloc(t.out_bytes);
+    for (int round = 0; round < 20; round++) {
+        CUdeviceptr to = hsched_buffer_device_address(in);
+        /* Wrong input first, the right one only just before the event. */
+        assert_int_equal(hsi_cuda.cuMemsetD8Async(to, 0x7f, t.in_bytes, stream),
+                         CUDA_SUCCESS);
+        assert_int_equal(hsi_cuda.cuMemcpyHtoDAsync(to, t.in, t.in_bytes, stream),
+                         CUDA_SUCCESS);
+        assert_int_equal(hsi_cuda.cuEventRecord(event, stream), CUDA_SUCCESS);
+        hsched_binding b_in = HSCHED_BUFFER(in), b_out = HSCHED_BUFFER(out);
+        hsched_run_config config = { HSCHED_RUN_CONFIG_INIT, .inputs = &b_in,
+                                     .outputs = &b_out, .wait_event = event };
+        hsched_run *run;
+        void *ended;
+        assert_ok(hsched_submit(model, &config, &run));
+        assert_ok(hsched_run_get_event(run, &ended));
+        assert_int_equal(hsi_cuda.cuStreamWaitEvent(stream, ended, 0), CUDA_SUCCESS);
+        assert_int_equal(hsi_cuda.cuMemcpyDtoHAsync(result,
+                                                    hsched_buffer_device_address(out),
+                                                    t.out_bytes, stream),
+                         CUDA_SUCCESS);
+        assert_int_equal(hsi_cuda.cuStreamSynchronize(stream), CUDA_SUCCESS);
+        assert_memory_equal(result, t.out, t.out_bytes);
+        assert_ok(hsched_run_wait(run, HSCHED_FOREVER));
+        hsched_run_release(run);
+    }
+    free(result);
+    hsched_buffer_release(in);
+    hsched_buffer_release(out);
+    hsi_cuda.cuEventDestroy(event);
+    hsi_cuda.cuStreamDestroy(stream);
+    hsi_cuda.cuCtxPopCurrent(&context);
+    hsi_cuda.cuDevicePrimaryCtxRelease(device);
+    free_tensors(&t);
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+}
+
+/* ---- A part of the GPU ---------------------------------------------------- */
+
+static void a_partition_confines_the_runtime(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(
+        &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .gpu_sm_count = 8 });
+    hsched_device_info info = { HSCHED_DEVICE_INFO_INIT };
+    assert_ok(hsched_runtime_device_info(rt, GPU, &info));
+    print_message("# 8 multiprocessors asked for, %u of %u given\n", info.sm_count,
+                  info.sm_total);
+    assert_true(info.sm_count >= 8 && info.sm_count < info.sm_total);
+    hsched_model *reference = on_cpu(rt, "resnet18");
+    hsched_model *model = load(rt, "resnet18", NULL);
+    tensors want = make_tensors(reference, 1), got = make_tensors(model, 1);
+    infer(reference, &want);
+    for (int i = 0; i < 3; i++) {
+        infer(model, &got);
+        expect_close("resnet18 on a partition", &got, &want, 1e-2);
+        assert_ok(hsched_runtime_settle(rt));
+    }
+    free_tensors(&want);
+    free_tensors(&got);
+    hsched_model_release(model);
+    hsched_model_release(reference);
+    hsched_runtime_destroy(rt);
+}
+
+/* ---- Failing calls -------------------------------------------------------- */
+
+/* Whatever call fails for want of memory, loading and running still give the right result. */
+static void a_failing_call_costs_no_run(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(NULL);
+    hsched_model *reference = on_cpu(rt, "squeezenet1_1");
+    tensors want = make_tensors(reference, 1), got = make_tensors(reference, 1);
+    infer(reference, &want);
+    uint64_t k = 1, step = 1;
+    for (int rounds = 0; rounds < 16; rounds++, k += step, step += rounds / 4) {
+        hsi_cuda_fail_call(k, 0);
+        hsched_model *model = load(rt, "squeezenet1_1", NULL);
+        infer(model, &got);
+        expect_close("while loading", &got, &want, 5e-2);
+        infer(model, &got);
+        expect_close("after loading", &got, &want, 5e-2);
+        hsi_cuda_fail_call(0, 0);
+        hsched_model_release(model);
+    }
+    hsched_model *model = load(rt, "squeezenet1_1", NULL);
+    for (k = 1; k < 16; k++) {
+        hsi_cuda_fail_call(k, 0);
+        infer(model, &got);
+        expect_close("while running", &got, &want, 5e-2);
+        hsi_cuda_fail_call(0, 0);
+    }
+    free_tensors(&want);
+    free_tensors(&got);
+    hsched_model_release(model);
+    hsched_model_release(reference);
+    hsched_runtime_destroy(rt);
+}
+
+/* A poisoned context retires the GPU: every run ends, on the CPU. Last: it stays retired. */
+static void a_lost_gpu_costs_no_run(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(NULL);
+    hsched_model *model = load(
+        rt, "resnet18",
+        &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .math = HSCHED_MATH_STRICT });
+    hsched_model *mixed = load(rt, "resnet18",
+                               &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                                       .policy = HSCHED_POLICY_LAYER_TYPE,
+                                                       .math = HSCHED_MATH_STRICT });
+    hsched_model *reference = on_cpu(rt, "resnet18");
+    tensors want = make_tensors(reference, 1);
+    infer(reference, &want);
+    hsched_run *runs[MANY];
+    tensors got[MANY];
+    for (uint32_t i = 0; i < MANY; i++) {
+        hsched_model *m = i % 2 ? mixed : model;
+        got[i] = make_tensors(m, 1);
+        hsched_binding in = HSCHED_DATA(got[i].in, got[i].in_bytes);
+        hsched_binding out = HSCHED_DATA(got[i].out, got[i].out_bytes);
+        hsched_run_config config = { HSCHED_RUN_CONFIG_INIT, .inputs = &in,
+                                     .outputs = &out };
+        if (i == 8)
+            hsi_cuda_fail_call(5, 1);
+        assert_ok(hsched_submit(m, &config, &runs[i]));
+    }
+    for (uint32_t i = 0; i < MANY; i++) {
+        assert_ok(hsched_run_wait(runs[i], HSCHED_FOREVER));
+        hsched_run_release(runs[i]);
+        expect_close("resnet18 around the loss", &got[i], &want, 2e-4);
+        free_tensors(&got[i]);
+    }
+    /* The call that failed may have been one that only background work makes. */
+    hsched_device_info info = { HSCHED_DEVICE_INFO_INIT };
+    assert_ok(hsched_runtime_device_info(rt, GPU, &info));
+    for (uint64_t k = 1; k < 50 && !info.lost; k++) {
+        tensors more = make_tensors(model, 1);
+        hsi_cuda_fail_call(k, 1);
+        infer(model, &more);
+        expect_close("resnet18 around the loss", &more, &want, 2e-4);
+        free_tensors(&more);
+        assert_ok(hsched_runtime_device_info(rt, GPU, &info));
+    }
+    hsi_cuda_fail_call(0, 0);
+    assert_true(info.lost);
+    free_tensors(&want);
+    hsched_model_release(model);
+    hsched_model_release(mixed);
+    hsched_model_release(reference);
+    hsched_runtime_destroy(rt);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_network_gives_the_cpus_results),
+        cmocka_unit_test(layer_type_shares_a_run_with_the_cpu),
+        cmocka_unit_test(deterministic_runs_are_bit_equal),
+        cmocka_unit_test(joined_runs_keep_their_own_results),
+        cmocka_unit_test(four_networks_run_in_two_thirds_of_their_memory),
+        cmocka_unit_test(nothing_is_taken_once_warm),
+        cmocka_unit_test(buffers_are_used_where_they_are),
+        cmocka_unit_test(events_order_runs_with_the_users_streams),
+        cmocka_unit_test(a_partition_confines_the_runtime),
+        cmocka_unit_test(a_failing_call_costs_no_run),
+        cmocka_unit_test(a_lost_gpu_costs_no_run),
+    };
+    if (getenv("HSCHED_TEST_FILTER"))
+        cmocka_set_test_filter(getenv("HSCHED_TEST_FILTER"));
+    return cmocka_run_group_tests_name("runtime with a GPU", tests, NULL, NULL);
+}
