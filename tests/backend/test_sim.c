@@ -43,12 +43,10 @@ static void backend_info_of_all(void **state)
         assert_int_equal(hsched_backend_get_info(i, &info), HSCHED_OK);
         assert_string_equal(info.name, names[i]);
         assert_true(info.detail && info.detail[0]);
-        assert_int_equal(info.available != 0, i < 2);
+        assert_true(i == 2 || info.available);
         assert_int_equal(info.struct_size, sizeof info);
-        if (i == 2) {
-            assert_non_null(strstr(info.detail, "libhsched_cuda.so"));
-            assert_non_null(strstr(info.detail, "libcuda.so.1"));
-        }
+        if (i == 2) /* what there is, or what is missing */
+            assert_non_null(strstr(info.detail, "GPU"));
     }
     hsched_backend_info info = { HSCHED_BACKEND_INFO_INIT };
     assert_int_equal(hsched_backend_get_info(3, &info), HSCHED_ERROR_NOT_FOUND);
