@@ -392,8 +392,6 @@ static void check_op(problem *p, hsched_status made, hsi_cuda_op *op, const char
     checks++;
     NEED(cuMemsetD8Async, p->blocks[4], 0xff,
          (size_t)p->out_size * hsi_cuda_type_size(p->step.type), stream);
-    if (op->zeroed > 0) /* they may have been another op's scratch memory */
-        NEED(cuMemsetD8Async, p->call.workspace, 0, op->zeroed, stream);
     hsched_status status = HSCHED_OK;
     for (int i = 0; i < 3 && status == HSCHED_OK; i++) /* the counters are zero again */
         status = enqueue(op, &p->call);
@@ -601,8 +599,6 @@ static float time_op(const hsi_cuda_op *op, const hsi_cuda_call *call)
     CUevent begin, end;
     float times[REPEATS];
     hsched_status status = HSCHED_OK;
-    if (op->zeroed > 0)
-        NEED(cuMemsetD8Async, call->workspace, 0, op->zeroed, stream);
     NEED(cuStreamBeginCapture, stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
     for (int i = 0; i < LAUNCHES && status == HSCHED_OK; i++)
         status = enqueue(op, call);
