@@ -91,6 +91,11 @@ void hsi_cuda_leave(hsi_cuda_device *device)
     pthread_mutex_unlock(&device->use);
 }
 
+hsched_status hsi_cuda_finish_default(void)
+{
+    return CU_CHECK("waiting for a copy", cuStreamSynchronize, CU_STREAM_LEGACY);
+}
+
 /* ---- Opening -------------------------------------------------------------- */
 
 static int attribute(const hsi_cuda_device *d, CUdevice_attribute which)

@@ -86,6 +86,13 @@ void hsi_cuda_device_close(hsi_cuda_device *device);
 hsched_status hsi_cuda_enter(hsi_cuda_device *device);
 void hsi_cuda_leave(hsi_cuda_device *device);
 
+/*
+ * Waits for what was put on the default stream. Copies to the GPU and memsets there return
+ * before they are done, and our streams, which do not block, would not wait for them. Entered,
+ * or with the context current.
+ */
+hsched_status hsi_cuda_finish_default(void);
+
 /* A stream of the device's, confined to its partition. priority: 0 normal, 1 high. */
 hsched_status hsi_cuda_stream_create(hsi_cuda_device *device, int priority,
                                      CUstream *stream);

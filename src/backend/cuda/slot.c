@@ -58,6 +58,12 @@ static hsched_status fill_slot(hsched_backend_slot *slot)
     if (status == HSCHED_OK)
         status = CU_CHECK("clearing a table", cuMemsetD8, slot->table_device, 0,
                           table_bytes(slot));
+    if (status == HSCHED_OK)
+        status = hsi_cuda_finish_default();
+    if (status != HSCHED_OK) { /* an empty slot is filled again, half a one is not */
+        hsi_cuda_memory_free(&d->memory, slot->memory, slot->memory_bytes);
+        slot->memory = 0;
+    }
     return status;
 }
 

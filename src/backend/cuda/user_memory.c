@@ -147,6 +147,8 @@ hsched_status hsi_cuda_memory_copy(hsi_cuda_device *d, uint64_t address, void *h
     status = to_device
                  ? CU_CHECK("copying to the GPU", cuMemcpyHtoD, address, host, size)
                  : CU_CHECK("copying from the GPU", cuMemcpyDtoH, host, address, size);
+    if (status == HSCHED_OK && to_device)
+        status = hsi_cuda_finish_default();
     pop();
     return status;
 }

@@ -181,6 +181,8 @@ hsched_status hsi_cuda_load_weights(hsched_backend_section *section)
         return status;
     status = CU_CHECK("copying weights", cuMemcpyHtoD, address, section->weights_on_host,
                       section->weight_bytes);
+    if (status == HSCHED_OK)
+        status = hsi_cuda_finish_default();
     if (status != HSCHED_OK)
         hsi_cuda_memory_free(&d->memory, address, section->weight_bytes);
     else
