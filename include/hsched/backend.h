@@ -285,7 +285,7 @@ typedef struct hsched_backend {
     void (*slot_destroy)(hsched_backend_slot *slot);
 
     /*
-     * Required for devices whose steps run on the caller's thread (all so far). Computes one part
+     * Required for devices whose steps run on the caller's thread. Computes one part
      * of a step. operands: in[0..input_count-1], then out; addresses of their first elements
      * (those with index 0 in every dimension), NULL for packed constants and absent ones. They are
      * aligned to their element type only. Parts of a step may run at the same time on several

@@ -356,7 +356,7 @@ HSCHED_API hsched_status hsched_runtime_get_device_stats(const hsched_runtime *r
 
 /*
  * Waits until what the runtime does in the background (tuning kernels, capturing CUDA graphs) is
- * done. For benchmarks and tests; runs go on meanwhile and need not wait. Any thread. Since 0.2.
+ * done. For benchmarks and tests; runs go on meanwhile and need not wait. Any thread. Since 0.1.
  */
 HSCHED_API hsched_status hsched_runtime_settle(hsched_runtime *runtime);
 
@@ -381,19 +381,19 @@ HSCHED_API hsched_status hsched_buffer_wrap(hsched_runtime *runtime, void *data,
 /*
  * Memory of device `device` itself, which the CPU cannot address: hsched_buffer_map fails with
  * UNSUPPORTED. Bound to runs on that device it is used in place; bound to others the library copies.
- * UNSUPPORTED: the device has no memory of its own (use hsched_buffer_create). Any thread. Since 0.2.
+ * UNSUPPORTED: the device has no memory of its own (use hsched_buffer_create). Any thread. Since 0.1.
  */
 HSCHED_API hsched_status hsched_buffer_create_on(hsched_runtime *runtime, uint32_t device,
                                                  size_t size, hsched_buffer **buffer);
 /*
  * The user's own memory on device `device` as such a buffer: a CUdeviceptr (or what cudaMalloc
- * gave) of at least `size` bytes on that GPU. `released` as for hsched_buffer_wrap. Since 0.2.
+ * gave) of at least `size` bytes on that GPU. `released` as for hsched_buffer_wrap. Since 0.1.
  */
 HSCHED_API hsched_status hsched_buffer_wrap_on(hsched_runtime *runtime, uint32_t device,
                                                uintptr_t address, size_t size,
                                                void (*released)(void *user, void *data),
                                                void *user, hsched_buffer **buffer);
-/* The address in the device's memory of a buffer made by the two above; else 0. Since 0.2. */
+/* The address in the device's memory of a buffer made by the two above; else 0. Since 0.1. */
 HSCHED_API uintptr_t hsched_buffer_device_address(const hsched_buffer *buffer);
 HSCHED_API hsched_buffer *hsched_buffer_retain(hsched_buffer *buffer);
 HSCHED_API void hsched_buffer_release(hsched_buffer *buffer);

@@ -44,7 +44,6 @@ typedef struct hsi_queue {
     uint32_t device;
     uint32_t lanes;
     pthread_t thread;
-    int thread_started;
     /* Guarded by the scheduler lock. */
     hsi_flight flights[HSI_QUEUE_LANES];
     uint32_t running; /* flights that are RUNNING */

@@ -16,33 +16,29 @@
 #include <hsched/backend.h>
 
 /* clang-format off */
-#define HSI_CU_LIST(X)                                                                     \
-    X(cuInit) X(cuDriverGetVersion) X(cuGetErrorName) X(cuGetErrorString)                  \
-    X(cuDeviceGetCount) X(cuDeviceGet) X(cuDeviceGetName) X(cuDeviceGetAttribute)          \
-    X(cuDeviceTotalMem) X(cuDeviceGetUuid) X(cuDevicePrimaryCtxRetain)                     \
-    X(cuDevicePrimaryCtxRelease) X(cuCtxPushCurrent) X(cuCtxPopCurrent)                    \
-    X(cuCtxSetCurrent) X(cuCtxGetCurrent) X(cuCtxSynchronize)                              \
-    X(cuCtxGetStreamPriorityRange) X(cuMemGetInfo) X(cuMemAlloc) X(cuMemFree)              \
-    X(cuMemHostAlloc) X(cuMemFreeHost) X(cuMemHostRegister) X(cuMemHostUnregister)         \
-    X(cuMemHostGetDevicePointer) X(cuPointerGetAttribute)                                  \
-    X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuMemcpyHtoDAsync) X(cuMemcpyDtoHAsync)              \
-    X(cuMemcpyDtoDAsync) X(cuMemsetD8) X(cuMemsetD8Async) X(cuMemsetD32Async)              \
-    X(cuStreamCreateWithPriority) X(cuStreamDestroy) X(cuStreamSynchronize)                \
-    X(cuStreamQuery) X(cuStreamWaitEvent) X(cuStreamWriteValue32) X(cuStreamWaitValue32)   \
-    X(cuStreamBeginCapture) X(cuStreamEndCapture) X(cuThreadExchangeStreamCaptureMode)     \
-    X(cuEventCreate) X(cuEventDestroy) X(cuEventRecord) X(cuEventQuery)                    \
-    X(cuEventSynchronize) X(cuEventElapsedTime)                                            \
-    X(cuGraphInstantiateWithFlags) X(cuGraphDestroy) X(cuGraphExecDestroy)                 \
-    X(cuGraphLaunch) X(cuGraphUpload) X(cuGraphGetNodes)                                   \
-    X(cuLibraryLoadData) X(cuLibraryUnload) X(cuLibraryGetKernel)                          \
-    X(cuKernelSetAttribute) X(cuKernelGetAttribute) X(cuLaunchKernel) X(cuLaunchKernelEx)   \
-    X(cuOccupancyMaxActiveClusters)
+#define HSI_CU_LIST(X)                                                                    \
+    X(cuInit) X(cuDriverGetVersion) X(cuGetErrorName) X(cuGetErrorString)                 \
+    X(cuDeviceGetCount) X(cuDeviceGet) X(cuDeviceGetName) X(cuDeviceGetAttribute)         \
+    X(cuDeviceTotalMem) X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease)          \
+    X(cuCtxPushCurrent) X(cuCtxPopCurrent) X(cuCtxSynchronize)                            \
+    X(cuMemAlloc) X(cuMemFree) X(cuMemHostAlloc)           \
+    X(cuMemFreeHost) X(cuMemHostRegister) X(cuMemHostUnregister)                          \
+    X(cuMemHostGetDevicePointer) X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuMemcpyHtoDAsync)     \
+    X(cuMemcpyDtoHAsync) X(cuMemcpyDtoDAsync) X(cuMemsetD8) X(cuMemsetD8Async)            \
+    X(cuStreamCreateWithPriority) X(cuStreamDestroy) X(cuStreamSynchronize)               \
+    X(cuStreamQuery) X(cuStreamWaitEvent) X(cuStreamWriteValue32)                         \
+    X(cuStreamBeginCapture) X(cuStreamEndCapture) X(cuEventCreate) X(cuEventDestroy)      \
+    X(cuEventRecord) X(cuEventQuery) X(cuEventSynchronize) X(cuEventElapsedTime)          \
+    X(cuGraphInstantiateWithFlags) X(cuGraphDestroy) X(cuGraphExecDestroy)                \
+    X(cuGraphLaunch) X(cuGraphUpload) X(cuLibraryLoadData) X(cuLibraryUnload)             \
+    X(cuLibraryGetKernel) X(cuKernelSetAttribute) X(cuKernelGetAttribute)                 \
+    X(cuLaunchKernel) X(cuLaunchKernelEx) X(cuOccupancyMaxActiveClusters)
 
 /* Not in every driver; NULL where they are missing. */
-#define HSI_CU_OPTIONAL_LIST(X)                                                            \
-    X(cuDeviceGetDevResource) X(cuDevSmResourceSplitByCount) X(cuDevResourceGenerateDesc)  \
-    X(cuGreenCtxCreate) X(cuGreenCtxDestroy) X(cuGreenCtxStreamCreate)                     \
-    X(cuCtxFromGreenCtx)
+#define HSI_CU_OPTIONAL_LIST(X)                                                           \
+    X(cuDeviceGetDevResource) X(cuDevSmResourceSplitByCount)                              \
+    X(cuDevResourceGenerateDesc) X(cuGreenCtxCreate) X(cuGreenCtxDestroy)                 \
+    X(cuGreenCtxStreamCreate)
 
 #define HSI_DNN_LIST(X)                                                                    \
     X(cudnnGetVersion) X(cudnnGetErrorString) X(cudnnCreate) X(cudnnDestroy)               \

@@ -171,16 +171,13 @@ static hsched_status make_partition(hsi_cuda_device *d, uint32_t wanted)
     return status;
 }
 
-hsched_status hsi_cuda_stream_create(hsi_cuda_device *d, int priority, CUstream *stream)
+hsched_status hsi_cuda_stream_create(hsi_cuda_device *d, CUstream *stream)
 {
-    int least = 0, greatest = 0;
-    CU(cuCtxGetStreamPriorityRange, &least, &greatest);
-    int level = priority ? greatest : least;
     if (d->green)
         return CU_CHECK("making a stream", cuGreenCtxStreamCreate, stream, d->green,
-                        CU_STREAM_NON_BLOCKING, level);
+                        CU_STREAM_NON_BLOCKING, 0);
     return CU_CHECK("making a stream", cuStreamCreateWithPriority, stream,
-                    CU_STREAM_NON_BLOCKING, level);
+                    CU_STREAM_NON_BLOCKING, 0);
 }
 
 /* Can streams write words in mapped memory, in order with kernels? Where not, the ends of
@@ -209,14 +206,14 @@ static hsched_status make_lanes(hsi_cuda_device *d, uint32_t count)
                           &d->done_device, flags, 0);
     }
     for (uint32_t i = 0; i < count && status == HSCHED_OK; i++) {
-        status = hsi_cuda_stream_create(d, 0, &d->lanes[i].stream);
+        status = hsi_cuda_stream_create(d, &d->lanes[i].stream);
         if (status == HSCHED_OK)
             status = CU_CHECK("making an event", cuEventCreate, &d->lanes[i].event,
                               CU_EVENT_DISABLE_TIMING);
         d->lane_count = i + 1;
     }
     if (status == HSCHED_OK)
-        status = hsi_cuda_stream_create(d, 0, &d->capture_stream);
+        status = hsi_cuda_stream_create(d, &d->capture_stream);
     if (status == HSCHED_OK)
         d->stream_writes = try_stream_writes(d);
     return status;

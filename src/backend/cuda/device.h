@@ -93,8 +93,7 @@ void hsi_cuda_leave(hsi_cuda_device *device);
  */
 hsched_status hsi_cuda_finish_default(void);
 
-/* A stream of the device's, confined to its partition. priority: 0 normal, 1 high. */
-hsched_status hsi_cuda_stream_create(hsi_cuda_device *device, int priority,
-                                     CUstream *stream);
+/* A stream of the device's, confined to its partition, of CUDA's default priority. */
+hsched_status hsi_cuda_stream_create(hsi_cuda_device *device, CUstream *stream);
 
 #endif
