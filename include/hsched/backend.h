@@ -304,9 +304,9 @@ typedef struct hsched_backend {
      *
      * They execute jobs asynchronously, in numbered lanes (0 to device_info's workers - 1), one job
      * at a time in each. queue_submit not NULL says that a backend is of this kind; then all of the
-     * following are required, and slot_create, scratch_size, run_part and job_boundary are not used.
-     * Everything of one device but queue_poll and the memory functions is called by one thread at a
-     * time, which may be a different thread each time.
+     * following are required, and slot_create, scratch_size, run_part and job_boundary are not
+     * used. Everything of one device but queue_poll and the memory functions is called by one
+     * thread at a time, which may be a different thread each time.
      */
 
     /* How many devices there are; ordinals are 0 to count - 1. Any thread. */
@@ -318,12 +318,13 @@ typedef struct hsched_backend {
     hsched_status (*queue_slot_create)(hsched_backend_section *section, uint32_t members,
                                        hsched_backend_slot **slot);
     /* Batches: `joined` runs are about to start as one job and `waiting` more of their model could
-     * have been with them. *members: the slot's size to use for them (>= joined). Returns the largest
-     * batch that is ready; a larger one that seems worth while is noted, for background. Any thread. */
+     * have been with them. *members: the slot's size to use for them (>= joined). Returns the
+     * largest batch that is ready; a larger one that seems worth while is noted, for
+     * background. Any thread. */
     uint32_t (*queue_batch)(hsched_backend_section *section, uint32_t joined, uint32_t waiting,
                             uint32_t *members);
-    /* The run that used the slot has ended: what it holds is not needed any more. Takes no lock that
-     * is held for long. Any thread. */
+    /* The run that used the slot has ended: what it holds is not needed any more. Takes no
+     * lock that is held for long. Any thread. */
     void (*queue_slot_idle)(hsched_backend_slot *slot);
     /* Starts a job on a lane and returns without waiting for it. Failure: nothing was started. */
     hsched_status (*queue_submit)(hsched_backend_slot *slot, const hsched_queue_job *job,
@@ -339,8 +340,8 @@ typedef struct hsched_backend {
     /* Waits for an event of the user's. Any thread. */
     hsched_status (*wait_event)(hsched_backend_device *device, void *event);
     /* Background work, on a thread of the library's own: does one piece (captures a graph, tunes a
-     * step) and says whether it did anything; called until it did not, and again when has_background
-     * says so. */
+     * step) and says whether it did anything; called until it did not, and again when
+     * has_background says so. */
     hsched_status (*background)(hsched_backend_device *device, int *did);
     int (*has_background)(const hsched_backend_device *device); /* cheap */
     void (*background_stop)(hsched_backend_device *device); /* a piece under way ends soon */

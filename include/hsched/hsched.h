@@ -371,17 +371,19 @@ HSCHED_API hsched_status hsched_buffer_create(hsched_runtime *runtime, size_t si
 /*
  * The user's own memory as a buffer, without a copy. `data` must be aligned to its element type and
  * stay valid until `released` (may be NULL) was called with `user`, which happens once, on any
- * thread, when the last reference is gone. On failure `released` is not called. Where there is a GPU
- * the memory is registered with it, so that it is used in place there too (a mapped dma-buf included,
- * if the driver takes it); where that is refused the library copies, which hsched_device_stats counts.
+ * thread, when the last reference is gone. On failure `released` is not called. Where there is
+ * a GPU the memory is registered with it, so that it is used in place there too (a mapped dma-buf
+ * included, if the driver takes it); where that is refused the library copies, which
+ * hsched_device_stats counts.
  */
 HSCHED_API hsched_status hsched_buffer_wrap(hsched_runtime *runtime, void *data, size_t size,
                                             void (*released)(void *user, void *data), void *user,
                                             hsched_buffer **buffer);
 /*
  * Memory of device `device` itself, which the CPU cannot address: hsched_buffer_map fails with
- * UNSUPPORTED. Bound to runs on that device it is used in place; bound to others the library copies.
- * UNSUPPORTED: the device has no memory of its own (use hsched_buffer_create). Any thread. Since 0.1.
+ * UNSUPPORTED. Bound to runs on that device it is used in place; bound to others the library
+ * copies. UNSUPPORTED: the device has no memory of its own (use hsched_buffer_create). Any
+ * thread. Since 0.1.
  */
 HSCHED_API hsched_status hsched_buffer_create_on(hsched_runtime *runtime, uint32_t device,
                                                  size_t size, hsched_buffer **buffer);
@@ -767,8 +769,8 @@ enum {
     HSCHED_MODEL_ALLOW_EXTERNAL_DATA = 1u << 1, /* hsched_model_load only */
     HSCHED_MODEL_NO_FUSION = 1u << 2,   /* one step per layer: slow, for finding faults */
     HSCHED_MODEL_KEEP_CONSTANTS = 1u << 3, /* keep unpacked weights too, for hsched_model_verify */
-    HSCHED_MODEL_DETERMINISTIC = 1u << 4  /* runs are never joined and only kernels whose sums have a
-                                             fixed order are used: the same input gives the same
+    HSCHED_MODEL_DETERMINISTIC = 1u << 4  /* runs are never joined and only kernels whose sums have
+                                             a fixed order are used: the same input gives the same
                                              bits on the same device, while the tuning cache says
                                              the same */
 };
@@ -919,10 +921,11 @@ HSCHED_API hsched_status hsched_run_output(hsched_run *run, uint32_t index, cons
                                            size_t *size);
 
 /*
- * The CUDA event that marks the end of the run's work on its GPU, for streams of the user's that go on
- * with its outputs: cuStreamWaitEvent(stream, event, 0). Waits until that work has been enqueued,
- * not until it is done. Owned by the library, valid until the run is released. STATE: the run ended
- * in failure; UNSUPPORTED: its last layers run on the CPU (wait for the run instead). Any thread.
+ * The CUDA event that marks the end of the run's work on its GPU, for streams of the user's
+ * that go on with its outputs: cuStreamWaitEvent(stream, event, 0). Waits until that work has
+ * been enqueued, not until it is done. Owned by the library, valid until the run is released.
+ * STATE: the run ended in failure; UNSUPPORTED: its last layers run on the CPU (wait for the
+ * run instead). Any thread.
  */
 HSCHED_API hsched_status hsched_run_get_event(hsched_run *run, void **event);
 

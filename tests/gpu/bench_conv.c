@@ -85,7 +85,8 @@ typedef struct layer {
     int residual;
     /* Of odd layers; 0: as usual. */
     int width, dilation, x_gap, out_gap, shift, act;
-    float factor; /* x is multiplied by it, so that it is no longer exact in every format */
+    float
+        factor; /* x is multiplied by it, so that it is no longer exact in every format */
 } layer;
 
 typedef struct problem {

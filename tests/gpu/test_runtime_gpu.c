@@ -121,9 +121,9 @@ static hsched_model *on_cpu(hsched_runtime *rt, const char *name)
 /* ---- Results -------------------------------------------------------------- */
 
 /*
- * A step is within 1e-5 (strict), 2e-3 (tf32), 1e-2 (fp16) of the reference; a network amplifies that, how
- * much shows in its strict error: formats that round 2^13 or 2^16 times more coarsely than float32
- * may err so much more, and are mostly far better.
+ * A step is within 1e-5 (strict), 2e-3 (tf32), 1e-2 (fp16) of the reference; a network
+ * amplifies that, how much shows in its strict error: formats that round 2^13 or 2^16 times
+ * more coarsely than float32 may err so much more, and are mostly far better.
  */
 static const struct {
     hsched_math math;

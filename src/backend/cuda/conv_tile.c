@@ -104,8 +104,8 @@ static void count_k(const hsi_cuda_step *step, tile_work *w)
     const hsi_cuda_window *v = &w->c.window;
     const int size = (int)hsi_cuda_type_size(step->type), chunk = 16 / size;
     const int bk = HSI_CUDA_CONV_TILE_K_BYTES / size;
-    w->loose =
-        !hsi_cuda_conv_reads_wide(step, &w->c, chunk) || step->alignment[1] % 16 != 0 ||
+    w->loose = !hsi_cuda_conv_reads_wide(step, &w->c, chunk) ||
+               step->alignment[1] % 16 != 0 ||
                v->kernel_h > HSI_CUDA_CONV_TILE_MAX_KERNEL ||
                v->kernel_w > HSI_CUDA_CONV_TILE_MAX_KERNEL;
     w->row_runs = v->pixel == v->channels && v->dilation_w == 1;

@@ -147,8 +147,8 @@ hsi_cuda_variant *hsi_cuda_variant_find(hsched_backend_section *section,
 /* Sets workspace_bytes: counters and the scratch memory of the greediest op. */
 hsched_status hsi_cuda_variant_measure(const hsched_backend_section *section,
                                        hsi_cuda_variant *variant);
-/* Another op for a step from now on, whose owner the variant becomes; the old one stays for graphs and
- * launches that have it. Entered. */
+/* Another op for a step from now on, whose owner the variant becomes; the old one stays for
+ * graphs and launches that have it. Entered. */
 hsched_status hsi_cuda_replace_op(hsched_backend_section *section,
                                   hsi_cuda_variant *variant, uint32_t step,
                                   hsi_cuda_op *other);

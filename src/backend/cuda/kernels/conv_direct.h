@@ -7,8 +7,8 @@
 #define HSI_CUDA_DIRECT_K 16 /* a k tile of direct_tile */
 
 /* direct_tile: X(pixels, channels) of a block; 16 sums a thread. */
-#define HSI_CUDA_DIRECT_LIST(X) \
-    X(32, 32)                   \
+#define HSI_CUDA_DIRECT_LIST(X)                                                          \
+    X(32, 32)                                                                            \
     X(64, 64)
 
 typedef struct hsi_cuda_direct_params {
@@ -17,13 +17,14 @@ typedef struct hsi_cuda_direct_params {
     uint64_t tickets;  /* uint32_t [tile], 0 before and after */
     hsi_cuda_window window;
     hsi_cuda_conv_out out;
-    hsi_cuda_divisor by_tiles_m;  /* tile = (group * tiles_n + tile_n) * tiles_m + tile_m */
-    hsi_cuda_divisor by_tiles_n;  /* of a group */
-    hsi_cuda_divisor by_outputs;  /* out.n, and of a group */
+    hsi_cuda_divisor
+        by_tiles_m; /* tile = (group * tiles_n + tile_n) * tiles_m + tile_m */
+    hsi_cuda_divisor by_tiles_n; /* of a group */
+    hsi_cuda_divisor by_outputs; /* out.n, and of a group */
     hsi_cuda_divisor by_group_outputs;
     int32_t k, k_tiles, splits;
     int32_t weight_output, weight_tap; /* strides of the weights' o and (r, s) */
-    int32_t count; /* direct_each: m * n */
+    int32_t count;                     /* direct_each: m * n */
 } hsi_cuda_direct_params;
 
 /* Depthwise: x, out [N,C,H,W] channels-last, weights [kh][kw][C]. A thread computes
