@@ -44,11 +44,23 @@ static const char *check_levels(const hsi_admission *admission)
     return NULL;
 }
 
+static uint32_t count_executing(const hsi_core *core, uint32_t device,
+                                const hsi_batch_queue *queue)
+{
+    uint32_t count = 0;
+    for (const hsi_core_run *run = core->active_runs; run; run = run->next_active) {
+        const hsi_job *job = &run->jobs[0];
+        count += job->state == HSI_JOB_RUNNING && job->leads && job->device == device &&
+                 hsi_jobq_batch_queue(core, job) == queue;
+    }
+    return count;
+}
+
 static const char *check_batch_queue(const hsi_core *core, uint32_t device,
                                      const hsi_batch_queue *queue)
 {
     uint32_t count = 0;
-    uint64_t due = UINT64_MAX;
+    uint64_t oldest = UINT64_MAX, newest = 0;
     const hsi_core_run *last = NULL;
     for (const hsi_core_run *run = queue->first; run; run = run->next_queued) {
         const hsi_job *job = &run->jobs[0];
@@ -59,8 +71,10 @@ static const char *check_batch_queue(const hsi_core *core, uint32_t device,
             (last && (last->key > run->key ||
                       (last->key == run->key && last->sequence >= run->sequence))))
             return "a batch queue is out of order";
-        if (run->submitted_us + run->model->batch_wait_us < due)
-            due = run->submitted_us + run->model->batch_wait_us;
+        if (run->submitted_us < oldest)
+            oldest = run->submitted_us;
+        if (run->submitted_us > newest)
+            newest = run->submitted_us;
         last = run;
         count++;
     }
@@ -68,12 +82,15 @@ static const char *check_batch_queue(const hsi_core *core, uint32_t device,
         return "a batch queue counts its jobs wrongly";
     if (queue->shown != (queue->held ? NULL : queue->first))
         return "a batch queue is held and in the device's queue, or neither";
-    if (last->model->batch_wait_us > 0 &&
-        count < hsi_batch_limit(core, last->model, device) && queue->due_us != due)
-        return "a batch queue does not know how long it may be held";
-    if (queue->held && (last->model->batch_wait_us == 0 ||
-                        count >= hsi_batch_limit(core, last->model, device)))
+    if (count < hsi_batch_limit(core, last->model, device) &&
+        (queue->oldest_us != oldest || queue->newest_us != newest))
+        return "a batch queue does not know since when its runs wait";
+    if (queue->executing != count_executing(core, device, queue))
+        return "a batch queue miscounts its batches that are executing";
+    if (queue->held && last->model->batch_wait_us == 0 && queue->executing == 0)
         return "a batch queue is held for no reason";
+    if (queue->held && count >= hsi_batch_limit(core, last->model, device))
+        return "a batch queue is held though it has a full batch";
     return NULL;
 }
 

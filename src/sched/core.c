@@ -339,6 +339,13 @@ hsi_job *hsi_core_take(hsi_core *core, uint32_t device)
     return hsi_core_take_batch(core, device, &job, 1, core->now_us) ? job : NULL;
 }
 
+void hsi_core_set_ready(hsi_core *core, const hsi_core_model *model, uint32_t device,
+                        uint32_t ready)
+{
+    if (model->batch_queues && model->batch_queues[device].ready != ready)
+        hsi_jobq_set_ready(core, device, &model->batch_queues[device], ready);
+}
+
 uint64_t hsi_core_next_due(const hsi_core *core, uint32_t device)
 {
     if (device >= core->config.device_count)
@@ -346,9 +353,11 @@ uint64_t hsi_core_next_due(const hsi_core *core, uint32_t device)
     if (core->queues[device].count > 0)
         return 0;
     uint64_t due = UINT64_MAX;
-    for (const hsi_batch_queue *q = core->held[device]; q; q = q->next_held)
-        if (q->due_us < due)
-            due = q->due_us;
+    for (const hsi_batch_queue *q = core->held[device]; q; q = q->next_held) {
+        const uint64_t until = hsi_jobq_held_until(core, device, q);
+        if (until < due)
+            due = until;
+    }
     return due;
 }
 
@@ -414,6 +423,7 @@ void hsi_core_job_ended(hsi_core *core, hsi_job *job, hsched_status status,
     advance(core, now_us);
     core->backlog[job->device]--;
     run->jobs_out--;
+    hsi_jobq_ended(core, job);
     if (status == HSCHED_OK)
         sections_done(core, job);
     else

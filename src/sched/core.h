@@ -52,17 +52,18 @@ typedef struct hsi_core_section {
  * The whole-run jobs of one model that are queued on one device, in the order of their
  * keys. The best of them stands in the device's queue for all, unless they are held back
  * so that more may join. The storage is the model's; the caller has zeroed it, and it is
- * the core's, but for `ready`, from the first submit until no run of the model is
- * unfinished.
+ * the core's from the first submit until no run of the model is unfinished.
  */
 typedef struct hsi_batch_queue {
     hsi_core_run *first, *last;
     hsi_core_run *shown; /* whose job is in the device's queue: `first`, or NULL */
     uint32_t count;
-    uint32_t ready;  /* the caller's, under his lock: so many may be joined here for the
-                        time being; 0: no such limit. Not what makes a batch full */
-    uint64_t due_us; /* when the first of them has waited long enough; exact while count
-                        is below the limit of a batch */
+    uint32_t
+        ready; /* see hsi_core_set_ready; the caller may set it before the first submit */
+    uint64_t oldest_us, newest_us; /* when the first and the last of them was submitted;
+                        exact while count is below the limit of a batch */
+    uint32_t executing;     /* batches that were taken from here and have not ended */
+    int executing_priority; /* the highest of their runs', since there were none */
     uint8_t held;
     struct hsi_batch_queue *next_held, *prev_held;
 } hsi_batch_queue;
@@ -100,6 +101,7 @@ typedef struct hsi_job {
     uint8_t state;       /* hsi_job_state */
     uint8_t moved;       /* its device was lost, or the run was restarted: it may only be
                             queued on the CPU */
+    uint8_t leads;       /* running, the first of a batch */
     uint32_t crossings;  /* tensors this job takes over from other devices */
     uint32_t heap_index; /* in its queue */
 } hsi_job;
@@ -165,7 +167,11 @@ typedef struct hsi_core_device {
                                       whose preemption point is the section */
     uint32_t max_batch; /* runs of a model that one job may execute at once; 0 means 1; at
                            most 1 on the CPU */
-    int own_memory;     /* what its sections have made may lie in its memory only, so that
+    uint32_t max_batches; /* batches of a model that it executes at the same time; 0: any
+                             number. See hsi_core_take_batch */
+    uint32_t join_gap_us, join_most_us; /* how long runs are held back while a batch of
+                                           their model is executing; see there */
+    int own_memory; /* what its sections have made may lie in its memory only, so that
                            runs are restarted: see hsi_core_job_ended; not the CPU */
 } hsi_core_device;
 
@@ -235,15 +241,24 @@ hsi_job *hsi_core_take(hsi_core *core, uint32_t device);
  * model's, and what its batch queue has `ready`. All are running now; each ends by its own
  * hsi_core_job_ended. Returns how many; 0: there is none to take.
  *
- * Whole-run jobs of a model with batch_wait_us are held back, and those of other models
- * behind them go first, while both hold: they are fewer than the two max_batch allow, and
- * none of them has waited for batch_wait_us since it was submitted.
+ * Whole-run jobs of a model that are fewer than the two max_batch allow may be held back;
+ * jobs of other models behind them go first then. They are
+ *   with batch_wait_us, until one of them has waited for so long since it was submitted;
+ *   on a device with max_batches where the model's `ready` is not 1, while batches of the
+ *   model are executing there and the best of those held is not more urgent than any of
+ *   these: if there are max_batches, until one has ended; if there are fewer, until
+ *   join_gap_us after the last of them was submitted or join_most_us after the first.
  */
 uint32_t hsi_core_take_batch(hsi_core *core, uint32_t device, hsi_job **jobs,
                              uint32_t most, uint64_t now_us);
 
+/* Event: so many runs of the model may be joined on the device for the time being; 0: no such
+ * limit. It does not change what makes a batch full. */
+void hsi_core_set_ready(hsi_core *core, const hsi_core_model *model, uint32_t device,
+                        uint32_t ready);
+
 /* Decision: from what time on there is a job to take if no event comes: 0 or a time that
- * has passed: now; UINT64_MAX: the queue is empty. Events may change it. */
+ * has passed: now; UINT64_MAX: not before an event. Events may change it. */
 uint64_t hsi_core_next_due(const hsi_core *core, uint32_t device);
 
 /*

@@ -88,6 +88,14 @@ void hsi_jobq_push(hsi_core *core, hsi_job *job);
 /* The best job of the queue leaves it, and up to `most` in all that may join it; returns
  * how many, 0 if all there are, are held back. States are the caller's. */
 uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t most);
+/* A running job has ended. */
+void hsi_jobq_ended(hsi_core *core, hsi_job *job);
+void hsi_jobq_set_ready(hsi_core *core, uint32_t device, hsi_batch_queue *queue,
+                        uint32_t ready);
+/* Until when the jobs of a batch queue, which is not empty, are held back if nothing happens;
+ * they are not if that has passed. */
+uint64_t hsi_jobq_held_until(const hsi_core *core, uint32_t device,
+                             const hsi_batch_queue *queue);
 /* Any job of the queue, held back or not; NULL if there is none. */
 hsi_job *hsi_jobq_any(const hsi_core *core, uint32_t device);
 /* A queued job leaves its queue. */

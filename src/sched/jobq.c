@@ -6,8 +6,9 @@
  * the list is held back; such lists are linked to the core instead. So taking a batch
  * looks at nothing but the jobs it takes, and those held back are in nobody's way.
  *
- * Whether a list is held back depends on its jobs and the time alone. It is decided anew
- * when its jobs change, and when jobs are taken, since time has passed then.
+ * Whether a list is held back depends on its jobs, on how many batches of it are executing,
+ * and on the time. It is decided anew when its jobs change, when a batch ends, and when jobs
+ * are taken, since time has passed then.
  */
 #include "sched/internal.h"
 
@@ -98,14 +99,38 @@ static void stop_holding(hsi_core *core, uint32_t device, hsi_batch_queue *queue
         queue->next_held->prev_held = queue->prev_held;
 }
 
+/* Until when runs are held back to be joined with those to come, since a batch of theirs is
+ * executing, beside which they would gain less; 0: no such reason. */
+static uint64_t joining_until(const hsi_core_device *device, const hsi_batch_queue *queue)
+{
+    if (device->max_batches == 0 || queue->executing == 0 || queue->ready == 1 ||
+        queue->first->priority > queue->executing_priority)
+        return 0;
+    if (queue->executing >= device->max_batches)
+        return UINT64_MAX;
+    const uint64_t gap = queue->newest_us + device->join_gap_us;
+    const uint64_t most = queue->oldest_us + device->join_most_us;
+    return gap < most ? gap : most;
+}
+
+uint64_t hsi_jobq_held_until(const hsi_core *core, uint32_t device,
+                             const hsi_batch_queue *queue)
+{
+    const hsi_core_model *model = queue->first->model;
+    if (queue->count >= hsi_batch_limit(core, model, device))
+        return 0;
+    const uint64_t wait =
+        model->batch_wait_us ? queue->oldest_us + model->batch_wait_us : 0;
+    const uint64_t joining = joining_until(&core->config.devices[device], queue);
+    return wait > joining ? wait : joining;
+}
+
 /* Brings the heap and the list of held queues up to date with the queue's jobs and the
  * time. A job that was shown and has left the queue still knows its place in the heap. */
 static void show(hsi_core *core, uint32_t device, hsi_batch_queue *queue)
 {
     hsi_core_run *best = queue->first;
-    if (best && best->model->batch_wait_us > 0 &&
-        queue->count < hsi_batch_limit(core, best->model, device) &&
-        queue->due_us > core->now_us)
+    if (best && hsi_jobq_held_until(core, device, queue) > core->now_us)
         best = NULL;
     if (queue->shown != best) {
         if (queue->shown)
@@ -121,27 +146,29 @@ static void show(hsi_core *core, uint32_t device, hsi_batch_queue *queue)
         stop_holding(core, device, queue);
 }
 
+static void count_in(hsi_batch_queue *queue, const hsi_core_run *run, int first)
+{
+    if (first || run->submitted_us < queue->oldest_us)
+        queue->oldest_us = run->submitted_us;
+    if (first || run->submitted_us > queue->newest_us)
+        queue->newest_us = run->submitted_us;
+}
+
 static void batch_push(hsi_core *core, hsi_batch_queue *queue, hsi_job *job)
 {
-    uint64_t due = job->run->submitted_us + job->run->model->batch_wait_us;
-    if (queue->count == 0 || due < queue->due_us)
-        queue->due_us = due;
+    count_in(queue, job->run, queue->count == 0);
     insert(queue, job->run);
     show(core, job->device, queue);
 }
 
-/* After jobs have left the queue. With a full batch in it, it is not held whatever due_us
- * is. */
+/* After jobs have left the queue. With a full batch in it, it is not held whatever the times
+ * are. */
 static void batch_left(hsi_core *core, uint32_t device, hsi_batch_queue *queue)
 {
-    const hsi_core_run *run = queue->first;
-    if (run && run->model->batch_wait_us > 0 &&
-        queue->count < hsi_batch_limit(core, run->model, device)) {
-        queue->due_us = UINT64_MAX;
-        for (; run; run = run->next_queued)
-            if (run->submitted_us + run->model->batch_wait_us < queue->due_us)
-                queue->due_us = run->submitted_us + run->model->batch_wait_us;
-    }
+    const hsi_core_run *first = queue->first;
+    if (first && queue->count < hsi_batch_limit(core, first->model, device))
+        for (const hsi_core_run *run = first; run; run = run->next_queued)
+            count_in(queue, run, run == first);
     show(core, device, queue);
 }
 
@@ -178,6 +205,33 @@ static void show_due(hsi_core *core, uint32_t device)
     }
 }
 
+static void count_batch(hsi_batch_queue *queue, hsi_job *const *jobs, uint32_t count)
+{
+    if (queue->executing++ == 0)
+        queue->executing_priority = jobs[0]->run->priority;
+    for (uint32_t i = 0; i < count; i++)
+        if (jobs[i]->run->priority > queue->executing_priority)
+            queue->executing_priority = jobs[i]->run->priority;
+    jobs[0]->leads = 1;
+}
+
+void hsi_jobq_ended(hsi_core *core, hsi_job *job)
+{
+    if (!job->leads)
+        return;
+    hsi_batch_queue *queue = hsi_jobq_batch_queue(core, job);
+    job->leads = 0;
+    queue->executing--;
+    show(core, job->device, queue);
+}
+
+void hsi_jobq_set_ready(hsi_core *core, uint32_t device, hsi_batch_queue *queue,
+                        uint32_t ready)
+{
+    queue->ready = ready;
+    show(core, device, queue);
+}
+
 uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t most)
 {
     show_due(core, device);
@@ -199,6 +253,7 @@ uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t 
         unlink_run(queue, queue->first);
     }
     core->queued[device] -= count;
+    count_batch(queue, jobs, count);
     batch_left(core, device, queue);
     return count;
 }

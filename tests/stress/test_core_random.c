@@ -49,6 +49,7 @@ typedef struct mirror { /* what the model knows of a run */
     uint8_t device[TEST_SECTIONS];
     uint8_t pinned[TEST_SECTIONS]; /* was on a lost device: the CPU only */
     int restarting;
+    int leads;            /* the first of a batch that is executing */
     uint32_t accelerator; /* the first that took a job of it, 0: none */
     uint32_t left, running, jobs, crossings, moved, restarts;
 } mirror;
@@ -74,7 +75,15 @@ typedef struct world {
     uint32_t outstanding[HSI_LEVELS], peak[HSI_LEVELS], peak_jobs[HSI_LEVELS];
 } world;
 
+/* Of a model on a device: batches that are executing, and the highest priority in them since
+ * there were none. */
+typedef struct executing {
+    uint32_t batches;
+    int priority;
+} executing;
+
 static world w;
+static executing executing_of[MODELS][DEVICES];
 static uint64_t seed, events, invalid_answers, random_state;
 static uint64_t total[HSCHED_ERROR_INTERNAL + 1], total_lost, total_moved, total_invalid;
 static uint64_t total_restarts, total_joined, total_rode_along, total_overtook_held;
@@ -85,6 +94,11 @@ static uint64_t total_restarts, total_joined, total_rode_along, total_overtook_h
             fail_msg("seed %llu, event %llu: %s", (unsigned long long)seed,              \
                      (unsigned long long)events, #condition);                            \
     } while (0)
+
+static executing *executing_on(const mirror *m, uint32_t device)
+{
+    return &executing_of[m->model - w.models][device];
+}
 
 /* ---- Random things ---- */
 
@@ -204,7 +218,11 @@ static void world_create(void)
             .max_sections_per_job = w.joining || below(2) ? UINT32_MAX : below(7),
             .max_batch = below(3) ? 2 + below(BATCH - 1) : below(2),
             .own_memory = below(3) > 0,
+            .max_batches = below(2) ? below(4) : 0,
+            .join_gap_us = below(200),
+            .join_most_us = below(1000),
         };
+    memset(executing_of, 0, sizeof executing_of);
     assert_int_equal(hsi_core_create(&w.config, &w.core), HSCHED_OK);
     for (uint32_t i = 0; i < MODELS; i++)
         random_model(&w.models[i], &w.most_jobs[i]);
@@ -553,6 +571,8 @@ static void event_job_ended(worker *by)
     hsched_status status = random_result(device);
     int lost = status == HSCHED_ERROR_DEVICE && device != 0;
     m->running--;
+    executing_on(m, device)->batches -= (uint32_t)m->leads;
+    m->leads = 0;
     for (uint32_t s = first; s < first + count; s++) {
         CHECK(m->section[s] == RUNNING);
         m->section[s] = status == HSCHED_OK ? DONE : TO_RUN;
@@ -611,21 +631,40 @@ static int is_joinable(const mirror *m, uint32_t section, uint32_t device)
            m->test.jobs[0].count == m->model->core.section_count;
 }
 
+/* Until when batches that are executing hold runs back of which the best is `first`. */
+static uint64_t joining_until(const mirror *first, uint32_t device, uint64_t oldest,
+                              uint64_t newest)
+{
+    const executing *e = executing_on(first, device);
+    const hsi_core_device *d = &w.config.devices[device];
+    if (d->max_batches == 0 || e->batches == 0 || first->priority > e->priority ||
+        first->model->batch_queues[device].ready == 1)
+        return 0;
+    if (e->batches >= d->max_batches)
+        return UINT64_MAX;
+    uint64_t gap = newest + d->join_gap_us, most = oldest + d->join_most_us;
+    return gap < most ? gap : most;
+}
+
 /* Until when the model's whole-run jobs on the device are held back; 0: they are not. */
 static uint64_t held_until(const mirror *of, uint32_t device, uint64_t now)
 {
-    uint64_t due = UINT64_MAX, count = 0;
-    if (of->model->core.batch_wait_us == 0)
-        return 0;
+    uint64_t oldest = UINT64_MAX, newest = 0, count = 0;
+    const mirror *first = of;
     for (uint32_t i = 0; i < RUNS; i++) {
         const mirror *m = &w.runs[i];
         if (m->model != of->model || !is_queued(m, 0, device) ||
             !is_joinable(m, 0, device))
             continue;
         count++;
-        if (m->submitted + m->model->core.batch_wait_us < due)
-            due = m->submitted + m->model->core.batch_wait_us;
+        first = goes_before(m, first) ? m : first;
+        oldest = m->submitted < oldest ? m->submitted : oldest;
+        newest = m->submitted > newest ? m->submitted : newest;
     }
+    uint64_t wait = of->model->core.batch_wait_us;
+    uint64_t due = wait ? oldest + wait : 0;
+    uint64_t joining = joining_until(first, device, oldest, newest);
+    due = joining > due ? joining : due;
     return due > now && count < batch_limit(of, device) ? due : 0;
 }
 
@@ -761,6 +800,22 @@ static void model_taken(const hsi_job *job, uint32_t device)
     m->running++;
 }
 
+static void model_batch_taken(const worker *by, uint32_t device)
+{
+    mirror *head = (mirror *)by->jobs[0]->run;
+    executing *e = executing_on(head, device);
+    if (by->jobs[0]->count != head->model->core.section_count ||
+        batch_limit(head, device) < 2)
+        return;
+    if (e->batches++ == 0)
+        e->priority = HSCHED_PRIORITY_MIN;
+    for (uint32_t i = 0; i < by->count; i++) {
+        int priority = ((const mirror *)by->jobs[i]->run)->priority;
+        e->priority = priority > e->priority ? priority : e->priority;
+    }
+    head->leads = 1;
+}
+
 static void event_take(uint32_t device, worker *by)
 {
     int single = below(w.config.devices[device].max_batch > 1 ? 16 : 2) == 0;
@@ -779,6 +834,8 @@ static void event_take(uint32_t device, worker *by)
     events++;
     CHECK(by->count == count);
     uint32_t work = 0;
+    if (count > 0)
+        model_batch_taken(by, device);
     for (uint32_t i = 0; i < count; i++) {
         CHECK(by->jobs[i] == expected[i]);
         model_taken(by->jobs[i], device);
@@ -839,6 +896,13 @@ static uint64_t next_due(uint64_t from)
     return next;
 }
 
+static void change_ready(void)
+{
+    uint32_t m = below(MODELS), device = below(DEVICES);
+    hsi_core_set_ready(w.core, &w.models[m].core, device, below(BATCH));
+    after_event();
+}
+
 /* One event; closing: no new runs come. */
 static void step(int closing)
 {
@@ -847,7 +911,7 @@ static void step(int closing)
     if (w.mean_interval == 0 || below(2000) == 0)
         w.mean_interval = intervals[below(4)];
     if (below(100) == 0)
-        w.models[below(MODELS)].batch_queues[below(DEVICES)].ready = below(BATCH);
+        change_ready();
     worker *next = next_to_end();
     uint64_t due = next_due(w.now + 1);
     if (below(150) == 0)

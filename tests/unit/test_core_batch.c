@@ -408,6 +408,105 @@ static void test_due_run_is_cancelled(void **state)
     hsi_core_destroy(core);
 }
 
+/* ---- Beside batches that are executing ---- */
+
+/* Two batches of a model at most; the second is held until nobody has come for 10 us, at most
+ * 50 us from its first run on. */
+static hsi_core *make_patient_core(void)
+{
+    const hsi_core_device accelerator = { .workers = 4,
+                                          .max_sections_per_job = UINT32_MAX,
+                                          .max_batch = 4,
+                                          .max_batches = 2,
+                                          .join_gap_us = 10,
+                                          .join_most_us = 50 };
+    return test_core_of(&accelerator, 1, 1000);
+}
+
+static void test_joins_beside_a_batch(void **state)
+{
+    (void)state;
+    hsi_core *core = make_patient_core();
+    hsi_job *jobs[RUNS];
+    test_submit(core, &runs[0], &a, 0, 100);
+    TAKE(core, 1, RUNS, 100, jobs, 0); /* nothing is executing: at once */
+    test_submit(core, &runs[1], &a, 0, 101);
+    assert_int_equal(hsi_core_next_due(core, 1), 111);
+    TAKE_NONE(core, 1, 105);
+    test_submit(core, &runs[2], &a, 0, 109); /* the gap begins anew */
+    assert_int_equal(hsi_core_next_due(core, 1), 119);
+    test_submit(core, &runs[3], &b, 0, 110); /* another model: at once */
+    TAKE(core, 1, RUNS, 110, &jobs[1], 3);
+    TAKE_NONE(core, 1, 118);
+    TAKE(core, 1, RUNS, 119, &jobs[2], 1, 2);
+    /* Two are executing: until one has ended, be it the later one. */
+    test_submit(core, &runs[4], &a, 0, 120);
+    assert_int_equal(hsi_core_next_due(core, 1), UINT64_MAX);
+    TAKE_NONE(core, 1, 5000);
+    end_all(core, &jobs[2], 2);
+    TAKE(core, 1, RUNS, 5000, &jobs[2], 4);
+    end_all(core, jobs, 3);
+    hsi_core_destroy(core);
+}
+
+/* However closely they come, the first is held no longer than that; a full batch is not held. */
+static void test_joining_ends(void **state)
+{
+    (void)state;
+    hsi_core *core = make_patient_core();
+    hsi_job *jobs[RUNS];
+    a.core.max_batch = 8;
+    test_submit(core, &runs[0], &a, 0, 100);
+    TAKE(core, 1, RUNS, 100, jobs, 0);
+    test_submit(core, &runs[1], &a, 0, 200);
+    test_submit(core, &runs[2], &a, 0, 245);
+    assert_int_equal(hsi_core_next_due(core, 1), 250);
+    TAKE_NONE(core, 1, 249);
+    TAKE(core, 1, RUNS, 250, &jobs[1], 1, 2);
+    for (uint32_t i = 3; i < 6; i++)
+        test_submit(core, &runs[i], &a, 0, 251);
+    TAKE_NONE(core, 1, 251);
+    test_submit(core, &runs[6], &a, 0, 252);
+    TAKE(core, 1, RUNS, 252, &jobs[3], 3, 4, 5, 6);
+    test_submit(core, &runs[7], &a, 0, 253);
+    TAKE_NONE(core, 1, 9000); /* three are executing now */
+    end_all(core, jobs, 1);
+    TAKE_NONE(core, 1, 9000); /* two */
+    hsi_core_cancel(core, &runs[7].run, 9001);
+    test_ended(core, &runs[7], HSCHED_ERROR_CANCELLED);
+    assert_int_equal(hsi_core_next_due(core, 1), UINT64_MAX);
+    end_all(core, &jobs[1], 6);
+    hsi_core_destroy(core);
+}
+
+/* What is more urgent than all that is executing starts at once; what cannot be joined, too. */
+static void test_urgent_starts_beside(void **state)
+{
+    (void)state;
+    hsi_core *core = make_patient_core();
+    hsi_job *jobs[RUNS];
+    test_submit(core, &runs[0], &a, 3, 100);
+    TAKE(core, 1, RUNS, 100, jobs, 0);
+    test_submit(core, &runs[1], &a, 3, 101);
+    TAKE_NONE(core, 1, 101);
+    test_submit(core, &runs[2], &a, 4, 102);
+    TAKE(core, 1, RUNS, 102, &jobs[1], 2, 1); /* who was held rides along */
+    test_submit(core, &runs[3], &a, 4, 103);
+    TAKE_NONE(core, 1, 9000);
+    hsi_core_set_ready(core, &a.core, 1, 1);
+    test_check(core);
+    assert_int_equal(hsi_core_next_due(core, 1), 0);
+    TAKE(core, 1, RUNS, 9000, &jobs[3], 3);
+    test_submit(core, &runs[4], &a, 4, 9001);
+    hsi_core_set_ready(core, &a.core, 1, 2);
+    test_check(core);
+    TAKE_NONE(core, 1, 9001);
+    end_all(core, jobs, 4);
+    TAKE(core, 1, RUNS, 9002, jobs, 4);
+    end_all(core, jobs, 1);
+    hsi_core_destroy(core);
+}
+
 /* ---- Lost devices ---- */
 
 /* Queued and held ones: with its own memory (1) runs are restarted, else (2) jobs move. */
@@ -504,6 +603,9 @@ int main(void)
         cmocka_unit_test_setup(test_full_goes_at_once, setup),
         cmocka_unit_test_setup(test_held_blocks_nobody, setup),
         cmocka_unit_test_setup(test_due_run_is_cancelled, setup),
+        cmocka_unit_test_setup(test_joins_beside_a_batch, setup),
+        cmocka_unit_test_setup(test_joining_ends, setup),
+        cmocka_unit_test_setup(test_urgent_starts_beside, setup),
         cmocka_unit_test_setup(test_lost_with_queues, setup),
         cmocka_unit_test_setup(test_roots_join, setup),
     };
