@@ -44,14 +44,16 @@ __device__ __forceinline__ void make_barrier(uint32_t barrier, int arrivals)
 
 __device__ __forceinline__ void arrive(uint32_t barrier)
 {
-    asm volatile("{ .reg .b64 state; mbarrier.arrive.shared.b64 state, [%0]; }" ::"r"(barrier)
-                 : "memory");
+    asm volatile(
+        "{ .reg .b64 state; mbarrier.arrive.shared.b64 state, [%0]; }" ::"r"(barrier)
+        : "memory");
 }
 
 /* Arrives when all cp.async of this thread so far have ended. */
 __device__ __forceinline__ void arrive_with_copies(uint32_t barrier)
 {
-    asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(barrier) : "memory");
+    asm volatile("cp.async.mbarrier.arrive.noinc.shared.b64 [%0];" ::"r"(barrier)
+                 : "memory");
 }
 
 /* Until the phase has ended. */

@@ -35,7 +35,8 @@ __device__ __forceinline__ bool is_inside(const hsi_cuda_window &v, int y, int x
 /* ---- One thread, one element ---------------------------------------------- */
 
 /* Any groups, any alignment: out [m][o], o varies fastest over threads. */
-template <typename T> __device__ __forceinline__ void each(const hsi_cuda_direct_params &p)
+template <typename T>
+__device__ __forceinline__ void each(const hsi_cuda_direct_params &p)
 {
     const hsi_cuda_window &v = p.window;
     const int index = (int)(blockIdx.x * blockDim.x + threadIdx.x);
@@ -93,7 +94,8 @@ template <typename T, int BM, int BN> struct direct_tile {
     corner at[A_ROWS];
     int weights[B_ROWS]; /* where the row begins, or -1 */
 
-    __device__ __forceinline__ direct_tile(const hsi_cuda_direct_params &params) : p(params)
+    __device__ __forceinline__ direct_tile(const hsi_cuda_direct_params &params)
+        : p(params)
     {
         tile = blockIdx.x;
         const int row = (int)divide(tile, p.by_tiles_m);
@@ -123,8 +125,8 @@ template <typename T, int BM, int BN> struct direct_tile {
         const int k = k_tile * K + (int)threadIdx.x % K;
         const int rs = (int)divide(k, v.by_channels), r = (int)divide(rs, v.by_kernel_w);
         const int dy = r * v.dilation_h, dx = (rs - r * v.kernel_w) * v.dilation_w;
-        const T *x = (const T *)p.x + (dy * v.width + dx) * v.pixel + k - rs * v.channels +
-                     group * v.channels;
+        const T *x = (const T *)p.x + (dy * v.width + dx) * v.pixel + k -
+                     rs * v.channels + group * v.channels;
 #pragma unroll
         for (int i = 0; i < A_ROWS; i++)
             a[i] = k < p.k && is_inside(v, at[i].y + dy, at[i].x + dx)
@@ -167,7 +169,8 @@ template <typename T, int BM, int BN> struct direct_tile {
             for (int k = 0; k < K; k++) {
                 const float4 u = *(const float4 *)&shared.a[half][k][row];
                 const float4 w = *(const float4 *)&shared.b[half][k][column];
-                const float us[4] = { u.x, u.y, u.z, u.w }, ws[4] = { w.x, w.y, w.z, w.w };
+                const float us[4] = { u.x, u.y, u.z, u.w },
+                            ws[4] = { w.x, w.y, w.z, w.w };
 #pragma unroll
                 for (int i = 0; i < 4; i++)
 #pragma unroll
@@ -188,7 +191,8 @@ template <typename T, int BM, int BN> struct direct_tile {
         float4 *own = tiles + (int64_t)blockIdx.y * 4 * THREADS;
 #pragma unroll
         for (int i = 0; i < 4; i++)
-            __stcg(own + i * THREADS, make_float4(sum[i][0], sum[i][1], sum[i][2], sum[i][3]));
+            __stcg(own + i * THREADS,
+                   make_float4(sum[i][0], sum[i][1], sum[i][2], sum[i][3]));
         __syncthreads();
         if (threadIdx.x == 0) {
             uint32_t *ticket = (uint32_t *)p.tickets + tile;
@@ -243,7 +247,8 @@ __device__ __forceinline__ void tile(const hsi_cuda_direct_params &p)
     float sum[4][4] = {};
     grid_wait();
     grid_let_next_start();
-    t.accumulate(shared, p.k_tiles * split / p.splits, p.k_tiles * (split + 1) / p.splits, sum);
+    t.accumulate(shared, p.k_tiles * split / p.splits, p.k_tiles * (split + 1) / p.splits,
+                 sum);
     if (p.splits > 1 && !t.join(sum))
         return;
     t.finish(sum);
@@ -309,7 +314,8 @@ __device__ __forceinline__ void depthwise_any(const hsi_cuda_depthwise_params &p
                 continue;
             float a[C], w[C];
             load_floats<T, C>(from + (dy * v.width + column) * v.pixel, a);
-            load_floats<T, C>((const T *)p.weights + (r * v.kernel_w + s) * p.out.n + at.c, w);
+            load_floats<T, C>(
+                (const T *)p.weights + (r * v.kernel_w + s) * p.out.n + at.c, w);
 #pragma unroll
             for (int j = 0; j < C; j++)
                 sum[j] = fmaf(a[j], w[j], sum[j]);
@@ -328,7 +334,8 @@ __device__ __forceinline__ void depthwise_3x3(const hsi_cuda_depthwise_params &p
     const int index = (int)(blockIdx.x * blockDim.x + threadIdx.x);
     const depthwise_place at = find_place<C, ACROSS>(p, min(index, p.count - 1));
     const int y = at.oy * v.stride_h - v.pad_top, x = at.ox * STRIDE - v.pad_left;
-    const T *from = (const T *)p.x + ((at.image * v.height + y) * v.width + x) * v.pixel + at.c;
+    const T *from =
+        (const T *)p.x + ((at.image * v.height + y) * v.width + x) * v.pixel + at.c;
     float w[9][C], sum[ACROSS][C] = {};
 #pragma unroll
     for (int i = 0; i < 9; i++)

@@ -27,8 +27,8 @@ template <typename T, int BM, int BN, int THREADS> struct copier {
     int base[A_ROWS];    /* where the row's window begins in x, in elements */
     int weights[B_ROWS]; /* where the row begins in the weights */
 
-    __device__ __forceinline__ copier(const hsi_cuda_conv_tile_params &params, uint32_t ring,
-                                      int thread)
+    __device__ __forceinline__ copier(const hsi_cuda_conv_tile_params &params,
+                                      uint32_t ring, int thread)
         : p(params)
     {
         const int chunk = thread % 8;
@@ -183,8 +183,8 @@ struct loose_copier : copier<T, BM, BN, THREADS> {
 
     /* The chunk's elements first .. end - 1, zeros elsewhere. Floats are copied in place;
      * halves, which cp.async cannot copy one by one, go through registers. */
-    static __device__ __forceinline__ void copy_chunk(uint32_t place, const T *from, int first,
-                                                      int end)
+    static __device__ __forceinline__ void copy_chunk(uint32_t place, const T *from,
+                                                      int first, int end)
     {
         if constexpr (sizeof(T) == 4) {
 #pragma unroll
@@ -194,8 +194,9 @@ struct loose_copier : copier<T, BM, BN, THREADS> {
             uint32_t bits[core::CHUNK];
 #pragma unroll
             for (int j = 0; j < core::CHUNK; j++)
-                bits[j] =
-                    j >= first && j < end ? *(const volatile unsigned short *)(from + j) : 0;
+                bits[j] = j >= first && j < end
+                              ? *(const volatile unsigned short *)(from + j)
+                              : 0;
             asm volatile("st.shared.v4.b32 [%0], {%1,%2,%3,%4};" ::"r"(place),
                          "r"(bits[0] | bits[1] << 16), "r"(bits[2] | bits[3] << 16),
                          "r"(bits[4] | bits[5] << 16), "r"(bits[6] | bits[7] << 16)

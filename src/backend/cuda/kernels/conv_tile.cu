@@ -135,8 +135,8 @@ template <typename T, int BM, int BN, int WM, int WN, int WK, bool LOOSE> struct
 
     /* The producers' part: k tiles first .. end - 1. Weights go ahead of grid_wait(). */
     static __device__ __forceinline__ void produce(const hsi_cuda_conv_tile_params &p,
-                                                   const ring &r, int first_m, int first_n,
-                                                   int first, int end)
+                                                   const ring &r, int first_m,
+                                                   int first_n, int first, int end)
     {
         copying copy(p, r.stages, (int)threadIdx.x - CONSUMERS);
         const int ahead = min(p.stages, end - first);
@@ -178,8 +178,8 @@ template <typename T, int BM, int BN, int WM, int WN, int WK, bool LOOSE> struct
      * One k tile, whose first operands are in `a`; those of the next k tile, if there is
      * one, are loaded into b if STEPS is 1, else a.
      */
-    static __device__ __forceinline__ void multiply_tile(reader &at, bool more, fragments &a,
-                                                         fragments &b,
+    static __device__ __forceinline__ void multiply_tile(reader &at, bool more,
+                                                         fragments &a, fragments &b,
                                                          float (&sums)[FM][FN][4])
     {
         const uint32_t from = at.tile(), empty = at.r.empty + 8 * at.stage;
@@ -229,8 +229,8 @@ template <typename T, int BM, int BN, int WM, int WN, int WK, bool LOOSE> struct
 
     /* Joins splits through the workspace. True for the one block of a tile that then has
      * the whole sums; the order of the sum does not depend on which block that is. */
-    static __device__ __forceinline__ bool join_by_tickets(const hsi_cuda_conv_tile_params &p,
-                                                           float (&sums)[FM][FN][4])
+    static __device__ __forceinline__ bool join_by_tickets(
+        const hsi_cuda_conv_tile_params &p, float (&sums)[FM][FN][4])
     {
         __shared__ uint32_t arrived;
         const int block = blockIdx.x, split = blockIdx.y;
@@ -437,7 +437,7 @@ template <typename T, int BM, int BN, int WM, int WN, int WK, bool LOOSE> struct
 #define TILE_KERNEL(name, type, bm, bn, wm, wn, wk, loose)                               \
     extern "C" __global__ void                                                           \
     __launch_bounds__((tile<type, bm, bn, wm, wn, wk, loose>::THREADS),                  \
-                      bm * bn > (loose ? 4096 : 8192) ? 1 : 2)                                   \
+                      bm * bn > (loose ? 4096 : 8192) ? 1 : 2)                           \
         name(const __grid_constant__ hsi_cuda_conv_tile_params p)                        \
     {                                                                                    \
         tile<type, bm, bn, wm, wn, wk, loose>::run(p);                                   \
