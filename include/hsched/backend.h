@@ -317,11 +317,11 @@ typedef struct hsched_backend {
      * caller gives up idle slots and tries again, or has the CPU do the work. */
     hsched_status (*queue_slot_create)(hsched_backend_section *section, uint32_t members,
                                        hsched_backend_slot **slot);
-    /* Batches: `joined` runs are about to start as one job and `waiting` more of their model could
-     * have been with them. *members: the slot's size to use for them (>= joined). Returns the
-     * largest batch that is ready; a larger one that seems worth while is noted, for
-     * background. Any thread. */
-    uint32_t (*queue_batch)(hsched_backend_section *section, uint32_t joined, uint32_t waiting,
+    /* Batches: `joined` runs are about to start as one job, and `others` of their model, which
+     * wait or are executing, might have been with them. *members: the slot's size to use for
+     * them (>= joined). Returns the largest batch that is ready; a size that seems worth while
+     * is noted, for background. Any thread. */
+    uint32_t (*queue_batch)(hsched_backend_section *section, uint32_t joined, uint32_t others,
                             uint32_t *members);
     /* The run that used the slot has ended: what it holds is not needed any more. Takes no
      * lock that is held for long. Any thread. */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "runtime/runtime.h"
+#include "worker/queue.h"
 
 static int device_supports(const hsi_exec_device *device, const hsi_plan *plan,
                            const hsi_plan_section *section)
@@ -272,7 +273,7 @@ static hsched_status prepare_queue_records(hsched_model *model)
     hsi_exec_model *exec = &model->exec;
     if (!exec->mapper)
         return HSCHED_OK;
-    exec->expectations = model->plan->section_count + HSI_BATCH_SIZES;
+    exec->expectations = model->plan->section_count + HSI_QUEUE_BATCH;
     exec->expected_us = HSI_NEW_ARRAY(float, exec->expectations * exec->device_count);
     if (!exec->expected_us)
         return hsi_out_of_memory("a model's records");
@@ -283,7 +284,6 @@ static hsched_status prepare_queue_records(hsched_model *model)
         return hsi_out_of_memory("a model's batch queues");
     for (uint32_t d = 0; d < exec->device_count; d++)
         model->batch_queues[d].ready = 1;
-    exec->batch_queues = model->batch_queues;
     model->core.batch_queues = model->batch_queues;
     model->core.max_batch = model->max_batch;
     model->core.batch_wait_us = model->batch_wait_us;

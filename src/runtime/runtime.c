@@ -8,6 +8,13 @@
 
 #define DEFAULT_AGEING_US 100000u
 
+/* Joining runs on a device with a queue: two batches of a model keep it busier than one (one
+ * begins while the other ends), more only share it. An application that submits several runs
+ * one after the other takes a few microseconds for each. docs/benchmarks.md has figures. */
+#define BATCHES_AT_ONCE 2
+#define JOIN_GAP_US     10
+#define JOIN_MOST_US    100
+
 void hsi_runtime_retain(hsched_runtime *rt)
 {
     atomic_fetch_add_explicit(&rt->references, 1, memory_order_relaxed);
@@ -45,6 +52,9 @@ static hsched_status create_core(hsched_runtime *rt, uint32_t ageing_us)
                                             : 8,
             .max_batch = queue ? HSI_QUEUE_BATCH : 1,
             .own_memory = queue,
+            .max_batches = BATCHES_AT_ONCE,
+            .join_gap_us = JOIN_GAP_US,
+            .join_most_us = JOIN_MOST_US,
         };
         joinable += queue ? HSI_QUEUE_BATCH : 0;
     }

@@ -146,14 +146,18 @@ static hsched_status create_slot(const hsi_exec_model *model, uint32_t members,
     return HSCHED_OK;
 }
 
+/* With memory that the mapper cannot reach all of a run's sections are the CPU's: it does not fail
+ * for want of that. */
 static hsched_status make_arena(const hsi_exec_model *model, hsi_exec_slot *slot)
 {
     const size_t size = model->plan->arena_size ? model->plan->arena_size : 1;
     if (slot->arena.host)
         return HSCHED_OK;
-    if (model->mapper && model->crosses)
-        return model->mapper->backend->memory_create(model->mapper->handle, size, 0,
-                                                     &slot->arena);
+    if (model->mapper && model->crosses &&
+        model->mapper->backend->memory_create(model->mapper->handle, size, 0,
+                                              &slot->arena) == HSCHED_OK)
+        return HSCHED_OK;
+    slot->arena = (hsched_memory){ 0 };
     slot->arena.host = hsi_alloc_aligned(size);
     if (!slot->arena.host)
         return hsi_error(HSCHED_ERROR_OUT_OF_MEMORY,
@@ -198,6 +202,20 @@ static void apply_patches(const hsi_exec_run *run)
     slot->patched_for = run;
 }
 
+/* The next run may have more luck with an arena that the mapper reaches. */
+static void forget_unmapped(const hsi_exec_model *model, hsi_exec_slot *slot)
+{
+    if (!model->mapper || !model->crosses || !slot->arena.host || slot->arena.handle)
+        return;
+    hsi_free(slot->arena.host);
+    hsi_free(slot->operands);
+    hsi_free(slot->patches);
+    slot->arena = (hsched_memory){ 0 };
+    slot->operands = NULL;
+    slot->patches = NULL;
+    slot->patch_count = 0;
+}
+
 static hsi_exec_slot *pop_slot(hsi_exec_model *model, uint32_t members)
 {
     pthread_mutex_lock(&model->slot_mutex);
@@ -226,8 +244,10 @@ hsched_status hsi_exec_acquire_slot(hsi_exec_run *run, uint32_t members)
             model->slot_count += status == HSCHED_OK;
             pthread_mutex_unlock(&model->slot_mutex);
         }
-        if (status == HSCHED_OK)
+        if (status == HSCHED_OK) {
+            forget_unmapped(model, slot);
             run->slot = slot;
+        }
     }
     pthread_mutex_unlock(&model->make_mutex);
     return status;
@@ -293,6 +313,10 @@ hsched_status hsi_exec_arena(hsi_exec_run *run, const hsched_memory **arena)
     hsched_status status = make_arena(model, run->slot);
     pthread_mutex_unlock(&model->make_mutex);
     *arena = &run->slot->arena;
+    if (status == HSCHED_OK && !run->slot->arena.device)
+        status = hsi_error(HSCHED_ERROR_OUT_OF_MEMORY,
+                           "memory for tensors that pass between devices could not be "
+                           "mapped");
     return status;
 }
 
@@ -354,12 +378,28 @@ hsched_status hsi_exec_shadow(hsi_exec_run *run)
     if (!run->device_bound)
         return HSCHED_OK;
     pthread_mutex_lock(&model->make_mutex);
+    if (!run->shadowed && run->wait_event)
+        status = run->event_device->backend->wait_event(run->event_device->handle,
+                                                        run->wait_event);
     for (uint32_t io = 0; io < ios && !run->shadowed && status == HSCHED_OK; io++)
         if (run->owned[io].device)
             status = shadow_one(run, io);
     run->shadowed |= status == HSCHED_OK;
     pthread_mutex_unlock(&model->make_mutex);
     return status;
+}
+
+/* Of two jobs that end at the same time on different devices, the one that closes later sees the
+ * other's sections in `closing`, or gone from sections_left. */
+int hsi_exec_close(hsi_exec_run *run, uint32_t sections)
+{
+    run->closing += sections;
+    return run->shadowed && run->closing == run->core.sections_left;
+}
+
+void hsi_exec_closed(hsi_exec_run *run, uint32_t sections)
+{
+    run->closing -= sections;
 }
 
 hsched_status hsi_exec_unshadow(hsi_exec_run *run)

@@ -42,10 +42,6 @@ typedef struct hsi_exec_prepared {
 
 #define HSI_NOT_PREPARED UINT32_MAX
 
-enum {
-    HSI_BATCH_SIZES = 8 /* 2, 4, ... */
-};
-
 typedef struct hsi_exec_slot hsi_exec_slot;
 
 typedef struct hsi_exec_model {
@@ -63,10 +59,8 @@ typedef struct hsi_exec_model {
                                       then the arena is memory that both can reach */
     int crosses;  /* some sections are on the mapper, others are not */
     int joinable; /* runs may share a slot of the mapper's */
-    hsi_batch_queue
-        *batch_queues; /* of the core's model; guarded by the scheduler lock */
     /* How long jobs take on devices with queues: [device * expectations + section] for one that
-     * starts with this section, behind the sections for whole runs in batches of 2, 4, ...;
+     * starts with this section, behind the sections for whole runs in batches of 1, 2, 3, ...;
      * guarded by the scheduler lock. */
     float *expected_us;
     uint32_t expectations;
@@ -94,7 +88,10 @@ typedef struct hsi_exec_run {
     hsi_exec_owned *owned; /* likewise: memory that only a device can reach */
     int device_bound;      /* some memory of this run is such */
     int shadowed;          /* and its shadows stand in for it */
-    void *wait_event;      /* of the user's, or NULL */
+    uint32_t
+        closing; /* sections that are executed and about to be reported; guarded by the
+                         scheduler lock */
+    void *wait_event;                    /* of the user's, or NULL */
     const hsi_exec_device *event_device; /* that knows how to wait for it */
     uint8_t *section_done; /* per section: it has ended well, if not its whole job */
     uint32_t restarts;     /* as core.restarts was when section_done was last looked at */
@@ -121,9 +118,15 @@ hsched_status hsi_exec_queue_slot(hsi_exec_run *run, uint32_t device,
 /* The host's arena of the run's slot, where tensors cross between devices; made if needed. */
 hsched_status hsi_exec_arena(hsi_exec_run *run, const hsched_memory **arena);
 
-/* Has memory that the CPU cannot reach stand in for by host memory, inputs copied. */
+/* Has memory that the CPU cannot reach stand in for by host memory, inputs copied (after the
+ * user's event). */
 hsched_status hsi_exec_shadow(hsi_exec_run *run);
-/* The run's last job has ended well: brings outputs from their shadows. */
+/* Of each job that has ended well, under the scheduler lock, before it is reported, which the
+ * second call announces. 1: it was the last that the run waits for, and outputs lie in shadows:
+ * hsi_exec_unshadow is due, without the lock. */
+int hsi_exec_close(hsi_exec_run *run, uint32_t sections);
+void hsi_exec_closed(hsi_exec_run *run, uint32_t sections);
+/* Brings outputs from their shadows. */
 hsched_status hsi_exec_unshadow(hsi_exec_run *run);
 /* Returns the run's slot, if any, to the pool. Not while a job of the run is executing.
  */

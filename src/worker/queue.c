@@ -36,7 +36,7 @@ static float *expectation(const hsi_flight *f, uint32_t members)
     float *row = model->expected_us + f->jobs[0]->device * model->expectations;
     if (members == 1)
         return &row[f->jobs[0]->section];
-    return &row[model->plan->section_count + (uint32_t)(31 - __builtin_clz(members - 1))];
+    return &row[model->plan->section_count + members - 1];
 }
 
 static uint64_t expected_end_us(const hsi_flight *f)
@@ -66,6 +66,14 @@ static int free_lane(const hsi_queue *q, uint32_t *lane)
     return 0;
 }
 
+/* When the next job can be started if nothing ends before; 0: now. */
+static uint64_t next_start_us(const hsi_queue *q)
+{
+    uint32_t lane;
+    return free_lane(q, &lane) ? hsi_core_next_due(q->pool->config.core, q->device)
+                               : UINT64_MAX;
+}
+
 /* The time to begin polling at; 0: now; UINT64_MAX: nothing to poll for. */
 static uint64_t next_look_us(const hsi_queue *q)
 {
@@ -78,16 +86,13 @@ static uint64_t next_look_us(const hsi_queue *q)
         }
     if (first != UINT64_MAX)
         first = first > MARGIN_US ? first - MARGIN_US : 0;
-    uint32_t lane;
-    if (!free_lane(q, &lane))
-        return first;
-    uint64_t due = hsi_core_next_due(q->pool->config.core, q->device);
+    const uint64_t due = next_start_us(q);
     return due < first ? due : first;
 }
 
 /* ---- Starting jobs -------------------------------------------------------- */
 
-static hsched_status choose_members(hsi_queue *q, hsi_flight *f, uint32_t waiting,
+static hsched_status choose_members(hsi_queue *q, hsi_flight *f, uint32_t others,
                                     uint32_t *members, uint32_t *ready)
 {
     const hsi_exec_model *model = run_of(f->jobs[0])->model;
@@ -97,7 +102,7 @@ static hsched_status choose_members(hsi_queue *q, hsi_flight *f, uint32_t waitin
     for (uint32_t i = 0; i < model->prepared_count; i++)
         if (model->prepared[i].device == q->device)
             *ready = model->prepared[i].backend->queue_batch(model->prepared[i].section,
-                                                             f->count, waiting, members);
+                                                             f->count, others, members);
     if (*members < f->count)
         return hsi_error(HSCHED_ERROR_INTERNAL, "model: no slot holds %u runs", f->count);
     return HSCHED_OK;
@@ -127,7 +132,7 @@ static void describe_job(hsi_flight *f, const hsi_exec_model *model,
 }
 
 /* Without the lock: gives the job a slot and the device the job. */
-static hsched_status start(hsi_queue *q, uint32_t lane, uint32_t waiting,
+static hsched_status start(hsi_queue *q, uint32_t lane, uint32_t others,
                            uint32_t *members, uint32_t *ready)
 {
     hsi_flight *f = &q->flights[lane];
@@ -135,7 +140,7 @@ static hsched_status start(hsi_queue *q, uint32_t lane, uint32_t waiting,
     const hsi_exec_model *model = leader->model;
     const hsi_exec_device *d = device_of(q);
     const hsched_memory *arena = NULL;
-    hsched_status status = choose_members(q, f, waiting, members, ready);
+    hsched_status status = choose_members(q, f, others, members, ready);
     if (status == HSCHED_OK)
         status = hsi_exec_acquire_slot(leader, *members);
     if (status == HSCHED_OK && model->crosses) {
@@ -181,13 +186,16 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status)
         q->steps += f->job.step_count;
         q->runs_joined += f->count > 1 ? f->count : 0;
     }
-    const uint32_t count = f->count;
+    const uint32_t count = f->count, closed = f->closed;
     hsi_job *jobs[HSI_QUEUE_BATCH];
     memcpy(jobs, f->jobs, count * sizeof jobs[0]);
+    f->closed = 0;
     f->state = HSI_FLIGHT_FREE;
     for (uint32_t m = 0; m < count; m++) {
         hsi_exec_run *run = run_of(jobs[m]);
         run->batch = count;
+        if (m < closed)
+            hsi_exec_closed(run, jobs[m]->count);
         for (uint32_t i = 0; i < jobs[m]->count; i++)
             run->section_done[jobs[m]->section + i] = status == HSCHED_OK;
         hsi_core_job_ended(core, jobs[m], status, now_ns / 1000);
@@ -195,10 +203,17 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status)
     hsi_worker_pool_notify(q->pool);
 }
 
-static uint32_t waiting_runs(const hsi_queue *q, const hsi_job *job)
+/* Runs of the job's model that wait, or started by themselves while it did. */
+static uint32_t others_of_model(const hsi_queue *q, const hsi_job *job)
 {
     const hsi_core_model *model = job->run->model;
-    return model->batch_queues ? model->batch_queues[q->device].count : 0;
+    uint32_t count = model->batch_queues ? model->batch_queues[q->device].count : 0;
+    for (uint32_t lane = 0; lane < q->lanes; lane++) {
+        const hsi_flight *f = &q->flights[lane];
+        if (f->state == HSI_FLIGHT_RUNNING && f->jobs[0]->run->model == model)
+            count += f->count;
+    }
+    return count;
 }
 
 static void begin_flight(hsi_flight *f, uint64_t now_ns)
@@ -220,10 +235,10 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     hsi_flight *f = &q->flights[lane];
     f->state = HSI_FLIGHT_STARTING;
     begin_flight(f, hsi_now_ns());
-    const uint32_t waiting = waiting_runs(q, f->jobs[0]);
+    const uint32_t others = others_of_model(q, f->jobs[0]);
     uint32_t members, ready;
     pthread_mutex_unlock(&pool->lock);
-    hsched_status status = start(q, lane, waiting, &members, &ready);
+    hsched_status status = start(q, lane, others, &members, &ready);
     const hsi_exec_device *d = device_of(q);
     if (d->backend->has_background(d->handle))
         pool->config.background(pool->config.user);
@@ -233,7 +248,7 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     pthread_mutex_lock(&pool->lock);
     hsi_exec_model *model = run_of(f->jobs[0])->model;
     if (model->joinable)
-        model->batch_queues[q->device].ready = ready;
+        hsi_core_set_ready(pool->config.core, f->jobs[0]->run->model, q->device, ready);
     if (status != HSCHED_OK) {
         end_flight(q, f, status);
         return;
@@ -249,15 +264,16 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     pool->config.started(pool->config.user, f->jobs, f->count);
 }
 
-/* Somebody has to look when the first job should end: who attends, or the queue's thread. */
+/* Somebody has to look when the first job should end, or when those held back may start: who
+ * attends (he will anyway while he works), or the queue's thread. */
 static void set_alarm(hsi_queue *q)
 {
     const uint64_t look = next_look_us(q);
     if (look == UINT64_MAX)
         return;
-    if (q->attended)
+    if (q->attended && look < q->attendant_us)
         pthread_cond_signal(&q->attendant);
-    else if (q->alarm_us == 0 || look < q->alarm_us)
+    if (!q->attended && (q->alarm_us == 0 || look < q->alarm_us))
         pthread_cond_signal(&q->wake);
 }
 
@@ -284,6 +300,22 @@ void hsi_queue_pump(hsi_queue *q)
 
 /* ---- Ending jobs ---------------------------------------------------------- */
 
+/* What outputs of the flight's runs lie in shadows goes where it belongs, if nothing else is to
+ * come. Under the lock, given up in between. */
+static hsched_status close_flight(hsi_queue *q, hsi_flight *f)
+{
+    hsched_status status = HSCHED_OK;
+    for (f->closed = 0; f->closed < f->count && status == HSCHED_OK; f->closed++) {
+        hsi_exec_run *run = run_of(f->jobs[f->closed]);
+        if (!hsi_exec_close(run, f->jobs[f->closed]->count))
+            continue;
+        pthread_mutex_unlock(&q->pool->lock);
+        status = hsi_exec_unshadow(run);
+        pthread_mutex_lock(&q->pool->lock);
+    }
+    return status;
+}
+
 /* Brings in what has ended. 1 if something had. Under the lock, given up in between. */
 static int collect(hsi_queue *q)
 {
@@ -307,18 +339,20 @@ static int collect(hsi_queue *q)
             status = d->backend->queue_finish(f->slot, &f->job);
             pthread_mutex_lock(&q->pool->lock);
         }
+        if (status == HSCHED_OK)
+            status = close_flight(q, f);
         end_flight(q, f, status);
     }
     return ended;
 }
 
-/* Without the lock: polls until a job has ended or some time has passed. Gives the time of the
+/* Without the lock: polls until a job has ended or it is `until_us`. Gives the time of the
  * last round in which none had. */
-static uint64_t spin(const hsi_queue *q, const uint8_t *running)
+static uint64_t spin(const hsi_queue *q, const uint8_t *running, uint64_t until_us)
 {
     const hsi_exec_device *d = device_of(q);
     uint64_t now = hsi_now_ns(), before = now;
-    const uint64_t until = now + SPIN_US * 1000;
+    const uint64_t until = until_us * 1000;
     do {
         before = now;
         for (uint32_t lane = 0; lane < q->lanes; lane++) {
@@ -343,14 +377,19 @@ static void wait_a_while(hsi_queue *q, uint64_t deadline_us)
     if (look > now + MARGIN_US / 4) {
         if (look > now + LONGEST_SLEEP_US)
             look = now + LONGEST_SLEEP_US;
-        hsi_cond_wait_until(&q->attendant, lock, look < deadline_us ? look : deadline_us);
+        q->attendant_us = look < deadline_us ? look : deadline_us;
+        hsi_cond_wait_until(&q->attendant, lock, q->attendant_us);
+        q->attendant_us = 0;
         return;
     }
+    uint64_t until = now + SPIN_US, due = next_start_us(q);
+    if (due > now && due < until)
+        until = due;
     uint8_t running[HSI_QUEUE_LANES];
     for (uint32_t lane = 0; lane < q->lanes; lane++)
         running[lane] = q->flights[lane].state == HSI_FLIGHT_RUNNING;
     pthread_mutex_unlock(lock);
-    const uint64_t unfinished = spin(q, running);
+    const uint64_t unfinished = spin(q, running, until);
     pthread_mutex_lock(lock);
     for (uint32_t lane = 0; lane < q->lanes; lane++)
         if (running[lane] && q->flights[lane].state == HSI_FLIGHT_RUNNING &&

@@ -28,7 +28,8 @@ typedef enum hsi_flight_state {
 /* A job in one lane of the device. */
 typedef struct hsi_flight {
     hsi_flight_state state;
-    uint32_t count; /* runs joined */
+    uint32_t count;  /* runs joined */
+    uint32_t closed; /* of them: hsi_exec_close was called */
     hsi_job *jobs[HSI_QUEUE_BATCH];
     hsched_backend_slot *slot;
     hsched_queue_job job;
@@ -51,7 +52,8 @@ typedef struct hsi_queue {
     int attended;     /* somebody attends */
     pthread_cond_t attendant; /* wakes him early */
     pthread_cond_t wake;      /* wakes the queue's own thread */
-    uint64_t alarm_us;        /* when that wakes by itself; 0: it sleeps or works */
+    /* When that, or he, wakes by himself; 0: he sleeps until he is woken, or works. */
+    uint64_t alarm_us, attendant_us;
     uint64_t jobs, steps, busy_ns, busy_since_ns;
     uint64_t runs_joined;
 } hsi_queue;
