@@ -63,11 +63,13 @@ static void load(void)
 #define LOOK_UP_CU(name) hsi_cuda.name = look_up(driver, TEXT(name), 1, driver_text);
 #define LOOK_UP_OPTIONAL(name)                                                           \
     hsi_cuda.name = look_up(driver, TEXT(name), 0, driver_text);
-#define LOOK_UP_DNN(name) hsi_cuda.name = look_up(dnn, TEXT(name), 1, dnn_text);
-#define LOOK_UP_LT(name)  hsi_cuda.name = look_up(lt, TEXT(name), 1, lt_text);
+#define LOOK_UP_DNN(name)          hsi_cuda.name = look_up(dnn, TEXT(name), 1, dnn_text);
+#define LOOK_UP_DNN_OPTIONAL(name) hsi_cuda.name = look_up(dnn, TEXT(name), 0, dnn_text);
+#define LOOK_UP_LT(name)           hsi_cuda.name = look_up(lt, TEXT(name), 1, lt_text);
     HSI_CU_LIST(LOOK_UP_CU)
     HSI_CU_OPTIONAL_LIST(LOOK_UP_OPTIONAL)
     HSI_DNN_LIST(LOOK_UP_DNN)
+    HSI_DNN_OPTIONAL_LIST(LOOK_UP_DNN_OPTIONAL)
     HSI_LT_LIST(LOOK_UP_LT)
 }
 
@@ -133,6 +135,12 @@ static int poisons_context(CUresult result)
     }
 }
 
+/* The libraries say "execution failed" of much. What poisons the context shows at the next call. */
+static int context_is_poisoned(void)
+{
+    return hsi_cuda.cuStreamQuery && poisons_context(hsi_cuda.cuStreamQuery(NULL));
+}
+
 hsched_status hsi_cuda_check(CUresult result, const char *call, const char *doing)
 {
     if (result == CUDA_SUCCESS)
@@ -164,7 +172,7 @@ hsched_status hsi_cuda_check_dnn(cudnnStatus_t result, const char *call,
     else if (result / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000 ||
              result / 1000 == CUDNN_STATUS_BAD_PARAM / 1000)
         status = HSCHED_ERROR_UNSUPPORTED;
-    else if (result == CUDNN_STATUS_EXECUTION_FAILED)
+    else if (context_is_poisoned())
         status = HSCHED_ERROR_DEVICE;
     return hsi_cuda_host->set_error(
         status, "GPU: %s: %s (%s)", doing,
@@ -184,7 +192,7 @@ hsched_status hsi_cuda_check_lt(cublasStatus_t result, const char *call,
              result == CUBLAS_STATUS_INVALID_VALUE ||
              result == CUBLAS_STATUS_ARCH_MISMATCH)
         status = HSCHED_ERROR_UNSUPPORTED;
-    else if (result == CUBLAS_STATUS_EXECUTION_FAILED)
+    else if (context_is_poisoned())
         status = HSCHED_ERROR_DEVICE;
     return hsi_cuda_host->set_error(status, "GPU: %s: %s (%s)", doing,
                                     hsi_cuda.cublasLtGetStatusString

@@ -4,7 +4,7 @@
  * Nothing of NVIDIA's is linked: the driver and the libraries are opened at run time, so
  * that what is missing can be said in one line. Calls go through CU, DNN and LT, so that
  * tests can make the k-th call fail (hsi_cuda_fail_call). Kernels are launched with the
- * driver's cuLaunchKernel; the runtime library (libcudart) is not used.
+ * driver's cuLaunchKernelEx; the runtime library (libcudart) is not used.
  */
 #ifndef HSI_BACKEND_CUDA_API_H
 #define HSI_BACKEND_CUDA_API_H
@@ -32,19 +32,22 @@
     X(cuGraphInstantiateWithFlags) X(cuGraphDestroy) X(cuGraphExecDestroy)                \
     X(cuGraphLaunch) X(cuGraphUpload) X(cuLibraryLoadData) X(cuLibraryUnload)             \
     X(cuLibraryGetKernel) X(cuKernelSetAttribute) X(cuKernelGetAttribute)                 \
-    X(cuLaunchKernel) X(cuLaunchKernelEx) X(cuOccupancyMaxActiveClusters)
+    X(cuLaunchKernelEx) X(cuOccupancyMaxActiveClusters) X(cuGraphCreate)                   \
+    X(cuGraphAddKernelNode) X(cuGraphKernelNodeSetAttribute) X(cuGraphAddChildGraphNode)
 
 /* Not in every driver; NULL where they are missing. */
 #define HSI_CU_OPTIONAL_LIST(X)                                                           \
     X(cuDeviceGetDevResource) X(cuDevSmResourceSplitByCount)                              \
     X(cuDevResourceGenerateDesc) X(cuGreenCtxCreate) X(cuGreenCtxDestroy)                 \
-    X(cuGreenCtxStreamCreate)
+    X(cuGreenCtxStreamCreate) X(cuCtxFromGreenCtx) X(cuGraphAddDependencies_v2)
 
 #define HSI_DNN_LIST(X)                                                                    \
     X(cudnnGetVersion) X(cudnnGetErrorString) X(cudnnCreate) X(cudnnDestroy)               \
     X(cudnnSetStream) X(cudnnBackendCreateDescriptor) X(cudnnBackendDestroyDescriptor)     \
     X(cudnnBackendSetAttribute) X(cudnnBackendGetAttribute) X(cudnnBackendFinalize)        \
     X(cudnnBackendExecute)
+
+#define HSI_DNN_OPTIONAL_LIST(X) X(cudnnBackendPopulateCudaGraph)
 
 #define HSI_LT_LIST(X)                                                                     \
     X(cublasLtGetVersion) X(cublasLtGetStatusString) X(cublasLtCreate) X(cublasLtDestroy)  \
@@ -63,6 +66,7 @@ typedef struct hsi_cuda_table {
     HSI_CU_LIST(HSI_API_MEMBER)
     HSI_CU_OPTIONAL_LIST(HSI_API_MEMBER)
     HSI_DNN_LIST(HSI_API_MEMBER)
+    HSI_DNN_OPTIONAL_LIST(HSI_API_MEMBER)
     HSI_LT_LIST(HSI_API_MEMBER)
 } hsi_cuda_table;
 #undef HSI_API_MEMBER

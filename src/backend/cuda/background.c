@@ -10,32 +10,56 @@
 
 /* ---- Batch sizes ---------------------------------------------------------- */
 
-/* The size for so many: a power of two that is at least three quarters full, else the one below. */
-static uint32_t fitting_size(uint32_t runs, uint32_t most)
+enum {
+    OFTEN = 8 /* a size that was wanted so often is worth ops of its own */
+};
+
+/* The smallest of 1 to 8, 10, 12, 14, 16, 20, ... for so many runs. */
+static uint32_t fitting_size(uint32_t runs)
 {
-    uint32_t size = 1;
-    while (size < runs)
-        size *= 2;
-    if (size > most || 4 * runs < 3 * size)
-        size /= 2;
-    return size;
+    uint32_t step = 1;
+    while (8 * step < runs)
+        step *= 2;
+    return (runs + step - 1) / step * step;
+}
+
+static int is_refined(const hsched_backend_section *section, const hsi_cuda_variant *v)
+{
+    return section->device->tuning == HSCHED_GPU_TUNING_NONE ||
+           v->refined == section->step_count;
+}
+
+/* Every size costs ops and graphs, and a batch that is not full costs what it lacks: so powers
+ * of two are made at once. What lies between is made if it was wanted often, with the kernels of
+ * the next power of two, once those are tuned. */
+static void wish_for(hsched_backend_section *section, uint32_t runs)
+{
+    if (runs > section->max_batch)
+        runs = section->max_batch;
+    uint32_t size = fitting_size(runs);
+    if (size > section->max_batch)
+        size = runs;
+    const uint32_t tuned = hsi_cuda_tuned_size(section, size);
+    const hsi_cuda_variant *like = hsi_cuda_variant_find(section, tuned);
+    if (section->wanted[size - 1] < OFTEN)
+        section->wanted[size - 1]++;
+    if (section->wanted[size - 1] < OFTEN || !like || !is_refined(section, like))
+        size = tuned;
+    if (size == 1 || hsi_cuda_variant_find(section, size))
+        return;
+    section->wishes |= UINT64_C(1) << (size - 1);
+    atomic_store(&section->device->has_work, 1);
 }
 
 uint32_t hsi_cuda_queue_batch(hsched_backend_section *section, uint32_t joined,
-                              uint32_t waiting, uint32_t *members)
+                              uint32_t others, uint32_t *members)
 {
     uint32_t ready = 1;
     *members = joined;
     if (!section->joinable)
         return 1;
     pthread_mutex_lock(&section->device->use);
-    if (joined + waiting > 1) {
-        uint32_t size = fitting_size(joined + waiting, section->max_batch);
-        if (size > 1 && !hsi_cuda_variant_find(section, size)) {
-            section->wishes |= UINT64_C(1) << __builtin_ctz(size);
-            atomic_store(&section->device->has_work, 1);
-        }
-    }
+    wish_for(section, joined + others);
     *members = UINT32_MAX;
     for (const hsi_cuda_variant *v = section->variants; v; v = v->next) {
         if (v->members > ready)
@@ -50,16 +74,16 @@ uint32_t hsi_cuda_queue_batch(hsched_backend_section *section, uint32_t joined,
 static hsched_status make_batch_size(hsched_backend_section *section)
 {
     hsi_cuda_variant *variant;
-    const uint32_t wish = (uint32_t)__builtin_ctzll(section->wishes);
+    const uint32_t size = (uint32_t)__builtin_ctzll(section->wishes) + 1;
     section->wishes &= section->wishes - 1;
     hsi_cuda_device *d = section->device;
     /* By the cache or a guess: timing would hold up the jobs; it comes later, step by step. */
     const int tuning = d->tuning;
     d->tuning = HSCHED_GPU_TUNING_NONE;
-    hsched_status status = hsi_cuda_variant_get(section, 1u << wish, &variant);
+    hsched_status status = hsi_cuda_variant_get(section, size, &variant);
     d->tuning = tuning;
     if (status == HSCHED_ERROR_UNSUPPORTED || status == HSCHED_ERROR_OUT_OF_MEMORY) {
-        section->max_batch = 1u << (wish - 1); /* smaller ones must do */
+        section->max_batch = size - 1; /* smaller ones must do */
         status = HSCHED_OK;
     }
     return status;
@@ -69,7 +93,7 @@ static hsched_status make_batch_size(hsched_backend_section *section)
 
 static int may_improve(const hsi_cuda_device *d, const hsi_cuda_variant *v)
 {
-    if (d->tuning == HSCHED_GPU_TUNING_NONE)
+    if (d->tuning == HSCHED_GPU_TUNING_NONE || v->like)
         return 0;
     /* What was tuned when the model was loaded is only gone through again in full. */
     return v->members > 1 || d->tuning == HSCHED_GPU_TUNING_FULL;
@@ -83,7 +107,7 @@ static int is_tunable(const hsi_cuda_step *step)
 
 /* Tunes the next step of a variant. Called without `use`; section->busy is held. */
 static hsched_status improve_step(hsched_backend_section *s, hsi_cuda_variant *v,
-                                  atomic_int *stop)
+                                  atomic_int *yield)
 {
     hsi_cuda_op *better = NULL;
     while (v->refined < s->step_count &&
@@ -92,7 +116,10 @@ static hsched_status improve_step(hsched_backend_section *s, hsi_cuda_variant *v
     if (v->refined == s->step_count)
         return HSCHED_OK;
     const uint32_t i = v->refined++;
-    hsched_status status = hsi_cuda_retune(&v->steps[i], v->ops[i], stop, &better);
+    hsi_cuda_locate_constants(s, i, &v->steps[i]); /* `busy` keeps them there */
+    hsched_status status = hsi_cuda_retune(&v->steps[i], v->ops[i], yield, &better);
+    if (status == HSCHED_OK && atomic_load(yield))
+        v->refined = i; /* another time */
     if (status != HSCHED_OK || !better)
         return status;
     /* A slot grows between runs; a run with several jobs may be in the middle. */
@@ -120,9 +147,15 @@ typedef struct piece {
     int batch;
 } piece;
 
+/* Evicted ones come back with the next job. */
+static int has_weights(const hsched_backend_section *section)
+{
+    return section->weights || section->weight_bytes == 0;
+}
+
 static int wants_capture(const hsched_backend_slot *slot)
 {
-    if (!slot->memory || !slot->section->weights)
+    if (!slot->memory || !has_weights(slot->section))
         return 0;
     for (const hsi_cuda_graph *g = slot->graphs; g; g = g->next)
         if (g->wanted)
@@ -136,16 +169,23 @@ static int find_piece(hsi_cuda_device *d, piece *p)
         for (p->slot = p->section->slots; p->slot; p->slot = p->slot->next)
             if (wants_capture(p->slot))
                 return 1;
-        p->batch = p->section->wishes != 0;
+        p->batch = p->section->wishes != 0 && has_weights(p->section);
         if (p->batch)
             return 1;
     }
     for (p->section = d->sections; p->section; p->section = p->section->next)
         for (p->variant = p->section->variants; p->variant; p->variant = p->variant->next)
-            if (may_improve(d, p->variant) &&
+            if (may_improve(d, p->variant) && has_weights(p->section) &&
                 p->variant->refined < p->section->step_count)
                 return 1;
     return 0;
+}
+
+/* A process that does not end well should not have tuned for nothing. */
+static void save_choices(hsi_cuda_device *d)
+{
+    if (d->tune_cache && hsi_cuda_tune_cache_save(d->tune_cache) != HSCHED_OK)
+        hsi_cuda_host->log(HSCHED_LOG_INFO, "GPU: the tuning cache could not be written");
 }
 
 hsched_status hsi_cuda_background(hsi_cuda_device *d, int *did)
@@ -153,14 +193,18 @@ hsched_status hsi_cuda_background(hsi_cuda_device *d, int *did)
     piece p = { 0 };
     hsched_status status = HSCHED_OK;
     *did = 0;
-    if (atomic_load(&d->lost))
+    atomic_store(&d->yield, 0);
+    if (atomic_load(&d->lost) || atomic_load(&d->stopping))
         return HSCHED_OK;
     status = hsi_cuda_enter(d);
     if (status != HSCHED_OK)
         return status;
+    while (d->interrupting)
+        pthread_cond_wait(&d->changed, &d->use);
     atomic_store(&d->has_work, 0); /* what is wanted from now on sets it again */
     *did = find_piece(d, &p);
     if (*did) {
+        d->in_background = 1;
         p.section->busy++;
         if (p.slot)
             p.slot->capturing = 1; /* it stays while `use` is given up */
@@ -168,19 +212,22 @@ hsched_status hsi_cuda_background(hsi_cuda_device *d, int *did)
             status = make_batch_size(p.section);
     }
     hsi_cuda_leave(d);
-    if (!*did)
+    if (!*did) {
+        save_choices(d);
         return status;
+    }
     int captured;
     if (p.slot)
         status = hsi_cuda_capture(p.slot, &captured);
     else if (p.variant)
-        status = improve_step(p.section, p.variant, &d->stopping);
+        status = improve_step(p.section, p.variant, &d->yield);
     if (status == HSCHED_ERROR_DEVICE)
         atomic_store(&d->lost, 1);
     pthread_mutex_lock(&d->use);
     if (p.slot)
         p.slot->capturing = 0;
     p.section->busy--;
+    d->in_background = 0;
     pthread_cond_broadcast(&d->changed);
     pthread_mutex_unlock(&d->use);
     return status;
@@ -194,4 +241,18 @@ int hsi_cuda_has_background(const hsi_cuda_device *d)
 void hsi_cuda_background_stop(hsi_cuda_device *d)
 {
     atomic_store(&d->stopping, 1);
+    atomic_store(&d->yield, 1);
+}
+
+int hsi_cuda_background_interrupt(hsi_cuda_device *d)
+{
+    if (!d->in_background)
+        return 0;
+    atomic_store(&d->yield, 1);
+    d->interrupting++;
+    while (d->in_background)
+        pthread_cond_wait(&d->changed, &d->use);
+    d->interrupting--;
+    pthread_cond_broadcast(&d->changed);
+    return 1;
 }

@@ -6,10 +6,12 @@
 #include <time.h>
 
 #include "backend/cuda/host.h"
+#include "backend/cuda/record.h"
 #include "base/checked.h"
 
 #define REPEATS_MAX 16      /* launches in the graph */
 #define GRAPH_US    2000.0f /* about what the graph should take at most */
+#define JOBS_SHARE  9 /* jobs, while there are any, get so many times what tuning takes */
 #define LAUNCH_US   50.0f /* a single launch outside a graph may look this much longer */
 #define OUT         HSCHED_STEP_MAX_INPUTS
 #define CHUNK       ((size_t)1 << 20) /* bytes that are compared at once */
@@ -195,9 +197,35 @@ static hsched_status pause_outside(hsi_cuda_bench *b)
     return status;
 }
 
+/* As far as words in mapped memory tell, where streams write such. */
+static int jobs_are_running(const hsi_cuda_device *d)
+{
+    for (uint32_t i = 0; i < d->lane_count && d->stream_writes; i++)
+        if (d->done[i * HSI_CUDA_DONE_STRIDE] != d->lanes[i].sequence)
+            return 1;
+    return 0;
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 hsched_status hsi_cuda_bench_breathe(hsi_cuda_bench *b)
 {
-    return b->background ? pause_outside(b) : HSCHED_OK;
+    if (!b->background)
+        return HSCHED_OK;
+    hsched_status status = HSCHED_OK;
+    const uint64_t begin = now_us();
+    const uint64_t end = begin + JOBS_SHARE * (begin - b->breathed_us);
+    do
+        status = pause_outside(b);
+    while (status == HSCHED_OK && b->breathed_us && now_us() < end &&
+           jobs_are_running(b->step->device) && !atomic_load(&b->step->device->yield));
+    b->breathed_us = now_us();
+    return status;
 }
 
 /* Waits for all that was put on the stream. */
@@ -267,16 +295,13 @@ static hsched_status time_single(hsi_cuda_bench *b, const hsi_cuda_op *op,
 /* A graph of launches one after the other. */
 static hsched_status make_graph(hsi_cuda_bench *b, const hsi_cuda_op *op, int repeats)
 {
-    hsched_status status = CU_CHECK(doing, cuStreamBeginCapture, b->stream,
-                                    CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
-    if (status != HSCHED_OK)
-        return status;
+    hsi_cuda_recorder recorder;
+    hsched_status status = hsi_cuda_record_begin(b->step->device, &recorder);
+    hsi_cuda_call call = b->call;
+    call.recorder = &recorder;
     for (int i = 0; i < repeats && status == HSCHED_OK; i++)
-        status = op->enqueue(op, &b->call);
-    /* Whatever has happened, the capture must end. */
-    const CUresult result = hsi_cuda.cuStreamEndCapture(b->stream, &b->graph);
-    if (status == HSCHED_OK)
-        status = hsi_cuda_check(result, "cuStreamEndCapture", doing);
+        status = op->enqueue(op, &call);
+    b->graph = recorder.graph;
     if (status == HSCHED_OK)
         status = CU_CHECK(doing, cuGraphInstantiateWithFlags, &b->exec, b->graph, 0);
     return status;

@@ -16,6 +16,7 @@ typedef struct hsi_cuda_bench {
     /* In the background, waiting for the GPU gives the device back meanwhile, and the shortest
      * time counts: others disturb, and only ever lengthen it. */
     int background;
+    uint64_t breathed_us; /* when others had their turn last; 0: not yet */
     int outside; /* the device could not be entered again: the user must not leave it */
     CUstream stream;
     CUevent events[HSI_CUDA_BENCH_REPLAYS + 1];
@@ -41,7 +42,8 @@ hsched_status hsi_cuda_bench_time(hsi_cuda_bench *bench, const hsi_cuda_op *op,
 hsched_status hsi_cuda_bench_alias(hsi_cuda_bench *bench, const hsi_cuda_op *op,
                                    int *safe);
 
-/* Background: gives others a chance to enter the device. */
+/* Background: gives others a chance to enter the device, and jobs that are running most of the
+ * GPU's time. */
 hsched_status hsi_cuda_bench_breathe(hsi_cuda_bench *bench);
 
 #endif

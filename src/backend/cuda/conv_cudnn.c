@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "backend/cuda/host.h"
+#include "backend/cuda/record.h"
 #include "backend/cuda/tune.h"
 
 #define WORKSPACE_MAX ((int64_t)64 << 20)
@@ -654,9 +655,8 @@ static void destroy(hsi_cuda_op *op)
 
 /* Addresses change from call to call, and a finalized variant pack does not: so each call has
  * its own. The heap that it takes is cuDNN's. */
-static hsched_status enqueue(const hsi_cuda_op *op, const hsi_cuda_call *call)
+static desc make_pack(pool *p, const cudnn_op *o, const hsi_cuda_call *call)
 {
-    const cudnn_op *o = (const cudnn_op *)op;
     void *addresses[ID_OUT], *workspace = (void *)(uintptr_t)call->workspace;
     for (int64_t i = 0; i < o->tensors; i++) {
         const int64_t id = o->ids[i];
@@ -665,24 +665,63 @@ static hsched_status enqueue(const hsi_cuda_op *op, const hsi_cuda_call *call)
                                 : id == ID_BIAS && o->bias.address ? o->bias.address
                                                                    : call->in[id - ID_X]);
     }
-    pool p = { .status = HSCHED_OK };
-    desc pack = create(&p, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-    set(&p, pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, o->tensors,
+    desc pack = create(p, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+    set(p, pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, o->tensors,
         o->ids);
-    set(&p, pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, o->tensors,
+    set(p, pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, o->tensors,
         addresses);
-    set(&p, pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
-    finalize(&p, pack);
+    set(p, pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
+    finalize(p, pack);
+    return pack;
+}
+
+/* Some engines can say what they launch as a graph. 0: not this one. */
+static int record_plan(const cudnn_op *o, const hsi_cuda_call *call,
+                       hsched_status *status)
+{
+    CUgraph child = NULL;
+    if (!hsi_cuda.cudnnBackendPopulateCudaGraph || o->device->green)
+        return 0;
+    pool p = { .status = HSCHED_OK };
+    desc pack = make_pack(&p, o, call);
+    if (p.status == HSCHED_OK)
+        p.status = CU_CHECK(doing, cuGraphCreate, &child, 0);
+    const int populated = p.status == HSCHED_OK &&
+                          DNN(cudnnBackendPopulateCudaGraph, o->device->cudnn, o->plan,
+                              pack, (cudaGraph_t)child) == CUDNN_STATUS_SUCCESS;
+    *status = populated ? hsi_cuda_record_child(call->recorder, child) : p.status;
+    if (child)
+        hsi_cuda.cuGraphDestroy(child);
+    pool_end(&p);
+    return populated;
+}
+
+static hsched_status execute(const cudnn_op *o, const hsi_cuda_call *call)
+{
+    pool p = { .status = HSCHED_OK };
+    desc pack = make_pack(&p, o, call);
     if (p.status == HSCHED_OK)
         p.status = DNN_CHECK(doing, cudnnSetStream, o->device->cudnn,
                              (cudaStream_t)call->stream);
     if (p.status == HSCHED_OK)
         p.status =
-            DNN_CHECK(op->name, cudnnBackendExecute, o->device->cudnn, o->plan, pack);
+            DNN_CHECK(o->op.name, cudnnBackendExecute, o->device->cudnn, o->plan, pack);
     pool_end(&p);
-    if (p.status != HSCHED_OK || !o->after)
-        return p.status;
+    return p.status;
+}
+
+static hsched_status enqueue(const hsi_cuda_op *op, const hsi_cuda_call *call)
+{
+    const cudnn_op *o = (const cudnn_op *)op;
+    hsched_status status;
+    if (!call->recorder)
+        status = execute(o, call);
+    else if (!record_plan(o, call, &status))
+        return hsi_cuda_record_captured(op, call);
+    if (status != HSCHED_OK || !o->after)
+        return status;
     hsi_cuda_call after = { .stream = call->stream,
+                            .recorder = call->recorder,
                             .in = { call->out },
                             .out = call->out,
                             .workspace = call->workspace };

@@ -26,7 +26,7 @@ static hsched_status enqueue(const hsi_cuda_op *op, const hsi_cuda_call *call)
     params.tickets = call->workspace;
     params.partials = call->workspace + o->partials;
     hsi_cuda_conv_addresses(&params.out, call);
-    return hsi_cuda_conv_launch(op->name, o->function, &o->grid, call->stream, &params);
+    return hsi_cuda_conv_launch(op->name, o->function, &o->grid, call, &params);
 }
 
 static void destroy(hsi_cuda_op *op)

@@ -4,6 +4,7 @@
 
 #include "backend/cuda/launch.h"
 #include "backend/cuda/nest.h"
+#include "backend/cuda/record.h"
 
 /* Sums of an offset and a few steps of a window must stay below 2^31. */
 #define MOST_ELEMENTS (INT32_MAX / 2)
@@ -196,7 +197,7 @@ int hsi_cuda_is_kernel_90(const hsi_cuda_device *device, CUfunction function)
 }
 
 hsched_status hsi_cuda_conv_launch(const char *name, CUfunction function,
-                                   const hsi_cuda_grid *grid, CUstream stream,
+                                   const hsi_cuda_grid *grid, const hsi_cuda_call *call,
                                    void *params)
 {
     CUlaunchAttribute attributes[2];
@@ -207,7 +208,6 @@ hsched_status hsi_cuda_conv_launch(const char *name, CUfunction function,
                               .blockDimY = 1,
                               .blockDimZ = 1,
                               .sharedMemBytes = grid->shared_bytes,
-                              .hStream = stream,
                               .attrs = attributes };
     if (grid->cluster_y > 1) {
         CUlaunchAttribute *a = &attributes[config.numAttrs++];
@@ -224,5 +224,5 @@ hsched_status hsi_cuda_conv_launch(const char *name, CUfunction function,
         a->value.programmaticStreamSerializationAllowed = 1;
     }
     void *arguments[] = { params };
-    return CU_CHECK(name, cuLaunchKernelEx, &config, function, arguments, NULL);
+    return hsi_cuda_launch_kernel(name, call, function, &config, arguments);
 }

@@ -43,7 +43,7 @@ typedef struct hsi_cuda_grid {
 int hsi_cuda_is_kernel_90(const hsi_cuda_device *device, CUfunction function);
 
 hsched_status hsi_cuda_conv_launch(const char *name, CUfunction function,
-                                   const hsi_cuda_grid *grid, CUstream stream,
+                                   const hsi_cuda_grid *grid, const hsi_cuda_call *call,
                                    void *params);
 
 #endif

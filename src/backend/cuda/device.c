@@ -140,7 +140,8 @@ static hsched_status make_partition(hsi_cuda_device *d, uint32_t wanted)
 {
     if (!hsi_cuda.cuDeviceGetDevResource || !hsi_cuda.cuDevSmResourceSplitByCount ||
         !hsi_cuda.cuDevResourceGenerateDesc || !hsi_cuda.cuGreenCtxCreate ||
-        !hsi_cuda.cuGreenCtxStreamCreate || !hsi_cuda.cuGreenCtxDestroy)
+        !hsi_cuda.cuGreenCtxStreamCreate || !hsi_cuda.cuGreenCtxDestroy ||
+        !hsi_cuda.cuCtxFromGreenCtx)
         return hsi_cuda_host->set_error(
             HSCHED_ERROR_UNSUPPORTED,
             "gpu_sm_count: this driver has no green contexts (CUDA 12.4 or later has); "
@@ -166,6 +167,9 @@ static hsched_status make_partition(hsi_cuda_device *d, uint32_t wanted)
     if (status == HSCHED_OK)
         status = CU_CHECK("making a green context (gpu_sm_count)", cuGreenCtxCreate,
                           &d->green, resource, d->device, CU_GREEN_CTX_DEFAULT_STREAM);
+    if (status == HSCHED_OK)
+        status = CU_CHECK("making a green context (gpu_sm_count)", cuCtxFromGreenCtx,
+                          &d->kernel_context, d->green);
     if (status == HSCHED_OK)
         d->sm_count = (int)part.sm.smCount;
     return status;
@@ -281,6 +285,7 @@ hsched_status hsi_cuda_device_open(const hsched_device_config *config,
     if (status == HSCHED_OK)
         status = CU_CHECK("making a context", cuDevicePrimaryCtxRetain, &d->context,
                           d->device);
+    d->kernel_context = d->context;
     if (status == HSCHED_OK)
         status = hsi_cuda_enter(d);
     if (status == HSCHED_OK) {

@@ -59,14 +59,19 @@ struct hsched_backend_device {
     volatile uint32_t
         *done; /* per lane: sequence of its last ended job; mapped memory, */
     CUdeviceptr done_device; /*   one cache line each */
-    CUstream capture_stream; /* what graphs are captured on; background work runs there */
-    atomic_int has_work;     /* for background */
-    atomic_int stopping;     /* background work is to end */
-    atomic_int lost;         /* a call failed in a way that poisons the context */
+    CUstream
+        capture_stream; /* for the ops that must be captured; background work runs there */
+    CUcontext kernel_context; /* of recorded kernels: the partition's, or `context` */
+    atomic_int has_work;      /* for background */
+    atomic_int stopping;      /* background work is to end for good */
+    atomic_int yield;         /* the present piece of it is to end soon */
+    atomic_int lost;          /* a call failed in a way that poisons the context */
 
     /* Guarded by `use`. */
     struct hsched_backend_section *sections; /* all, for eviction and background work */
     uint64_t clock;                          /* counts uses, for "least recently" */
+    int in_background; /* a piece of background work is being done */
+    int interrupting; /* threads that wait for its end: no other piece begins before them */
 
     _Atomic uint64_t tunings, captures, graph_launches, direct_launches, evictions,
         staged_bytes;

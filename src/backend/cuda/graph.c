@@ -1,11 +1,11 @@
 /*
- * Capturing jobs as CUDA graphs. In thread-local mode, on a stream of its own, by whoever does
- * background work; so neither the application's calls nor runs are disturbed. The job has run
- * once before, kernel by kernel: modules are loaded and libraries warm.
+ * Jobs as CUDA graphs, recorded by whoever does background work. The job has run once before,
+ * kernel by kernel: modules are loaded and libraries warm.
  */
 #include "backend/cuda/slot.h"
 
 #include "backend/cuda/host.h"
+#include "backend/cuda/record.h"
 
 hsi_cuda_graph *hsi_cuda_graph_find(hsched_backend_slot *slot, uint32_t first,
                                     uint32_t count)
@@ -40,22 +40,18 @@ static hsched_status record(hsched_backend_slot *slot, const hsi_cuda_graph *g,
                             CUgraph *graph)
 {
     hsi_cuda_variant *v = slot->variant;
-    CUstream stream = slot->section->device->capture_stream;
-    hsi_cuda_launch launch = { .stream = stream,
+    hsi_cuda_recorder recorder;
+    hsched_status status = hsi_cuda_record_begin(slot->section->device, &recorder);
+    hsi_cuda_launch launch = { .recorder = &recorder,
                                .memory = slot->memory,
                                .workspace = slot->memory + v->arena_bytes + v->io_bytes,
                                .table = slot->table_device,
                                .first = g->first,
                                .count = g->count };
-    *graph = NULL;
-    hsched_status status = CU_CHECK("capturing a graph", cuStreamBeginCapture, stream,
-                                    CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
-    if (status != HSCHED_OK)
-        return status;
-    status = hsi_cuda_variant_launch(slot->section, v, &launch);
-    hsched_status ended = hsi_cuda_check(hsi_cuda.cuStreamEndCapture(stream, graph),
-                                         "cuStreamEndCapture", "capturing a graph");
-    return status == HSCHED_OK ? ended : status;
+    if (status == HSCHED_OK)
+        status = hsi_cuda_variant_launch(slot->section, v, &launch);
+    *graph = recorder.graph;
+    return status;
 }
 
 /* Instantiating takes longest and touches nothing of the slot: done without `use`. */
@@ -99,7 +95,7 @@ hsched_status hsi_cuda_capture(hsched_backend_slot *slot, int *did)
     CUgraph graph = NULL;
     CUdeviceptr memory = slot->memory;
     const uint32_t generation = slot->variant->generation;
-    if (g && memory && slot->section->weights) {
+    if (g && memory && (slot->section->weights || slot->section->weight_bytes == 0)) {
         *did = 1;
         g->wanted = 0;
         status = record(slot, g, &graph);
@@ -114,7 +110,7 @@ hsched_status hsi_cuda_capture(hsched_backend_slot *slot, int *did)
     pthread_mutex_lock(&d->use);
     hsi_cuda.cuCtxPushCurrent(d->context);
     /* Memory that was given up meanwhile makes it worthless. */
-    if (status == HSCHED_OK && slot->memory == memory && slot->section->weights)
+    if (status == HSCHED_OK && slot->memory == memory)
         store(slot, g, generation, exec);
     else if (exec)
         hsi_cuda.cuGraphExecDestroy(exec);

@@ -6,6 +6,7 @@
 
 #include "backend/cuda/host.h"
 #include "backend/cuda/kernels/nest.h"
+#include "backend/cuda/record.h"
 
 typedef struct launch_op {
     hsi_cuda_op op; /* first: the op is a launch_op */
@@ -39,8 +40,13 @@ static hsched_status enqueue(const hsi_cuda_op *op, const hsi_cuda_call *call)
     for (int i = 0; i < HSCHED_STEP_MAX_INPUTS; i++)
         addresses.in[i] = call->in[i];
     void *arguments[] = { (void *)(uintptr_t)o->params, &addresses };
-    return CU_CHECK(op->name, cuLaunchKernel, o->function, o->blocks, o->rows, 1,
-                    o->threads, 1, 1, 0, call->stream, arguments, NULL);
+    CUlaunchConfig config = { .gridDimX = o->blocks,
+                              .gridDimY = o->rows,
+                              .gridDimZ = 1,
+                              .blockDimX = o->threads,
+                              .blockDimY = 1,
+                              .blockDimZ = 1 };
+    return hsi_cuda_launch_kernel(op->name, call, o->function, &config, arguments);
 }
 
 static void destroy(hsi_cuda_op *op)

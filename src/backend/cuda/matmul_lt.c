@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "backend/cuda/host.h"
+#include "backend/cuda/record.h"
 
 #define WORKSPACE_MAX (UINT64_C(32) << 20)
 #define ALGOS_MAX     64
@@ -436,6 +437,8 @@ static hsched_status enqueue(const hsi_cuda_op *op, const hsi_cuda_call *call)
     const lt_op *o = (const lt_op *)op;
     const handles *h = &o->handles;
     hsched_status status = HSCHED_OK;
+    if (call->recorder)
+        return hsi_cuda_record_captured(op, call);
     if (o->has_bias) {
         const void *bias =
             (const void *)(uintptr_t)(o->bias.address ? o->bias.address : call->in[2]);

@@ -53,8 +53,11 @@ typedef struct hsi_cuda_step {
 
 /* One launch of an op. Addresses are those of the elements with index 0, constants
  * included; 0 for absent operands. */
+typedef struct hsi_cuda_recorder hsi_cuda_recorder; /* record.h */
 typedef struct hsi_cuda_call {
     CUstream stream;
+    hsi_cuda_recorder
+        *recorder; /* NULL: launch; else record, and the stream is not used */
     CUdeviceptr in[HSCHED_STEP_MAX_INPUTS];
     CUdeviceptr out;
     CUdeviceptr
@@ -69,9 +72,8 @@ struct hsi_cuda_op {
                            one after the other */
     size_t zeroed;    /* the first so many bytes of the workspace are counters: they are 0
                            before every launch, and the op leaves them 0 again */
-    /* Launches the op's kernels on call->stream, in order: nothing else. No allocation, no
-     * synchronisation; it may be captured into a CUDA graph, and is then called once. The
-     * device was entered. */
+    /* Launches or records the op's kernels, in order: nothing else. No allocation, no
+     * synchronisation. The device was entered. */
     hsched_status (*enqueue)(const hsi_cuda_op *op, const hsi_cuda_call *call);
     void (*destroy)(hsi_cuda_op *op); /* frees op */
 };
@@ -114,8 +116,9 @@ extern const hsi_cuda_family hsi_cuda_family_cudnn; /* CONV2D */
 extern const hsi_cuda_family hsi_cuda_family_lt;    /* FC, MATMUL */
 
 /* Tunes: chooses among the families' variants for this step, by the cache, by timing, or by
- * guess (tune.h). */
-hsched_status hsi_cuda_make_tuned(const hsi_cuda_step *step, hsi_cuda_op **op);
+ * guess (tune.h). With `like`, a step that differs in the batch alone: its choice. */
+hsched_status hsi_cuda_make_tuned(const hsi_cuda_step *step, const hsi_cuda_step *like,
+                                  hsi_cuda_op **op);
 
 /*
  * Entry and exit of a batch: copies one tensor of every member between the members' own

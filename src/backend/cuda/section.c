@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "backend/cuda/background.h"
 #include "backend/cuda/host.h"
 #include "backend/cuda/slot.h"
 
@@ -64,12 +65,12 @@ static hsched_status prepare_entered(hsched_backend_section *s)
         status = hsi_cuda_load_weights(s);
     while (status == HSCHED_ERROR_OUT_OF_MEMORY && hsi_cuda_evict(d));
     /* Without room now the weights come with the first job, which may evict by then; ops do not
-     * need them but for tuning. */
+     * need them. */
     if (status == HSCHED_ERROR_OUT_OF_MEMORY)
         status = HSCHED_OK;
     if (status == HSCHED_OK)
         status = hsi_cuda_variant_get(s, 1, &variant);
-    if (status == HSCHED_OK && !d->memory.limit) {
+    if (status == HSCHED_OK && s->weights && !d->memory.limit) {
         hsi_cuda_host->free(s->weights_on_host);
         s->weights_on_host = NULL;
     }
@@ -134,8 +135,8 @@ hsched_status hsi_cuda_section_prepare(hsched_backend_device *device,
 static void destroy_entered(hsched_backend_section *s)
 {
     hsi_cuda_device *d = s->device;
-    while (s->busy > 0) /* background work ends soon */
-        pthread_cond_wait(&d->changed, &d->use);
+    while (s->busy > 0)
+        hsi_cuda_background_interrupt(d);
     for (hsched_backend_section **at = &d->sections; *at; at = &(*at)->next)
         if (*at == s) {
             *at = s->next;

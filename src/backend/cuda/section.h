@@ -52,9 +52,11 @@ typedef struct hsi_cuda_actions {
 typedef struct hsi_cuda_variant {
     struct hsi_cuda_variant *next;
     uint32_t members;
-    hsi_cuda_step *steps;                          /* per step */
-    hsi_cuda_op **ops;                             /* per step; NULL: not here */
-    hsi_cuda_op **transfers;                       /* per port; NULL: fused */
+    const struct hsi_cuda_variant
+        *like;               /* of a tuned size: its kernels are taken; or NULL */
+    hsi_cuda_step *steps;    /* per step */
+    hsi_cuda_op **ops;       /* per step; NULL: not here */
+    hsi_cuda_op **transfers; /* per port; NULL: fused */
     size_t arena_bytes, io_bytes, workspace_bytes; /* of a slot; in this order there */
     uint32_t generation;
     uint32_t refined; /* steps before this one were tuned in full */
@@ -91,7 +93,9 @@ struct hsched_backend_section {
     hsi_cuda_variant *variants;
     struct hsched_backend_slot *slots;
     uint64_t
-        wishes; /* bit k: a batch of 2^k was wanted and there are no ops for it yet */
+        wishes; /* bit k: a batch of k + 1 was wanted and there are no ops for it yet */
+    uint8_t
+        wanted[64]; /* [k]: how often a batch of k + 1 would have fitted, up to a limit */
     uint64_t last_used;
     uint32_t
         busy; /* background work or a submission under way: not to be destroyed or evicted */
@@ -144,6 +148,11 @@ hsched_status hsi_cuda_variant_get(hsched_backend_section *section, uint32_t mem
                                    hsi_cuda_variant **variant);
 hsi_cuda_variant *hsi_cuda_variant_find(hsched_backend_section *section,
                                         uint32_t members);
+/* Tells a step where its constants are now: nowhere, if the weights are evicted. */
+void hsi_cuda_locate_constants(const hsched_backend_section *section, uint32_t index,
+                               hsi_cuda_step *step);
+/* The size from `members` on for which kernels are tuned: a power of two, or the largest. */
+uint32_t hsi_cuda_tuned_size(const hsched_backend_section *section, uint32_t members);
 /* Sets workspace_bytes: counters and the scratch memory of the greediest op. */
 hsched_status hsi_cuda_variant_measure(const hsched_backend_section *section,
                                        hsi_cuda_variant *variant);
@@ -157,6 +166,7 @@ void hsi_cuda_variant_destroy(hsched_backend_section *section, hsi_cuda_variant 
  * `memory`: the slot's block; `table`: its table of addresses. Entered. */
 typedef struct hsi_cuda_launch {
     CUstream stream;
+    hsi_cuda_recorder *recorder; /* as in hsi_cuda_call */
     CUdeviceptr memory, workspace, table;
     uint32_t first, count;
 } hsi_cuda_launch;

@@ -2,17 +2,24 @@
 
 #include <string.h>
 
+#include "backend/cuda/background.h"
 #include "backend/cuda/host.h"
 
 /* ---- Memory --------------------------------------------------------------- */
 
-/* Takes memory, giving up what is not in use as long as that helps. */
+/* Gives up what is not in use; 0: there is nothing. What background work uses, and what it has
+ * taken for itself, is free when that has ended. */
+static int make_room(hsi_cuda_device *d)
+{
+    return hsi_cuda_evict(d) || hsi_cuda_background_interrupt(d);
+}
+
 static hsched_status alloc_evicting(hsi_cuda_device *d, size_t size, CUdeviceptr *address)
 {
     hsched_status status;
     do
         status = hsi_cuda_memory_alloc(&d->memory, size, address);
-    while (status == HSCHED_ERROR_OUT_OF_MEMORY && hsi_cuda_evict(d));
+    while (status == HSCHED_ERROR_OUT_OF_MEMORY && make_room(d));
     return status;
 }
 
@@ -21,7 +28,7 @@ static hsched_status bring_weights(hsched_backend_section *section)
     hsched_status status;
     do
         status = hsi_cuda_load_weights(section);
-    while (status == HSCHED_ERROR_OUT_OF_MEMORY && hsi_cuda_evict(section->device));
+    while (status == HSCHED_ERROR_OUT_OF_MEMORY && make_room(section->device));
     return status;
 }
 
@@ -106,7 +113,7 @@ static void destroy_entered(hsched_backend_slot *slot)
     hsched_backend_section *section = slot->section;
     hsi_cuda_device *d = section->device;
     while (slot->capturing)
-        pthread_cond_wait(&d->changed, &d->use);
+        hsi_cuda_background_interrupt(d);
     hsi_cuda_graphs_drop(slot);
     while (slot->graphs) {
         hsi_cuda_graph *g = slot->graphs;
@@ -182,6 +189,21 @@ void hsi_cuda_slot_idle(hsched_backend_slot *slot)
 
 /* ---- A job's addresses ---------------------------------------------------- */
 
+static hsched_status make_stage(hsi_cuda_device *d, size_t size, hsi_cuda_stage *stage)
+{
+    hsi_cuda_stage made = { 0 };
+    hsched_status status = pinned(d, size, &made.host);
+    if (status != HSCHED_OK)
+        return status;
+    status = CU_CHECK("mapping pinned memory", cuMemHostGetDevicePointer, &made.device,
+                      made.host, 0);
+    if (status == HSCHED_OK)
+        *stage = made;
+    else
+        hsi_cuda.cuMemFreeHost(made.host);
+    return status;
+}
+
 /* Where the GPU finds memory of a run: where it is, or in a stage that stands in for it. */
 static hsched_status reach(hsched_backend_slot *slot, const hsched_memory *memory,
                            uint32_t member, uint32_t io, uint64_t *address)
@@ -194,10 +216,7 @@ static hsched_status reach(hsched_backend_slot *slot, const hsched_memory *memor
     hsi_cuda_stage *stage =
         &slot->stages[member * (s->input_count + s->output_count) + io];
     if (!stage->host) {
-        hsched_status status = pinned(s->device, s->io_bytes[io], &stage->host);
-        if (status == HSCHED_OK)
-            status = CU_CHECK("mapping pinned memory", cuMemHostGetDevicePointer,
-                              &stage->device, stage->host, 0);
+        const hsched_status status = make_stage(s->device, s->io_bytes[io], stage);
         if (status != HSCHED_OK)
             return status;
     }

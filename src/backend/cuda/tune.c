@@ -460,7 +460,26 @@ hsched_status hsi_cuda_time_op(const hsi_cuda_step *step, const hsi_cuda_op *op,
     return status;
 }
 
-hsched_status hsi_cuda_make_tuned(const hsi_cuda_step *step, hsi_cuda_op **op)
+/* The kernel of a step that differs in the batch alone. Without one *op is NULL. */
+static hsched_status make_like(const hsi_cuda_step *step, const source *sources,
+                               const hsi_cuda_step *like, hsi_cuda_op **op)
+{
+    char key[HSI_CUDA_STEP_KEY_LENGTH], variant[HSI_CUDA_VARIANT_LENGTH];
+    float microseconds;
+    int full;
+    *op = NULL;
+    if (!like || !step->device->tune_cache)
+        return HSCHED_OK;
+    hsi_cuda_step_key(like, key, sizeof key);
+    if (!hsi_cuda_tune_cache_get(step->device->tune_cache, key, variant, &microseconds,
+                                 &full))
+        return HSCHED_OK;
+    const hsched_status status = make_stored(step, sources, variant, op);
+    return status == HSCHED_ERROR_DEVICE ? status : HSCHED_OK;
+}
+
+hsched_status hsi_cuda_make_tuned(const hsi_cuda_step *step, const hsi_cuda_step *like,
+                                  hsi_cuda_op **op)
 {
     const hsi_cuda_device *device = step->device;
     const source *sources = sources_of(step);
@@ -483,13 +502,16 @@ hsched_status hsi_cuda_make_tuned(const hsi_cuda_step *step, hsi_cuda_op **op)
         hsi_cuda_host->log(HSCHED_LOG_INFO,
                            "GPU: the stored choice %s cannot be made any more", variant);
     }
+    const hsched_status status = make_like(step, sources, like, op);
+    if (status != HSCHED_OK || *op)
+        return status;
     if (device->tuning != HSI_CUDA_TUNING_NONE) {
-        const hsched_status status = time_variants(step, sources, wants_full, op);
-        if (status == HSCHED_OK || status == HSCHED_ERROR_DEVICE)
-            return status;
+        const hsched_status timed = time_variants(step, sources, wants_full, op);
+        if (timed == HSCHED_OK || timed == HSCHED_ERROR_DEVICE)
+            return timed;
         hsi_cuda_host->log(HSCHED_LOG_INFO,
                            "GPU: %s could not be tuned (status %d): by guess, then",
-                           step->step.name ? step->step.name : "a step", (int)status);
+                           step->step.name ? step->step.name : "a step", (int)timed);
     }
     return guess(step, sources, op);
 }
@@ -508,6 +530,24 @@ static hsched_status search_beside(search *s, const hsi_cuda_op *current, float 
     return status;
 }
 
+/* What an equal step was given by a full search. *better stays NULL if that is `current`. */
+static hsched_status take_stored(const hsi_cuda_step *step, const source *sources,
+                                 const char *variant, const hsi_cuda_op *current,
+                                 hsi_cuda_op **better)
+{
+    hsched_status status = hsi_cuda_enter(step->device);
+    if (status != HSCHED_OK)
+        return status;
+    status = make_stored(step, sources, variant, better);
+    if (status == HSCHED_OK && strcmp((*better)->name, current->name) == 0) {
+        drop(*better);
+        *better = NULL;
+    }
+    hsi_cuda_leave(step->device);
+    /* One that cannot be made (any more) is none. */
+    return status == HSCHED_ERROR_DEVICE ? status : HSCHED_OK;
+}
+
 hsched_status hsi_cuda_retune(const hsi_cuda_step *step, const hsi_cuda_op *current,
                               atomic_int *stop, hsi_cuda_op **better)
 {
@@ -522,10 +562,11 @@ hsched_status hsi_cuda_retune(const hsi_cuda_step *step, const hsi_cuda_op *curr
     int full;
     *better = NULL;
     hsi_cuda_step_key(step, key, sizeof key);
-    if (!s.sources || atomic_load(stop) ||
-        (cache && hsi_cuda_tune_cache_get(cache, key, variant, &microseconds, &full) &&
-         full))
+    if (!s.sources || atomic_load(stop))
         return HSCHED_OK;
+    if (cache && hsi_cuda_tune_cache_get(cache, key, variant, &microseconds, &full) &&
+        full)
+        return take_stored(step, s.sources, variant, current, better);
     hsched_status status = hsi_cuda_enter(step->device);
     if (status != HSCHED_OK)
         return status;

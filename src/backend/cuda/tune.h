@@ -30,10 +30,11 @@ void hsi_cuda_step_key(const hsi_cuda_step *step, char *key, size_t size);
 
 /*
  * The full search for a step whose stored choice comes from a quick one, beside a GPU at work:
- * the device is entered in short turns only, and not while the GPU is waited for. *better: an
- * op that is faster than `current`, or NULL: there is none, the search was done before, or
- * *stop became other than 0. The device was not entered. The step's constants and `current`
- * stay valid until it returns. Variants that would be compiled at run time are left out.
+ * the device is entered in short turns only, and not while the GPU is waited for. If it was done
+ * before, for an equal step, its result counts. *better: an op that is faster than `current`, or
+ * NULL: there is none, or *stop became other than 0. The device was not entered. The step's
+ * constants and `current` stay valid until it returns. Variants that would be compiled at run
+ * time are left out.
  */
 hsched_status hsi_cuda_retune(const hsi_cuda_step *step, const hsi_cuda_op *current,
                               atomic_int *stop, hsi_cuda_op **better);

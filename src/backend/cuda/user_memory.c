@@ -37,7 +37,7 @@ static void pop(void)
 
 static hsched_status map(void *host, size_t size, hsched_memory *memory)
 {
-    CUdeviceptr address;
+    CUdeviceptr address = 0;
     hsched_status status =
         CU_CHECK("registering host memory", cuMemHostRegister, host, size,
                  CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
@@ -45,11 +45,13 @@ static hsched_status map(void *host, size_t size, hsched_memory *memory)
         return status == HSCHED_ERROR_INTERNAL ? HSCHED_ERROR_UNSUPPORTED : status;
     status =
         CU_CHECK("registering host memory", cuMemHostGetDevicePointer, &address, host, 0);
-    if (status != HSCHED_OK)
+    if (status != HSCHED_OK) {
         hsi_cuda.cuMemHostUnregister(host);
+        return status;
+    }
     memory->host = host;
     memory->device = address;
-    return status;
+    return HSCHED_OK;
 }
 
 static hsched_status create_pushed(int on_device, memory_handle *h, hsched_memory *memory)

@@ -24,6 +24,14 @@ static uint32_t operand_alignment(const hsched_backend_section *s, uint32_t memb
     return alignment_of(hsi_cuda_slot_offset(s, members, place, dtype));
 }
 
+void hsi_cuda_locate_constants(const hsched_backend_section *s, uint32_t i,
+                               hsi_cuda_step *step)
+{
+    for (uint32_t k = 0; k < step->step.input_count; k++)
+        step->constants[k] =
+            s->weights && s->constants[i][k] ? s->weights + s->constants[i][k] - 1 : 0;
+}
+
 static void describe_step(const hsched_backend_section *s, uint32_t i, uint32_t members,
                           hsi_cuda_step *step)
 {
@@ -37,12 +45,11 @@ static void describe_step(const hsched_backend_section *s, uint32_t i, uint32_t 
             continue;
         step->alignment[k] =
             operand_alignment(s, members, &places->in[k], step->step.in[k].dtype);
-        if (s->constants[i][k]) {
-            step->constants[k] = s->weights + s->constants[i][k] - 1;
+        if (s->constants[i][k])
             step->alignment[k] = alignment_of(s->constants[i][k] - 1);
-        }
         step->step.in[k].constant = NULL;
     }
+    hsi_cuda_locate_constants(s, i, step);
     step->out_alignment =
         operand_alignment(s, members, &places->out, step->step.out.dtype);
 }
@@ -71,13 +78,14 @@ static hsched_status make_transfer(const hsched_backend_section *s, uint32_t mem
     return hsi_cuda_make_transfer(&transfer, op);
 }
 
-static hsched_status make_op(const hsi_cuda_step *step, hsi_cuda_op **op)
+static hsched_status make_op(const hsi_cuda_step *step, const hsi_cuda_step *like,
+                             hsi_cuda_op **op)
 {
     switch (step->step.kind) {
     case HSCHED_STEP_CONV2D:
     case HSCHED_STEP_FC:
     case HSCHED_STEP_MATMUL:
-        return hsi_cuda_make_tuned(step, op);
+        return hsi_cuda_make_tuned(step, like, op);
     case HSCHED_STEP_POOL2D:
         return hsi_cuda_make_pool(step, op);
     case HSCHED_STEP_SCALE:
@@ -117,7 +125,7 @@ static hsched_status make_step_op(hsched_backend_section *s, hsi_cuda_variant *v
     describe_step(s, i, v->members, step);
     const hsi_cuda_port *port = fused_port(s, i);
     if (!port)
-        return make_op(step, &v->ops[i]);
+        return make_op(step, v->like ? &v->like->steps[i] : NULL, &v->ops[i]);
     if (step->step.kind == HSCHED_STEP_IMAGE)
         return hsi_cuda_make_image_entry(step, v->members, &v->ops[i]);
     const hsched_step *single = &s->steps[i];
@@ -199,6 +207,14 @@ hsi_cuda_variant *hsi_cuda_variant_find(hsched_backend_section *section, uint32_
     return v;
 }
 
+uint32_t hsi_cuda_tuned_size(const hsched_backend_section *section, uint32_t members)
+{
+    uint32_t size = 1;
+    while (size < members)
+        size *= 2;
+    return size < section->max_batch ? size : section->max_batch;
+}
+
 hsched_status hsi_cuda_variant_get(hsched_backend_section *section, uint32_t members,
                                    hsi_cuda_variant **variant)
 {
@@ -209,6 +225,8 @@ hsched_status hsi_cuda_variant_get(hsched_backend_section *section, uint32_t mem
     if (!v)
         return hsi_cuda_no_memory("a model's ops");
     v->members = members;
+    if (hsi_cuda_tuned_size(section, members) != members)
+        v->like = hsi_cuda_variant_find(section, hsi_cuda_tuned_size(section, members));
     hsched_status status = fill_variant(section, v);
     if (status != HSCHED_OK) {
         hsi_cuda_variant_destroy(section, v);
@@ -248,7 +266,7 @@ static hsched_status launch_transfer(const hsched_backend_section *s,
                                      const hsi_cuda_launch *launch, uint32_t p)
 {
     const hsi_cuda_port *port = &s->ports[p];
-    hsi_cuda_call call = { .stream = launch->stream };
+    hsi_cuda_call call = { .stream = launch->stream, .recorder = launch->recorder };
     call.in[0] = table_entry(v, launch, p);
     call.out = launch->memory +
                hsi_cuda_slot_offset(s, v->members, &port->place, port->tensor.dtype);
@@ -296,7 +314,7 @@ static hsched_status launch_step(hsched_backend_section *s, hsi_cuda_variant *v,
     const hsched_step_places *places = &s->places[i];
     const hsi_cuda_step *step = &v->steps[i];
     const hsi_cuda_op *op = v->ops[i];
-    hsi_cuda_call call = { .stream = launch->stream };
+    hsi_cuda_call call = { .stream = launch->stream, .recorder = launch->recorder };
     call.workspace = launch->workspace + HSI_CUDA_COUNTERS - op->zeroed;
     for (uint32_t k = 0; k < step->step.input_count; k++) {
         if (s->constants[i][k])
