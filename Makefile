@@ -263,7 +263,7 @@ kit: $(BUILD)/gen/onnx.pb-c.c           ## what a machine with a GPU and no netw
 
 # Both take PART=NAME[,NAME...] (default: all) and add to one JSON file in $(BUILD)/gpu.
 .PHONY: check-gpu
-check-gpu:                              ## the tests that need a GPU; PART=ops|backend|runtime|onnx|...
+check-gpu:                              ## the tests that need a GPU; PART=ops|graphs|runtime|onnx|...
 	@$(DEPS) build gpu
 	@$(MAKE) --no-print-directory -j$$(nproc) $(BUILD)/hsched $(if $(filter 1,$(CUDA)),gpu-programs)
 	@BUILD=$(BUILD) sh tests/setup/python.sh

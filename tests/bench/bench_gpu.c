@@ -293,19 +293,15 @@ static int read_counters(bench *b, counters *c)
                     "counters");
 }
 
-/* Until a whole set of rounds leaves the library nothing to tune or to capture. */
-static int warm_up(bench *b, mix *m)
+/* Calls `some` until it leaves the library nothing to tune or to capture. */
+static int warm_up(bench *b, mix *m, int (*some)(mix *m))
 {
     counters before, after;
-    double ignored;
     if (!read_counters(b, &after))
         return 0;
-    for (int attempt = 0; attempt < 20; attempt++) {
+    for (int attempt = 0; attempt < 40; attempt++) {
         before = after;
-        for (int i = 0; i < WARM_UP_ROUNDS; i++)
-            if (!run_round(m, &ignored))
-                return 0;
-        if (!bench_ok(hsched_runtime_settle(b->runtime), "settling") ||
+        if (!some(m) || !bench_ok(hsched_runtime_settle(b->runtime), "settling") ||
             !read_counters(b, &after))
             return 0;
         if (after.gpu.captures == before.gpu.captures &&
@@ -314,6 +310,46 @@ static int warm_up(bench *b, mix *m)
             return 1;
     }
     return bench_failed("warm-up", "the library goes on tuning or capturing");
+}
+
+static int some_rounds(mix *m)
+{
+    double ignored;
+    for (int i = 0; i < WARM_UP_ROUNDS; i++)
+        if (!run_round(m, &ignored))
+            return 0;
+    return 1;
+}
+
+/* Keeps all in flight for so long: each is submitted again when it has ended. */
+static int run_steadily(mix *m, double microseconds, uint64_t *ended)
+{
+    hsched_run *runs[RUNS_MAX] = { 0 };
+    hsched_status status = HSCHED_OK;
+    const double end = now_us() + microseconds;
+    for (uint32_t i = 0; i < m->count && status == HSCHED_OK; i++)
+        status = submit(m, i, &runs[i]);
+    for (uint32_t i = 0; status == HSCHED_OK && now_us() < end; i = (i + 1) % m->count) {
+        status = end_run(m, runs[i]);
+        runs[i] = NULL;
+        ++*ended;
+        if (status == HSCHED_OK)
+            status = submit(m, i, &runs[i]);
+    }
+    for (uint32_t i = 0; i < m->count; i++) {
+        if (!runs[i])
+            continue;
+        hsched_status last = end_run(m, runs[i]);
+        status = status == HSCHED_OK ? last : status;
+        ++*ended;
+    }
+    return bench_ok(status, "a run");
+}
+
+static int some_seconds(mix *m)
+{
+    uint64_t ignored = 0;
+    return run_steadily(m, 300000, &ignored);
 }
 
 /* ---- Commands ------------------------------------------------------------- */
@@ -336,7 +372,8 @@ static int command_time(bench *b, mix *m, uint32_t rounds)
     counters before, after;
     double *samples = calloc(rounds, sizeof *samples);
     double *starts = calloc(rounds, sizeof *starts);
-    int ok = samples && starts ? warm_up(b, m) : bench_failed("time", "no memory");
+    int ok = samples && starts ? warm_up(b, m, some_rounds)
+                               : bench_failed("time", "no memory");
     ok = ok && read_counters(b, &before);
     m->batch_max = 0;
     for (uint32_t i = 0; i < rounds && ok; i++) {
@@ -367,31 +404,13 @@ static double cpu_us(void)
 
 static int command_cpu(bench *b, mix *m, double seconds)
 {
-    hsched_run *runs[RUNS_MAX] = { 0 };
-    hsched_status status = HSCHED_OK;
     uint64_t ended = 0;
-    if (!warm_up(b, m))
+    if (!warm_up(b, m, some_seconds))
         return 0;
-    double begin = now_us(), cpu_begin = cpu_us(), end = begin + seconds * 1e6;
-    for (uint32_t i = 0; i < m->count && status == HSCHED_OK; i++)
-        status = submit(m, i, &runs[i]);
-    for (uint32_t i = 0; status == HSCHED_OK && now_us() < end; i = (i + 1) % m->count) {
-        status = end_run(m, runs[i]);
-        runs[i] = NULL;
-        ended++;
-        if (status == HSCHED_OK)
-            status = submit(m, i, &runs[i]);
-    }
-    for (uint32_t i = 0; i < m->count; i++) {
-        if (!runs[i])
-            continue;
-        hsched_status last = end_run(m, runs[i]);
-        status = status == HSCHED_OK ? last : status;
-        ended++;
-    }
-    double wall = now_us() - begin, cpu = cpu_us() - cpu_begin;
-    if (!bench_ok(status, "a run"))
+    const double begin = now_us(), cpu_begin = cpu_us();
+    if (!run_steadily(m, seconds * 1e6, &ended))
         return 0;
+    const double wall = now_us() - begin, cpu = cpu_us() - cpu_begin;
     printf(
         "{\"in_flight\": %u, \"wall_us\": %.0f, \"cpu_us\": %.0f, \"cpu_share\": %.4f, "
         "\"runs\": %llu, \"runs_per_second\": %.1f}\n",

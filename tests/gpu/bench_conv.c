@@ -4,405 +4,46 @@
  *   bench_conv check              every variant on odd shapes, against sums in double
  *   bench_conv time [CSV [SECONDS]] the layers of well-known networks, one line each; every
  *                                 variant tried goes to the CSV file
- *
- * Operands are small multiples of powers of two, so that sums are exact in float in any order
- * and results are compared for equality (of the value rounded once to the storage format).
  */
 #include <inttypes.h>
-#include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "backend/cuda/device.h"
-#include "backend/cuda/host.h"
-#include "backend/cuda/op.h"
-
-/* ---- What the library would do for the plug-in ---------------------------- */
-
-static char error_text[512];
-
-static hsched_status set_error(hsched_status status, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(error_text, sizeof error_text, format, arguments);
-    va_end(arguments);
-    return status;
-}
-
-static void log_line(hsched_log_level level, const char *format, ...)
-{
-    (void)level;
-    (void)format;
-}
-
-static void *alloc(size_t size)
-{
-    void *memory = aligned_alloc(64, (size + 63) / 64 * 64);
-    return memory ? memset(memory, 0, size) : NULL;
-}
-
-static const hsched_backend_host host = { .struct_size = sizeof host,
-                                          .set_error = set_error,
-                                          .log = log_line,
-                                          .alloc = alloc,
-                                          .free = free,
-                                          .dtype_size = hsched_dtype_size };
-
-static void need(hsched_status status, const char *what)
-{
-    if (status == HSCHED_OK)
-        return;
-    fprintf(stderr, "bench_conv: %s: %s\n", what, error_text);
-    exit(1);
-}
-
-#define NEED(name, ...) need(CU_CHECK("benchmark", name, __VA_ARGS__), #name)
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static uint64_t random_state = 1;
-
-static int random_below(int n)
-{
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (int)((random_state >> 33) % (uint64_t)n);
-}
-
-/* ---- A layer, its operands, its result ------------------------------------ */
-
-typedef struct layer {
-    const char *name;
-    int batch, channels, height, outputs, kernel, stride, pad, groups;
-    int residual;
-    /* Of odd layers; 0: as usual. */
-    int width, dilation, x_gap, out_gap, shift, act;
-    float
-        factor; /* x is multiplied by it, so that it is no longer exact in every format */
-} layer;
-
-typedef struct problem {
-    const layer *of;
-    hsi_cuda_step step;
-    int64_t x_size, w_size, out_size; /* elements, gaps included */
-    float *x, *w, *bias, *residual;
-    double *want; /* of the elements that are compared */
-    hsi_cuda_call call;
-    CUdeviceptr blocks[5];
-    double w_scale;
-} problem;
-
-static hsi_cuda_device *device;
-static CUstream stream;
-static CUdeviceptr workspace;
+#include "backend/cuda/record.h"
+#include "gpu/conv_problem.h"
 
 enum {
-    COUNTERS = 64 << 10, /* zeros between ops; scratch memory follows (section.h) */
-    WORKSPACE = COUNTERS + (64 << 20),
     LAUNCHES = 20 /* in a graph */
 };
-
-static hsched_operand operand(int64_t n, int64_t c, int64_t h, int64_t w, int64_t pixel)
-{
-    return (hsched_operand){ .dtype = HSCHED_FLOAT32,
-                             .rank = 4,
-                             .dims = { n, c, h, w },
-                             .strides = { h * w * pixel, 1, w * pixel, pixel } };
-}
-
-static int64_t extent(const hsched_operand *t)
-{
-    return t->dims[0] * t->strides[0] + 64;
-}
-
-static void put(void *to, int64_t i, float value, hsi_cuda_type type)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if (type == HSI_CUDA_F32)
-        ((float *)to)[i] = value;
-    else if (type == HSI_CUDA_F16)
-        ((_Float16 *)to)[i] = (_Float16)value;
-    else /* to nearest, ties to even */
-        ((uint16_t *)to)[i] = (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-static float get(const void *from, int64_t i, hsi_cuda_type type)
-{
-    if (type == HSI_CUDA_F32)
-        return ((const float *)from)[i];
-    if (type == HSI_CUDA_F16)
-        return (float)((const _Float16 *)from)[i];
-    uint32_t bits = (uint32_t)((const uint16_t *)from)[i] << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static CUdeviceptr upload(const float *values, int64_t count, hsi_cuda_type type,
-                          CUdeviceptr *block)
-{
-    const size_t size = hsi_cuda_type_size(type);
-    void *raw = malloc((size_t)count * size);
-    for (int64_t i = 0; i < count; i++)
-        put(raw, i, values[i], type);
-    NEED(cuMemAlloc, block, (size_t)count * size);
-    NEED(cuMemcpyHtoD, *block, raw, (size_t)count * size);
-    free(raw);
-    return *block;
-}
-
-static float *random_values(int64_t count, float unit)
-{
-    float *values = malloc((size_t)count * sizeof *values);
-    for (int64_t i = 0; i < count; i++)
-        values[i] = (float)(random_below(17) - 8) * unit;
-    return values;
-}
-
-static void describe(problem *p, const layer *l, hsi_cuda_type type)
-{
-    hsched_step *s = &p->step.step;
-    const int width = l->width ? l->width : l->height,
-              dilation = l->dilation ? l->dilation : 1;
-    const int reach = (l->kernel - 1) * dilation + 1;
-    const int oh = (l->height + 2 * l->pad - reach) / l->stride + 1;
-    const int ow = (width + 2 * l->pad - reach) / l->stride + 1;
-    p->of = l;
-    p->step = (hsi_cuda_step){ .device = device, .type = type };
-    *s = (hsched_step){
-        .struct_size = sizeof *s,
-        .kind = HSCHED_STEP_CONV2D,
-        .name = l->name,
-        .input_count = 4,
-        .out_aliases = -1,
-        .act = { .kind =
-                     (hsched_activation_kind)(l->act ? l->act : HSCHED_ACTIVATION_RELU),
-                 .a = -0.5f,
-                 .b = 1.0f }
-    };
-    s->in[0] = operand(l->batch, l->channels, l->height, width, l->channels + l->x_gap);
-    s->in[1] = operand(l->outputs, l->channels / l->groups, l->kernel, l->kernel,
-                       l->channels / l->groups);
-    s->in[2] = (hsched_operand){
-        .dtype = HSCHED_FLOAT32, .rank = 1, .dims = { l->outputs }, .strides = { 1 }
-    };
-    s->out = operand(l->batch, l->outputs, oh, ow, l->outputs + l->out_gap);
-    if (l->residual)
-        s->in[3] = s->out;
-    s->u.conv2d.strides[0] = s->u.conv2d.strides[1] = l->stride;
-    s->u.conv2d.dilations[0] = s->u.conv2d.dilations[1] = dilation;
-    for (int i = 0; i < 4; i++)
-        s->u.conv2d.pads[i] = l->pad;
-    s->u.conv2d.groups = l->groups;
-    for (int i = 0; i < HSCHED_STEP_MAX_INPUTS; i++)
-        p->step.alignment[i] = 256;
-    p->step.out_alignment = 256;
-    if (l->shift)
-        p->step.alignment[0] = p->step.alignment[3] = p->step.out_alignment =
-            (uint32_t)hsi_cuda_type_size(type);
-}
-
-static void make_problem(problem *p, const layer *l, hsi_cuda_type type)
-{
-    memset(p, 0, sizeof *p);
-    describe(p, l, type);
-    const size_t size = hsi_cuda_type_size(type);
-    const int64_t k = (int64_t)l->channels / l->groups * l->kernel * l->kernel;
-    p->x_size = extent(&p->step.step.in[0]);
-    p->w_size = k * l->outputs;
-    p->out_size = extent(&p->step.step.out);
-    p->w_scale = 1;
-    while (p->w_scale * p->w_scale * (double)k > 1)
-        p->w_scale /= 2;
-    p->x = random_values(p->x_size, l->factor > 0 ? 0.125f * l->factor : 0.125f);
-    p->w = random_values(p->w_size, (float)(0.125 * p->w_scale));
-    p->bias = random_values(l->outputs, 0.0625f);
-    p->residual = l->residual ? random_values(p->out_size, 0.125f) : NULL;
-    p->call.stream = stream;
-    p->call.in[0] =
-        upload(p->x, p->x_size, type, &p->blocks[0]) + (size_t)l->shift * size;
-    p->call.in[1] = upload(p->w, p->w_size, type, &p->blocks[1]);
-    p->call.in[2] = upload(p->bias, l->outputs, HSI_CUDA_F32, &p->blocks[2]);
-    p->step.constants[1] = p->call.in[1];
-    p->step.constants[2] = p->call.in[2];
-    if (l->residual)
-        p->call.in[3] = upload(p->residual, p->out_size, type, &p->blocks[3]) +
-                        (size_t)l->shift * size;
-    NEED(cuMemAlloc, &p->blocks[4], (size_t)p->out_size * size);
-    p->call.out = p->blocks[4] + (size_t)l->shift * size;
-}
-
-static void free_problem(problem *p)
-{
-    for (int i = 0; i < 5; i++)
-        if (p->blocks[i])
-            NEED(cuMemFree, p->blocks[i]);
-    free(p->x);
-    free(p->w);
-    free(p->bias);
-    free(p->residual);
-    free(p->want);
-}
-
-static double activate(double x, hsched_activation act)
-{
-    switch (act.kind) {
-    case HSCHED_ACTIVATION_RELU:
-        return x < 0 ? 0 : x;
-    case HSCHED_ACTIVATION_CLIP:
-        return x < (double)act.a ? (double)act.a : x > (double)act.b ? (double)act.b : x;
-    case HSCHED_ACTIVATION_SIGMOID:
-        return 1 / (1 + exp(-x));
-    default:
-        return x;
-    }
-}
-
-static double expected(const problem *p, int64_t n, int64_t o, int64_t oy, int64_t ox)
-{
-    const layer *l = p->of;
-    const hsched_operand *x = &p->step.step.in[0], *out = &p->step.step.out;
-    const int64_t shift = l->shift, per_group = l->channels / l->groups;
-    const int64_t first_c = o / (l->outputs / l->groups) * per_group;
-    const int depthwise = per_group == 1 && l->groups > 1 && l->groups == l->outputs;
-    const int64_t place =
-        shift + n * out->strides[0] + oy * out->strides[2] + ox * out->strides[3] + o;
-    double sum = (double)p->bias[o] + (l->residual ? (double)p->residual[place] : 0);
-    for (int r = 0; r < l->kernel; r++)
-        for (int s = 0; s < l->kernel; s++) {
-            const int64_t y =
-                oy * l->stride - l->pad + r * p->step.step.u.conv2d.dilations[0];
-            const int64_t v =
-                ox * l->stride - l->pad + s * p->step.step.u.conv2d.dilations[1];
-            if (y < 0 || y >= x->dims[2] || v < 0 || v >= x->dims[3])
-                continue;
-            const float *from = p->x + shift + n * x->strides[0] + y * x->strides[2] +
-                                v * x->strides[3] + first_c;
-            const int64_t tap = r * l->kernel + s;
-            for (int64_t c = 0; c < per_group; c++)
-                sum +=
-                    (double)from[c] *
-                    (double)p->w[depthwise
-                                     ? tap * l->outputs + o
-                                     : (o * l->kernel * l->kernel + tap) * per_group + c];
-        }
-    return activate(sum, p->step.step.act);
-}
-
-/* The i-th of `count` elements that are compared: all, or some with the first and last. */
-static void choose_element(const hsched_operand *t, int64_t i, int64_t count, int64_t *at)
-{
-    const int64_t all = t->dims[0] * t->dims[1] * t->dims[2] * t->dims[3];
-    int64_t e = count == all ? i : i < 2 ? i * (all - 1) : (i * 2654435761 + 12345) % all;
-    at[1] = e % t->dims[1];
-    e /= t->dims[1];
-    at[3] = e % t->dims[3];
-    e /= t->dims[3];
-    at[2] = e % t->dims[2];
-    at[0] = e / t->dims[2];
-}
-
-/* Compares up to `most` elements (0: all); the number of wrong ones. */
-static int64_t count_wrong(problem *p, int64_t most, char *first, size_t first_size)
-{
-    const hsi_cuda_type type = p->step.type;
-    const hsched_operand *t = &p->step.step.out;
-    const size_t bytes = (size_t)p->out_size * hsi_cuda_type_size(type);
-    const int64_t all = t->dims[0] * t->dims[1] * t->dims[2] * t->dims[3];
-    const int64_t count = most && most < all ? most : all;
-    const int rounded =
-        p->step.step.act.kind == HSCHED_ACTIVATION_SIGMOID || p->of->factor > 0;
-    const double near = type == HSI_CUDA_BF16 ? 0.01 : 0.002;
-    char *raw = malloc(bytes);
-    int64_t wrong = 0, at[4];
-    NEED(cuMemcpyDtoH, raw, p->blocks[4], bytes);
-    if (!p->want) {
-        p->want = malloc((size_t)count * sizeof *p->want);
-        for (int64_t i = 0; i < count; i++) {
-            choose_element(t, i, count, at);
-            p->want[i] = expected(p, at[0], at[1], at[2], at[3]);
-        }
-    }
-    for (int64_t i = 0; i < count; i++) {
-        choose_element(t, i, count, at);
-        char one[4];
-        put(one, 0, (float)p->want[i], type);
-        const float got = get(raw,
-                              p->of->shift + at[0] * t->strides[0] +
-                                  at[2] * t->strides[2] + at[3] * t->strides[3] + at[1],
-                              type);
-        const int ok =
-            rounded ? fabs((double)got - p->want[i]) <= near : got == get(one, 0, type);
-        if (!ok && wrong++ == 0)
-            snprintf(first, first_size,
-                     "[%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "] is %g, not %g",
-                     at[0], at[1], at[2], at[3], (double)got, p->want[i]);
-    }
-    free(raw);
-    return wrong;
-}
-
-/* The gaps between pixels of out must be as before. */
-static int64_t count_stray(problem *p)
-{
-    const hsched_operand *t = &p->step.step.out;
-    const size_t size = hsi_cuda_type_size(p->step.type);
-    unsigned char *raw = malloc((size_t)p->out_size * size);
-    int64_t stray = 0;
-    NEED(cuMemcpyDtoH, raw, p->blocks[4], (size_t)p->out_size * size);
-    const int64_t pixels = t->dims[0] * t->dims[2] * t->dims[3];
-    for (int64_t i = 0; i < p->out_size; i++) {
-        const int64_t at = i - p->of->shift, m = at < 0 ? -1 : at / t->strides[3];
-        const int inside = m >= 0 && m < pixels && at % t->strides[3] < t->dims[1];
-        for (size_t b = 0; b < size && !inside; b++)
-            stray += raw[(size_t)i * size + b] != 0xff;
-    }
-    free(raw);
-    return stray;
-}
-
-static hsched_status enqueue(const hsi_cuda_op *op, const hsi_cuda_call *call)
-{
-    hsi_cuda_call placed = *call;
-    placed.workspace = workspace + COUNTERS - op->zeroed;
-    return op->enqueue(op, &placed);
-}
 
 /* ---- Checking ------------------------------------------------------------- */
 
 static int failures, checks;
 
-static void check_op(problem *p, hsched_status made, hsi_cuda_op *op, const char *text,
-                     int64_t most)
+static void check_op(conv_problem *p, hsched_status made, hsi_cuda_op *op,
+                     const char *text, int64_t most)
 {
     char first[128] = "";
     if (made != HSCHED_OK) {
-        printf("FAIL %s %s: %s\n", p->of->name, text, error_text);
+        printf("FAIL %s %s: %s\n", p->of->name, text, conv_error);
         failures++;
         return;
     }
     checks++;
-    NEED(cuMemsetD8Async, p->blocks[4], 0xff,
-         (size_t)p->out_size * hsi_cuda_type_size(p->step.type), stream);
+    CONV_NEED(cuMemsetD8Async, p->blocks[4], 0xff,
+              (size_t)p->out_size * hsi_cuda_type_size(p->step.type), conv_bench.stream);
     hsched_status status = HSCHED_OK;
     for (int i = 0; i < 3 && status == HSCHED_OK; i++) /* the counters are zero again */
-        status = enqueue(op, &p->call);
+        status = conv_enqueue(op, &p->call);
     if (status != HSCHED_OK) {
-        printf("FAIL %s %s: %s\n", p->of->name, text, error_text);
+        printf("FAIL %s %s: %s\n", p->of->name, text, conv_error);
         failures++;
     } else {
-        need(CU_CHECK(text, cuStreamSynchronize, stream), p->of->name);
-        const int64_t wrong = count_wrong(p, most, first, sizeof first);
-        const int64_t stray = most ? 0 : count_stray(p);
+        conv_need(CU_CHECK(text, cuStreamSynchronize, conv_bench.stream), p->of->name);
+        const int64_t wrong = conv_problem_wrong(p, most, first, sizeof first);
+        const int64_t stray = most ? 0 : conv_problem_stray(p);
         if (wrong || stray) {
             printf("FAIL %s type %d %s (%s): %" PRId64 " wrong, %" PRId64 " stray; %s\n",
                    p->of->name, (int)p->step.type, text, op->name, wrong, stray, first);
@@ -422,7 +63,7 @@ static const char *const plan_texts[] = { "s4:k1",    "s2:k1",   "s3:k2c",  "s4:
                                           "s4:k2c:w", "s3:k12c", "s3:k16c", "s2:k16t",
                                           "s5:k1:w" };
 
-static void check_tiles(problem *p, int64_t most)
+static void check_tiles(conv_problem *p, int64_t most)
 {
     int made = 0;
     for (int s = 0; s < COUNT(shape_texts); s++)
@@ -436,12 +77,12 @@ static void check_tiles(problem *p, int64_t most)
             made++;
         }
     if (!made) {
-        printf("FAIL %s: no tile can be made: %s\n", p->of->name, error_text);
+        printf("FAIL %s: no tile can be made: %s\n", p->of->name, conv_error);
         failures++;
     }
 }
 
-static const layer odd_layers[] = {
+static const conv_layer odd_layers[] = {
     { "plain 3x3", 2, 64, 9, 64, 3, 1, 1, 1, 0, 0 },
     { "residual", 1, 32, 7, 48, 3, 1, 1, 1, 1, 11 },
     { "1x1", 3, 96, 5, 40, 1, 1, 0, 1, 0, 0 },
@@ -480,10 +121,10 @@ static void check_odd_layers(void)
 {
     for (int i = 0; i < COUNT(odd_layers); i++)
         for (int type = 0; type < 3; type++) {
-            problem p;
+            conv_problem p;
             hsi_cuda_op *op;
-            make_problem(&p, &odd_layers[i], (hsi_cuda_type)type);
-            const layer *l = p.of;
+            conv_problem_make(&p, &odd_layers[i], (hsi_cuda_type)type);
+            const conv_layer *l = p.of;
             const int64_t most = l->batch > 2 && l->channels >= 64 ? 2000 : 0;
             if (l->groups == 1)
                 check_tiles(&p, most);
@@ -494,7 +135,7 @@ static void check_odd_layers(void)
                 made = hsi_cuda_make_conv_depthwise(&p.step, &op);
                 check_op(&p, made, op, "depthwise", most);
             }
-            free_problem(&p);
+            conv_problem_free(&p);
         }
 }
 
@@ -502,52 +143,52 @@ static void check_odd_layers(void)
  * Two convolutions in turn, each reading what the other wrote, as a graph: kernels that begin
  * early must give what kernels that wait do, bit for bit.
  */
-static void run_chain(problem *p, hsi_cuda_op *const *ops, int count,
+static void run_chain(conv_problem *p, hsi_cuda_op *const *ops, int count,
                       unsigned char *result)
 {
     const size_t bytes = (size_t)p->out_size * hsi_cuda_type_size(p->step.type);
-    const hsi_cuda_call there = p->call;
-    hsi_cuda_call back = there;
+    hsi_cuda_call there = p->call, back = there;
     CUdeviceptr again;
-    CUgraph graph;
     CUgraphExec exec;
+    hsi_cuda_recorder recorder;
+    conv_need(hsi_cuda_record_begin(conv_bench.device, &recorder), "chain");
+    there.recorder = back.recorder = &recorder;
     back.in[0] = there.out;
     back.out = there.in[0];
-    upload(p->x, p->x_size, p->step.type, &again);
-    NEED(cuMemcpyDtoDAsync, p->blocks[0], again, bytes, stream);
-    NEED(cuStreamBeginCapture, stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+    conv_upload(p->x, p->x_size, p->step.type, &again);
+    CONV_NEED(cuMemcpyDtoDAsync, p->blocks[0], again, bytes, conv_bench.stream);
     for (int i = 0; i < 2 * LAUNCHES; i++)
-        need(enqueue(ops[i % count], i % 2 ? &back : &there), "chain");
-    NEED(cuStreamEndCapture, stream, &graph);
-    NEED(cuGraphInstantiateWithFlags, &exec, graph, 0);
+        conv_need(conv_enqueue(ops[i % count], i % 2 ? &back : &there), "chain");
+    CONV_NEED(cuGraphInstantiateWithFlags, &exec, recorder.graph, 0);
     for (int i = 0; i < 10; i++)
-        NEED(cuGraphLaunch, exec, stream);
-    NEED(cuStreamSynchronize, stream);
-    NEED(cuMemcpyDtoH, result, p->blocks[4], bytes);
-    NEED(cuGraphExecDestroy, exec);
-    NEED(cuGraphDestroy, graph);
-    NEED(cuMemFree, again);
+        CONV_NEED(cuGraphLaunch, exec, conv_bench.stream);
+    CONV_NEED(cuStreamSynchronize, conv_bench.stream);
+    CONV_NEED(cuMemcpyDtoH, result, p->blocks[4], bytes);
+    CONV_NEED(cuGraphExecDestroy, exec);
+    CONV_NEED(cuGraphDestroy, recorder.graph);
+    CONV_NEED(cuMemFree, again);
 }
 
 static const char *const chain_texts[] = { "tile:32x32s4:k1", "tile:64x64s4:k3c",
                                            "tile:64x32s3:k4t", "tile:32x64s6:k8c",
                                            "tile:128x64s4:k2t" };
 
-static void check_chain(const layer *l, hsi_cuda_type type)
+static void check_chain(const conv_layer *l, hsi_cuda_type type)
 {
-    problem p;
+    conv_problem p;
     hsi_cuda_op *early[COUNT(chain_texts) + 2], *waiting[COUNT(chain_texts) + 2];
     int count = 0;
-    make_problem(&p, l, type);
+    conv_problem_make(&p, l, type);
     for (int i = 0; i < COUNT(chain_texts); i++) {
         char text[HSI_CUDA_VARIANT_LENGTH];
         snprintf(text, sizeof text, "%s:w", chain_texts[i]);
-        need(hsi_cuda_family_tile.make(&p.step, chain_texts[i], &early[count]), "chain");
-        need(hsi_cuda_family_tile.make(&p.step, text, &waiting[count++]), "chain");
+        conv_need(hsi_cuda_family_tile.make(&p.step, chain_texts[i], &early[count]),
+                  "chain");
+        conv_need(hsi_cuda_family_tile.make(&p.step, text, &waiting[count++]), "chain");
     }
     for (int i = 0; i < 2; i++) {
-        need(hsi_cuda_make_conv_direct(&p.step, &early[count]), "chain");
-        need(hsi_cuda_make_conv_direct(&p.step, &waiting[count++]), "chain");
+        conv_need(hsi_cuda_make_conv_direct(&p.step, &early[count]), "chain");
+        conv_need(hsi_cuda_make_conv_direct(&p.step, &waiting[count++]), "chain");
     }
     const size_t bytes = (size_t)p.out_size * hsi_cuda_type_size(type);
     unsigned char *a = malloc(bytes), *b = malloc(bytes);
@@ -568,14 +209,14 @@ static void check_chain(const layer *l, hsi_cuda_type type)
     }
     free(a);
     free(b);
-    free_problem(&p);
+    conv_problem_free(&p);
 }
 
 static void check_chains(void)
 {
-    static const layer chains[] = { { "3x3 64 14", 1, 64, 14, 64, 3, 1, 1, 1, 0 },
-                                    { "3x3 128 28", 1, 128, 28, 128, 3, 1, 1, 1, 0 },
-                                    { "1x1 512 7", 1, 512, 7, 512, 1, 1, 0, 1, 1 } };
+    static const conv_layer chains[] = { { "3x3 64 14", 1, 64, 14, 64, 3, 1, 1, 1, 0 },
+                                         { "3x3 128 28", 1, 128, 28, 128, 3, 1, 1, 1, 0 },
+                                         { "1x1 512 7", 1, 512, 7, 512, 1, 1, 0, 1, 1 } };
     for (int i = 0; i < COUNT(chains); i++)
         for (int type = 0; type < 3; type++)
             check_chain(&chains[i], (hsi_cuda_type)type);
@@ -600,30 +241,31 @@ static float time_op(const hsi_cuda_op *op, const hsi_cuda_call *call)
     CUevent begin, end;
     float times[REPEATS];
     hsched_status status = HSCHED_OK;
-    NEED(cuStreamBeginCapture, stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+    CONV_NEED(cuStreamBeginCapture, conv_bench.stream,
+              CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
     for (int i = 0; i < LAUNCHES && status == HSCHED_OK; i++)
-        status = enqueue(op, call);
-    if (hsi_cuda.cuStreamEndCapture(stream, &graph) != CUDA_SUCCESS ||
+        status = conv_enqueue(op, call);
+    if (hsi_cuda.cuStreamEndCapture(conv_bench.stream, &graph) != CUDA_SUCCESS ||
         status != HSCHED_OK)
         return -1;
     if (hsi_cuda.cuGraphInstantiateWithFlags(&exec, graph, 0) != CUDA_SUCCESS) {
         hsi_cuda.cuGraphDestroy(graph);
         return -1;
     }
-    NEED(cuEventCreate, &begin, 0);
-    NEED(cuEventCreate, &end, 0);
-    NEED(cuGraphLaunch, exec, stream);
+    CONV_NEED(cuEventCreate, &begin, 0);
+    CONV_NEED(cuEventCreate, &end, 0);
+    CONV_NEED(cuGraphLaunch, exec, conv_bench.stream);
     for (int i = 0; i < REPEATS; i++) {
-        NEED(cuEventRecord, begin, stream);
-        NEED(cuGraphLaunch, exec, stream);
-        NEED(cuEventRecord, end, stream);
-        NEED(cuEventSynchronize, end);
-        NEED(cuEventElapsedTime, &times[i], begin, end);
+        CONV_NEED(cuEventRecord, begin, conv_bench.stream);
+        CONV_NEED(cuGraphLaunch, exec, conv_bench.stream);
+        CONV_NEED(cuEventRecord, end, conv_bench.stream);
+        CONV_NEED(cuEventSynchronize, end);
+        CONV_NEED(cuEventElapsedTime, &times[i], begin, end);
     }
-    NEED(cuEventDestroy, begin);
-    NEED(cuEventDestroy, end);
-    NEED(cuGraphExecDestroy, exec);
-    NEED(cuGraphDestroy, graph);
+    CONV_NEED(cuEventDestroy, begin);
+    CONV_NEED(cuEventDestroy, end);
+    CONV_NEED(cuGraphExecDestroy, exec);
+    CONV_NEED(cuGraphDestroy, graph);
     qsort(times, REPEATS, sizeof *times, by_size);
     return times[REPEATS / 2] * 1000 / LAUNCHES;
 }
@@ -633,7 +275,7 @@ typedef struct best {
     float us;
 } best;
 
-static void try_variant(problem *p, const hsi_cuda_family *family, const char *text,
+static void try_variant(conv_problem *p, const hsi_cuda_family *family, const char *text,
                         best *b, FILE *csv)
 {
     hsi_cuda_op *op;
@@ -649,7 +291,8 @@ static void try_variant(problem *p, const hsi_cuda_family *family, const char *t
     }
 }
 
-static best best_of(problem *p, const hsi_cuda_family *family, uint32_t most, FILE *csv)
+static best best_of(conv_problem *p, const hsi_cuda_family *family, uint32_t most,
+                    FILE *csv)
 {
     char texts[64][HSI_CUDA_VARIANT_LENGTH];
     best b = { "tile:none", 0 };
@@ -662,7 +305,7 @@ static best best_of(problem *p, const hsi_cuda_family *family, uint32_t most, FI
 static const int sweep_splits[] = { 1, 2, 3, 4, 6, 8, 12, 16, 24 };
 
 /* All shapes, splits and joins that are not absurd. */
-static best sweep(problem *p, FILE *csv, int stages)
+static best sweep(conv_problem *p, FILE *csv, int stages)
 {
     best b = { "tile:none", 0 };
     const hsched_operand *t = &p->step.step.out;
@@ -691,7 +334,7 @@ static best sweep(problem *p, FILE *csv, int stages)
     return b;
 }
 
-static const layer layers[] = {
+static const conv_layer layers[] = {
     /* ResNet50 */
     { "r50 7x7/2 3-64 224", 1, 3, 224, 64, 7, 2, 3, 1, 0 },
     { "r50 1x1 64-64 56", 1, 64, 56, 64, 1, 1, 0, 1, 0 },
@@ -779,10 +422,10 @@ static const layer layers[] = {
 
 static const char *const type_names[] = { "tf32", "f16", "bf16" };
 
-static void time_depthwise(problem *p, FILE *csv)
+static void time_depthwise(conv_problem *p, FILE *csv)
 {
     hsi_cuda_op *op;
-    need(hsi_cuda_make_conv_depthwise(&p->step, &op), p->of->name);
+    conv_need(hsi_cuda_make_conv_depthwise(&p->step, &op), p->of->name);
     const float us = time_op(op, &p->call);
     printf("%-26s %-5s %6.2f  %s\n", p->of->name, type_names[p->step.type], (double)us,
            op->name);
@@ -792,16 +435,16 @@ static void time_depthwise(problem *p, FILE *csv)
     op->destroy(op);
 }
 
-static void time_layer(const layer *l, hsi_cuda_type type, FILE *csv, int full)
+static void time_layer(const conv_layer *l, hsi_cuda_type type, FILE *csv, int full)
 {
-    problem p;
+    conv_problem p;
     hsi_cuda_op *op;
     char text[HSI_CUDA_VARIANT_LENGTH + 2];
     float direct = 0;
-    make_problem(&p, l, type);
+    conv_problem_make(&p, l, type);
     if (l->groups > 1) {
         time_depthwise(&p, csv);
-        free_problem(&p);
+        conv_problem_free(&p);
         return;
     }
     const best first = best_of(&p, &hsi_cuda_family_tile, 3, csv);
@@ -827,25 +470,16 @@ static void time_layer(const layer *l, hsi_cuda_type type, FILE *csv, int full)
     if (hsi_cuda_family_tile.make(&p.step, top->text, &op) == HSCHED_OK)
         check_op(&p, HSCHED_OK, op, top->text, 300);
     fflush(stdout);
-    free_problem(&p);
+    conv_problem_free(&p);
 }
 
 /* ---- Main ----------------------------------------------------------------- */
 
-static void open_device(void)
+static double now(void)
 {
-    const hsched_device_config config = { .struct_size = sizeof config,
-                                          .host = &host,
-                                          .workers = 1,
-                                          .tuning = HSCHED_GPU_TUNING_NONE,
-                                          .cache_dir = "/nonexistent" };
-    hsi_cuda_host = &host;
-    need(hsi_cuda_device_open(&config, &device), "opening the GPU");
-    need(hsi_cuda_enter(device), "entering the GPU");
-    stream = device->capture_stream;
-    NEED(cuMemAlloc, &workspace, WORKSPACE);
-    NEED(cuMemsetD8, workspace, 0, WORKSPACE);
-    printf("%s, %d multiprocessors\n", device->description, device->sm_count);
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* How many clusters of 320 threads and so much shared memory run at the same time. */
@@ -862,18 +496,18 @@ static void print_clusters(void)
                                       .blockDimY = 1,
                                       .blockDimZ = 1,
                                       .sharedMemBytes = kib << 10,
-                                      .hStream = stream,
+                                      .hStream = conv_bench.stream,
                                       .attrs = &attribute,
                                       .numAttrs = 1 };
             int count = -1;
             attribute.value.clusterDim.x = attribute.value.clusterDim.z = 1;
             attribute.value.clusterDim.y = size;
-            need(hsi_cuda_kernel(device, HSI_CUDA_MODULE_CONV_TILE, "tile_f16_64x64",
-                                 220 << 10, &function),
-                 "a kernel");
-            NEED(cuKernelSetAttribute,
-                 CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1,
-                 (CUkernel)function, device->device);
+            conv_need(hsi_cuda_kernel(conv_bench.device, HSI_CUDA_MODULE_CONV_TILE,
+                                      "tile_f16_64x64", 220 << 10, &function),
+                      "a kernel");
+            CONV_NEED(cuKernelSetAttribute,
+                      CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1,
+                      (CUkernel)function, conv_bench.device->device);
             CU(cuOccupancyMaxActiveClusters, &count, function, &config);
             printf("clusters of %u, %u KiB: %d at once\n", size, kib, count);
         }
@@ -883,7 +517,7 @@ int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "check";
     const double begin = now(), seconds = argc > 3 ? atof(argv[3]) : 1e9;
-    open_device();
+    conv_open();
     if (strcmp(what, "check") == 0) {
         check_odd_layers();
         check_chains();
@@ -897,8 +531,7 @@ int main(int argc, char **argv)
         if (csv)
             fclose(csv);
     }
-    hsi_cuda_leave(device);
-    hsi_cuda_device_close(device);
+    conv_close();
     printf("%d checks, %d failures, %.1f s\n", checks, failures, now() - begin);
     return failures > 0;
 }

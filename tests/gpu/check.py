@@ -18,13 +18,13 @@ import gpu_machine
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", "build"))
-LIMIT_S = 470  # of one part
+LIMIT_S = 470  # of one part, most of which is its first program
 TESTS = {
-    "ops": ["gpu/test_ops"],
-    "backend": ["gpu/test_backend_gpu"],
+    "ops": ["gpu/test_ops", "gpu/test_transfers"],
+    "graphs": ["gpu/test_graphs_gpu"],
     "runtime": ["gpu/test_runtime_gpu"],
     "onnx": ["tests/gpu/test_models_gpu.py"],
-    "sanitizer": ["gpu/test_ops"],
+    "sanitizer": ["gpu/test_ops", "gpu/test_transfers"],
     "two-gpus": ["tests/gpu/test_two_gpus.py"],
 }
 # Every step kind a few times: the tools slow kernels down by two orders of magnitude.

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/cuda/record.h"
 #include "backend/random_step.h"
 
 /* ---- Number formats ---- */
@@ -203,27 +204,24 @@ void op_bench_destroy(op_bench *bench)
 static hsched_status run_graph(op_bench *bench, const hsi_cuda_op *op,
                                const hsi_cuda_call *call)
 {
-    CUgraph graph = NULL;
     CUgraphExec exec = NULL;
-    hsched_status status = CU_CHECK("capturing", cuStreamBeginCapture, bench->stream,
-                                    CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
-    if (status != HSCHED_OK)
-        return status;
-    status = op->enqueue(op, call);
-    const hsched_status ended =
-        CU_CHECK("capturing", cuStreamEndCapture, bench->stream, &graph);
+    hsi_cuda_recorder recorder;
+    hsi_cuda_call recorded = *call;
+    recorded.recorder = &recorder;
+    hsched_status status = hsi_cuda_record_begin(bench->device, &recorder);
     if (status == HSCHED_OK)
-        status = ended;
+        status = op->enqueue(op, &recorded);
     if (status == HSCHED_OK)
-        status = CU_CHECK("making a graph", cuGraphInstantiateWithFlags, &exec, graph, 0);
+        status = CU_CHECK("making a graph", cuGraphInstantiateWithFlags, &exec,
+                          recorder.graph, 0);
     if (status == HSCHED_OK)
         status = CU_CHECK("running a graph", cuGraphLaunch, exec, bench->stream);
     if (status == HSCHED_OK)
         status = CU_CHECK("running a graph", cuStreamSynchronize, bench->stream);
     if (exec)
         CU(cuGraphExecDestroy, exec);
-    if (graph)
-        CU(cuGraphDestroy, graph);
+    if (recorder.graph)
+        CU(cuGraphDestroy, recorder.graph);
     return status;
 }
 

@@ -2,41 +2,13 @@
  * The runtime with a GPU, through the public API: results against the CPU's, policies, joined
  * runs, memory limits, buffers, events, failing calls. Skips, saying why, without a GPU.
  */
-#include <hsched/experimental.h>
+#include "gpu/gpu_runtime.h"
 
 #include <math.h>
 
 #include "backend/cuda/api.h"
 #include "common/support.h"
 #include "zoo/zoo.h"
-
-#define GPU 1 /* the device's index in the runtime */
-
-static hsched_runtime *open_runtime(const hsched_runtime_config *config)
-{
-    hsched_runtime_config used = { HSCHED_RUNTIME_CONFIG_INIT };
-    hsched_runtime *rt;
-    if (config)
-        used = *config;
-    if (used.gpu_tuning == HSCHED_GPU_TUNING_DEFAULT)
-        used.gpu_tuning = HSCHED_GPU_TUNING_NONE;
-    used.cache_dir = used.cache_dir ? used.cache_dir : "/tmp/hsched-test-cache";
-    hsched_status status = hsched_runtime_create(&used, &rt);
-    if (status == HSCHED_ERROR_NOT_FOUND) {
-        print_message("# SKIP: %s\n", hsched_error_detail());
-        skip();
-    }
-    assert_ok(status);
-    if (hsched_runtime_device_count(rt) < 2) {
-        hsched_backend_info info = { HSCHED_BACKEND_INFO_INIT };
-        for (uint32_t i = 0; hsched_backend_get_info(i, &info) == HSCHED_OK; i++)
-            if (strcmp(info.name, "cuda") == 0)
-                print_message("# SKIP: %s\n", info.detail);
-        hsched_runtime_destroy(rt);
-        skip();
-    }
-    return rt;
-}
 
 static hsched_model *load(hsched_runtime *rt, const char *name,
                           const hsched_model_config *config)
@@ -169,7 +141,7 @@ static void compare_network(hsched_runtime *rt, const char *name)
 static void every_network_gives_the_cpus_results(void **state)
 {
     (void)state;
-    hsched_runtime *rt = open_runtime(NULL);
+    hsched_runtime *rt = gpu_runtime_open(NULL);
     for (uint32_t i = 0; zoo_name(i); i++)
         compare_network(rt, zoo_name(i));
     hsched_device_stats stats = stats_of(rt);
@@ -184,7 +156,7 @@ static void every_network_gives_the_cpus_results(void **state)
 static void layer_type_shares_a_run_with_the_cpu(void **state)
 {
     (void)state;
-    hsched_runtime *rt = open_runtime(NULL);
+    hsched_runtime *rt = gpu_runtime_open(NULL);
     static const char *const names[] = { "squeezenet1_1", "resnet18", "densenet121",
                                          "googlenet" };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -217,7 +189,7 @@ static void layer_type_shares_a_run_with_the_cpu(void **state)
 static void deterministic_runs_are_bit_equal(void **state)
 {
     (void)state;
-    hsched_runtime *rt = open_runtime(NULL);
+    hsched_runtime *rt = gpu_runtime_open(NULL);
     hsched_model *model =
         load(rt, "googlenet",
              &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
@@ -244,7 +216,7 @@ static void deterministic_runs_are_bit_equal(void **state)
 static void joined_runs_keep_their_own_results(void **state)
 {
     (void)state;
-    hsched_runtime *rt = open_runtime(
+    hsched_runtime *rt = gpu_runtime_open(
         &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .gpu_streams = 2 });
     static const char *const names[] = { "squeezenet1_1", "mobilenet_v2", "mlp" };
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
@@ -299,7 +271,7 @@ static const char *const four[] = { "densenet201", "resnet152", "vgg16", "alexne
 /* Runs the four without a limit: what they give, and the memory that they need for it. */
 static uint64_t run_unlimited(tensors *want)
 {
-    hsched_runtime *rt = open_runtime(NULL);
+    hsched_runtime *rt = gpu_runtime_open(NULL);
     hsched_model *models[4];
     for (int i = 0; i < 4; i++) {
         models[i] = load(rt, four[i], NULL);
@@ -348,7 +320,7 @@ static void four_networks_run_in_two_thirds_of_their_memory(void **state)
     tensors want[4];
     const uint64_t limit = run_unlimited(want) * 2 / 3;
     for (int pool = 0; pool < 2; pool++) {
-        hsched_runtime *rt = open_runtime(&(hsched_runtime_config){
+        hsched_runtime *rt = gpu_runtime_open(&(hsched_runtime_config){
             HSCHED_RUNTIME_CONFIG_INIT, .gpu_memory_limit = limit,
             .gpu_pool = pool ? HSCHED_GPU_POOL_FIXED : HSCHED_GPU_POOL_GROWING });
         run_limited(rt, want);
@@ -367,7 +339,7 @@ static void four_networks_run_in_two_thirds_of_their_memory(void **state)
 static void nothing_is_taken_once_warm(void **state)
 {
     (void)state;
-    hsched_runtime *rt = open_runtime(NULL);
+    hsched_runtime *rt = gpu_runtime_open(NULL);
     hsched_model *model = load(rt, "resnet50", NULL);
     tensors t = make_tensors(model, 1);
     for (int i = 0; i < 5; i++) {
@@ -395,7 +367,7 @@ static void nothing_is_taken_once_warm(void **state)
 static void buffers_are_used_where_they_are(void **state)
 {
     (void)state;
-    hsched_runtime *rt = open_runtime(NULL);
+    hsched_runtime *rt = gpu_runtime_open(NULL);
     hsched_model *model = load(rt, "squeezenet1_1", NULL);
     tensors want = make_tensors(model, 9), got = make_tensors(model, 9);
     infer(model, &want);
@@ -454,7 +426,7 @@ static void buffers_are_used_where_they_are(void **state)
 static void events_order_runs_with_the_users_streams(void **state)
 {
     (void)state;
-    hsched_runtime *rt = open_runtime(NULL);
+    hsched_runtime *rt = gpu_runtime_open(NULL);
     hsched_model *model = load(rt, "squeezenet1_1", NULL);
     tensors t = make_tensors(model, 9);
     infer(model, &t);
@@ -516,7 +488,7 @@ static void events_order_runs_with_the_users_streams(void **state)
 static void a_partition_confines_the_runtime(void **state)
 {
     (void)state;
-    hsched_runtime *rt = open_runtime(
+    hsched_runtime *rt = gpu_runtime_open(
         &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .gpu_sm_count = 8 });
     hsched_device_info info = { HSCHED_DEVICE_INFO_INIT };
     assert_ok(hsched_runtime_device_info(rt, GPU, &info));
@@ -545,7 +517,7 @@ static void a_partition_confines_the_runtime(void **state)
 static void a_failing_call_costs_no_run(void **state)
 {
     (void)state;
-    hsched_runtime *rt = open_runtime(NULL);
+    hsched_runtime *rt = gpu_runtime_open(NULL);
     hsched_model *reference = on_cpu(rt, "squeezenet1_1");
     tensors want = make_tensors(reference, 1), got = make_tensors(reference, 1);
     infer(reference, &want);
@@ -578,7 +550,7 @@ static void a_failing_call_costs_no_run(void **state)
 static void a_lost_gpu_costs_no_run(void **state)
 {
     (void)state;
-    hsched_runtime *rt = open_runtime(NULL);
+    hsched_runtime *rt = gpu_runtime_open(NULL);
     hsched_model *model = load(
         rt, "resnet18",
         &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .math = HSCHED_MATH_STRICT });

@@ -3,8 +3,7 @@
  * it. HSCHED_TEST_SEED=N tries one seed, HSCHED_TEST_GRAPHS=N so many graphs. */
 #include "common/support.h"
 
-#include <math.h>
-
+#include "unit/graph_compare.h"
 #include "unit/graph_eval.h"
 #include "unit/random_graph.h"
 
@@ -42,48 +41,14 @@ static const device_set sets[] = {
       HSCHED_LAYOUT_DENSE },
 };
 
-/* Offset of dense element `i` of a tensor in memory of the given layout. */
-static size_t place_of(const hsched_tensor_info *info, size_t i)
-{
-    if (info->rank != 4 || info->layout != HSCHED_LAYOUT_NHWC)
-        return i;
-    size_t w = i % (size_t)info->dims[3],
-           h = i / (size_t)info->dims[3] % (size_t)info->dims[2];
-    size_t hw = (size_t)(info->dims[2] * info->dims[3]);
-    size_t c = i / hw % (size_t)info->dims[1], n = i / hw / (size_t)info->dims[1];
-    return ((n * (size_t)info->dims[2] + h) * (size_t)info->dims[3] + w) *
-               (size_t)info->dims[1] +
-           c;
-}
-
-static void permute(const hsched_tensor_info *info, const void *from, void *to,
-                    int to_dense)
-{
-    size_t element = hsched_dtype_size(info->dtype), count = info->byte_size / element;
-    for (size_t i = 0; i < count; i++) {
-        size_t a = to_dense ? place_of(info, i) : i, b = to_dense ? i : place_of(info, i);
-        memcpy((char *)to + b * element, (const char *)from + a * element, element);
-    }
-}
-
 static void compare(uint64_t seed, const char *name, const hsched_tensor_info *info,
                     const void *got, const void *expected)
 {
-    if (info->dtype != HSCHED_FLOAT32) {
-        assert_memory_equal(got, expected, info->byte_size);
-        return;
-    }
-    const float *y = got, *e = expected;
-    size_t count = info->byte_size / sizeof *y;
-    double difference = 0, norm = 0;
-    for (size_t i = 0; i < count; i++) {
-        difference += ((double)y[i] - e[i]) * ((double)y[i] - e[i]);
-        norm += (double)e[i] * e[i];
-    }
-    /* Fused networks some twenty layers deep; one step stays under 1e-5. */
-    if (!(sqrt(difference) <= 5e-5 * sqrt(norm) + 1e-6))
+    double norm;
+    const double error = graph_error(info, got, expected, &norm);
+    if (!(error <= GRAPH_TOLERANCE * norm + GRAPH_FLOOR))
         fail_msg("seed %llu, %s, output '%s': error %g of %g", (unsigned long long)seed,
-                 name, info->name, sqrt(difference), sqrt(norm));
+                 name, info->name, error, norm);
 }
 
 static void run_on(uint64_t seed, const device_set *set, hsched_graph *g,
@@ -107,7 +72,7 @@ static void run_on(uint64_t seed, const device_set *set, hsched_graph *g,
     for (uint32_t i = 0; i < in_count; i++) {
         assert_ok(hsched_model_input_info(model, i, &info));
         in_data[i] = malloc(info.byte_size);
-        permute(&info, inputs[i], in_data[i], 0);
+        graph_to_layout(&info, inputs[i], in_data[i]);
         in[i] = (hsched_binding)HSCHED_DATA(in_data[i], info.byte_size);
     }
     for (uint32_t i = 0; i < out_count; i++) {
@@ -122,7 +87,7 @@ static void run_on(uint64_t seed, const device_set *set, hsched_graph *g,
         for (uint32_t i = 0; i < out_count; i++) {
             assert_ok(hsched_model_output_info(model, i, &info));
             void *dense = malloc(info.byte_size);
-            permute(&info, out_data[i], dense, 1);
+            graph_to_dense(&info, out_data[i], dense);
             compare(seed, set->name, &info, dense,
                     values->data[hsched_graph_output(g, i)]);
             free(dense);

@@ -489,16 +489,38 @@ static int keep_copy(graph_values *values, const hsched_graph *graph, uint32_t t
     return values->data[tensor] != NULL;
 }
 
-int graph_eval(const hsched_graph *graph, const void *const *inputs, graph_values *values)
+static void keep_as_it_is(void *user, uint32_t tensor, void *data)
+{
+    (void)user;
+    (void)tensor;
+    (void)data;
+}
+
+/* Everything that is there before the first layer. */
+static int keep_given(const hsched_graph *graph, const void *const *inputs,
+                      graph_change *change, void *user, graph_values *values)
+{
+    for (uint32_t i = 0; i < graph->input_count; i++) {
+        if (!keep_copy(values, graph, graph->inputs[i], inputs[i]))
+            return 0;
+        change(user, graph->inputs[i], values->data[graph->inputs[i]]);
+    }
+    for (uint32_t t = 0; t < graph->tensor_count; t++) {
+        if (graph->tensors[t].data == NULL)
+            continue;
+        if (!keep_copy(values, graph, t, graph->tensors[t].data))
+            return 0;
+        change(user, t, values->data[t]);
+    }
+    return 1;
+}
+
+int graph_eval_changed(const hsched_graph *graph, const void *const *inputs,
+                       graph_change *change, void *user, graph_values *values)
 {
     values->count = graph->tensor_count;
     values->data = calloc(graph->tensor_count, sizeof *values->data);
-    int done = values->data != NULL;
-    for (uint32_t i = 0; i < graph->input_count && done; i++)
-        done = keep_copy(values, graph, graph->inputs[i], inputs[i]);
-    for (uint32_t t = 0; t < graph->tensor_count && done; t++)
-        if (graph->tensors[t].data != NULL)
-            done = keep_copy(values, graph, t, graph->tensors[t].data);
+    int done = values->data != NULL && keep_given(graph, inputs, change, user, values);
     for (uint32_t l = 0; l < graph->layer_count && done; l++) {
         const hsi_layer *layer = &graph->layers[l];
         done = keep_copy(values, graph, layer->output, NULL);
@@ -515,10 +537,17 @@ int graph_eval(const hsched_graph *graph, const void *const *inputs, graph_value
             eval_concat(graph, layer, values, values->data[layer->output]);
         else
             done = eval_layer(&c);
+        if (done)
+            change(user, layer->output, values->data[layer->output]);
     }
     if (!done)
         graph_values_free(values);
     return done;
+}
+
+int graph_eval(const hsched_graph *graph, const void *const *inputs, graph_values *values)
+{
+    return graph_eval_changed(graph, inputs, keep_as_it_is, NULL, values);
 }
 
 void graph_values_free(graph_values *values)

@@ -17,6 +17,12 @@ typedef struct graph_values {
  * graph_values_free. */
 int graph_eval(const hsched_graph *graph, const void *const *inputs,
                graph_values *values);
+
+/* The same, and `change` may change each input, constant and layer's output as soon as it
+ * has its value, before a layer reads it. */
+typedef void graph_change(void *user, uint32_t tensor, void *data);
+int graph_eval_changed(const hsched_graph *graph, const void *const *inputs,
+                       graph_change *change, void *user, graph_values *values);
 void graph_values_free(graph_values *values);
 
 /* Bytes of a tensor, densely packed. */
