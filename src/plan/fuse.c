@@ -257,9 +257,15 @@ static int takes_residual(const hsi_op *op)
     return op->kind == HSCHED_STEP_CONV2D && takes_affine(op);
 }
 
+static uint32_t begins_after(const hsi_op *op)
+{
+    return op->in[0]->producer != NULL ? op->in[0]->producer->position : 0;
+}
+
 /* The sum `out(conv) + other` becomes conv's residual. The other tensor has to be there
  * before: where it comes later, either its own convolution takes the sum instead, or this
- * one moves behind it. */
+ * one moves behind it. Of two convolutions the one takes the sum that can begin last, so
+ * that the other does not wait for it: a projection runs beside the main branch. */
 static hsched_status fuse_residual(hsi_ir *ir, hsi_op *conv)
 {
     hsi_op *add = only_user(conv->out);
@@ -272,7 +278,8 @@ static hsched_status fuse_residual(hsi_ir *ir, hsi_op *conv)
         return HSCHED_OK;
     const hsi_op *source = other->producer;
     const int is_later = source != NULL && source->position > conv->position;
-    if (is_later && takes_residual(source) && only_user(other) == add)
+    if (is_later && takes_residual(source) && only_user(other) == add &&
+        begins_after(source) >= begins_after(conv))
         return HSCHED_OK;
     if (is_later) {
         hsi_ir_remove(ir, conv);

@@ -83,6 +83,8 @@ typedef struct hsi_plan_config {
     int preserve_section_inputs; /* what a section reads stays intact until the section
                                     ends, so that it can be run again elsewhere (no
                                     in-place step on it, no reuse) */
+    int parallel_steps; /* steps of a section may run beside each other where no data pass
+                           between them: their memory is kept apart, too */
 } hsi_plan_config;
 
 /*

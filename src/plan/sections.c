@@ -10,7 +10,8 @@
 /* With more sections than this, keeping every section's ancestors costs too much memory:
  * they then run one after the other. */
 enum {
-    MAX_PARALLEL_SECTIONS = 8192
+    MAX_PARALLEL_SECTIONS = 8192,
+    MAX_PARALLEL_STEPS = 8192
 };
 
 /* ---- Writers and readers -------------------------------------------------- */
@@ -162,38 +163,70 @@ static hsched_status link_users(hsi_ir *ir)
     return HSCHED_OK;
 }
 
-/* Deps have smaller indices, so their rows are complete. */
-static hsched_status find_ancestors(hsi_ir *ir)
+static hsched_status make_ancestors(hsi_ir *ir, uint32_t rows)
 {
-    const hsi_plan *plan = ir->plan;
     size_t count;
-    ir->ancestor_words = ((size_t)plan->section_count + 63) / 64;
-    if (!hsi_mul_size(ir->ancestor_words, plan->section_count, &count))
+    ir->ancestor_words = ((size_t)rows + 63) / 64;
+    if (!hsi_mul_size(ir->ancestor_words, rows, &count))
         return hsi_ir_no_memory();
     ir->ancestors = HSI_POOL_ARRAY(&ir->temporary, uint64_t, count);
-    if (ir->ancestors == NULL)
-        return hsi_ir_no_memory();
-    for (uint32_t s = 0; s < plan->section_count; s++) {
-        uint64_t *row = ir->ancestors + s * ir->ancestor_words;
-        for (uint32_t d = 0; d < plan->sections[s].dep_count; d++) {
-            uint32_t dep = plan->sections[s].deps[d];
-            const uint64_t *from = ir->ancestors + dep * ir->ancestor_words;
-            for (size_t w = 0; w < ir->ancestor_words; w++)
-                row[w] |= from[w];
-            row[dep / 64] |= UINT64_C(1) << dep % 64;
-        }
+    return ir->ancestors != NULL ? HSCHED_OK : hsi_ir_no_memory();
+}
+
+/* `from` has a smaller index, so its row is complete. */
+static void add_ancestors(hsi_ir *ir, uint32_t to, uint32_t from)
+{
+    uint64_t *row = ir->ancestors + to * ir->ancestor_words;
+    const uint64_t *other = ir->ancestors + from * ir->ancestor_words;
+    if (row[from / 64] >> from % 64 & 1)
+        return;
+    for (size_t w = 0; w < ir->ancestor_words; w++)
+        row[w] |= other[w];
+    row[from / 64] |= UINT64_C(1) << from % 64;
+}
+
+static int is_ancestor(const hsi_ir *ir, uint32_t a, uint32_t of)
+{
+    return (int)(ir->ancestors[of * ir->ancestor_words + a / 64] >> a % 64 & 1);
+}
+
+static hsched_status find_section_ancestors(hsi_ir *ir)
+{
+    const hsi_plan *plan = ir->plan;
+    hsched_status status = make_ancestors(ir, plan->section_count);
+    for (uint32_t s = 0; s < plan->section_count && status == HSCHED_OK; s++)
+        for (uint32_t d = 0; d < plan->sections[s].dep_count; d++)
+            add_ancestors(ir, s, plan->sections[s].deps[d]);
+    return status;
+}
+
+static hsched_status find_step_ancestors(hsi_ir *ir)
+{
+    hsched_status status = make_ancestors(ir, ir->step_count);
+    for (uint32_t s = 0; s < ir->step_count && status == HSCHED_OK; s++) {
+        const hsi_op *op = ir->steps[s];
+        for (uint32_t i = 0; i < op->in_count; i++)
+            for (uint32_t w = 0; op->in[i] != NULL && w < op->in[i]->writer_count; w++)
+                add_ancestors(ir, s, op->in[i]->writers[w]->step_index);
     }
-    return HSCHED_OK;
+    return status;
+}
+
+/* The table has a bit for each pair of steps. */
+static int steps_are_apart(const hsi_ir *ir)
+{
+    return ir->config->parallel_steps && ir->step_count <= MAX_PARALLEL_STEPS;
 }
 
 int hsi_comes_before(const hsi_ir *ir, const hsi_op *a, const hsi_op *b)
 {
+    if (steps_are_apart(ir))
+        return is_ancestor(ir, a->step_index, b->step_index);
     if (a->section == b->section)
         return a->step_index < b->step_index;
     if (ir->ancestors == NULL)
         return a->section < b->section;
-    const uint64_t *row = ir->ancestors + b->section * ir->ancestor_words;
-    return (int)(row[a->section / 64] >> a->section % 64 & 1);
+    return is_ancestor(ir, a->section, b->section);
 }
 
 static hsched_status link_sections(hsi_ir *ir)
@@ -208,9 +241,11 @@ static hsched_status link_sections(hsi_ir *ir)
         status = link_section(ir, s, crossings, chain);
     if (status == HSCHED_OK)
         status = link_users(ir);
-    if (status == HSCHED_OK && !chain)
-        status = find_ancestors(ir);
-    return status;
+    if (status != HSCHED_OK)
+        return status;
+    if (steps_are_apart(ir))
+        return find_step_ancestors(ir);
+    return chain ? HSCHED_OK : find_section_ancestors(ir);
 }
 
 hsched_status hsi_pass_sections(hsi_ir *ir)

@@ -293,6 +293,37 @@ static const char *run_sections(runner *r, int restart)
     return NULL;
 }
 
+static int may_run(const runner *r, const uint8_t *done, uint32_t step)
+{
+    const hsi_plan_step *s = &r->plan->steps[step];
+    if (done[step])
+        return 0;
+    for (uint32_t i = 0; i < s->step.input_count; i++)
+        for (uint32_t w = 0; w < s->writer_count[i]; w++)
+            if (!done[s->writers[i][w]])
+                return 0;
+    return 1;
+}
+
+static const char *run_steps_apart(runner *r)
+{
+    const uint32_t count = r->plan->step_count;
+    const char *wrong = NULL;
+    uint8_t *done = calloc(count, 1);
+    if (done == NULL)
+        return COMPLAIN("out of memory");
+    for (uint32_t left = count; left > 0 && wrong == NULL; left--) {
+        uint32_t ready = 0, chosen = 0;
+        for (uint32_t s = 0; s < count; s++)
+            if (may_run(r, done, s) && next_random(&r->random) % ++ready == 0)
+                chosen = s;
+        wrong = ready > 0 ? run_step(r, chosen) : COMPLAIN("steps wait for each other");
+        done[chosen] = 1;
+    }
+    free(done);
+    return wrong;
+}
+
 const char *plan_run(const hsi_plan *plan, uint64_t seed, int restart,
                      const void *const *inputs, void *const *outputs)
 {
@@ -305,7 +336,8 @@ const char *plan_run(const hsi_plan *plan, uint64_t seed, int restart,
         memset(r.arena, 0xff, plan->arena_size);
         for (uint32_t i = 0; i < plan->output_count; i++)
             memset(outputs[i], 0xff, plan->outputs[i].byte_size);
-        wrong = run_sections(&r, restart);
+        wrong =
+            restart == PLAN_STEPS_APART ? run_steps_apart(&r) : run_sections(&r, restart);
     }
     free(r.arena);
     free(r.next);

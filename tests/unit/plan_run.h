@@ -15,8 +15,12 @@ const char *plan_check(const hsi_plan *plan, const hsi_plan_config *config);
 /*
  * Runs the plan once. `restart` is the chance in percent that a section, when it has got
  * so far, begins again from its start, as recovery does (only for plans with
- * preserve_section_inputs). NULL if all is well, else what went wrong.
+ * preserve_section_inputs). PLAN_STEPS_APART: steps run in any order that their data allow
+ * (only for plans with parallel_steps). NULL if all is well, else what went wrong.
  */
+enum {
+    PLAN_STEPS_APART = -1
+};
 const char *plan_run(const hsi_plan *plan, uint64_t seed, int restart,
                      const void *const *inputs, void *const *outputs);
 

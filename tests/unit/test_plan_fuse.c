@@ -101,6 +101,31 @@ static void test_own_input_as_residual(void **state)
 
 /* The other operand of the sum comes later: its own convolution takes it, or this one
  * moves. */
+/* A block with a projection: the sum is the longer branch's, and the projection waits for none of
+ * it; nor does its memory. */
+static void test_projection_runs_beside(void **state)
+{
+    (void)state;
+    hsched_graph *g = new_graph();
+    hsched_tensor x = relu(g, "stem", conv(g, "first", image(g, 4, 6, 6), 4, 3));
+    hsched_tensor y = relu(g, "relu1", conv(g, "conv1", x, 4, 3));
+    y = batch_norm(g, "bn2", conv(g, "conv2", y, 4, 3));
+    hsched_tensor side = batch_norm(g, "side_bn", conv(g, "side", x, 4, 1));
+    y = relu(g, "relu2", binary(g, "add", HSCHED_BINARY_ADD, y, side));
+    assert_ok(hsched_graph_add_output(g, conv(g, "last", y, 4, 1)));
+    hsi_plan_config config = { .max_parts = 1, .parallel_steps = 1 };
+    hsi_plan *plan = plan_of(g, &config);
+    const hsi_plan_step *sum = step_named(plan, "conv2+bn2+add+relu2");
+    const hsi_plan_step *projection = step_named(plan, "side+side_bn");
+    const hsi_plan_step *first = step_named(plan, "conv1+relu1");
+    assert_int_equal(sum->step.input_count, 4);
+    assert_int_equal(projection->writer_count[0], 1);
+    assert_true(projection->writers[0][0] == first->writers[0][0]);
+    assert_true(projection->out.offset != first->out.offset);
+    hsi_plan_destroy(plan);
+    hsched_graph_destroy(g);
+}
+
 static void test_residual_that_comes_later(void **state)
 {
     (void)state;
@@ -264,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_residual),
         cmocka_unit_test(test_preserved_inputs_are_not_overwritten),
         cmocka_unit_test(test_own_input_as_residual),
+        cmocka_unit_test(test_projection_runs_beside),
         cmocka_unit_test(test_residual_that_comes_later),
         cmocka_unit_test(test_users_and_taps_stop_fusion),
         cmocka_unit_test(test_constant_arithmetic_is_folded),

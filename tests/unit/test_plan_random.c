@@ -37,6 +37,7 @@ static hsi_plan_config random_config(uint64_t *random, const hsched_graph *graph
     config.output_layout = bits & 2 ? HSCHED_LAYOUT_NHWC : HSCHED_LAYOUT_DENSE;
     config.no_fusion = (bits & 28) == 0;
     config.preserve_section_inputs = (bits & 32) != 0;
+    config.parallel_steps = (bits & 512) != 0;
     config.cut =
         (bits & 64) ? ((bits & 128) ? cut_everywhere : cut_at_convolutions) : NULL;
     config.taps = taps;
@@ -67,6 +68,10 @@ static void test_one(uint64_t seed)
                          config.preserve_section_inputs ? (int)(seed % 3) * 15 : 0);
     if (wrong != NULL)
         fail_msg("seed %llu: %s", (unsigned long long)seed, wrong);
+    if (config.parallel_steps)
+        wrong = plan_compare(special, plan, seed, PLAN_STEPS_APART);
+    if (wrong != NULL)
+        fail_msg("seed %llu, steps apart: %s", (unsigned long long)seed, wrong);
     hsi_plan_destroy(plan);
     hsched_graph_destroy(special);
     hsched_graph_destroy(graph);
