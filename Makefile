@@ -150,7 +150,7 @@ $(KERNELS)/%.fatbin: src/backend/cuda/kernels/%.cu $(KERNELS)/flags
 	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -MF $(@:.fatbin=.d) -MT $@ -fatbin $< -o $@
 
 # Some files need none of CUDA's headers: they are tested where there are none.
-CUDA_PLAIN := $(call obj,src/backend/cuda/tune_cache.c)
+CUDA_PLAIN := $(call obj,src/backend/cuda/tune_cache.c src/backend/cuda/order.c)
 $(filter-out $(CUDA_PLAIN),$(CUDA_OBJ)): $(BUILD)/flags-cuda
 $(filter-out $(CUDA_PLAIN),$(CUDA_OBJ)): private CPPFLAGS += $(CUDA_CPPFLAGS) \
     -DHSI_CUDA_KERNEL_DIR='"$(abspath $(KERNELS))"'
@@ -190,8 +190,9 @@ $(BUILD)/libtests.a: $(call obj,$(TEST_SUPPORT))
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 # Tests of the plug-in's insides are linked with its objects.
-$(BUILD)/tests/unit/test_tune_cache: private TEST_OBJ = $(CUDA_PLAIN)
-$(BUILD)/tests/unit/test_tune_cache: $(CUDA_PLAIN)
+PLAIN_TESTS := $(BUILD)/tests/unit/test_tune_cache $(BUILD)/tests/unit/test_order
+$(PLAIN_TESTS): private TEST_OBJ = $(CUDA_PLAIN)
+$(PLAIN_TESTS): $(CUDA_PLAIN)
 WITH_PLUGIN := $(patsubst %,$(BUILD)/tests/%,$(GPU_TESTS) $(GPU_PROGRAMS))
 $(WITH_PLUGIN): private TEST_OBJ = $(CUDA_OBJ)
 $(WITH_PLUGIN): private CPPFLAGS += $(CUDA_CPPFLAGS)

@@ -89,6 +89,8 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
         .max_parts = config->max_parts ? config->max_parts : rt->workers[0],
         .cut = policy->cut,
         .preserve_section_inputs = keeps_section_inputs(rt, policy),
+        .parallel_steps =
+            policy == &hsi_policy_gpu_only && hsi_runtime_mapper(rt) != NULL,
     };
     hsched_status status = hsi_plan_create(model->graph, &plan_config, &model->plan);
     if (status == HSCHED_OK)

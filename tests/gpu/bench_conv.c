@@ -151,7 +151,7 @@ static void run_chain(conv_problem *p, hsi_cuda_op *const *ops, int count,
     CUdeviceptr again;
     CUgraphExec exec;
     hsi_cuda_recorder recorder;
-    conv_need(hsi_cuda_record_begin(conv_bench.device, &recorder), "chain");
+    conv_need(hsi_cuda_record_begin(conv_bench.device, 0, &recorder), "chain");
     there.recorder = back.recorder = &recorder;
     back.in[0] = there.out;
     back.out = there.in[0];
@@ -165,6 +165,7 @@ static void run_chain(conv_problem *p, hsi_cuda_op *const *ops, int count,
     CONV_NEED(cuStreamSynchronize, conv_bench.stream);
     CONV_NEED(cuMemcpyDtoH, result, p->blocks[4], bytes);
     CONV_NEED(cuGraphExecDestroy, exec);
+    hsi_cuda_record_end(&recorder);
     CONV_NEED(cuGraphDestroy, recorder.graph);
     CONV_NEED(cuMemFree, again);
 }

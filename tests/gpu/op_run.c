@@ -208,7 +208,7 @@ static hsched_status run_graph(op_bench *bench, const hsi_cuda_op *op,
     hsi_cuda_recorder recorder;
     hsi_cuda_call recorded = *call;
     recorded.recorder = &recorder;
-    hsched_status status = hsi_cuda_record_begin(bench->device, &recorder);
+    hsched_status status = hsi_cuda_record_begin(bench->device, 0, &recorder);
     if (status == HSCHED_OK)
         status = op->enqueue(op, &recorded);
     if (status == HSCHED_OK)
@@ -220,6 +220,7 @@ static hsched_status run_graph(op_bench *bench, const hsi_cuda_op *op,
         status = CU_CHECK("running a graph", cuStreamSynchronize, bench->stream);
     if (exec)
         CU(cuGraphExecDestroy, exec);
+    hsi_cuda_record_end(&recorder);
     if (recorder.graph)
         CU(cuGraphDestroy, recorder.graph);
     return status;

@@ -296,11 +296,12 @@ static hsched_status time_single(hsi_cuda_bench *b, const hsi_cuda_op *op,
 static hsched_status make_graph(hsi_cuda_bench *b, const hsi_cuda_op *op, int repeats)
 {
     hsi_cuda_recorder recorder;
-    hsched_status status = hsi_cuda_record_begin(b->step->device, &recorder);
+    hsched_status status = hsi_cuda_record_begin(b->step->device, 0, &recorder);
     hsi_cuda_call call = b->call;
     call.recorder = &recorder;
     for (int i = 0; i < repeats && status == HSCHED_OK; i++)
         status = op->enqueue(op, &call);
+    hsi_cuda_record_end(&recorder);
     b->graph = recorder.graph;
     if (status == HSCHED_OK)
         status = CU_CHECK(doing, cuGraphInstantiateWithFlags, &b->exec, b->graph, 0);

@@ -40,8 +40,10 @@ static hsched_status record(hsched_backend_slot *slot, const hsi_cuda_graph *g,
                             CUgraph *graph)
 {
     hsi_cuda_variant *v = slot->variant;
+    const hsched_backend_section *s = slot->section;
     hsi_cuda_recorder recorder;
-    hsched_status status = hsi_cuda_record_begin(slot->section->device, &recorder);
+    hsched_status status =
+        hsi_cuda_record_begin(s->device, s->step_count + s->port_count, &recorder);
     hsi_cuda_launch launch = { .recorder = &recorder,
                                .memory = slot->memory,
                                .workspace = slot->memory + v->arena_bytes + v->io_bytes,
@@ -50,6 +52,7 @@ static hsched_status record(hsched_backend_slot *slot, const hsi_cuda_graph *g,
                                .count = g->count };
     if (status == HSCHED_OK)
         status = hsi_cuda_variant_launch(slot->section, v, &launch);
+    hsi_cuda_record_end(&recorder);
     *graph = recorder.graph;
     return status;
 }

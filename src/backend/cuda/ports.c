@@ -198,6 +198,14 @@ hsched_status hsi_cuda_make_ports(hsched_backend_section *section,
     return status == HSCHED_OK ? find_all(&m) : status;
 }
 
+const hsi_cuda_port *hsi_cuda_fused_port(const hsched_backend_section *s, uint32_t step)
+{
+    for (uint32_t p = 0; p < s->port_count; p++)
+        if (s->ports[p].fused && s->ports[p].step == step)
+            return &s->ports[p];
+    return NULL;
+}
+
 void hsi_cuda_free_ports(hsched_backend_section *section)
 {
     for (uint32_t i = 0; section->actions && i < section->step_count; i++) {

@@ -4,10 +4,76 @@
 
 static const char doing[] = "recording a graph";
 
-hsched_status hsi_cuda_record_begin(hsi_cuda_device *device, hsi_cuda_recorder *recorder)
+hsched_status hsi_cuda_record_begin(hsi_cuda_device *device, uint32_t most,
+                                    hsi_cuda_recorder *recorder)
 {
     *recorder = (hsi_cuda_recorder){ .device = device };
+    recorder->from = HSI_CUDA_NEW_ARRAY(CUgraphNode, most);
+    if (!recorder->from)
+        return hsi_cuda_no_memory(doing);
+    if (most > 0) {
+        recorder->order = hsi_cuda_order_create(most);
+        recorder->ends = HSI_CUDA_NEW_ARRAY(hsi_cuda_node, most);
+        recorder->waits = HSI_CUDA_NEW_ARRAY(uint32_t, most);
+        if (!recorder->order || !recorder->ends || !recorder->waits)
+            return hsi_cuda_no_memory(doing);
+    }
     return CU_CHECK(doing, cuGraphCreate, &recorder->graph, 0);
+}
+
+void hsi_cuda_record_end(hsi_cuda_recorder *recorder)
+{
+    hsi_cuda_order_destroy(recorder->order);
+    hsi_cuda_host->free(recorder->from);
+    hsi_cuda_host->free(recorder->ends);
+    hsi_cuda_host->free(recorder->waits);
+}
+
+/* ---- Edges ---------------------------------------------------------------- */
+
+void hsi_cuda_record_launch(hsi_cuda_recorder *r, const hsi_cuda_access *access)
+{
+    if (!r->order)
+        return;
+    r->wait_count = hsi_cuda_order_add(r->order, access, r->waits);
+    r->begins = 1;
+    r->launches++;
+}
+
+/* Nodes that the next one waits for, the latest first. */
+static uint32_t wait_count(const hsi_cuda_recorder *r)
+{
+    return r->begins ? r->wait_count : r->last.node != NULL;
+}
+
+static const hsi_cuda_node *wait_for(const hsi_cuda_recorder *r, uint32_t i)
+{
+    return r->begins ? &r->ends[r->waits[i]] : &r->last;
+}
+
+/* What the next node waits for to have ended: all, or all but the first. */
+static uint32_t dependencies(const hsi_cuda_recorder *r, int but_first)
+{
+    uint32_t count = 0;
+    for (uint32_t i = but_first ? 1 : 0; i < wait_count(r); i++)
+        r->from[count++] = wait_for(r, i)->node;
+    return count;
+}
+
+static hsched_status add_early_edge(const hsi_cuda_recorder *r, CUgraphNode node)
+{
+    const CUgraphEdgeData edge = { .from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC,
+                                   .type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC };
+    return CU_CHECK(doing, cuGraphAddDependencies_v2, r->graph, &wait_for(r, 0)->node,
+                    &node, &edge, 1);
+}
+
+static void added(hsi_cuda_recorder *r, CUgraphNode node, int is_kernel)
+{
+    r->last = (hsi_cuda_node){ node, is_kernel };
+    r->begins = 0;
+    if (r->launches > 0)
+        r->ends[r->launches - 1] = r->last;
 }
 
 /* ---- Kernels -------------------------------------------------------------- */
@@ -20,18 +86,19 @@ static const CUlaunchAttribute *find(const CUlaunchConfig *config, CUlaunchAttri
     return NULL;
 }
 
-/* May the kernel begin before the kernel that it follows has ended? */
+/* May the kernel begin before the kernel that it follows has ended? It reads what it depends on
+ * only after it has waited for that one itself. */
 static int begins_early(const hsi_cuda_recorder *r, const CUlaunchConfig *config)
 {
-    return r->last_is_kernel && hsi_cuda.cuGraphAddDependencies_v2 &&
+    return wait_count(r) > 0 && wait_for(r, 0)->is_kernel &&
+           hsi_cuda.cuGraphAddDependencies_v2 &&
            find(config, CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION);
 }
 
-static hsched_status add_kernel(hsi_cuda_recorder *r, CUfunction function,
-                                const CUlaunchConfig *config, void **arguments,
-                                CUgraphNode *node)
+static hsched_status record_kernel(hsi_cuda_recorder *r, CUfunction function,
+                                   const CUlaunchConfig *config, void **arguments)
 {
-    const int early = begins_early(r, config);
+    CUgraphNode node;
     CUDA_KERNEL_NODE_PARAMS params = { .gridDimX = config->gridDimX,
                                        .gridDimY = config->gridDimY,
                                        .gridDimZ = config->gridDimZ,
@@ -42,27 +109,18 @@ static hsched_status add_kernel(hsi_cuda_recorder *r, CUfunction function,
                                        .kernelParams = arguments,
                                        .kern = (CUkernel)function, /* module.c */
                                        .ctx = r->device->kernel_context };
-    hsched_status status = CU_CHECK(doing, cuGraphAddKernelNode, node, r->graph, &r->last,
-                                    r->last && !early, &params);
-    if (status != HSCHED_OK || !early)
-        return status;
-    const CUgraphEdgeData edge = { .from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC,
-                                   .type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC };
-    return CU_CHECK(doing, cuGraphAddDependencies_v2, r->graph, &r->last, node, &edge, 1);
-}
-
-static hsched_status record_kernel(hsi_cuda_recorder *r, CUfunction function,
-                                   const CUlaunchConfig *config, void **arguments)
-{
-    CUgraphNode node;
-    hsched_status status = add_kernel(r, function, config, arguments, &node);
     const CUlaunchAttribute *cluster =
         find(config, CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION);
+    const int early = begins_early(r, config);
+    hsched_status status = CU_CHECK(doing, cuGraphAddKernelNode, &node, r->graph, r->from,
+                                    dependencies(r, early), &params);
     if (status == HSCHED_OK && cluster)
         status = CU_CHECK(doing, cuGraphKernelNodeSetAttribute, node,
                           CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, &cluster->value);
-    r->last = node;
-    r->last_is_kernel = 1;
+    if (status == HSCHED_OK && early)
+        status = add_early_edge(r, node);
+    if (status == HSCHED_OK)
+        added(r, node, 1);
     return status;
 }
 
@@ -82,9 +140,9 @@ hsched_status hsi_cuda_record_child(hsi_cuda_recorder *r, CUgraph child)
 {
     CUgraphNode node;
     hsched_status status = CU_CHECK(doing, cuGraphAddChildGraphNode, &node, r->graph,
-                                    &r->last, r->last != NULL, child);
-    r->last = node;
-    r->last_is_kernel = 0;
+                                    r->from, dependencies(r, 0), child);
+    if (status == HSCHED_OK)
+        added(r, node, 0);
     return status;
 }
 

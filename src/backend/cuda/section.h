@@ -132,6 +132,9 @@ void hsi_cuda_slot_sizes(const hsched_backend_section *section, uint32_t members
 hsched_status hsi_cuda_make_ports(hsched_backend_section *section,
                                   const hsched_section_config *config);
 void hsi_cuda_free_ports(hsched_backend_section *section);
+/* Through which the step itself reads or writes what lies outside, or NULL. */
+const hsi_cuda_port *hsi_cuda_fused_port(const hsched_backend_section *section,
+                                         uint32_t step);
 
 /* ---- weights.c ------------------------------------------------------------- */
 
@@ -162,6 +165,9 @@ hsched_status hsi_cuda_replace_op(hsched_backend_section *section,
                                   hsi_cuda_variant *variant, uint32_t step,
                                   hsi_cuda_op *other);
 void hsi_cuda_variant_destroy(hsched_backend_section *section, hsi_cuda_variant *variant);
+
+/* ---- enqueue.c -------------------------------------------------------------- */
+
 /* Launches the ops of steps [first, first + count) and what passes in and out, in order.
  * `memory`: the slot's block; `table`: its table of addresses. Entered. */
 typedef struct hsi_cuda_launch {

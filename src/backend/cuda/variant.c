@@ -54,14 +54,6 @@ static void describe_step(const hsched_backend_section *s, uint32_t i, uint32_t 
         operand_alignment(s, members, &places->out, step->step.out.dtype);
 }
 
-static const hsi_cuda_port *fused_port(const hsched_backend_section *s, uint32_t step)
-{
-    for (uint32_t p = 0; p < s->port_count; p++)
-        if (s->ports[p].fused && s->ports[p].step == step)
-            return &s->ports[p];
-    return NULL;
-}
-
 static hsched_status make_transfer(const hsched_backend_section *s, uint32_t members,
                                    const hsi_cuda_port *port,
                                    const hsched_operand *inside, hsi_cuda_op **op)
@@ -123,7 +115,7 @@ static hsched_status make_step_op(hsched_backend_section *s, hsi_cuda_variant *v
             HSCHED_ERROR_UNSUPPORTED, "GPU: step '%s' cannot run for %u members at once",
             s->steps[i].name, v->members);
     describe_step(s, i, v->members, step);
-    const hsi_cuda_port *port = fused_port(s, i);
+    const hsi_cuda_port *port = hsi_cuda_fused_port(s, i);
     if (!port)
         return make_op(step, v->like ? &v->like->steps[i] : NULL, &v->ops[i]);
     if (step->step.kind == HSCHED_STEP_IMAGE)
@@ -250,108 +242,4 @@ void hsi_cuda_variant_destroy(hsched_backend_section *section, hsi_cuda_variant 
     hsi_cuda_host->free(v->ops);
     hsi_cuda_host->free(v->transfers);
     hsi_cuda_host->free(v);
-}
-
-/* ---- Launching ------------------------------------------------------------ */
-
-/* A job's table has an address for each port and member. */
-static CUdeviceptr table_entry(const hsi_cuda_variant *v, const hsi_cuda_launch *launch,
-                               uint32_t port)
-{
-    return launch->table + (CUdeviceptr)port * v->members * sizeof(uint64_t);
-}
-
-static hsched_status launch_transfer(const hsched_backend_section *s,
-                                     const hsi_cuda_variant *v,
-                                     const hsi_cuda_launch *launch, uint32_t p)
-{
-    const hsi_cuda_port *port = &s->ports[p];
-    hsi_cuda_call call = { .stream = launch->stream, .recorder = launch->recorder };
-    call.in[0] = table_entry(v, launch, p);
-    call.out = launch->memory +
-               hsi_cuda_slot_offset(s, v->members, &port->place, port->tensor.dtype);
-    return v->transfers[p]->enqueue(v->transfers[p], &call);
-}
-
-/* Was this port used by an earlier step of the job already? */
-static int used_before(const hsched_backend_section *s, const hsi_cuda_launch *launch,
-                       uint32_t step, uint32_t port)
-{
-    for (uint32_t i = launch->first; i < step; i++)
-        for (uint32_t a = 0; a < s->actions[i].before_count; a++)
-            if (s->actions[i].before[a] == port)
-                return 1;
-    return 0;
-}
-
-/* A library may refuse operands only now: the kernel that takes anything replaces it. */
-static hsched_status launch_instead(hsched_backend_section *s, hsi_cuda_variant *v,
-                                    uint32_t i, const hsi_cuda_call *call)
-{
-    const hsi_cuda_step *step = &v->steps[i];
-    hsi_cuda_op *other;
-    hsched_status status = step->step.kind == HSCHED_STEP_CONV2D
-                               ? hsi_cuda_make_conv_direct(step, &other)
-                               : hsi_cuda_make_matmul(step, &other);
-    if (status != HSCHED_OK)
-        return status;
-    if (other->workspace > 0) { /* the slot's may be too small */
-        other->destroy(other);
-        return hsi_cuda_host->set_error(HSCHED_ERROR_UNSUPPORTED,
-                                        "GPU: step '%s': no kernel could be launched",
-                                        step->step.name);
-    }
-    hsi_cuda_host->log(HSCHED_LOG_INFO,
-                       "GPU: step '%s': %s refused its operands; %s goes on",
-                       step->step.name, v->ops[i]->name, other->name);
-    status = hsi_cuda_replace_op(s, v, i, other);
-    return status == HSCHED_OK ? other->enqueue(other, call) : status;
-}
-
-static hsched_status launch_step(hsched_backend_section *s, hsi_cuda_variant *v,
-                                 const hsi_cuda_launch *launch, uint32_t i)
-{
-    const hsched_step_places *places = &s->places[i];
-    const hsi_cuda_step *step = &v->steps[i];
-    const hsi_cuda_op *op = v->ops[i];
-    hsi_cuda_call call = { .stream = launch->stream, .recorder = launch->recorder };
-    call.workspace = launch->workspace + HSI_CUDA_COUNTERS - op->zeroed;
-    for (uint32_t k = 0; k < step->step.input_count; k++) {
-        if (s->constants[i][k])
-            call.in[k] = s->weights + s->constants[i][k] - 1;
-        else if (places->in[k].storage != HSCHED_STORAGE_NONE)
-            call.in[k] =
-                launch->memory + hsi_cuda_slot_offset(s, v->members, &places->in[k],
-                                                      step->step.in[k].dtype);
-    }
-    call.out = launch->memory +
-               hsi_cuda_slot_offset(s, v->members, &places->out, step->step.out.dtype);
-    const hsi_cuda_port *port = fused_port(s, i);
-    if (port) {
-        if (!port->to_slot) /* a transfer's call: the table, then the tensor in the slot */
-            call.out = call.in[0];
-        call.in[0] = table_entry(v, launch, (uint32_t)(port - s->ports));
-    }
-    hsched_status status = op->enqueue(op, &call);
-    if (status == HSCHED_ERROR_UNSUPPORTED)
-        status = launch_instead(s, v, i, &call);
-    return status;
-}
-
-hsched_status hsi_cuda_variant_launch(hsched_backend_section *s, hsi_cuda_variant *v,
-                                      const hsi_cuda_launch *launch)
-{
-    hsched_status status = HSCHED_OK;
-    for (uint32_t i = launch->first;
-         i < launch->first + launch->count && status == HSCHED_OK; i++) {
-        const hsi_cuda_actions *actions = &s->actions[i];
-        for (uint32_t a = 0; a < actions->before_count && status == HSCHED_OK; a++)
-            if (!used_before(s, launch, i, actions->before[a]))
-                status = launch_transfer(s, v, launch, actions->before[a]);
-        if (status == HSCHED_OK)
-            status = launch_step(s, v, launch, i);
-        for (uint32_t a = 0; a < actions->after_count && status == HSCHED_OK; a++)
-            status = launch_transfer(s, v, launch, actions->after[a]);
-    }
-    return status;
 }
