@@ -121,8 +121,8 @@ static const char *check_results(const hsched_graph *graph, const hsi_plan *plan
     return wrong;
 }
 
-const char *plan_compare(const hsched_graph *graph, const hsi_plan *plan, uint64_t seed,
-                         int restart)
+const char *plan_compare_run(const hsched_graph *graph, const hsi_plan *plan,
+                             uint64_t seed, plan_runner *run, void *user)
 {
     const char *wrong = COMPLAIN("out of memory");
     data d = { plan->input_count,
@@ -137,8 +137,7 @@ const char *plan_compare(const hsched_graph *graph, const hsi_plan *plan, uint64
         is_complete(d.turned, d.output_count)) {
         wrong = fill_inputs(graph, plan, seed, &d);
         if (wrong == NULL)
-            wrong =
-                plan_run(plan, seed, restart, (const void *const *)d.bound, d.outputs);
+            wrong = run(plan, (const void *const *)d.bound, d.outputs, user);
         if (wrong == NULL)
             wrong = check_results(graph, plan, &d);
     }
@@ -148,4 +147,23 @@ const char *plan_compare(const hsched_graph *graph, const hsi_plan *plan, uint64
     free_blocks(d.outputs, d.output_count);
     free_blocks(d.turned, d.output_count);
     return wrong;
+}
+
+typedef struct usual {
+    uint64_t seed;
+    int restart;
+} usual;
+
+static const char *run_usually(const hsi_plan *plan, const void *const *inputs,
+                               void *const *outputs, void *user)
+{
+    const usual *how = user;
+    return plan_run(plan, how->seed, how->restart, inputs, outputs);
+}
+
+const char *plan_compare(const hsched_graph *graph, const hsi_plan *plan, uint64_t seed,
+                         int restart)
+{
+    usual how = { seed, restart };
+    return plan_compare_run(graph, plan, seed, run_usually, &how);
 }

@@ -24,10 +24,16 @@ enum {
 const char *plan_run(const hsi_plan *plan, uint64_t seed, int restart,
                      const void *const *inputs, void *const *outputs);
 
+/* Executes a plan somehow; NULL if all is well, else what went wrong. */
+typedef const char *plan_runner(const hsi_plan *plan, const void *const *inputs,
+                                void *const *outputs, void *user);
+
 /*
- * Runs the plan on random inputs and compares every output with what the graph means
- * (graph_eval). NULL if all is well, else what is wrong.
+ * Has the plan run on random inputs and compares every output with what the graph means
+ * (graph_eval). NULL if all is well, else what is wrong. plan_compare has plan_run do it.
  */
+const char *plan_compare_run(const hsched_graph *graph, const hsi_plan *plan,
+                             uint64_t seed, plan_runner *run, void *user);
 const char *plan_compare(const hsched_graph *graph, const hsi_plan *plan, uint64_t seed,
                          int restart);
 
