@@ -8,12 +8,11 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/sync.h"
+#include "worker/expect.h"
 
 enum {
-    MARGIN_US = 60, /* attending begins so long before a job should end */
-    SPIN_US = 40,   /* and looks for new jobs so often */
-    CLOSE_LOOK_NS =
-        10000, /* polls that follow each other so closely measure a job's end */
+    SPIN_US = 40, /* who polls looks for new jobs so often */
+    WORTH_SLEEPING_US = 15,
     LONGEST_SLEEP_US = 2000 /* expectations may be wrong: an error must be noticed */
 };
 
@@ -27,36 +26,7 @@ static const hsi_exec_device *device_of(const hsi_queue *q)
     return &q->pool->config.devices[q->device];
 }
 
-/* ---- Expectations (under the lock) ---------------------------------------- */
-
-/* Where the model keeps how long such a job takes. */
-static float *expectation(const hsi_flight *f, uint32_t members)
-{
-    const hsi_exec_model *model = run_of(f->jobs[0])->model;
-    float *row = model->expected_us + f->jobs[0]->device * model->expectations;
-    if (members == 1)
-        return &row[f->jobs[0]->section];
-    return &row[model->plan->section_count + members - 1];
-}
-
-static uint64_t expected_end_us(const hsi_flight *f)
-{
-    return f->started_ns / 1000 + (uint64_t)*f->expected_us;
-}
-
-/* The end was seen at now_ns, and it lies between that and when the job was last seen not to have
- * ended. If that is long ago, whoever attended slept too long: he has learned nothing but that. */
-static void learn(hsi_flight *f, uint64_t now_ns)
-{
-    const float took = (float)(now_ns - f->started_ns) / 1000.0f;
-    float *expected = f->expected_us;
-    if (now_ns - f->unfinished_ns > CLOSE_LOOK_NS)
-        *expected = 0.7f * (took < *expected ? took : *expected);
-    else if (*expected == 0 || took < *expected)
-        *expected = took;
-    else
-        *expected += 0.2f * (took - *expected);
-}
+/* ---- What to do next (under the lock) --------------------------------------- */
 
 static int free_lane(const hsi_queue *q, uint32_t *lane)
 {
@@ -78,14 +48,13 @@ static uint64_t next_start_us(const hsi_queue *q)
 static uint64_t next_look_us(const hsi_queue *q)
 {
     uint64_t first = UINT64_MAX;
+    const uint64_t margin = hsi_expect_margin_us(q);
     for (uint32_t lane = 0; lane < q->lanes; lane++)
         if (q->flights[lane].state == HSI_FLIGHT_RUNNING) {
-            uint64_t end = expected_end_us(&q->flights[lane]);
-            if (end < first)
-                first = end;
+            const uint64_t look = hsi_expect_look_us(&q->flights[lane], margin);
+            if (look < first)
+                first = look;
         }
-    if (first != UINT64_MAX)
-        first = first > MARGIN_US ? first - MARGIN_US : 0;
     const uint64_t due = next_start_us(q);
     return due < first ? due : first;
 }
@@ -253,7 +222,7 @@ static void start_flight(hsi_queue *q, uint32_t lane)
         end_flight(q, f, status);
         return;
     }
-    f->expected_us = expectation(f, members);
+    f->expected_us = hsi_expect_of(f, members);
     f->state = HSI_FLIGHT_RUNNING;
     if (q->running++ == 0)
         q->busy_since_ns = f->started_ns;
@@ -334,7 +303,7 @@ static int collect(hsi_queue *q)
         f->state = HSI_FLIGHT_ENDING;
         ended = 1;
         if (status == HSCHED_OK) {
-            learn(f, hsi_now_ns());
+            hsi_expect_learn(f, hsi_now_ns());
             pthread_mutex_unlock(&q->pool->lock);
             status = d->backend->queue_finish(f->slot, &f->job);
             pthread_mutex_lock(&q->pool->lock);
@@ -369,17 +338,31 @@ static uint64_t spin(const hsi_queue *q, const uint8_t *running, uint64_t until_
     return before;
 }
 
+/* Sleeps until then or until it is woken. Linux rounds the time that a thread sleeps up by 50 us,
+ * usually: not here; the application's thread gets its own slack back. */
+static void sleep_until(hsi_queue *q, uint64_t until_us)
+{
+    const int slack = prctl(PR_GET_TIMERSLACK);
+    q->attendant_us = until_us;
+    prctl(PR_SET_TIMERSLACK, 1000ul);
+    hsi_cond_wait_until(&q->attendant, &q->pool->lock, until_us);
+    if (slack > 0)
+        prctl(PR_SET_TIMERSLACK, (unsigned long)slack);
+    q->attendant_us = 0;
+    const uint64_t now = hsi_now_us();
+    if (now >= until_us)
+        hsi_expect_slept(q, until_us, now);
+}
+
 /* Waits, one way or the other, until there may be something to do. */
 static void wait_a_while(hsi_queue *q, uint64_t deadline_us)
 {
     pthread_mutex_t *lock = &q->pool->lock;
     uint64_t now = hsi_now_us(), look = next_look_us(q);
-    if (look > now + MARGIN_US / 4) {
+    if (look > now + WORTH_SLEEPING_US) {
         if (look > now + LONGEST_SLEEP_US)
             look = now + LONGEST_SLEEP_US;
-        q->attendant_us = look < deadline_us ? look : deadline_us;
-        hsi_cond_wait_until(&q->attendant, lock, q->attendant_us);
-        q->attendant_us = 0;
+        sleep_until(q, look < deadline_us ? look : deadline_us);
         return;
     }
     uint64_t until = now + SPIN_US, due = next_start_us(q);

@@ -1,0 +1,27 @@
+/*
+ * When to look whether a job on a device with a queue has ended. Polling all the time would cost
+ * a core, and sleeping until an interrupt comes costs tens of microseconds: so who attends sleeps
+ * until shortly before the end that earlier jobs of its kind let expect, and polls from then on. A
+ * job that is overdue, since it shares the device with others, is looked for less and less
+ * often: each time after it has been overdue for half as long again.
+ */
+#ifndef HSI_WORKER_EXPECT_H
+#define HSI_WORKER_EXPECT_H
+
+#include "worker/queue.h"
+
+/* Where the model keeps how long such a job takes, for f->expected_us. Under the lock. */
+float *hsi_expect_of(const hsi_flight *flight, uint32_t members);
+
+/* The flight was seen to have ended. Under the lock. */
+void hsi_expect_learn(hsi_flight *flight, uint64_t now_ns);
+
+/* When to begin polling for it, or to look the next time. `margin_us`: so long before the end. */
+uint64_t hsi_expect_look_us(const hsi_flight *flight, uint64_t margin_us);
+
+/* The margin: what sleeping was late by lately, and a little. Under the lock. */
+uint64_t hsi_expect_margin_us(const hsi_queue *queue);
+/* Who attends has slept until then, and was not woken. */
+void hsi_expect_slept(hsi_queue *queue, uint64_t until_us, uint64_t now_us);
+
+#endif
