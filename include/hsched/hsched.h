@@ -372,13 +372,44 @@ HSCHED_API hsched_status hsched_buffer_create(hsched_runtime *runtime, size_t si
  * The user's own memory as a buffer, without a copy. `data` must be aligned to its element type and
  * stay valid until `released` (may be NULL) was called with `user`, which happens once, on any
  * thread, when the last reference is gone. On failure `released` is not called. Where there is
- * a GPU the memory is registered with it, so that it is used in place there too (a mapped dma-buf
- * included, if the driver takes it); where that is refused the library copies, which
- * hsched_device_stats counts.
+ * a GPU the memory is registered with it, so that it is used in place there too; where that is
+ * refused the library copies, which hsched_device_stats counts.
  */
 HSCHED_API hsched_status hsched_buffer_wrap(hsched_runtime *runtime, void *data, size_t size,
                                             void (*released)(void *user, void *data), void *user,
                                             hsched_buffer **buffer);
+/*
+ * Memory that is known by a file descriptor as a buffer, without a copy: a dma-buf (what V4L2, DRM
+ * and NvBufSurface export), a memfd or POSIX shared memory of this or another process, a file.
+ * `size` bytes from `offset`, which need not be a multiple of the page size, are mapped shared:
+ * what others write there is seen, and what runs write others see. The descriptor may be closed
+ * afterwards. Runs that the buffer is bound to, and those that read their outputs, hold it until
+ * they are released, so the caller may release it at any time; the memory is unmapped when the last
+ * reference is gone. A file must not be made shorter before (seal a memfd with F_SEAL_SHRINK).
+ * GPUs use the memory in place where their driver takes it, as for hsched_buffer_wrap, else copies
+ * of it; the driver may refuse memory that is mapped for reading only.
+ *
+ * Without write access (a descriptor opened with O_RDONLY, a memfd sealed against writing, or
+ * HSCHED_IMPORT_READ_ONLY) the buffer can only be an input: binding it as an output fails with
+ * INVALID_ARGUMENT, and the application must not write to it either.
+ *
+ * Dma-bufs: a run begins its accesses (DMA_BUF_IOCTL_SYNC) in hsched_submit, which waits for the
+ * fences that devices have attached to the buffer, and ends them before anybody can see that it has
+ * ended; for inputs as reading, for outputs as reading and writing. What devices write to a buffer
+ * must be written, or fenced, when the run is submitted; no device may write to any part of it
+ * while a run that writes to it is in flight. What several runs write at the same time to one
+ * dma-buf is for devices to see when the last of them has ended. A dma-buf is imported once, as a
+ * whole, and bound at offsets: accesses by way of several imports do not know of each other.
+ *
+ * Errors: INVALID_ARGUMENT (no open descriptor, one that does not allow reading, beyond the end of
+ * the file), UNSUPPORTED (it cannot be mapped), OUT_OF_MEMORY, SYSTEM. Any thread. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_buffer_import_fd(hsched_runtime *runtime, int fd, uint64_t offset,
+                                                 size_t size, uint32_t flags,
+                                                 hsched_buffer **buffer);
+enum {
+    HSCHED_IMPORT_READ_ONLY = 1u << 0 /* map for reading only, whatever the descriptor allows */
+};
 /*
  * Memory of device `device` itself, which the CPU cannot address: hsched_buffer_map fails with
  * UNSUPPORTED. Bound to runs on that device it is used in place; bound to others the library
@@ -403,9 +434,23 @@ HSCHED_API size_t hsched_buffer_size(const hsched_buffer *buffer);
 /*
  * The buffer's address for the CPU. Memory is coherent: there is no unmap, and what a finished run
  * wrote is visible to every thread that waited for that run. The caller keeps runs and its own
- * accesses apart. Any thread.
+ * accesses apart. An imported dma-buf is accessed between the two calls below. Any thread.
  */
 HSCHED_API hsched_status hsched_buffer_map(hsched_buffer *buffer, void **data);
+/*
+ * What the application itself reads or writes in a dma-buf, by the address that hsched_buffer_map
+ * gives, lies between these two, with the same bits of HSCHED_ACCESS_...; runs do so by themselves.
+ * Begin waits for fences. Any number of threads may be in between, beside runs; the rules of
+ * hsched_buffer_import_fd hold for them as for runs. Both do nothing for all other buffers, so that
+ * a program need not know which it has. Errors: INVALID_ARGUMENT (WRITE without write access
+ * included), STATE (end of what was not begun), SYSTEM. Any thread. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_buffer_begin_access(hsched_buffer *buffer, uint32_t access);
+HSCHED_API hsched_status hsched_buffer_end_access(hsched_buffer *buffer, uint32_t access);
+enum {
+    HSCHED_ACCESS_READ = 1u << 0,
+    HSCHED_ACCESS_WRITE = 1u << 1
+};
 
 /* ---- Graphs: networks built layer by layer -------------------------------- */
 
@@ -839,7 +884,7 @@ HSCHED_API hsched_status hsched_model_get_stats(const hsched_model *model,
  * Where the data of one input or output lies; exactly one of buffer, data and run is set. For an
  * input given by `run`, the run waits for that one and reads its output `run_output` in place; the
  * shapes, types and layouts must agree. All of it stays valid and, for inputs, unchanged until the
- * run has ended; a run given as an input is kept alive by the library.
+ * run has ended; a run given as an input and imported buffers are kept alive by the library.
  */
 typedef struct hsched_binding {
     hsched_buffer *buffer;

@@ -12,8 +12,9 @@ struct hsched_buffer {
     hsi_buffer_mapper mapper;
     hsched_memory memory;
     size_t size;
-    int own_memory; /* of the heap */
-    void *data;     /* the user's */
+    int own_memory;     /* of the heap */
+    hsi_import *import; /* or NULL */
+    void *data;         /* the user's */
     void (*released)(void *user, void *data);
     void *user;
 };
@@ -63,6 +64,20 @@ hsched_status hsi_buffer_create(hsi_buffer_owner owner, const hsi_buffer_mapper 
     return HSCHED_OK;
 }
 
+/* Makes host memory known to the devices. Where that is refused the buffer is used all the same,
+ * by way of copies. */
+static void register_memory(hsched_buffer *b, void *host, size_t size,
+                            const char *function)
+{
+    b->memory = (hsched_memory){ .host = host };
+    if (!b->mapper.map ||
+        b->mapper.map(b->mapper.object, host, size, &b->memory) == HSCHED_OK)
+        return;
+    b->memory = (hsched_memory){ .host = host };
+    hsi_log(HSCHED_LOG_INFO, "%s: %p will be copied for the GPU (%s)", function, host,
+            hsched_error_detail());
+}
+
 hsched_status hsi_buffer_wrap(hsi_buffer_owner owner, const hsi_buffer_mapper *mapper,
                               void *data, uint64_t address, size_t size,
                               void (*released)(void *user, void *data), void *user,
@@ -80,15 +95,40 @@ hsched_status hsi_buffer_wrap(hsi_buffer_owner owner, const hsi_buffer_mapper *m
     b->data = data ? data : (void *)(uintptr_t)address;
     b->released = released;
     b->user = user;
-    b->memory = (hsched_memory){ .host = data, .device = address };
-    if (data && mapper->map &&
-        mapper->map(mapper->object, data, size, &b->memory) != HSCHED_OK) {
-        b->memory = (hsched_memory){ .host = data };
-        hsi_log(HSCHED_LOG_INFO, "hsched_buffer_wrap: %p will be copied for the GPU (%s)",
-                data, hsched_error_detail());
-    }
+    if (data)
+        register_memory(b, data, size, "hsched_buffer_wrap");
+    else
+        b->memory = (hsched_memory){ .device = address };
     *buffer = b;
     return HSCHED_OK;
+}
+
+hsched_status hsi_buffer_import(hsi_buffer_owner owner, const hsi_buffer_mapper *mapper,
+                                int fd, uint64_t offset, size_t size, uint32_t flags,
+                                hsched_buffer **buffer)
+{
+    *buffer = NULL;
+    hsched_buffer *b;
+    hsched_status status = make(owner, mapper, size, &b);
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_import_open(fd, offset, size, flags, &b->import);
+    if (status != HSCHED_OK) {
+        hsi_free(b);
+        return hsi_error_prefix(status, "hsched_buffer_import_fd: ");
+    }
+    const hsi_import *m = b->import;
+    register_memory(b, m->base, m->length, "hsched_buffer_import_fd");
+    b->memory.host = (char *)m->base + m->inset;
+    if (b->memory.device)
+        b->memory.device += m->inset;
+    *buffer = b;
+    return HSCHED_OK;
+}
+
+hsi_import *hsi_buffer_imported(const hsched_buffer *buffer)
+{
+    return buffer->import;
 }
 
 const hsched_memory *hsi_buffer_memory(const hsched_buffer *buffer)
@@ -118,6 +158,7 @@ HSCHED_API void hsched_buffer_release(hsched_buffer *buffer)
         hsi_free(buffer->memory.host);
     else if (buffer->memory.handle)
         buffer->mapper.destroy(buffer->mapper.object, &buffer->memory);
+    hsi_import_close(buffer->import);
     if (buffer->released)
         buffer->released(buffer->user, buffer->data);
     hsi_buffer_owner owner = buffer->owner;
@@ -152,4 +193,43 @@ HSCHED_API hsched_status hsched_buffer_map(hsched_buffer *buffer, void **data)
             "cannot address; make it with hsched_buffer_create instead");
     *data = buffer->memory.host;
     return HSCHED_OK;
+}
+
+static hsched_status check_access(const hsched_buffer *buffer, uint32_t access,
+                                  const char *function)
+{
+    const uint32_t known = HSCHED_ACCESS_READ | HSCHED_ACCESS_WRITE;
+    if (!buffer)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT, "%s: buffer is NULL", function);
+    if (access == 0 || access & ~known)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "%s: access is 0x%x; set bits of HSCHED_ACCESS_...", function,
+                         access);
+    if (access & HSCHED_ACCESS_WRITE && buffer->import && buffer->import->read_only)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "%s: the buffer was imported without write access; import a "
+                         "descriptor opened with O_RDWR",
+                         function);
+    return HSCHED_OK;
+}
+
+HSCHED_API hsched_status hsched_buffer_begin_access(hsched_buffer *buffer,
+                                                    uint32_t access)
+{
+    hsched_status status = check_access(buffer, access, "hsched_buffer_begin_access");
+    if (status != HSCHED_OK || !buffer->import)
+        return status;
+    status = hsi_access_begin(&buffer->import->access, access);
+    return status == HSCHED_OK ? status
+                               : hsi_error_prefix(status, "hsched_buffer_begin_access: ");
+}
+
+HSCHED_API hsched_status hsched_buffer_end_access(hsched_buffer *buffer, uint32_t access)
+{
+    hsched_status status = check_access(buffer, access, "hsched_buffer_end_access");
+    if (status != HSCHED_OK || !buffer->import)
+        return status;
+    status = hsi_access_end(&buffer->import->access, access);
+    return status == HSCHED_OK ? status
+                               : hsi_error_prefix(status, "hsched_buffer_end_access: ");
 }

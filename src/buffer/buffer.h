@@ -4,6 +4,8 @@
 
 #include <hsched/backend.h>
 
+#include "buffer/import.h"
+
 /* `owner` is kept alive by the buffer: owner_release(owner) is called when the buffer is
  * gone. */
 typedef struct hsi_buffer_owner {
@@ -29,6 +31,12 @@ hsched_status hsi_buffer_wrap(hsi_buffer_owner owner, const hsi_buffer_mapper *m
                               void *data, uint64_t address, size_t size,
                               void (*released)(void *user, void *data), void *user,
                               hsched_buffer **buffer);
+/* Memory of a descriptor; see hsi_import_open. */
+hsched_status hsi_buffer_import(hsi_buffer_owner owner, const hsi_buffer_mapper *mapper,
+                                int fd, uint64_t offset, size_t size, uint32_t flags,
+                                hsched_buffer **buffer);
+/* What it was imported as, or NULL. */
+hsi_import *hsi_buffer_imported(const hsched_buffer *buffer);
 /* Where it lies, and whose memory it is if the CPU cannot reach it (mapper->object). */
 const hsched_memory *hsi_buffer_memory(const hsched_buffer *buffer);
 void *hsi_buffer_device(const hsched_buffer *buffer);

@@ -6,6 +6,7 @@
 #include "base/tensor.h"
 #include "buffer/buffer.h"
 #include "runtime/bind.h"
+#include "runtime/imports.h"
 
 /* "model 'm', input 'x' [1,3,8,8] float32", in a per-thread buffer through hsi_error. */
 #define PLACE_FORMAT "model '%s', %s '%s' (%s %s): "
@@ -32,6 +33,19 @@ static hsched_status bind_buffer(const hsched_model *model, const char *what,
         *owner = hsi_buffer_device(b->buffer);
     if (whole->device)
         memory->device = whole->device + b->offset;
+    return HSCHED_OK;
+}
+
+static hsched_status check_writable(const hsched_model *model, const hsi_plan_io *io,
+                                    const hsched_buffer *buffer)
+{
+    const hsi_import *import = hsi_buffer_imported(buffer);
+    if (import && import->read_only)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         PLACE_FORMAT
+                         "the buffer was imported without write access, so it can be an "
+                         "input only; import a descriptor opened with O_RDWR",
+                         PLACE(model, "output", io));
     return HSCHED_OK;
 }
 
@@ -85,10 +99,11 @@ static hsched_status bind_run(hsched_run *run, const hsi_plan_io *io,
                          "types, shapes and layouts must agree",
             PLACE(model, "input", io), out->name, from->model->name,
             hsched_dtype_name(out->dtype), hsi_shape_text(out->rank, out->dims));
-    *memory = from->exec.outputs[b->run_output];
     *owned = from->exec.owned[plan->input_count + b->run_output];
-    if (owned->device) /* even if it is shadowed there by now */
+    if (owned->device) /* a worker may be putting a shadow in its place there just now */
         *memory = (hsched_memory){ .device = owned->address };
+    else
+        *memory = from->exec.outputs[b->run_output];
     run->upstream[run->upstream_count++] = hsched_run_retain(from);
     return HSCHED_OK;
 }
@@ -139,6 +154,11 @@ static hsched_status bind_input(hsched_run *run, uint32_t index, const hsched_bi
         status = check_alignment(model, "input", io, &memory);
     run->exec.inputs[index] = memory;
     note_owner(run, index, owned.device, &memory);
+    if (status == HSCHED_OK)
+        hsi_imports_keep(
+            run, index,
+            b->run ? b->run->imports[b->run->model->plan->input_count + b->run_output]
+                   : b->buffer);
     return status;
 }
 
@@ -177,9 +197,12 @@ static hsched_status keep_outputs(hsched_run *run)
             return hsi_error(HSCHED_ERROR_LIMIT, "model '%s': its outputs are too large",
                              run->model->name);
     const hsi_exec_device *mapper = hsi_runtime_mapper(run->model->runtime);
-    if (mapper)
-        return mapper->backend->memory_create(mapper->handle, total ? total : 1, 0,
-                                              &run->kept_outputs);
+    if (mapper && mapper->backend->memory_create(mapper->handle, total ? total : 1, 0,
+                                                 &run->kept_outputs) == HSCHED_OK)
+        return HSCHED_OK;
+    /* Other memory will be copied for a device: no run fails for want of mapped memory, or
+     * because the device was lost. */
+    run->kept_outputs = (hsched_memory){ 0 };
     run->kept_outputs.host = hsi_alloc_aligned(total);
     return run->kept_outputs.host ? HSCHED_OK : hsi_out_of_memory("a run's outputs");
 }
@@ -216,10 +239,14 @@ static hsched_status bind_output(hsched_run *run, uint32_t index, const hsched_b
     hsched_status status = b->buffer
                                ? bind_buffer(model, "output", io, b, &memory, &owner)
                                : bind_data(model, "output", io, b, &memory);
+    if (status == HSCHED_OK && b->buffer)
+        status = check_writable(model, io, b->buffer);
     if (status == HSCHED_OK)
         status = check_alignment(model, "output", io, &memory);
     run->exec.outputs[index] = memory;
     note_owner(run, model->plan->input_count + index, owner, &memory);
+    if (status == HSCHED_OK)
+        hsi_imports_keep(run, model->plan->input_count + index, b->buffer);
     return status;
 }
 

@@ -100,6 +100,18 @@ HSCHED_API hsched_status hsched_buffer_wrap(hsched_runtime *rt, void *data, size
                                       data, 0, size, released, user, buffer));
 }
 
+HSCHED_API hsched_status hsched_buffer_import_fd(hsched_runtime *rt, int fd,
+                                                 uint64_t offset, size_t size,
+                                                 uint32_t flags, hsched_buffer **buffer)
+{
+    hsched_status status = check_arguments(rt, buffer, "hsched_buffer_import_fd");
+    if (status != HSCHED_OK)
+        return status;
+    hsi_buffer_mapper mapper = mapper_of(hsi_runtime_mapper(rt));
+    return finish(rt, hsi_buffer_import((hsi_buffer_owner){ rt, release_owner }, &mapper,
+                                        fd, offset, size, flags, buffer));
+}
+
 HSCHED_API hsched_status hsched_buffer_create_on(hsched_runtime *rt, uint32_t device,
                                                  size_t size, hsched_buffer **buffer)
 {

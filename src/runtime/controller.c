@@ -2,15 +2,15 @@
  * The controller: it looks after runs that end and calls the user back. The dependency
  * check itself is the core's; whoever brings an event (a submitting thread, a worker)
  * holds the scheduler lock and acts as the controller for that moment. The thread does
- * what must not happen under the lock or on a worker: completion callbacks, and giving
- * back runs whose last reference went with their end.
+ * what must not happen under the lock or on a worker: completion callbacks, ending accesses
+ * to dma-bufs, and giving back runs whose last reference went with their end.
  */
 #include <stdio.h>
 
 #include "base/log.h"
 #include "base/status.h"
 #include "base/sync.h"
-#include "runtime/runtime.h"
+#include "runtime/imports.h"
 
 static void hand_to_controller(hsched_runtime *rt, hsched_run *run)
 {
@@ -68,7 +68,8 @@ static void count_end(hsched_runtime *rt, hsched_run *run, hsched_status status)
     }
 }
 
-static void end_run(hsched_runtime *rt, hsched_run *run)
+/* The run's end becomes known. */
+static void announce_end(hsched_runtime *rt, hsched_run *run)
 {
     hsched_status status = run->exec.core.status;
     run->ended_us = hsi_now_us();
@@ -78,7 +79,6 @@ static void end_run(hsched_runtime *rt, hsched_run *run)
         (status != HSCHED_OK && run->detail[0] == '\0'))
         snprintf(run->detail, sizeof run->detail, "model '%s': %s", run->model->name,
                  hsched_status_text(status));
-    hsi_exec_release_slot(&run->exec);
     count_end(rt, run, status);
     for (uint32_t i = 0; i < run->upstream_count; i++)
         drop_reference(rt, run->upstream[i]);
@@ -90,6 +90,16 @@ static void end_run(hsched_runtime *rt, hsched_run *run)
         delist(rt, run);
         drop_reference(rt, run);
     }
+}
+
+/* Dma-bufs are given up first: who has waited for the run may pass them on to a device. */
+static void end_run(hsched_runtime *rt, hsched_run *run)
+{
+    hsi_exec_release_slot(&run->exec);
+    if (run->accessing)
+        hand_to_controller(rt, run);
+    else
+        announce_end(rt, run);
 }
 
 void hsi_controller_after_events(void *runtime)
@@ -137,6 +147,14 @@ static void call_back(hsched_runtime *rt, hsched_run *run)
     drop_reference(rt, run);
 }
 
+static void end_accesses(hsched_runtime *rt, hsched_run *run)
+{
+    pthread_mutex_unlock(&rt->pool->lock);
+    hsi_imports_end(run);
+    pthread_mutex_lock(&rt->pool->lock);
+    announce_end(rt, run);
+}
+
 static void *controller_main(void *argument)
 {
     hsched_runtime *rt = argument;
@@ -153,7 +171,9 @@ static void *controller_main(void *argument)
         rt->ended_first = run->next_ended;
         if (!rt->ended_first)
             rt->ended_last = NULL;
-        if (run->callback) {
+        if (run->accessing) {
+            end_accesses(rt, run);
+        } else if (run->callback) {
             call_back(rt, run);
         } else {
             pthread_mutex_unlock(&rt->pool->lock);

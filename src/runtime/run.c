@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "base/sync.h"
 #include "runtime/bind.h"
+#include "runtime/imports.h"
 #include "runtime/runtime.h"
 #include "worker/queue.h"
 
@@ -22,6 +23,7 @@ void hsi_run_destroy(hsched_run *run)
     for (uint32_t i = 0; run->exec.shadows && i < run->io_count; i++)
         hsi_free(run->exec.shadows[i]);
     hsi_free(run->exec.shadows);
+    hsi_free(run->imports);
     hsi_free(run->upstream);
     hsi_free(run->upstream_core);
     hsi_free(run->edges);
@@ -51,12 +53,13 @@ static hsched_status create(hsched_model *model, hsched_run **result)
     run->exec.owned = HSI_NEW_ARRAY(hsi_exec_owned, run->io_count);
     run->exec.shadows = HSI_NEW_ARRAY(void *, run->io_count);
     run->exec.section_done = HSI_NEW_ARRAY(uint8_t, plan->section_count);
+    run->imports = HSI_NEW_ARRAY(hsched_buffer *, run->io_count);
     run->upstream = HSI_NEW_ARRAY(hsched_run *, plan->input_count);
     run->upstream_core = HSI_NEW_ARRAY(hsi_core_run *, plan->input_count);
     run->edges = HSI_NEW_ARRAY(hsi_core_edge, plan->input_count);
     if (!run->exec.core.jobs || !run->exec.owned || !run->exec.shadows ||
         !run->exec.inputs || !run->exec.outputs || !run->exec.section_done ||
-        !run->upstream || !run->upstream_core || !run->edges) {
+        !run->imports || !run->upstream || !run->upstream_core || !run->edges) {
         hsi_run_destroy(run);
         return hsi_out_of_memory("a run");
     }
@@ -101,6 +104,7 @@ void hsi_run_dispose(hsched_run *run)
     for (uint32_t i = 0; i < run->upstream_count; i++)
         hsched_run_release(run->upstream[i]);
     run->upstream_count = 0;
+    hsi_imports_release(run);
     pthread_mutex_lock(&model->run_mutex);
     run->next_free = model->free_runs;
     model->free_runs = run;
@@ -178,6 +182,8 @@ HSCHED_API hsched_status hsched_submit(hsched_model *model,
     status = hsi_bind_inputs(run, config.inputs, config.input_count);
     if (status == HSCHED_OK)
         status = hsi_bind_outputs(run, config.outputs, config.output_count);
+    if (status == HSCHED_OK)
+        status = hsi_imports_begin(run);
     if (status == HSCHED_OK)
         status = hand_over(run, &config);
     if (status != HSCHED_OK) {
@@ -334,7 +340,8 @@ HSCHED_API hsched_status hsched_run_get_event(hsched_run *run, void **event)
     pthread_mutex_lock(lock);
     while (!run->ended && !run->exec.event_slot)
         pthread_cond_wait(&run->ended_cond, lock);
-    hsched_backend_slot *slot = run->exec.event_slot;
+    /* Of a run that starts again on the CPU the event of its lost job tells nothing. */
+    hsched_backend_slot *slot = run->exec.core.restarts ? NULL : run->exec.event_slot;
     const hsched_backend *backend = run->exec.event_backend;
     int failed = run->ended && run->exec.core.status != HSCHED_OK;
     pthread_mutex_unlock(lock);

@@ -92,6 +92,10 @@ struct hsched_run {
     const hsi_exec_device *mapper; /* whose memory kept_outputs is, or NULL */
     hsched_memory kept_outputs;    /* for outputs that the user did not bind; made when
                                    needed */
+    hsched_buffer **imports;       /* per input, then output: the imported buffer that it
+                                      is bound to, or NULL; see imports.h */
+    int has_imports;
+    int accessing; /* dma-bufs: their accesses are to be ended */
     pthread_cond_t ended_cond;
 
     /* Guarded by the scheduler lock. */

@@ -2,6 +2,9 @@
  * nothing leaks (AddressSanitizer runs this too), and the next attempt succeeds. */
 #include "common/support.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 
 enum {
@@ -11,19 +14,22 @@ enum {
 };
 
 /* One whole life: runtime, model, run. Gives the first failure. */
-static hsched_status live(hsched_graph *g, const hsched_runtime_config *config,
-                          const float *x, float *y)
+static hsched_status live(hsched_graph *g, const hsched_runtime_config *config, int fd,
+                          float *y)
 {
     hsched_runtime *rt = NULL;
     hsched_model *model = NULL;
     hsched_run *run = NULL;
-    hsched_buffer *buffer = NULL;
-    hsched_binding in = HSCHED_DATA(x, INPUT * sizeof *x);
+    hsched_buffer *buffer = NULL, *imported = NULL;
+    hsched_binding in = { 0 };
     hsched_run_config run_config = { HSCHED_RUN_CONFIG_INIT, .inputs = &in };
     const void *data;
     hsched_status status = hsched_runtime_create(config, &rt);
     if (status == HSCHED_OK)
         status = hsched_buffer_create(rt, 100, &buffer);
+    if (status == HSCHED_OK)
+        status = hsched_buffer_import_fd(rt, fd, 0, INPUT * sizeof(float), 0, &imported);
+    in.buffer = imported;
     if (status == HSCHED_OK)
         status = hsched_model_compile(rt, g, NULL, &model);
     if (status == HSCHED_OK)
@@ -36,6 +42,7 @@ static hsched_status live(hsched_graph *g, const hsched_runtime_config *config,
         memcpy(y, data, OUTPUT * sizeof *y);
     hsched_run_release(run);
     hsched_buffer_release(buffer);
+    hsched_buffer_release(imported);
     hsched_model_release(model);
     hsched_runtime_destroy(rt);
     return status;
@@ -44,14 +51,16 @@ static hsched_status live(hsched_graph *g, const hsched_runtime_config *config,
 static void fail_each(const hsched_runtime_config *config)
 {
     float x[INPUT], expected[OUTPUT], y[OUTPUT];
+    int fd = memfd_create("hsched-test", 0);
     fill(x, INPUT, 3);
+    assert_int_equal(write(fd, x, sizeof x), sizeof x);
     hsched_graph *g = tiny_network(SIZE, 1);
-    assert_ok(live(g, config, x, expected));
+    assert_ok(live(g, config, fd, expected));
     uint64_t failures = 0;
     for (uint64_t k = 1;; k++) {
         uint64_t held = hsi_alloc_bytes();
         hsi_alloc_fail_after(k);
-        hsched_status status = live(g, config, x, y);
+        hsched_status status = live(g, config, fd, y);
         hsi_alloc_fail_after(0);
         assert_int_equal(hsi_alloc_bytes(), held);
         if (status == HSCHED_OK) {
@@ -68,6 +77,7 @@ static void fail_each(const hsched_runtime_config *config)
         assert_non_null(strstr(hsched_error_detail(), "memory"));
     }
     assert_true(failures > 50);
+    close(fd);
     hsched_graph_destroy(g);
 }
 

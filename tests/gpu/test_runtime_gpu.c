@@ -5,6 +5,8 @@
 #include "gpu/gpu_runtime.h"
 
 #include <math.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "backend/cuda/api.h"
 #include "common/support.h"
@@ -423,6 +425,52 @@ static void buffers_are_used_where_they_are(void **state)
     hsched_runtime_destroy(rt);
 }
 
+/* Memory that processes share, at an offset that no page begins at. */
+static void shared_memory_is_used_where_it_is(void **state)
+{
+    (void)state;
+    enum {
+        AT = 4096 + 256
+    };
+    hsched_runtime *rt = gpu_runtime_open(NULL);
+    hsched_model *model = load(rt, "squeezenet1_1", NULL);
+    tensors want = make_tensors(model, 9), got = make_tensors(model, 9);
+    infer(model, &want);
+    const uint64_t staged = stats_of(rt).staged_bytes;
+    int in_fd = memfd_create("hsched-in", 0), out_fd = memfd_create("hsched-out", 0);
+    assert_int_equal(ftruncate(out_fd, (off_t)(AT + want.out_bytes)), 0);
+    assert_int_equal(pwrite(in_fd, want.in, want.in_bytes, AT), want.in_bytes);
+    hsched_buffer *in, *out;
+    assert_ok(hsched_buffer_import_fd(rt, in_fd, AT, want.in_bytes, 0, &in));
+    assert_ok(hsched_buffer_import_fd(rt, out_fd, AT, want.out_bytes, 0, &out));
+    hsched_binding b_in = HSCHED_BUFFER(in), b_out = HSCHED_BUFFER(out);
+    assert_ok(hsched_infer(model, &b_in, 1, &b_out, 1));
+    assert_int_equal(pread(out_fd, got.out, want.out_bytes, AT), want.out_bytes);
+    assert_memory_equal(got.out, want.out, want.out_bytes);
+    assert_int_equal(stats_of(rt).staged_bytes, staged);
+    hsched_buffer_release(in);
+
+    /* In place or by way of a copy, as the driver likes it. */
+    assert_ok(hsched_buffer_import_fd(rt, in_fd, AT, want.in_bytes,
+                                      HSCHED_IMPORT_READ_ONLY, &in));
+    b_in.buffer = in;
+    memset(got.out, 0xff, got.out_bytes);
+    assert_int_equal(pwrite(out_fd, got.out, want.out_bytes, AT), want.out_bytes);
+    assert_ok(hsched_infer(model, &b_in, 1, &b_out, 1));
+    assert_int_equal(pread(out_fd, got.out, want.out_bytes, AT), want.out_bytes);
+    assert_memory_equal(got.out, want.out, want.out_bytes);
+    printf("memory that may only be read: %s\n",
+           stats_of(rt).staged_bytes == staged ? "in place" : "copied");
+    hsched_buffer_release(in);
+    hsched_buffer_release(out);
+    close(in_fd);
+    close(out_fd);
+    free_tensors(&want);
+    free_tensors(&got);
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+}
+
 static void events_order_runs_with_the_users_streams(void **state)
 {
     (void)state;
@@ -610,6 +658,7 @@ int main(void)
         cmocka_unit_test(four_networks_run_in_two_thirds_of_their_memory),
         cmocka_unit_test(nothing_is_taken_once_warm),
         cmocka_unit_test(buffers_are_used_where_they_are),
+        cmocka_unit_test(shared_memory_is_used_where_it_is),
         cmocka_unit_test(events_order_runs_with_the_users_streams),
         cmocka_unit_test(a_partition_confines_the_runtime),
         cmocka_unit_test(a_failing_call_costs_no_run),

@@ -35,12 +35,12 @@ static void pop(void)
     hsi_cuda.cuCtxPopCurrent(&mine);
 }
 
-static hsched_status map(void *host, size_t size, hsched_memory *memory)
+static hsched_status map(void *host, size_t size, unsigned flags, hsched_memory *memory)
 {
     CUdeviceptr address = 0;
     hsched_status status =
         CU_CHECK("registering host memory", cuMemHostRegister, host, size,
-                 CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP);
+                 CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP | flags);
     if (status != HSCHED_OK)
         return status == HSCHED_ERROR_INTERNAL ? HSCHED_ERROR_UNSUPPORTED : status;
     status =
@@ -52,6 +52,16 @@ static hsched_status map(void *host, size_t size, hsched_memory *memory)
     memory->host = host;
     memory->device = address;
     return HSCHED_OK;
+}
+
+/* A dma-buf may be another device's own memory, which the driver takes only if told so. It
+ * refuses all other memory then, so there is no harm in trying. */
+static hsched_status map_of_user(void *host, size_t size, hsched_memory *memory)
+{
+    hsched_status status = map(host, size, 0, memory);
+    if (status == HSCHED_ERROR_UNSUPPORTED)
+        status = map(host, size, CU_MEMHOSTREGISTER_IOMEMORY, memory);
+    return status;
 }
 
 static hsched_status create_pushed(int on_device, memory_handle *h, hsched_memory *memory)
@@ -72,7 +82,7 @@ static hsched_status create_pushed(int on_device, memory_handle *h, hsched_memor
     if (!h->block)
         return hsi_cuda_no_memory("a buffer");
     h->host = (void *)(((uintptr_t)h->block + PAGE - 1) / PAGE * PAGE);
-    hsched_status status = map(h->host, pages, memory);
+    hsched_status status = map(h->host, pages, 0, memory);
     if (status != HSCHED_OK)
         hsi_cuda_host->free(h->block);
     return status;
@@ -110,7 +120,7 @@ hsched_status hsi_cuda_memory_register(hsi_cuda_device *d, void *host, size_t si
     *h = (memory_handle){ .kind = USER_HOST, .host = host, .size = size };
     hsched_status status = push(d);
     if (status == HSCHED_OK) {
-        status = map(host, size, memory);
+        status = map_of_user(host, size, memory);
         pop();
     }
     if (status != HSCHED_OK) {
