@@ -284,6 +284,32 @@ static hsched_status start_worker(hsi_worker_pool *pool, hsi_worker *w, uint32_t
     return HSCHED_OK;
 }
 
+/* Before the workers, who look at them. */
+static hsched_status start_queues(hsi_worker_pool *pool)
+{
+    const hsi_worker_pool_config *config = &pool->config;
+    hsched_status status = HSCHED_OK;
+    for (uint32_t d = 0; d < config->device_count && status == HSCHED_OK; d++)
+        if (config->devices[d].has_queue)
+            status = hsi_queue_start(pool, d, config->workers[d], &pool->queues[d]);
+    return status;
+}
+
+static hsched_status start_workers(hsi_worker_pool *pool)
+{
+    const hsi_worker_pool_config *config = &pool->config;
+    hsched_status status = HSCHED_OK;
+    for (uint32_t d = 0; d < config->device_count; d++) {
+        const uint32_t count = config->devices[d].has_queue ? 0 : config->workers[d];
+        for (uint32_t i = 0; i < count && status == HSCHED_OK; i++) {
+            int cpu = d == 0 && config->cpus ? config->cpus[i] : -1;
+            status = start_worker(pool, &pool->workers[pool->worker_count], d, cpu);
+            pool->worker_count += status == HSCHED_OK;
+        }
+    }
+    return status;
+}
+
 hsched_status hsi_worker_pool_create(const hsi_worker_pool_config *config,
                                      hsi_worker_pool **result)
 {
@@ -303,19 +329,9 @@ hsched_status hsi_worker_pool_create(const hsi_worker_pool_config *config,
         hsi_free(pool);
         return hsi_out_of_memory("the workers");
     }
-    hsched_status status = HSCHED_OK;
-    for (uint32_t d = 0; d < config->device_count && status == HSCHED_OK; d++) {
-        if (config->devices[d].has_queue) {
-            status = hsi_queue_start(pool, d, config->workers[d], &pool->queues[d]);
-            continue;
-        }
-        for (uint32_t i = 0; i < config->workers[d] && status == HSCHED_OK; i++) {
-            int cpu = d == 0 && config->cpus ? config->cpus[i] : -1;
-            status = start_worker(pool, &pool->workers[pool->worker_count], d, cpu);
-            if (status == HSCHED_OK)
-                pool->worker_count++;
-        }
-    }
+    hsched_status status = start_queues(pool);
+    if (status == HSCHED_OK)
+        status = start_workers(pool);
     if (status != HSCHED_OK) {
         hsi_worker_pool_stop(pool);
         hsi_worker_pool_free(pool);
@@ -323,6 +339,17 @@ hsched_status hsi_worker_pool_create(const hsi_worker_pool_config *config,
     }
     *result = pool;
     return HSCHED_OK;
+}
+
+static void stop_queues(hsi_worker_pool *pool)
+{
+    for (uint32_t d = 0; d < pool->config.device_count; d++) {
+        pthread_mutex_lock(&pool->lock);
+        hsi_queue *queue = pool->queues[d];
+        pool->queues[d] = NULL; /* who asks for statistics may still come */
+        pthread_mutex_unlock(&pool->lock);
+        hsi_queue_stop(queue);
+    }
 }
 
 void hsi_worker_pool_stop(hsi_worker_pool *pool)
@@ -336,16 +363,11 @@ void hsi_worker_pool_stop(hsi_worker_pool *pool)
         if (pool->queues[d])
             pthread_cond_broadcast(&pool->queues[d]->attendant);
     pthread_mutex_unlock(&pool->lock);
-    for (uint32_t d = 0; d < pool->config.device_count; d++) {
-        hsi_queue *queue = pool->queues[d];
-        if (queue)
-            hsi_queue_stop(queue);
-        pool->queues[d] = NULL;
-    }
     for (uint32_t i = 0; i < pool->worker_count; i++) {
         hsi_worker *w = &pool->workers[i];
         pthread_join(w->thread, NULL);
     }
+    stop_queues(pool); /* the workers have looked at them until now */
     /* Only now: until it was joined, any worker may have been a member of another's team.
      */
     for (uint32_t i = 0; i < pool->worker_count; i++) {

@@ -399,7 +399,9 @@ void hsi_queue_attend(hsi_queue *q, int (*stop)(void *user), void *user,
             wait_a_while(q, deadline_us);
     }
     q->attended = 0;
-    if (has_work(q))
+    if (q->pool->stopping)
+        pthread_cond_broadcast(&q->wake);
+    else if (has_work(q))
         set_alarm(q);
 }
 
@@ -491,7 +493,11 @@ void hsi_queue_stop(hsi_queue *q)
     if (!q)
         return;
     pthread_mutex_lock(&q->pool->lock);
-    pthread_cond_signal(&q->wake);
+    pthread_cond_broadcast(&q->wake);
+    /* A thread of the application's that waits for a run may not have noticed yet that there is
+     * nothing left to attend to. */
+    while (q->attended)
+        pthread_cond_wait(&q->wake, &q->pool->lock);
     pthread_mutex_unlock(&q->pool->lock);
     pthread_join(q->thread, NULL);
     pthread_cond_destroy(&q->attendant);

@@ -1,0 +1,561 @@
+/*
+ * The runtime with a simulated device with a queue (tests/common/queue_device.h): results,
+ * memory of all kinds, events. See test_queue_join.c and test_queue_faults.c for the rest.
+ */
+#include "common/queue_runs.h"
+
+#include <pthread.h>
+
+#include "common/support.h"
+#include "zoo/zoo.h"
+
+static const hsched_policy both[] = { HSCHED_POLICY_GPU_ONLY, HSCHED_POLICY_LAYER_TYPE };
+
+/* Nothing went to the CPU that was meant for the device. */
+static void expect_no_restarts(hsched_runtime *rt)
+{
+    const hsched_runtime_stats stats = queue_runtime_stats(rt);
+    assert_int_equal(stats.runs_restarted, 0);
+    assert_int_equal(stats.runs_failed, 0);
+    assert_int_equal(stats.jobs_moved, 0);
+}
+
+/* ---- Results ------------------------------------------------------------------- */
+
+static void try_all_memory(const queue_net *net)
+{
+    for (int in = 0; in < USER_TENSOR_KEPT; in++)
+        for (int out = 0; out < USER_TENSOR_KINDS; out++) {
+            queue_trial t;
+            queue_trial_make(&t, net, (user_tensor_kind)in, (user_tensor_kind)out,
+                             (uint64_t)(1 + in * USER_TENSOR_KINDS + out));
+            for (int round = 0; round < 3; round++)
+                queue_trial_run(&t);
+            queue_trial_free(&t);
+        }
+}
+
+static void all_memory_gives_the_cpus_bits(void **state)
+{
+    (void)state;
+    for (int p = 0; p < 2; p++)
+        for (uint64_t seed = 0; seed < 3; seed++) {
+            hsched_runtime *rt =
+                queue_runtime_open(&(queue_device_script){ .seed = seed }, NULL);
+            queue_net net;
+            queue_net_tiny(&net, rt, both[p]);
+            try_all_memory(&net);
+            expect_no_restarts(rt);
+            const hsched_runtime_stats stats = queue_runtime_stats(rt);
+            assert_true(p == 0 ? stats.crossings == 0 : stats.crossings > 0);
+            assert_true(queue_device_stats(rt).jobs > 0);
+            queue_net_free(&net);
+            queue_runtime_close(rt);
+        }
+}
+
+/* The larger ones take long with plain loops: once each, and not under sanitizers. */
+static void networks_give_the_cpus_bits(void **state)
+{
+    static const char *const names[] = { "mlp", "squeezenet1_1", NULL };
+    const char *mode = getenv("HSCHED_TEST_MODE");
+    const int slow = mode && strcmp(mode, "all") != 0;
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+    for (int p = 0; p < 2; p++)
+        for (int i = 0; names[i] && !(slow && i > 0); i++) {
+            hsched_graph *graph;
+            queue_net net;
+            queue_trial t;
+            assert_ok(zoo_build(names[i], 1, &graph));
+            queue_net_make(
+                &net, rt, graph,
+                &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .policy = both[p] });
+            queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_SHARED, 7);
+            queue_trial_run(&t);
+            queue_trial_free(&t);
+            queue_net_free(&net);
+        }
+    expect_no_restarts(rt);
+    queue_runtime_close(rt);
+}
+
+/* What the device cannot execute the CPU does, in the middle of a run. */
+static void unsupported_kinds_cross(void **state)
+{
+    static const hsched_step_kind kinds[] = { HSCHED_STEP_CONV2D, HSCHED_STEP_POOL2D,
+                                              HSCHED_STEP_BINARY, HSCHED_STEP_COPY,
+                                              HSCHED_STEP_FC,     HSCHED_STEP_SOFTMAX };
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        hsched_runtime *rt = queue_runtime_open(
+            &(queue_device_script){ .seed = i, .unsupported = 1u << kinds[i] }, NULL);
+        queue_net net;
+        queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
+        try_all_memory(&net);
+        expect_no_restarts(rt);
+        queue_net_free(&net);
+        queue_runtime_close(rt);
+    }
+}
+
+/* A run begins on the device with the smaller backlog, and stays there. */
+static void two_devices_share_the_runs(void **state)
+{
+    enum {
+        RUNS = 8
+    };
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(
+        &(queue_device_script){ .devices = 2 },
+        &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .gpus = (int[]){ 0, 1 },
+                                  .gpu_count = 2 });
+    queue_net net;
+    queue_trial trials[RUNS];
+    queue_net_make(&net, rt, tiny_network(8, 1),
+                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .max_batch = 1 });
+    queue_trials_make(trials, RUNS, &net, USER_TENSOR_ON_DEVICE, USER_TENSOR_ON_DEVICE);
+    queue_device_close_gate(QUEUE_GATE_JOBS);
+    for (uint32_t i = 0; i < RUNS; i++)
+        queue_trial_submit(&trials[i]);
+    queue_device_open_gate(QUEUE_GATE_JOBS);
+    queue_trials_finish(trials, RUNS);
+    queue_device_job job;
+    uint32_t jobs[2] = { 0 };
+    for (uint64_t k = 0; queue_device_get_job(k, &job); k++)
+        jobs[job.device]++;
+    assert_int_equal(jobs[0], RUNS / 2);
+    assert_int_equal(jobs[1], RUNS / 2);
+    expect_no_restarts(rt);
+    queue_trials_free(trials, RUNS);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
+/* ---- Outputs of several devices ---------------------------------------------------- */
+
+/* x -> sigmoid (output) -> convolution (output) -> negation (output if `third`). With
+ * layer_type the CPU does the first, the device the second, and the CPU the third. */
+static hsched_graph *chain(int third)
+{
+    hsched_graph *g;
+    hsched_tensor x, a, b, c;
+    assert_ok(hsched_graph_create("chain", &g));
+    assert_ok(
+        hsched_graph_add_input(g, "x", HSCHED_FLOAT32, 4, (int64_t[]){ 1, 4, 6, 6 }, &x));
+    assert_ok(hsched_graph_add_activation(
+        g, "a", x, (hsched_activation){ .kind = HSCHED_ACTIVATION_SIGMOID }, &a));
+    assert_ok(hsched_graph_add_conv2d(g, "b", a,
+                                      constant(g, 4, (int64_t[]){ 4, 4, 1, 1 }, 0.3f, 1),
+                                      HSCHED_NO_TENSOR, NULL, &b));
+    assert_ok(hsched_graph_add_output(g, a));
+    assert_ok(hsched_graph_add_output(g, b));
+    if (third) {
+        assert_ok(hsched_graph_add_activation(
+            g, "c", b, (hsched_activation){ .kind = HSCHED_ACTIVATION_NEG }, &c));
+        assert_ok(hsched_graph_add_output(g, c));
+    }
+    return g;
+}
+
+/* Whoever does the last job of a run brings the outputs that lie in the device's memory there,
+ * also those that others have made. */
+static void the_last_job_brings_all_outputs(void **state)
+{
+    (void)state;
+    for (int third = 0; third < 2; third++) {
+        hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+        queue_net net;
+        queue_net_make(&net, rt, chain(third),
+                       &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                               .policy = HSCHED_POLICY_LAYER_TYPE });
+        try_all_memory(&net);
+        expect_no_restarts(rt);
+        assert_true(queue_runtime_stats(rt).crossings > 0);
+        queue_net_free(&net);
+        queue_runtime_close(rt);
+    }
+}
+
+/* ---- Runs that read other runs' outputs --------------------------------------------- */
+
+/* b reads a's output in place; a's is on the device, and was in a's shadow if it crossed. */
+static void chain_runs(hsched_policy first, hsched_policy second, user_tensor_kind kind)
+{
+    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+    queue_net a, b;
+    queue_trial t;
+    queue_net_make(&a, rt, chain(0),
+                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .policy = first });
+    queue_net_make(&b, rt, chain(1),
+                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .policy = second });
+    queue_trial_make(&t, &a, USER_TENSOR_ON_DEVICE, kind, 5);
+    float want[3][4 * 6 * 6], got[3][4 * 6 * 6];
+    hsched_binding in = HSCHED_DATA(t.want[1], sizeof want[0]), outs[3], wants[3];
+    for (int i = 0; i < 3; i++) {
+        outs[i] = (hsched_binding)HSCHED_DATA(got[i], sizeof got[i]);
+        wants[i] = (hsched_binding)HSCHED_DATA(want[i], sizeof want[i]);
+    }
+    assert_ok(hsched_infer(b.reference, &in, 1, wants, 3));
+    for (int round = 0; round < 3; round++) {
+        hsched_run *run;
+        memset(got, 0xff, sizeof got);
+        queue_device_close_gate(QUEUE_GATE_JOBS);
+        queue_trial_submit(&t);
+        in = (hsched_binding)HSCHED_RUN_OUTPUT(t.run, 1);
+        assert_ok(hsched_submit(b.model,
+                                &(hsched_run_config){ HSCHED_RUN_CONFIG_INIT,
+                                                      .inputs = &in, .outputs = outs },
+                                &run));
+        queue_device_open_gate(QUEUE_GATE_JOBS);
+        assert_ok(hsched_run_wait(run, HSCHED_FOREVER));
+        assert_memory_equal(got, want, sizeof want);
+        hsched_run_release(run);
+        queue_trial_finish(&t);
+    }
+    expect_no_restarts(rt);
+    queue_trial_free(&t);
+    queue_net_free(&a);
+    queue_net_free(&b);
+    queue_runtime_close(rt);
+}
+
+static void runs_read_other_runs_outputs(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < USER_TENSOR_KINDS; kind++)
+        for (int first = 0; first < 2; first++)
+            for (int second = 0; second < 2; second++)
+                chain_runs(both[first], both[second], (user_tensor_kind)kind);
+}
+
+/* ---- Memory ------------------------------------------------------------------------- */
+
+/* Plain memory is staged, other memory is used where it is. */
+static void only_plain_memory_is_staged(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+    queue_net net;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
+    for (int kind = 0; kind < USER_TENSOR_KEPT; kind++) {
+        queue_trial t;
+        const uint64_t before = queue_device_stats(rt).staged_bytes;
+        queue_trial_make(&t, &net, (user_tensor_kind)kind, (user_tensor_kind)kind, 1);
+        queue_trial_run(&t);
+        assert_int_equal(
+            queue_device_stats(rt).staged_bytes - before,
+            kind == USER_TENSOR_PLAIN ? net.in[0].byte_size + net.out[0].byte_size : 0);
+        queue_trial_free(&t);
+    }
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
+/* Memory that cannot be registered is wrapped all the same, and staged. */
+static void memory_that_cannot_be_registered_is_staged(void **state)
+{
+    (void)state;
+    for (int p = 0; p < 2; p++) {
+        hsched_runtime *rt =
+            queue_runtime_open(&(queue_device_script){ .never_registers = 1 }, NULL);
+        queue_net net;
+        queue_trial t;
+        queue_net_tiny(&net, rt, both[p]);
+        queue_trial_make(&t, &net, USER_TENSOR_WRAPPED, USER_TENSOR_WRAPPED, 1);
+        for (int round = 0; round < 3; round++)
+            queue_trial_run(&t);
+        expect_no_restarts(rt);
+        if (p == 0)
+            assert_int_equal(queue_device_stats(rt).staged_bytes,
+                             3 * (net.in[0].byte_size + net.out[0].byte_size));
+        queue_trial_free(&t);
+        queue_net_free(&net);
+        queue_runtime_close(rt);
+    }
+}
+
+/* A page that is registered already: the second buffer is staged, the first is not. */
+static void two_buffers_in_one_page(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+    queue_net net;
+    queue_trial t;
+    hsched_buffer *first, *second;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
+    queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    const size_t in_bytes = net.in[0].byte_size, out_bytes = net.out[0].byte_size;
+    char *page = aligned_alloc(4096, 4096);
+    assert_non_null(page);
+    assert_true(in_bytes + out_bytes <= 4096);
+    memcpy(page, t.given[0], in_bytes);
+    assert_ok(hsched_buffer_wrap(rt, page, in_bytes, NULL, NULL, &first));
+    assert_ok(hsched_buffer_wrap(rt, page + in_bytes, out_bytes, NULL, NULL, &second));
+    hsched_binding in = HSCHED_BUFFER(first), out = HSCHED_BUFFER(second);
+    assert_ok(hsched_infer(net.model, &in, 1, &out, 1));
+    assert_memory_equal(page + in_bytes, t.want[0], out_bytes);
+    assert_int_equal(queue_device_stats(rt).staged_bytes, out_bytes);
+    hsched_buffer_release(first);
+    hsched_buffer_release(second);
+    free(page);
+    queue_trial_free(&t);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
+static void count_release(void *user, void *data)
+{
+    (void)data;
+    ++*(int *)user;
+}
+
+/* hsched_buffer_wrap_on: a piece of another buffer's memory. Neither is the CPU's. */
+static void memory_of_the_device_is_wrapped(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+    queue_net net;
+    queue_trial t;
+    hsched_buffer *whole, *piece;
+    void *data;
+    int released = 0;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_LAYER_TYPE);
+    queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    assert_ok(hsched_buffer_create_on(rt, QUEUE_DEVICE, 4096, &whole));
+    const uint64_t address = hsched_buffer_device_address(whole) + 100;
+    assert_ok(hsched_buffer_wrap_on(rt, QUEUE_DEVICE, address, net.in[0].byte_size,
+                                    count_release, &released, &piece));
+    assert_fails(hsched_buffer_map(piece, &data), HSCHED_ERROR_UNSUPPORTED, "device");
+    queue_device_write(address, t.given[0], net.in[0].byte_size);
+    hsched_binding in = HSCHED_BUFFER(piece),
+                   out = HSCHED_DATA(t.out[0].data, t.out[0].bytes);
+    assert_ok(hsched_infer(net.model, &in, 1, &out, 1));
+    assert_memory_equal(t.out[0].data, t.want[0], t.out[0].bytes);
+    hsched_buffer_release(piece);
+    assert_int_equal(released, 1);
+    hsched_buffer_release(whole);
+    queue_trial_free(&t);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
+static void outputs_on_the_device_are_not_the_cpus(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+    queue_net net;
+    queue_trial t;
+    const void *data;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_LAYER_TYPE);
+    queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_ON_DEVICE, 1);
+    queue_trial_submit(&t);
+    assert_ok(hsched_run_wait(t.run, HSCHED_FOREVER));
+    assert_fails(hsched_run_output(t.run, 0, &data, NULL), HSCHED_ERROR_UNSUPPORTED,
+                 "device");
+    queue_trial_finish(&t);
+    queue_trial_free(&t);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
+/* Warm runs call neither the heap nor take memory of the device's, in whatever memory. */
+static void nothing_is_taken_once_warm(void **state)
+{
+    (void)state;
+    for (int p = 0; p < 2; p++) {
+        hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+        queue_net net;
+        queue_trial trials[USER_TENSOR_KINDS];
+        queue_net_tiny(&net, rt, both[p]);
+        for (int k = 0; k < USER_TENSOR_KINDS; k++)
+            queue_trial_make(&trials[k], &net,
+                             k == USER_TENSOR_KEPT ? USER_TENSOR_PLAIN
+                                                   : (user_tensor_kind)k,
+                             (user_tensor_kind)k, (uint64_t)k);
+        for (int round = 0; round < 5; round++)
+            for (int k = 0; k < USER_TENSOR_KINDS; k++)
+                queue_trial_run(&trials[k]);
+        assert_ok(hsched_runtime_settle(rt));
+        const uint64_t heap = queue_runtime_stats(rt).allocations,
+                       device = queue_device_stats(rt).allocations;
+        for (int round = 0; round < 20; round++)
+            for (int k = 0; k < USER_TENSOR_KINDS; k++)
+                queue_trial_run(&trials[k]);
+        assert_int_equal(queue_runtime_stats(rt).allocations, heap);
+        assert_int_equal(queue_device_stats(rt).allocations, device);
+        for (int k = 0; k < USER_TENSOR_KINDS; k++)
+            queue_trial_free(&trials[k]);
+        queue_net_free(&net);
+        queue_runtime_close(rt);
+    }
+}
+
+/* ---- Events ---------------------------------------------------------------------------- */
+
+/* The input comes late: it is nonsense until the user's event. `kind`: where it lies. */
+static void wait_for_input(hsched_policy policy, hsched_graph *graph,
+                           user_tensor_kind kind)
+{
+    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+    queue_net net;
+    queue_trial t;
+    queue_net_make(&net, rt, graph,
+                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .policy = policy });
+    queue_trial_make(&t, &net, kind, USER_TENSOR_ON_DEVICE, 1);
+    void *nonsense = malloc(t.in[0].bytes);
+    assert_non_null(nonsense);
+    memset(nonsense, 0xff, t.in[0].bytes);
+    for (int round = 0; round < 3; round++) {
+        const uint64_t waits = queue_device_count(QUEUE_COUNT_WAITS),
+                       started = queue_device_count(QUEUE_COUNT_STARTED);
+        queue_event *event = queue_event_create();
+        assert_non_null(event);
+        t.wait_event = event;
+        user_tensor_put(&t.in[0], nonsense);
+        queue_trial_submit(&t);
+        if (policy == HSCHED_POLICY_LAYER_TYPE)
+            queue_device_await(QUEUE_COUNT_WAITS, waits + 1);
+        else
+            queue_device_await(QUEUE_COUNT_STARTED, started + 1);
+        assert_int_equal(hsched_run_poll(t.run), 0);
+        user_tensor_put(&t.in[0], t.given[0]);
+        queue_event_set(event);
+        queue_trial_finish(&t);
+        queue_event_destroy(event);
+    }
+    free(nonsense);
+    expect_no_restarts(rt);
+    queue_trial_free(&t);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
+static void inputs_are_read_after_the_users_event(void **state)
+{
+    static const user_tensor_kind kinds[] = { USER_TENSOR_SHARED, USER_TENSOR_WRAPPED,
+                                              USER_TENSOR_ON_DEVICE };
+    (void)state;
+    for (int k = 0; k < 3; k++) {
+        wait_for_input(HSCHED_POLICY_GPU_ONLY, tiny_network(8, 1), kinds[k]);
+        wait_for_input(HSCHED_POLICY_LAYER_TYPE, chain(0), kinds[k]);
+        wait_for_input(HSCHED_POLICY_LAYER_TYPE, chain(1), kinds[k]);
+    }
+}
+
+static void a_runs_event_marks_its_end(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+    queue_net net;
+    queue_trial t;
+    void *event;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
+    queue_trial_make(&t, &net, USER_TENSOR_ON_DEVICE, USER_TENSOR_ON_DEVICE, 1);
+    for (int round = 0; round < 3; round++) {
+        queue_device_close_gate(QUEUE_GATE_JOBS);
+        queue_trial_submit(&t);
+        assert_ok(hsched_run_get_event(t.run, &event));
+        assert_int_equal(queue_event_is_set(event), 0);
+        queue_device_open_gate(QUEUE_GATE_JOBS);
+        queue_event_await(event);
+        float got[10];
+        user_tensor_get(&t.out[0], t.run, 0, got);
+        assert_memory_equal(got, t.want[0], sizeof got);
+        queue_trial_finish(&t);
+    }
+    queue_trial_free(&t);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
+static void a_run_that_crosses_has_no_event(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+    queue_net net;
+    queue_trial t;
+    void *event;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_LAYER_TYPE);
+    queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    queue_trial_submit(&t);
+    assert_fails(hsched_run_get_event(t.run, &event), HSCHED_ERROR_UNSUPPORTED, "CPU");
+    queue_trial_finish(&t);
+    queue_trial_free(&t);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
+/* ---- Many threads -------------------------------------------------------------------------- */
+
+enum {
+    THREADS = 6,
+    RUNS_OF_THREAD = 30
+};
+
+static void *infer_often(void *argument)
+{
+    queue_trial *t = argument;
+    intptr_t wrong = 0;
+    hsched_binding in = user_tensor_binding(&t->in[0]),
+                   out = user_tensor_binding(&t->out[0]);
+    for (int i = 0; i < RUNS_OF_THREAD; i++) {
+        memset(t->out[0].data, 0xff, t->out[0].bytes);
+        wrong += hsched_infer(t->net->model, &in, 1, &out, 1) != HSCHED_OK ||
+                 memcmp(t->out[0].data, t->want[0], t->out[0].bytes) != 0;
+    }
+    return (void *)wrong;
+}
+
+static void many_threads_infer(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(
+        &(queue_device_script){ .seed = 3 },
+        &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .gpu_streams = 2 });
+    queue_net nets[2];
+    queue_trial trials[THREADS];
+    pthread_t threads[THREADS];
+    for (int p = 0; p < 2; p++)
+        queue_net_tiny(&nets[p], rt, both[p]);
+    for (int i = 0; i < THREADS; i++)
+        queue_trial_make(&trials[i], &nets[i % 2], (user_tensor_kind)(i % 3),
+                         (user_tensor_kind)(i % 3), (uint64_t)i);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, infer_often, &trials[i]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+    expect_no_restarts(rt);
+    queue_trials_free(trials, THREADS);
+    for (int p = 0; p < 2; p++)
+        queue_net_free(&nets[p]);
+    queue_runtime_close(rt);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_memory_gives_the_cpus_bits),
+        cmocka_unit_test(networks_give_the_cpus_bits),
+        cmocka_unit_test(unsupported_kinds_cross),
+        cmocka_unit_test(two_devices_share_the_runs),
+        cmocka_unit_test(the_last_job_brings_all_outputs),
+        cmocka_unit_test(runs_read_other_runs_outputs),
+        cmocka_unit_test(only_plain_memory_is_staged),
+        cmocka_unit_test(memory_that_cannot_be_registered_is_staged),
+        cmocka_unit_test(two_buffers_in_one_page),
+        cmocka_unit_test(memory_of_the_device_is_wrapped),
+        cmocka_unit_test(outputs_on_the_device_are_not_the_cpus),
+        cmocka_unit_test(nothing_is_taken_once_warm),
+        cmocka_unit_test(inputs_are_read_after_the_users_event),
+        cmocka_unit_test(a_runs_event_marks_its_end),
+        cmocka_unit_test(a_run_that_crosses_has_no_event),
+        cmocka_unit_test(many_threads_infer),
+    };
+    if (getenv("HSCHED_TEST_FILTER"))
+        cmocka_set_test_filter(getenv("HSCHED_TEST_FILTER"));
+    return cmocka_run_group_tests_name("a device with a queue", tests, NULL, NULL);
+}
