@@ -232,6 +232,7 @@ typedef struct hsched_queue_job {
     const hsched_memory *const *outputs; /* [member][output] */
     const hsched_memory *arena; /* the host's arena, where tensors cross; NULL: none do */
     void *const *wait_events;   /* [member]: an event of the user's or NULL; NULL: none at all */
+    int priority;               /* the highest of the members' runs */
 } hsched_queue_job;
 
 /* Filled in by queue_stats. */

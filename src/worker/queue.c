@@ -87,7 +87,8 @@ static void describe_job(hsi_flight *f, const hsi_exec_model *model,
                                  .members = f->count,
                                  .inputs = f->inputs,
                                  .outputs = f->outputs,
-                                 .arena = arena };
+                                 .arena = arena,
+                                 .priority = HSCHED_PRIORITY_MIN };
     for (uint32_t i = 0; i < first->count; i++)
         f->job.step_count += sections[i].step_count;
     for (uint32_t m = 0; m < f->count; m++) {
@@ -95,6 +96,8 @@ static void describe_job(hsi_flight *f, const hsi_exec_model *model,
         f->inputs[m] = run->inputs;
         f->outputs[m] = run->outputs;
         f->wait_events[m] = run->wait_event;
+        if (run->core.priority > f->job.priority)
+            f->job.priority = run->core.priority;
         if (run->wait_event)
             f->job.wait_events = f->wait_events;
     }

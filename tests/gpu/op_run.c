@@ -179,7 +179,7 @@ hsched_status op_bench_create(op_bench *bench, hsi_cuda_device *device)
 {
     memset(bench, 0, sizeof *bench);
     bench->device = device;
-    hsched_status status = hsi_cuda_stream_create(device, &bench->stream);
+    hsched_status status = hsi_cuda_stream_create(device, 0, &bench->stream);
     if (status == HSCHED_OK)
         status =
             CU_CHECK("test memory", cuMemAlloc, &bench->workspace, OP_WORKSPACE + 256);

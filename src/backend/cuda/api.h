@@ -21,6 +21,7 @@
     X(cuDeviceGetCount) X(cuDeviceGet) X(cuDeviceGetName) X(cuDeviceGetAttribute)         \
     X(cuDeviceTotalMem) X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease)          \
     X(cuCtxPushCurrent) X(cuCtxPopCurrent) X(cuCtxSynchronize)                            \
+    X(cuCtxGetStreamPriorityRange)                                                        \
     X(cuMemAlloc) X(cuMemFree) X(cuMemHostAlloc)           \
     X(cuMemFreeHost) X(cuMemHostRegister) X(cuMemHostUnregister)                          \
     X(cuMemHostGetDevicePointer) X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuMemcpyHtoDAsync)     \

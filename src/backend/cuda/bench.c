@@ -152,7 +152,7 @@ hsched_status hsi_cuda_bench_open(hsi_cuda_bench *b, const hsi_cuda_step *step,
     memset(b, 0, sizeof *b);
     b->step = step;
     b->background = background;
-    status = hsi_cuda_stream_create(step->device, &b->stream);
+    status = hsi_cuda_stream_create(step->device, 0, &b->stream);
     for (int i = 0; i <= HSI_CUDA_BENCH_REPLAYS && status == HSCHED_OK; i++)
         status = CU_CHECK(doing, cuEventCreate, &b->events[i], CU_EVENT_DEFAULT);
     b->call.stream = b->stream;

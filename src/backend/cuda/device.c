@@ -175,13 +175,30 @@ static hsched_status make_partition(hsi_cuda_device *d, uint32_t wanted)
     return status;
 }
 
-hsched_status hsi_cuda_stream_create(hsi_cuda_device *d, CUstream *stream)
+hsched_status hsi_cuda_stream_create(hsi_cuda_device *d, int level, CUstream *stream)
 {
+    int least = 0, greatest = 0; /* the greater, the smaller the number */
+    hsched_status status =
+        CU_CHECK("making a stream", cuCtxGetStreamPriorityRange, &least, &greatest);
+    const int priority = least + (greatest - least) * level / (HSI_CUDA_LEVELS - 1);
+    if (status != HSCHED_OK)
+        return status;
     if (d->green)
         return CU_CHECK("making a stream", cuGreenCtxStreamCreate, stream, d->green,
-                        CU_STREAM_NON_BLOCKING, 0);
+                        CU_STREAM_NON_BLOCKING, priority);
     return CU_CHECK("making a stream", cuStreamCreateWithPriority, stream,
-                    CU_STREAM_NON_BLOCKING, 0);
+                    CU_STREAM_NON_BLOCKING, priority);
+}
+
+static hsched_status make_lane(hsi_cuda_device *d, hsi_cuda_lane *lane)
+{
+    hsched_status status = HSCHED_OK;
+    for (int level = 0; level < HSI_CUDA_LEVELS && status == HSCHED_OK; level++)
+        status = hsi_cuda_stream_create(d, level, &lane->streams[level]);
+    lane->stream = lane->streams[0];
+    return status == HSCHED_OK ? CU_CHECK("making an event", cuEventCreate, &lane->event,
+                                          CU_EVENT_DISABLE_TIMING)
+                               : status;
 }
 
 /* Can streams write words in mapped memory, in order with kernels? Where not, the ends of
@@ -210,14 +227,11 @@ static hsched_status make_lanes(hsi_cuda_device *d, uint32_t count)
                           &d->done_device, flags, 0);
     }
     for (uint32_t i = 0; i < count && status == HSCHED_OK; i++) {
-        status = hsi_cuda_stream_create(d, &d->lanes[i].stream);
-        if (status == HSCHED_OK)
-            status = CU_CHECK("making an event", cuEventCreate, &d->lanes[i].event,
-                              CU_EVENT_DISABLE_TIMING);
+        status = make_lane(d, &d->lanes[i]);
         d->lane_count = i + 1;
     }
     if (status == HSCHED_OK)
-        status = hsi_cuda_stream_create(d, &d->capture_stream);
+        status = hsi_cuda_stream_create(d, 0, &d->capture_stream);
     if (status == HSCHED_OK)
         d->stream_writes = try_stream_writes(d);
     return status;
@@ -305,8 +319,9 @@ static void close_entered(hsi_cuda_device *d)
     for (uint32_t i = 0; i < d->lane_count; i++) {
         if (d->lanes[i].event)
             hsi_cuda.cuEventDestroy(d->lanes[i].event);
-        if (d->lanes[i].stream)
-            hsi_cuda.cuStreamDestroy(d->lanes[i].stream);
+        for (int level = 0; level < HSI_CUDA_LEVELS; level++)
+            if (d->lanes[i].streams[level])
+                hsi_cuda.cuStreamDestroy(d->lanes[i].streams[level]);
     }
     if (d->capture_stream)
         hsi_cuda.cuStreamDestroy(d->capture_stream);

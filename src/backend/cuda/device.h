@@ -22,9 +22,13 @@ typedef struct hsi_cuda_tune_cache hsi_cuda_tune_cache; /* tune_cache.h */
 #define HSI_CUDA_DONE_STRIDE 16 /* words between the lanes' flags: a cache line each */
 
 /* A lane: a stream, and the word that the GPU writes when the lane's job has ended. */
+/* Streams of a lane, by the priority of the job's most urgent run: up to 0, up to 9, more. */
+#define HSI_CUDA_LEVELS 3
+
 typedef struct hsi_cuda_lane {
-    CUstream stream;
-    CUevent event; /* recorded at the end of each job where stream writes are missing */
+    CUstream streams[HSI_CUDA_LEVELS];
+    CUstream stream; /* of the lane's latest job */
+    CUevent event;   /* recorded at the end of each job where stream writes are missing */
     uint32_t sequence; /* of the lane's latest job */
 } hsi_cuda_lane;
 
@@ -99,6 +103,8 @@ void hsi_cuda_leave(hsi_cuda_device *device);
 hsched_status hsi_cuda_finish_default(void);
 
 /* A stream of the device's, confined to its partition, of CUDA's default priority. */
-hsched_status hsi_cuda_stream_create(hsi_cuda_device *device, CUstream *stream);
+/* `level` as in a lane; 0 for what is not urgent. */
+hsched_status hsi_cuda_stream_create(hsi_cuda_device *device, int level,
+                                     CUstream *stream);
 
 #endif

@@ -366,12 +366,20 @@ static hsched_status wait_for_events(CUstream stream, const hsched_queue_job *jo
 }
 
 /* Jobs of one run share memory: on different lanes they still go one after the other. */
-static hsched_status wait_for_own_jobs(hsched_backend_slot *slot, uint32_t lane)
+static hsched_status wait_for_own_jobs(hsched_backend_slot *slot, CUstream stream)
 {
-    if (!slot->marked || slot->lane == lane)
+    if (!slot->marked || slot->stream == stream)
         return HSCHED_OK;
-    return CU_CHECK("waiting for the run's own job", cuStreamWaitEvent,
-                    slot->section->device->lanes[lane].stream, slot->event, 0);
+    return CU_CHECK("waiting for the run's own job", cuStreamWaitEvent, stream,
+                    slot->event, 0);
+}
+
+/* Runs of priorities above 0 go before other work of this process on the GPU. */
+static CUstream choose_stream(hsi_cuda_lane *lane, int priority)
+{
+    const int level = priority <= 0 ? 0 : priority < 10 ? 1 : 2;
+    lane->stream = lane->streams[level];
+    return lane->stream;
 }
 
 static hsched_status launch_steps(hsched_backend_slot *slot, const hsched_queue_job *job,
@@ -413,7 +421,7 @@ static hsched_status submit_entered(hsched_backend_slot *slot,
                                     const hsched_queue_job *job, uint32_t lane)
 {
     hsi_cuda_device *d = slot->section->device;
-    CUstream stream = d->lanes[lane].stream;
+    CUstream stream = choose_stream(&d->lanes[lane], job->priority);
     int changed;
     hsched_status status = fill_slot(slot);
     if (status == HSCHED_OK)
@@ -421,8 +429,8 @@ static hsched_status submit_entered(hsched_backend_slot *slot,
     if (status != HSCHED_OK)
         return status;
     move_all_staged(slot, job, 1);
-    status = wait_for_own_jobs(slot, lane);
-    slot->lane = lane;
+    status = wait_for_own_jobs(slot, stream);
+    slot->stream = stream;
     if (status == HSCHED_OK)
         status = wait_for_events(stream, job);
     if (status == HSCHED_OK && changed)
@@ -511,7 +519,7 @@ void *hsi_cuda_slot_event(hsched_backend_slot *slot)
     void *event = NULL;
     if (hsi_cuda_enter(d) != HSCHED_OK)
         return NULL;
-    if (CU(cuEventRecord, slot->event, d->lanes[slot->lane].stream) == CUDA_SUCCESS)
+    if (CU(cuEventRecord, slot->event, slot->stream) == CUDA_SUCCESS)
         event = slot->event;
     hsi_cuda_leave(d);
     return event;

@@ -37,8 +37,8 @@ struct hsched_backend_slot {
     hsi_cuda_stage *stages; /* per member and input, then output */
     hsi_cuda_graph *graphs;
     CUevent event;
-    uint32_t lane; /* of the latest job */
-    int marked;    /* event marks its end */
+    CUstream stream; /* of the latest job */
+    int marked;      /* event marks its end */
     atomic_int in_use;
     int capturing;
     uint64_t last_used;
