@@ -271,7 +271,7 @@ check-gpu:                              ## the tests that need a GPU; PART=ops|g
 	@BUILD=$(BUILD) CUDA_MISSING="$(CUDA_MISSING)" $(BUILD)/venv/bin/python tests/gpu/check.py $(PART)
 
 .PHONY: bench-gpu
-bench-gpu:                              ## beside PyTorch on one GPU; PART=single|compile|mixes|crossing|cpu|tune
+bench-gpu:                              ## beside PyTorch on one GPU; PART=single|compile|mixes|crossing|latency|cpu|tune
 	@$(DEPS) build gpu
 	@$(MAKE) --no-print-directory -j$$(nproc) $(if $(filter 1,$(CUDA)),bench-gpu-programs)
 	@BUILD=$(BUILD) CUDA_MISSING="$(CUDA_MISSING)" python3 tests/bench/bench_gpu.py $(PART)

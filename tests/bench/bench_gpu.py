@@ -9,6 +9,8 @@
     compile   the same beside torch.compile, which takes up to a minute a network to compile
     mixes     several networks at once, until the last has ended; PyTorch as CUDA graphs on streams
     crossing  handing a small tensor from one device to the other (see bench_crossing.c)
+    latency   a network of one kernel, submit to wait: what a run costs besides its kernels; submit to the first
+              kernel is less
     cpu       CPU time of the whole process over wall time, while the GPU does all the work
 
 A part starts nothing new after LIMIT_S seconds and says what it has not measured: run it again with MODELS.
@@ -280,11 +282,22 @@ def part_crossing(results):
     print(f"  one crossing: {row['crossing']['median_us']:.2f} us")
 
 
+def part_latency(results):
+    ours = open_ours()
+    try:
+        answer = ours.ask("time", "tiny", "tf32", 2000)
+    finally:
+        ours.close()
+    row = spread(answer["samples_us"])
+    results.add("latency", "one kernel", **row)
+    print(f"  one kernel, submit to wait: {row['median_us']:.2f} us")
+
+
 def part_cpu(results):
     ours = open_ours()
     try:
         for name in [n for n in MODELS if n in ("resnet50", "mobilenet_v2", "densenet201")]:
-            for count in 1, 4:
+            for count in 1, 4, 8:
                 key = f"{name} {PRECISIONS[0]} x {count}"
                 row = ours.ask("cpu", f"{name}:{count}", PRECISIONS[0], 5)
                 results.add("cpu", key, **row)
@@ -364,6 +377,9 @@ def small_tables(results):
             for key, r in results.of("crossing").items()]
     if rows:
         yield table(["crossing, one direction, us", "median", "90%"], rows)
+    rows = [[key, f"{r['median_us']:.2f}", f"{r['p90_us']:.2f}"] for key, r in results.of("latency").items()]
+    if rows:
+        yield table(["submit to wait, us", "median", "90%"], rows)
     rows = [[key, f"{100 * r['cpu_share']:.0f}%", f"{r['runs_per_second']:.0f}"]
             for key, r in sorted(results.of("cpu").items())]
     if rows:
@@ -383,7 +399,7 @@ def print_tables(results):
 
 
 PARTS = {"single": part_single, "compile": part_compile, "mixes": part_mixes, "crossing": part_crossing,
-         "cpu": part_cpu, "tune": part_tune}
+         "latency": part_latency, "cpu": part_cpu, "tune": part_tune}
 
 
 def main():
