@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/api.h"
+#include "backend/cuda/crossing.h"
 #include "backend/cuda/host.h"
 #include "backend/cuda/record.h"
 #include "backend/cuda/section.h"
@@ -22,10 +23,12 @@ enum {
 
 /* ---- A driver ------------------------------------------------------------- */
 
-/* What a kernel does: a step or a transfer of the section, at these addresses. */
+/* What a kernel does: a step or a transfer of the section, at these addresses. Or a copy. */
 typedef struct work {
-    const struct fake_op *op;
+    const struct fake_op *op; /* NULL: a copy */
     hsi_cuda_call call;
+    CUdeviceptr to, from;
+    size_t bytes;
 } work;
 
 typedef struct node {
@@ -37,7 +40,7 @@ typedef struct node {
 
 static work launched; /* by the op whose enqueue is under way */
 static node nodes[MOST_NODES];
-static uint32_t node_count, edge_count, early_count;
+static uint32_t node_count, edge_count, early_count, copy_count;
 
 static void execute(const work *w);
 
@@ -72,17 +75,45 @@ static void add_edge(node *to, CUgraphNode from)
     edge_count++;
 }
 
+static CUgraphNode add_node(CUgraph graph, const CUgraphNode *from, size_t count,
+                            const work *w)
+{
+    assert_true(graph == (CUgraph)(uintptr_t)1 && node_count < MOST_NODES);
+    node *n = &nodes[node_count++];
+    *n = (node){ .work = *w };
+    for (size_t i = 0; i < count; i++)
+        add_edge(n, from[i]);
+    return (CUgraphNode)(uintptr_t)node_count;
+}
+
 static CUresult add_kernel_node(CUgraphNode *added, CUgraph graph,
                                 const CUgraphNode *from, size_t count,
                                 const CUDA_KERNEL_NODE_PARAMS *params)
 {
-    assert_true(graph == (CUgraph)(uintptr_t)1 && node_count < MOST_NODES);
     assert_int_equal(params->gridDimX, 7);
-    node *n = &nodes[node_count++];
-    *n = (node){ .work = launched };
-    for (size_t i = 0; i < count; i++)
-        add_edge(n, from[i]);
-    *added = (CUgraphNode)(uintptr_t)node_count;
+    *added = add_node(graph, from, count, &launched);
+    return CUDA_SUCCESS;
+}
+
+static CUresult add_copy_node(CUgraphNode *added, CUgraph graph, const CUgraphNode *from,
+                              size_t count, const CUDA_MEMCPY3D *copy, CUcontext context)
+{
+    (void)context;
+    assert_int_equal(copy->Height * copy->Depth, 1);
+    assert_int_equal(copy->srcMemoryType, CU_MEMORYTYPE_UNIFIED);
+    assert_int_equal(copy->dstMemoryType, CU_MEMORYTYPE_UNIFIED);
+    const work w = { .to = copy->dstDevice,
+                     .from = copy->srcDevice,
+                     .bytes = copy->WidthInBytes };
+    *added = add_node(graph, from, count, &w);
+    return CUDA_SUCCESS;
+}
+
+static CUresult copy_now(CUdeviceptr to, CUdeviceptr from, size_t bytes, CUstream stream)
+{
+    (void)stream;
+    const work w = { .to = to, .from = from, .bytes = bytes };
+    execute(&w);
     return CUDA_SUCCESS;
 }
 
@@ -188,6 +219,11 @@ static void execute_fused(const fake_op *o, const hsi_cuda_call *call,
 static void execute(const work *w)
 {
     const fake_op *o = w->op;
+    if (!o) {
+        memcpy(at(w->to), at(w->from), w->bytes);
+        copy_count++;
+        return;
+    }
     if (o->port != UINT32_MAX) {
         transfer(o, &w->call);
         return;
@@ -218,7 +254,9 @@ typedef struct model {
     hsched_dtype *io_types;
     uint32_t members, mine; /* whose inputs and outputs are those that are compared */
     uint64_t seed;
-    int as_graph;
+    int as_graph, split; /* split: some sections are elsewhere */
+    uint8_t *here;       /* per section */
+    char *arena;         /* the host's */
 } model;
 
 static void *zeroed(size_t count, size_t size)
@@ -236,10 +274,12 @@ static void describe(model *m, const hsi_plan *plan)
         m->steps[i] = from->step;
         memcpy(m->places[i].in, from->in, sizeof from->in);
         m->places[i].out = from->out;
-        m->places[i].here = 1;
+        m->places[i].here = m->here[from->section];
         for (uint32_t k = 0; k < from->step.input_count; k++) {
             m->places[i].writers[k] = from->writers[k];
             m->places[i].writer_count[k] = from->writer_count[k];
+            for (uint32_t w = 0; w < from->writer_count[k] && !m->places[i].here; w++)
+                m->places[from->writers[k][w]].exported = 1;
             if (from->in[k].storage == HSCHED_STORAGE_CONSTANT)
                 m->steps[i].in[k].constant = (char *)plan->constants + from->in[k].offset;
             /* Anything but 0 says that it is one. */
@@ -276,6 +316,10 @@ static void make_section(model *m, const hsi_plan *plan)
                                    .io_bytes = m->io_bytes,
                                    .io_types = m->io_types };
     s->constants = zeroed(plan->step_count, sizeof *s->constants);
+    m->here = zeroed(plan->section_count, 1);
+    uint64_t random = m->seed;
+    for (uint32_t i = 0; i < plan->section_count; i++)
+        m->here[i] = !m->split || random_graph_next(&random) % 2;
     describe(m, plan);
     const hsched_section_config config = { .steps = m->steps,
                                            .step_count = plan->step_count,
@@ -296,6 +340,23 @@ static fake_op *make_op(model *m, uint32_t index, uint32_t step, uint32_t port)
     return &m->ops[index];
 }
 
+/* By the copy engine where that is possible, for some. */
+static hsi_cuda_op *make_transfer_op(model *m, uint32_t port)
+{
+    const hsi_cuda_port *p = &m->section.ports[port];
+    const hsi_cuda_transfer t = { .device = &m->device,
+                                  .type = HSI_CUDA_F32,
+                                  .members = m->members,
+                                  .to_slot = p->to_slot,
+                                  .member = p->tensor,
+                                  .slot = p->tensor };
+    hsi_cuda_op *op;
+    if (p->kind == HSI_CUDA_PORT_ARENA && m->seed % 3 &&
+        hsi_cuda_make_copied(&t, &op) == HSCHED_OK)
+        return op;
+    return &make_op(m, m->section.step_count + port, 1, port)->op;
+}
+
 /* 0: some step cannot be joined. */
 static int make_variant(model *m)
 {
@@ -314,13 +375,18 @@ static int make_variant(model *m)
     }
     for (uint32_t p = 0; p < s->port_count; p++)
         if (!s->ports[p].fused)
-            v->transfers[p] = &make_op(m, s->step_count + p, 1, p)->op;
+            v->transfers[p] = make_transfer_op(m, p);
     return 1;
 }
 
 static void free_model(model *m)
 {
+    for (uint32_t p = 0; p < m->section.port_count; p++)
+        if (m->variant.transfers && m->variant.transfers[p] &&
+            m->variant.transfers[p]->destroy)
+            m->variant.transfers[p]->destroy(m->variant.transfers[p]);
     hsi_cuda_free_ports(&m->section);
+    free(m->here);
     free(m->section.constants);
     free(m->variant.steps);
     free(m->variant.ops);
@@ -362,20 +428,25 @@ static uint64_t *make_table(const model *m, const void *const *inputs,
             const uint32_t io = port->kind == HSI_CUDA_PORT_INPUT
                                     ? port->index
                                     : s->input_count + port->index;
-            table[p * m->members + member] =
-                (uintptr_t)member_memory(m, member, io, inputs, outputs, others) +
-                port->offset;
+            const char *memory =
+                port->kind == HSI_CUDA_PORT_ARENA
+                    ? m->arena
+                    : member_memory(m, member, io, inputs, outputs, others);
+            table[p * m->members + member] = (uintptr_t)memory + port->offset;
         }
     return table;
 }
 
-static void launch(model *m, const uint64_t *table, char *memory)
+static void launch(model *m, const uint64_t *table, char *memory, uint32_t first,
+                   uint32_t count)
 {
     hsi_cuda_recorder recorder = { 0 };
     const hsched_backend_section *s = &m->section;
     hsi_cuda_launch job = { .memory = (uintptr_t)memory,
                             .table = (uintptr_t)table,
-                            .count = s->step_count };
+                            .arena = (uintptr_t)m->arena,
+                            .first = first,
+                            .count = count };
     if (m->as_graph) {
         assert_ok(
             hsi_cuda_record_begin(&m->device, s->step_count + s->port_count, &recorder));
@@ -387,6 +458,52 @@ static void launch(model *m, const uint64_t *table, char *memory)
         run_graph(m->seed);
 }
 
+static void *on_host(const model *m, const hsched_place *place, const void *const *inputs,
+                     void *const *outputs)
+{
+    switch (place->storage) {
+    case HSCHED_STORAGE_ARENA:
+        return m->arena + place->offset;
+    case HSCHED_STORAGE_INPUT:
+        return (char *)(uintptr_t)inputs[place->index] + place->offset;
+    case HSCHED_STORAGE_OUTPUT:
+        return (char *)outputs[place->index] + place->offset;
+    default:
+        return NULL;
+    }
+}
+
+/* A step that is elsewhere: on the host's arena. */
+static void run_on_host(const model *m, uint32_t step, const void *const *inputs,
+                        void *const *outputs)
+{
+    const void *in[HSCHED_STEP_MAX_INPUTS];
+    for (uint32_t k = 0; k < HSCHED_STEP_MAX_INPUTS; k++)
+        in[k] = on_host(m, &m->places[step].in[k], inputs, outputs);
+    assert_ok(hsi_ref_run(&m->steps[step], in,
+                          on_host(m, &m->places[step].out, inputs, outputs)));
+}
+
+/* Sections one after the other; those here as jobs of one or several. */
+static void run_sections(model *m, const hsi_plan *plan, const uint64_t *table,
+                         char *memory, const void *const *inputs, void *const *outputs)
+{
+    uint64_t random = m->seed;
+    for (uint32_t i = 0; i < plan->section_count; i++) {
+        const uint32_t first = plan->sections[i].first_step;
+        uint32_t end = first + plan->sections[i].step_count;
+        if (!m->here[i]) {
+            for (uint32_t step = first; step < end; step++)
+                run_on_host(m, step, inputs, outputs);
+            continue;
+        }
+        while (i + 1 < plan->section_count && m->here[i + 1] &&
+               (!m->split || random_graph_next(&random) % 3))
+            end += plan->sections[++i].step_count;
+        launch(m, table, memory, first, end - first);
+    }
+}
+
 static const char *run(const hsi_plan *plan, const void *const *inputs,
                        void *const *outputs, void *user)
 {
@@ -395,14 +512,17 @@ static const char *run(const hsi_plan *plan, const void *const *inputs,
     const size_t size = m->variant.arena_bytes + m->variant.io_bytes;
     char **others = zeroed((size_t)ios * m->members, sizeof *others);
     char *memory = zeroed(size, 1);
+    m->arena = zeroed(plan->arena_size, 1);
+    memset(m->arena, 0xff, plan->arena_size);
     memset(memory, 0xff, size);
     for (uint32_t i = 0; i < plan->output_count; i++)
         memset(outputs[i], 0xff, plan->outputs[i].byte_size);
     uint64_t *table = make_table(m, inputs, outputs, others);
-    launch(m, table, memory);
+    run_sections(m, plan, table, memory, inputs, outputs);
     for (uint32_t i = 0; i < ios * m->members; i++)
         free(others[i]);
     free(others);
+    free(m->arena);
     free(memory);
     free(table);
     return NULL;
@@ -412,17 +532,24 @@ static const char *run(const hsi_plan *plan, const void *const *inputs,
 
 static uint32_t total_edges, total_nodes, total_early, total_joined;
 
-static void try_one(uint64_t seed, uint32_t members, int as_graph)
+static int cut_everywhere(uint32_t before, uint32_t after)
+{
+    (void)before, (void)after;
+    return 1;
+}
+
+static void try_one(uint64_t seed, uint32_t members, int as_graph, int split)
 {
     hsched_graph *graph, *special;
     hsi_plan *plan;
-    model m = { .members = members, .seed = seed, .as_graph = as_graph };
+    model m = { .members = members, .seed = seed, .as_graph = as_graph, .split = split };
     m.mine = (uint32_t)(seed % members);
     assert_ok(random_graph_make(seed, (uint32_t)(3 + seed % 30), &graph));
     assert_ok(hsi_graph_specialise(graph, NULL, 0, &special));
     const hsi_plan_config config = {
         .max_parts = 1,
-        .parallel_steps = 1,
+        .parallel_steps = !split || seed % 2,
+        .cut = split ? cut_everywhere : NULL,
         .input_layout = seed & 1 ? HSCHED_LAYOUT_NHWC : HSCHED_LAYOUT_DENSE,
         .output_layout = seed & 2 ? HSCHED_LAYOUT_NHWC : HSCHED_LAYOUT_DENSE,
         .no_fusion = seed % 7 == 0,
@@ -432,8 +559,8 @@ static void try_one(uint64_t seed, uint32_t members, int as_graph)
     if (make_variant(&m)) {
         const char *wrong = plan_compare_run(special, plan, seed, run, &m);
         if (wrong)
-            fail_msg("seed %llu, %u members, %s: %s", (unsigned long long)seed, members,
-                     as_graph ? "graph" : "stream", wrong);
+            fail_msg("seed %llu, %u members, %s%s: %s", (unsigned long long)seed, members,
+                     as_graph ? "graph" : "stream", split ? ", split" : "", wrong);
         total_joined += members > 1;
         total_nodes += as_graph ? node_count : 0;
         total_edges += as_graph ? edge_count : 0;
@@ -450,17 +577,28 @@ static void test_streams(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= SEEDS / 4; seed++)
         for (uint32_t members = 1; members <= 3; members++)
-            try_one(seed, members, 0);
+            try_one(seed, members, 0, 0);
 }
 
 static void test_graphs(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
-        try_one(seed, 1 + (uint32_t)(seed % 3), 1);
+        try_one(seed, 1 + (uint32_t)(seed % 3), 1, 0);
     print_message("# %u nodes, %u edges, %u of them early; %u jobs joined\n", total_nodes,
                   total_edges, total_early, total_joined);
     assert_true(total_nodes > SEEDS && total_early > 0 && total_joined > 0);
+}
+
+/* Sections here and on the host in turn: tensors cross, by kernels and by copies. */
+static void test_crossings(void **state)
+{
+    (void)state;
+    copy_count = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        try_one(seed, 1, seed % 4 > 0, 1);
+    print_message("# %u tensors crossed by copies\n", copy_count);
+    assert_true(copy_count > SEEDS);
 }
 
 /* Without announcements each node follows the one before. */
@@ -508,9 +646,8 @@ static void test_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_graphs),
-        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_streams),   cmocka_unit_test(test_graphs),
+        cmocka_unit_test(test_crossings), cmocka_unit_test(test_chain),
         cmocka_unit_test(test_failure),
     };
     hsi_cuda_host = &hsi_backend_host;
@@ -518,5 +655,7 @@ int main(void)
     hsi_cuda.cuGraphCreate = create_graph;
     hsi_cuda.cuGraphAddKernelNode = add_kernel_node;
     hsi_cuda.cuGraphAddDependencies_v2 = add_dependencies;
+    hsi_cuda.cuGraphAddMemcpyNode = add_copy_node;
+    hsi_cuda.cuMemcpyAsync = copy_now;
     return cmocka_run_group_tests_name("launches and graphs", tests, NULL, NULL);
 }

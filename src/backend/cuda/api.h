@@ -34,6 +34,7 @@
     X(cuGraphLaunch) X(cuGraphUpload) X(cuLibraryLoadData) X(cuLibraryUnload)             \
     X(cuLibraryGetKernel) X(cuKernelSetAttribute) X(cuKernelGetAttribute)                 \
     X(cuLaunchKernelEx) X(cuOccupancyMaxActiveClusters) X(cuGraphCreate)                   \
+    X(cuGraphAddMemcpyNode) X(cuMemcpyAsync)                                              \
     X(cuGraphAddKernelNode) X(cuGraphKernelNodeSetAttribute) X(cuGraphAddChildGraphNode)
 
 /* Not in every driver; NULL where they are missing. */

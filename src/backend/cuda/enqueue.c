@@ -84,6 +84,8 @@ static hsched_status launch_transfer(const hsched_backend_section *s,
     call.in[0] = table_entry(v, launch, p);
     call.out = launch->memory +
                hsi_cuda_slot_offset(s, v->members, &port->place, port->tensor.dtype);
+    if (port->kind == HSI_CUDA_PORT_ARENA)
+        call.outside = launch->arena + port->offset;
     if (launch->recorder)
         announce_transfer(s, v, launch->recorder, port);
     return v->transfers[p]->enqueue(v->transfers[p], &call);

@@ -45,6 +45,7 @@ static hsched_status record(hsched_backend_slot *slot, const hsi_cuda_graph *g,
     hsched_status status =
         hsi_cuda_record_begin(s->device, s->step_count + s->port_count, &recorder);
     hsi_cuda_launch launch = { .recorder = &recorder,
+                               .arena = g->wanted_arena,
                                .memory = slot->memory,
                                .workspace = slot->memory + v->arena_bytes + v->io_bytes,
                                .table = slot->table_device,
@@ -75,12 +76,13 @@ static hsched_status instantiate(hsi_cuda_device *d, CUgraph graph, CUgraphExec 
 }
 
 static void store(hsched_backend_slot *slot, hsi_cuda_graph *g, uint32_t generation,
-                  CUgraphExec exec)
+                  CUdeviceptr arena, CUgraphExec exec)
 {
     if (g->exec) /* of an older generation; not running: it is not launched any more, and */
         hsi_cuda.cuGraphExecDestroy(g->exec); /* destroying waits for what is */
     g->exec = exec;
     g->generation = generation;
+    g->arena = arena;
     atomic_fetch_add(&slot->section->device->captures, 1);
 }
 
@@ -98,6 +100,7 @@ hsched_status hsi_cuda_capture(hsched_backend_slot *slot, int *did)
     CUgraph graph = NULL;
     CUdeviceptr memory = slot->memory;
     const uint32_t generation = slot->variant->generation;
+    const CUdeviceptr arena = g ? g->wanted_arena : 0;
     if (g && memory && (slot->section->weights || slot->section->weight_bytes == 0)) {
         *did = 1;
         g->wanted = 0;
@@ -114,7 +117,7 @@ hsched_status hsi_cuda_capture(hsched_backend_slot *slot, int *did)
     hsi_cuda.cuCtxPushCurrent(d->context);
     /* Memory that was given up meanwhile makes it worthless. */
     if (status == HSCHED_OK && slot->memory == memory)
-        store(slot, g, generation, exec);
+        store(slot, g, generation, arena, exec);
     else if (exec)
         hsi_cuda.cuGraphExecDestroy(exec);
     if (graph)

@@ -60,6 +60,7 @@ typedef struct hsi_cuda_call {
         *recorder; /* NULL: launch; else record, and the stream is not used */
     CUdeviceptr in[HSCHED_STEP_MAX_INPUTS];
     CUdeviceptr out;
+    CUdeviceptr outside; /* transfers to and from the host's arena: the tensor there */
     CUdeviceptr
         workspace; /* op->workspace bytes, 256-byte aligned; contents undefined, but
                               for the first op->zeroed bytes, see below */

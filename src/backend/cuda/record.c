@@ -146,6 +146,24 @@ hsched_status hsi_cuda_record_child(hsi_cuda_recorder *r, CUgraph child)
     return status;
 }
 
+hsched_status hsi_cuda_record_copy(hsi_cuda_recorder *r, CUdeviceptr to, CUdeviceptr from,
+                                   size_t bytes)
+{
+    CUgraphNode node;
+    const CUDA_MEMCPY3D copy = { .srcMemoryType = CU_MEMORYTYPE_UNIFIED,
+                                 .srcDevice = from,
+                                 .dstMemoryType = CU_MEMORYTYPE_UNIFIED,
+                                 .dstDevice = to,
+                                 .WidthInBytes = bytes,
+                                 .Height = 1,
+                                 .Depth = 1 };
+    hsched_status status = CU_CHECK(doing, cuGraphAddMemcpyNode, &node, r->graph, r->from,
+                                    dependencies(r, 0), &copy, r->device->kernel_context);
+    if (status == HSCHED_OK)
+        added(r, node, 0);
+    return status;
+}
+
 /* Thread-local: what other threads call meanwhile is none of its business, but for what waits
  * for the whole context. */
 hsched_status hsi_cuda_record_captured(const hsi_cuda_op *op, const hsi_cuda_call *call)

@@ -51,6 +51,9 @@ hsched_status hsi_cuda_launch_kernel(const char *doing, const hsi_cuda_call *cal
 /* Adds what `child` does, a graph that the caller keeps. */
 hsched_status hsi_cuda_record_child(hsi_cuda_recorder *recorder, CUgraph child);
 
+hsched_status hsi_cuda_record_copy(hsi_cuda_recorder *recorder, CUdeviceptr to,
+                                   CUdeviceptr from, size_t bytes);
+
 /* Adds an op that can only launch on a stream, by capturing its launch. */
 hsched_status hsi_cuda_record_captured(const hsi_cuda_op *op, const hsi_cuda_call *call);
 

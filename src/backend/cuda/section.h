@@ -174,6 +174,7 @@ typedef struct hsi_cuda_launch {
     CUstream stream;
     hsi_cuda_recorder *recorder; /* as in hsi_cuda_call */
     CUdeviceptr memory, workspace, table;
+    CUdeviceptr arena; /* the host's, if the job has one: it is part of a graph, too */
     uint32_t first, count;
 } hsi_cuda_launch;
 hsched_status hsi_cuda_variant_launch(hsched_backend_section *section,

@@ -387,17 +387,21 @@ static hsched_status launch_steps(hsched_backend_slot *slot, const hsched_queue_
 {
     hsi_cuda_device *d = slot->section->device;
     hsi_cuda_variant *v = slot->variant;
+    const CUdeviceptr arena = job->arena ? job->arena->device : 0;
     hsi_cuda_graph *graph = hsi_cuda_graph_find(slot, job->first_step, job->step_count);
-    if (graph && graph->exec && graph->generation == v->generation) {
+    if (graph && graph->exec && graph->generation == v->generation &&
+        graph->arena == arena) {
         atomic_fetch_add(&d->graph_launches, 1);
         return CU_CHECK("launching a graph", cuGraphLaunch, graph->exec, stream);
     }
     if (graph) {
         graph->wanted = 1;
+        graph->wanted_arena = arena;
         atomic_store(&d->has_work, 1);
     }
     atomic_fetch_add(&d->direct_launches, 1);
     hsi_cuda_launch launch = { .stream = stream,
+                               .arena = arena,
                                .memory = slot->memory,
                                .workspace = slot->memory + v->arena_bytes + v->io_bytes,
                                .table = slot->table_device,

@@ -15,9 +15,11 @@
 typedef struct hsi_cuda_graph {
     struct hsi_cuda_graph *next;
     uint32_t first, count;
-    uint32_t generation; /* of the variant, when it was captured */
-    int wanted;          /* to be captured in the background */
-    CUgraphExec exec;    /* NULL: not captured yet */
+    uint32_t generation;      /* of the variant, when it was captured */
+    CUdeviceptr arena;        /* the host's that it was captured for, */
+    CUdeviceptr wanted_arena; /*   and that it is wanted for */
+    int wanted;               /* to be captured in the background */
+    CUgraphExec exec;         /* NULL: not captured yet */
 } hsi_cuda_graph;
 
 /* Pinned memory that stands in for memory of the user's that the GPU cannot reach. */

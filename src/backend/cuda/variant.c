@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "backend/cuda/crossing.h"
 #include "backend/cuda/host.h"
 
 /* ---- Making --------------------------------------------------------------- */
@@ -67,7 +68,8 @@ static hsched_status make_transfer(const hsched_backend_section *s, uint32_t mem
     transfer.member.constant = transfer.slot.constant = NULL;
     transfer.slot_stride = (int64_t)(hsi_cuda_member_bytes(s, &port->place) /
                                      hsi_cuda_dtype_size(inside->dtype));
-    return hsi_cuda_make_transfer(&transfer, op);
+    return port->kind == HSI_CUDA_PORT_ARENA ? hsi_cuda_make_crossing(&transfer, op)
+                                             : hsi_cuda_make_transfer(&transfer, op);
 }
 
 static hsched_status make_op(const hsi_cuda_step *step, const hsi_cuda_step *like,
