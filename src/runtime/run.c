@@ -212,11 +212,13 @@ HSCHED_API hsched_status hsched_infer(hsched_model *model, const hsched_binding 
 
 /* ---- Using a run ---------------------------------------------------------- */
 
-/* A queue that has something to do and nobody who looks after it, if the run may be in one. */
+/* A queue that has something to do and nobody who looks after it, if the run may be in one. Runs
+ * that cross to the CPU are better looked after by a worker, who then goes on with them. */
 static hsi_queue *queue_to_attend(const hsched_run *run)
 {
     const hsched_runtime *rt = run->model->runtime;
-    if (!run->model->exec.mapper || run->exec.core.restarts > 0)
+    if (!run->model->exec.mapper || run->model->exec.crosses ||
+        run->exec.core.restarts > 0)
         return NULL;
     for (uint32_t d = 1; d < rt->device_count; d++)
         if (rt->pool->queues[d] && hsi_queue_needs_attention(rt->pool->queues[d]))
@@ -243,7 +245,7 @@ HSCHED_API hsched_status hsched_run_wait(hsched_run *run, uint64_t timeout_us)
     while (!run->ended && status == HSCHED_OK) {
         hsi_queue *queue = queue_to_attend(run);
         if (queue) {
-            hsi_queue_attend(queue, has_ended, run, deadline);
+            hsi_queue_attend(queue, NULL, has_ended, run, deadline);
             if (!run->ended && deadline != UINT64_MAX && hsi_now_us() >= deadline)
                 status = HSCHED_ERROR_TIMEOUT;
         } else if (hsi_cond_wait_until(&run->ended_cond, lock, deadline) != 0 &&

@@ -69,17 +69,28 @@ static void notify(hsi_worker_pool *pool, const hsi_worker *self)
     pool->config.after_events(pool->config.user);
 }
 
-void hsi_worker_pool_notify(hsi_worker_pool *pool)
+void hsi_worker_pool_notify(hsi_worker_pool *pool, const hsi_worker *self)
 {
-    notify(pool, NULL);
+    notify(pool, self);
+}
+
+int hsi_worker_pool_wake_cpu(hsi_worker_pool *pool)
+{
+    return wake_idle(pool, 0) != NULL;
 }
 
 static void after_events(hsi_worker_pool *pool, const hsi_worker *self)
 {
     notify(pool, self);
-    for (uint32_t d = 0; d < pool->config.device_count; d++)
-        if (pool->queues[d] && hsi_core_queued(pool->config.core, d) > 0)
-            hsi_queue_pump(pool->queues[d]);
+    for (uint32_t d = 0; d < pool->config.device_count; d++) {
+        hsi_queue *q = pool->queues[d];
+        if (!q)
+            continue;
+        if (hsi_core_queued(pool->config.core, d) > 0)
+            hsi_queue_pump(q, self);
+        if (hsi_queue_feeds_cpu(q))
+            self = NULL; /* it will attend to this one and no other: see attend_for_cpu */
+    }
 }
 
 void hsi_worker_pool_after_events(hsi_worker_pool *pool)
@@ -195,10 +206,18 @@ static int attend_for_cpu(hsi_worker *w)
     hsi_worker_pool *pool = w->pool;
     for (uint32_t d = 1; d < pool->config.device_count; d++)
         if (pool->queues[d] && hsi_queue_feeds_cpu(pool->queues[d])) {
-            hsi_queue_attend(pool->queues[d], cpu_has_jobs, pool, UINT64_MAX);
+            hsi_queue_attend(pool->queues[d], w, cpu_has_jobs, pool, UINT64_MAX);
             return 1;
         }
     return 0;
+}
+
+/* It does not attend now, for which it may have been woken. */
+static void excuse(hsi_worker *w)
+{
+    for (uint32_t d = 1; d < w->pool->config.device_count && w->device == 0; d++)
+        if (w->pool->queues[d])
+            hsi_queue_excuse(w->pool->queues[d]);
 }
 
 static void *worker_main(void *argument)
@@ -220,12 +239,14 @@ static void *worker_main(void *argument)
         if (w->device == 0)
             set_jobs_waiting(pool, hsi_core_queued(pool->config.core, 0));
         if (job) {
+            excuse(w);
             execute(w, job);
             after_events(pool, w);
             continue;
         }
         if (w->device == 0 && attend_for_cpu(w))
             continue;
+        excuse(w);
         add_idle(pool, w);
         w->woken = 0;
         while (!w->woken)

@@ -87,9 +87,12 @@ void hsi_worker_pool_free(hsi_worker_pool *pool);
 /* A model needs so much scratch memory; before its first run. */
 void hsi_worker_pool_reserve_scratch(hsi_worker_pool *pool, size_t size);
 
-/* Under the lock, after events: wakes workers for queued jobs and calls after_events. */
-void hsi_worker_pool_notify(hsi_worker_pool *pool);
+/* Under the lock, after events: wakes workers for queued jobs and calls after_events. `self`: a CPU
+ * worker that takes the next of them itself, or NULL. */
+void hsi_worker_pool_notify(hsi_worker_pool *pool, const hsi_worker *self);
 /* The same, and starts queued jobs of devices with queues; gives up the lock in between. */
 void hsi_worker_pool_after_events(hsi_worker_pool *pool);
+/* Wakes a CPU worker that is idle, if there is one. Under the lock. */
+int hsi_worker_pool_wake_cpu(hsi_worker_pool *pool);
 
 #endif

@@ -142,7 +142,8 @@ static void lose_device(hsi_queue *q)
 }
 
 /* Reports all jobs of a flight as ended and frees its lane. */
-static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status)
+static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
+                       const hsi_worker *self)
 {
     hsi_core *core = q->pool->config.core;
     const uint64_t now_ns = hsi_now_ns();
@@ -172,7 +173,7 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status)
             run->section_done[jobs[m]->section + i] = status == HSCHED_OK;
         hsi_core_job_ended(core, jobs[m], status, now_ns / 1000);
     }
-    hsi_worker_pool_notify(q->pool);
+    hsi_worker_pool_notify(q->pool, self);
 }
 
 /* Runs of the job's model that wait, or started by themselves while it did. */
@@ -222,7 +223,7 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     if (model->joinable)
         hsi_core_set_ready(pool->config.core, f->jobs[0]->run->model, q->device, ready);
     if (status != HSCHED_OK) {
-        end_flight(q, f, status);
+        end_flight(q, f, status, NULL);
         return;
     }
     f->expected_us = hsi_expect_of(f, members);
@@ -236,20 +237,44 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     pool->config.started(pool->config.user, f->jobs, f->count);
 }
 
+static int runs_come_back(const hsi_queue *q)
+{
+    for (uint32_t lane = 0; lane < q->lanes; lane++) {
+        const hsi_flight *f = &q->flights[lane];
+        if (f->state == HSI_FLIGHT_RUNNING && run_of(f->jobs[0])->model->crosses)
+            return 1;
+    }
+    return 0;
+}
+
 /* Somebody has to look when the first job should end, or when those held back may start: who
- * attends (he will anyway while he works), or the queue's thread. */
+ * attends (he will anyway while he works); for runs that go on on the CPU a worker with
+ * nothing else to do, since that saves a thread switch; or the queue's thread. */
 static void set_alarm(hsi_queue *q)
 {
     const uint64_t look = next_look_us(q);
-    if (look == UINT64_MAX)
+    if (look == UINT64_MAX || q->summoned)
         return;
-    if (q->attended && look < q->attendant_us)
-        pthread_cond_signal(&q->attendant);
-    if (!q->attended && (q->alarm_us == 0 || look < q->alarm_us))
+    if (q->attended) {
+        if (look < q->attendant_us)
+            pthread_cond_signal(&q->attendant);
+        return;
+    }
+    q->summoned = runs_come_back(q) && hsi_worker_pool_wake_cpu(q->pool);
+    if (!q->summoned && (q->alarm_us == 0 || look < q->alarm_us))
         pthread_cond_signal(&q->wake);
 }
 
-void hsi_queue_pump(hsi_queue *q)
+void hsi_queue_excuse(hsi_queue *q)
+{
+    if (!q->summoned)
+        return;
+    q->summoned = 0;
+    if (!q->attended)
+        set_alarm(q);
+}
+
+void hsi_queue_pump(hsi_queue *q, const hsi_worker *self)
 {
     hsi_core *core = q->pool->config.core;
     uint32_t lane, started = 0;
@@ -266,6 +291,10 @@ void hsi_queue_pump(hsi_queue *q)
         started++;
     }
     q->submitting = 0;
+    /* A CPU worker with nothing else to do attends right after this. */
+    if (self && self->device == 0 && !q->attended && hsi_core_queued(core, 0) == 0 &&
+        runs_come_back(q))
+        return;
     if (started || hsi_core_queued(core, q->device))
         set_alarm(q);
 }
@@ -313,7 +342,7 @@ static int collect(hsi_queue *q)
         }
         if (status == HSCHED_OK)
             status = close_flight(q, f);
-        end_flight(q, f, status);
+        end_flight(q, f, status, q->worker);
     }
     return ended;
 }
@@ -388,20 +417,23 @@ static int has_work(const hsi_queue *q)
     return q->running > 0 || hsi_core_queued(q->pool->config.core, q->device) > 0;
 }
 
-void hsi_queue_attend(hsi_queue *q, int (*stop)(void *user), void *user,
-                      uint64_t deadline_us)
+void hsi_queue_attend(hsi_queue *q, const hsi_worker *self, int (*stop)(void *user),
+                      void *user, uint64_t deadline_us)
 {
     if (q->attended)
         return;
     q->attended = 1;
+    q->worker = self;
+    q->summoned = 0;
     while (!stop(user) && has_work(q)) {
         if (!collect(q) && deadline_us != UINT64_MAX && hsi_now_us() >= deadline_us)
             break;
-        hsi_queue_pump(q);
+        hsi_queue_pump(q, self);
         if (!stop(user) && has_work(q))
             wait_a_while(q, deadline_us);
     }
     q->attended = 0;
+    q->worker = NULL;
     if (q->pool->stopping)
         pthread_cond_broadcast(&q->wake);
     else if (has_work(q))
@@ -415,14 +447,7 @@ int hsi_queue_needs_attention(const hsi_queue *q)
 
 int hsi_queue_feeds_cpu(const hsi_queue *q)
 {
-    if (!hsi_queue_needs_attention(q))
-        return 0;
-    for (uint32_t lane = 0; lane < q->lanes; lane++) {
-        const hsi_flight *f = &q->flights[lane];
-        if (f->state == HSI_FLIGHT_RUNNING && run_of(f->jobs[0])->model->crosses)
-            return 1;
-    }
-    return 0;
+    return hsi_queue_needs_attention(q) && runs_come_back(q);
 }
 
 /* ---- The queue's own thread ----------------------------------------------- */
@@ -452,7 +477,7 @@ static void *queue_main(void *argument)
             hsi_cond_wait_until(&q->wake, &pool->lock, look);
         } else {
             q->alarm_us = 0;
-            hsi_queue_attend(q, stop_never, NULL, UINT64_MAX);
+            hsi_queue_attend(q, NULL, stop_never, NULL, UINT64_MAX);
         }
     }
     pthread_mutex_unlock(&pool->lock);

@@ -49,7 +49,9 @@ typedef struct hsi_queue {
     hsi_flight flights[HSI_QUEUE_LANES];
     uint32_t running; /* flights that are RUNNING */
     int submitting;   /* somebody is starting jobs: he will start those that come, too */
-    int attended;     /* somebody attends */
+    int attended;     /* somebody attends: */
+    const hsi_worker *worker; /*   this CPU worker, or else NULL */
+    int summoned;             /* a CPU worker was woken to do so */
     pthread_cond_t attendant; /* wakes him early */
     pthread_cond_t wake;      /* wakes the queue's own thread */
     /* When that, or he, wakes by himself; 0: he sleeps until he is woken, or works. */
@@ -63,15 +65,19 @@ hsched_status hsi_queue_start(hsi_worker_pool *pool, uint32_t device, uint32_t l
                               hsi_queue **queue);
 void hsi_queue_stop(hsi_queue *queue); /* nothing is in flight; without the lock */
 
-/* Starts what is queued on free lanes. Under the lock, which it gives up in between. */
-void hsi_queue_pump(hsi_queue *queue);
+/* Starts what is queued on free lanes. Under the lock, which it gives up in between. `self`: the
+ * CPU worker that calls, or NULL. */
+void hsi_queue_pump(hsi_queue *queue, const hsi_worker *self);
 
 /*
  * Attends, under the lock, which it gives up in between, until stop(user) is true, deadline_us has
- * passed, or the device has nothing to do. Returns at once if somebody else attends.
+ * passed, or the device has nothing to do. Returns at once if somebody else attends. `self`: the
+ * CPU worker that calls, or NULL.
  */
-void hsi_queue_attend(hsi_queue *queue, int (*stop)(void *user), void *user,
-                      uint64_t deadline_us);
+void hsi_queue_attend(hsi_queue *queue, const hsi_worker *self, int (*stop)(void *user),
+                      void *user, uint64_t deadline_us);
+/* A CPU worker that may have been woken to attend has something else to do. Under the lock. */
+void hsi_queue_excuse(hsi_queue *queue);
 
 /* Is there anything to attend to, and nobody does? Under the lock. */
 int hsi_queue_needs_attention(const hsi_queue *queue);
