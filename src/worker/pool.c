@@ -11,12 +11,30 @@
 #include "worker/job.h"
 #include "worker/queue.h"
 
+/* A worker takes its spare when it needs it; without one it asks the heap then. */
+static void give_spare(hsi_worker *w, size_t size)
+{
+    void *larger = hsi_alloc_aligned(size);
+    pthread_mutex_lock(&w->pool->lock);
+    if (larger && w->scratch_size < size && w->spare_size < size) {
+        void *smaller = w->spare;
+        w->spare = larger;
+        w->spare_size = size;
+        larger = smaller;
+    }
+    pthread_mutex_unlock(&w->pool->lock);
+    hsi_free(larger);
+}
+
 void hsi_worker_pool_reserve_scratch(hsi_worker_pool *pool, size_t size)
 {
     pthread_mutex_lock(&pool->lock);
-    if (size > pool->scratch_size)
+    const int is_more = size > pool->scratch_size;
+    if (is_more)
         pool->scratch_size = size;
     pthread_mutex_unlock(&pool->lock);
+    for (uint32_t i = 0; i < pool->worker_count && is_more; i++)
+        give_spare(&pool->workers[i], size);
 }
 
 /* ---- Idle workers (all under the lock) ------------------------------------ */
@@ -118,17 +136,23 @@ void hsi_worker_recruit(hsi_worker *owner, uint32_t helpers)
 
 /* ---- The worker's thread -------------------------------------------------- */
 
-/* Brings the worker's scratch memory up to `size`; called without the lock. */
+/* Brings the worker's scratch memory up to `size`. Under the lock. */
 static int ensure_scratch(hsi_worker *w, size_t size)
 {
     if (w->scratch_size >= size)
         return 1;
-    void *larger = hsi_alloc_aligned(size);
-    if (!larger)
+    if (w->spare_size < size) {
+        hsi_free(w->spare);
+        w->spare = hsi_alloc_aligned(size);
+        w->spare_size = w->spare ? size : 0;
+    }
+    if (!w->spare)
         return 0;
     hsi_free(w->scratch);
-    w->scratch = larger;
-    w->scratch_size = size;
+    w->scratch = w->spare;
+    w->scratch_size = w->spare_size;
+    w->spare = NULL;
+    w->spare_size = 0;
     return 1;
 }
 
@@ -136,11 +160,11 @@ static void help(hsi_worker *w)
 {
     hsi_worker_pool *pool = w->pool;
     hsi_team *team = w->helping;
-    size_t needed = pool->scratch_size;
+    const int can_help = ensure_scratch(w, pool->scratch_size);
     w->helping = NULL;
     pthread_mutex_unlock(&pool->lock);
     uint64_t began = hsi_now_ns();
-    if (ensure_scratch(w, needed))
+    if (can_help)
         hsi_team_help(team, w->scratch, &pool->jobs_waiting);
     else /* this worker cannot help; the owner computes all parts itself */
         atomic_fetch_sub_explicit(&team->members, 1, memory_order_relaxed);
@@ -161,10 +185,11 @@ static void execute(hsi_worker *w, hsi_job *job)
         run->restarts = run->core.restarts;
         memset(run->section_done, 0, run->model->plan->section_count);
     }
+    const int has_scratch = ensure_scratch(w, run->model->scratch_size);
     pthread_mutex_unlock(&pool->lock);
 
     hsched_status status;
-    if (!ensure_scratch(w, run->model->scratch_size))
+    if (!has_scratch)
         status = hsi_out_of_memory("a worker's scratch memory");
     else
         status = hsi_job_execute(w, job, &steps);
@@ -254,7 +279,8 @@ static void *worker_main(void *argument)
     }
     pthread_mutex_unlock(&pool->lock);
     hsi_free(w->scratch);
-    w->scratch = NULL;
+    hsi_free(w->spare);
+    w->scratch = w->spare = NULL;
     return NULL;
 }
 

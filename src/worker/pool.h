@@ -31,9 +31,10 @@ typedef struct hsi_worker {
     int woken;
     hsi_team *helping; /* asked to help there */
     uint64_t jobs, steps, busy_ns;
+    size_t scratch_size, spare_size;
+    void *spare; /* larger scratch memory for it to take; NULL: none */
     /* The worker's own. */
     void *scratch;
-    size_t scratch_size;
     hsi_team team;
     size_t team_scratch; /* scratch that every member of the team has at least */
 } hsi_worker;
@@ -84,7 +85,7 @@ hsched_status hsi_worker_pool_create(const hsi_worker_pool_config *config,
 void hsi_worker_pool_stop(hsi_worker_pool *pool);
 void hsi_worker_pool_free(hsi_worker_pool *pool);
 
-/* A model needs so much scratch memory; before its first run. */
+/* A model needs so much scratch memory; before its first run, which then takes none of the heap. */
 void hsi_worker_pool_reserve_scratch(hsi_worker_pool *pool, size_t size);
 
 /* Under the lock, after events: wakes workers for queued jobs and calls after_events. `self`: a CPU
