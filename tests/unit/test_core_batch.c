@@ -436,15 +436,15 @@ static void test_joins_beside_a_batch(void **state)
     test_submit(core, &runs[2], &a, 0, 109); /* the gap begins anew */
     assert_int_equal(hsi_core_next_due(core, 1), 119);
     test_submit(core, &runs[3], &b, 0, 110); /* another model: at once */
-    TAKE(core, 1, RUNS, 110, &jobs[1], 3);
+    TAKE(core, 1, 4, 110, &jobs[1], 3);
     TAKE_NONE(core, 1, 118);
-    TAKE(core, 1, RUNS, 119, &jobs[2], 1, 2);
+    TAKE(core, 1, 4, 119, &jobs[2], 1, 2);
     /* Two are executing: until one has ended, be it the later one. */
     test_submit(core, &runs[4], &a, 0, 120);
     assert_int_equal(hsi_core_next_due(core, 1), UINT64_MAX);
     TAKE_NONE(core, 1, 5000);
     end_all(core, &jobs[2], 2);
-    TAKE(core, 1, RUNS, 5000, &jobs[2], 4);
+    TAKE(core, 1, 4, 5000, &jobs[2], 4);
     end_all(core, jobs, 3);
     hsi_core_destroy(core);
 }
@@ -462,12 +462,12 @@ static void test_joining_ends(void **state)
     test_submit(core, &runs[2], &a, 0, 245);
     assert_int_equal(hsi_core_next_due(core, 1), 250);
     TAKE_NONE(core, 1, 249);
-    TAKE(core, 1, RUNS, 250, &jobs[1], 1, 2);
+    TAKE(core, 1, 4, 250, &jobs[1], 1, 2);
     for (uint32_t i = 3; i < 6; i++)
         test_submit(core, &runs[i], &a, 0, 251);
     TAKE_NONE(core, 1, 251);
     test_submit(core, &runs[6], &a, 0, 252);
-    TAKE(core, 1, RUNS, 252, &jobs[3], 3, 4, 5, 6);
+    TAKE(core, 1, 4, 252, &jobs[3], 3, 4, 5, 6);
     test_submit(core, &runs[7], &a, 0, 253);
     TAKE_NONE(core, 1, 9000); /* three are executing now */
     end_all(core, jobs, 1);
@@ -490,13 +490,13 @@ static void test_urgent_starts_beside(void **state)
     test_submit(core, &runs[1], &a, 3, 101);
     TAKE_NONE(core, 1, 101);
     test_submit(core, &runs[2], &a, 4, 102);
-    TAKE(core, 1, RUNS, 102, &jobs[1], 2, 1); /* who was held rides along */
+    TAKE(core, 1, 4, 102, &jobs[1], 2, 1); /* who was held rides along */
     test_submit(core, &runs[3], &a, 4, 103);
     TAKE_NONE(core, 1, 9000);
     hsi_core_set_ready(core, &a.core, 1, 1);
     test_check(core);
     assert_int_equal(hsi_core_next_due(core, 1), 0);
-    TAKE(core, 1, RUNS, 9000, &jobs[3], 3);
+    TAKE(core, 1, 4, 9000, &jobs[3], 3);
     test_submit(core, &runs[4], &a, 4, 9001);
     hsi_core_set_ready(core, &a.core, 1, 2);
     test_check(core);
