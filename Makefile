@@ -186,6 +186,7 @@ $(BUILD)/examples/%: examples/%.c $(ZOO_OBJ) $(SHARED)
 
 $(call obj,$(TEST_SUPPORT)): private CPPFLAGS += -Itests
 $(call obj,$(filter tests/gpu/%,$(TEST_SUPPORT))): private CPPFLAGS += $(CUDA_CPPFLAGS)
+# Its simulated device stands in for the GPU plug-in in programs that call it, and is not linked into others.
 $(BUILD)/libtests.a: $(call obj,$(TEST_SUPPORT))
 	$(Q)rm -f $@ && ar rcs $@ $^
 

@@ -370,6 +370,16 @@ static hsched_status shadow_one(hsi_exec_run *run, uint32_t io)
     return HSCHED_OK;
 }
 
+int hsi_exec_is_elsewhere(const hsi_exec_run *run, const hsi_exec_device *device)
+{
+    const hsi_plan *plan = run->model->plan;
+    for (uint32_t io = 0;
+         run->device_bound && io < plan->input_count + plan->output_count; io++)
+        if (run->owned[io].device && run->owned[io].device != device)
+            return 1;
+    return 0;
+}
+
 hsched_status hsi_exec_shadow(hsi_exec_run *run)
 {
     hsi_exec_model *model = run->model;
@@ -384,7 +394,8 @@ hsched_status hsi_exec_shadow(hsi_exec_run *run)
     for (uint32_t io = 0; io < ios && !run->shadowed && status == HSCHED_OK; io++)
         if (run->owned[io].device)
             status = shadow_one(run, io);
-    run->shadowed |= status == HSCHED_OK;
+    if (!run->shadowed && status == HSCHED_OK) /* else another job's end may be looking */
+        run->shadowed = 1;
     pthread_mutex_unlock(&model->make_mutex);
     return status;
 }

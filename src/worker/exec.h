@@ -118,6 +118,8 @@ hsched_status hsi_exec_queue_slot(hsi_exec_run *run, uint32_t device,
 /* The host's arena of the run's slot, where tensors cross between devices; made if needed. */
 hsched_status hsi_exec_arena(hsi_exec_run *run, const hsched_memory **arena);
 
+/* Is some memory of the run that of another device than this one? */
+int hsi_exec_is_elsewhere(const hsi_exec_run *run, const hsi_exec_device *device);
 /* Has memory that the CPU cannot reach stand in for by host memory, inputs copied (after the
  * user's event). */
 hsched_status hsi_exec_shadow(hsi_exec_run *run);

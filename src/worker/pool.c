@@ -224,6 +224,15 @@ static int cpu_has_jobs(void *user)
     return pool->stopping || hsi_core_queued(pool->config.core, 0) > 0;
 }
 
+/* It does not attend to these devices now, for which it may have been woken. `but`: to this one
+ * it does; 0: to none. */
+static void excuse(hsi_worker *w, uint32_t but)
+{
+    for (uint32_t d = 1; d < w->pool->config.device_count && w->device == 0; d++)
+        if (w->pool->queues[d] && d != but)
+            hsi_queue_excuse(w->pool->queues[d]);
+}
+
 /* An idle CPU worker looks after a device whose runs come back to the CPU: it will then go on
  * with them itself, without a thread switch. 1 if it did. */
 static int attend_for_cpu(hsi_worker *w)
@@ -231,18 +240,11 @@ static int attend_for_cpu(hsi_worker *w)
     hsi_worker_pool *pool = w->pool;
     for (uint32_t d = 1; d < pool->config.device_count; d++)
         if (pool->queues[d] && hsi_queue_feeds_cpu(pool->queues[d])) {
+            excuse(w, d);
             hsi_queue_attend(pool->queues[d], w, cpu_has_jobs, pool, UINT64_MAX);
             return 1;
         }
     return 0;
-}
-
-/* It does not attend now, for which it may have been woken. */
-static void excuse(hsi_worker *w)
-{
-    for (uint32_t d = 1; d < w->pool->config.device_count && w->device == 0; d++)
-        if (w->pool->queues[d])
-            hsi_queue_excuse(w->pool->queues[d]);
 }
 
 static void *worker_main(void *argument)
@@ -264,14 +266,14 @@ static void *worker_main(void *argument)
         if (w->device == 0)
             set_jobs_waiting(pool, hsi_core_queued(pool->config.core, 0));
         if (job) {
-            excuse(w);
+            excuse(w, 0);
             execute(w, job);
             after_events(pool, w);
             continue;
         }
         if (w->device == 0 && attend_for_cpu(w))
             continue;
-        excuse(w);
+        excuse(w, 0);
         add_idle(pool, w);
         w->woken = 0;
         while (!w->woken)

@@ -103,6 +103,18 @@ static void describe_job(hsi_flight *f, const hsi_exec_model *model,
     }
 }
 
+/* Has host memory stand in for what the CPU will need, too, and for memory of another device. */
+static hsched_status shadow_members(const hsi_queue *q, const hsi_flight *f)
+{
+    hsched_status status = HSCHED_OK;
+    for (uint32_t m = 0; m < f->count && status == HSCHED_OK; m++) {
+        hsi_exec_run *run = run_of(f->jobs[m]);
+        if (run->model->crosses || hsi_exec_is_elsewhere(run, device_of(q)))
+            status = hsi_exec_shadow(run);
+    }
+    return status;
+}
+
 /* Without the lock: gives the job a slot and the device the job. */
 static hsched_status start(hsi_queue *q, uint32_t lane, uint32_t others,
                            uint32_t *members, uint32_t *ready)
@@ -115,11 +127,10 @@ static hsched_status start(hsi_queue *q, uint32_t lane, uint32_t others,
     hsched_status status = choose_members(q, f, others, members, ready);
     if (status == HSCHED_OK)
         status = hsi_exec_acquire_slot(leader, *members);
-    if (status == HSCHED_OK && model->crosses) {
-        status = hsi_exec_shadow(leader);
-        if (status == HSCHED_OK)
-            status = hsi_exec_arena(leader, &arena);
-    }
+    if (status == HSCHED_OK)
+        status = shadow_members(q, f);
+    if (status == HSCHED_OK && model->crosses)
+        status = hsi_exec_arena(leader, &arena);
     if (status == HSCHED_OK)
         status = hsi_exec_queue_slot(leader, q->device, &f->slot);
     if (status != HSCHED_OK)
@@ -458,6 +469,18 @@ static int stop_never(void *user)
     return 0;
 }
 
+/* Until then or until it is woken; a look in between costs little if jobs take so long. */
+static void sleep_alone(hsi_queue *q, uint64_t look_us)
+{
+    const uint64_t latest_us = hsi_now_us() + LONGEST_SLEEP_US;
+    const int early = q->running > 0 && look_us > latest_us;
+    q->alarm_us = early ? latest_us : look_us;
+    const int is_time = hsi_cond_wait_until(&q->wake, &q->pool->lock, q->alarm_us) != 0;
+    q->alarm_us = 0;
+    if (early && is_time)
+        hsi_queue_attend(q, NULL, stop_never, NULL, hsi_now_us()); /* one look */
+}
+
 static void *queue_main(void *argument)
 {
     hsi_queue *q = argument;
@@ -473,8 +496,7 @@ static void *queue_main(void *argument)
             q->alarm_us = 0;
             pthread_cond_wait(&q->wake, &pool->lock);
         } else if (look > hsi_now_us()) {
-            q->alarm_us = look;
-            hsi_cond_wait_until(&q->wake, &pool->lock, look);
+            sleep_alone(q, look);
         } else {
             q->alarm_us = 0;
             hsi_queue_attend(q, NULL, stop_never, NULL, UINT64_MAX);

@@ -59,6 +59,7 @@ void queue_device_await(queue_count what, uint64_t count); /* until there were s
 
 typedef struct queue_device_job {
     uint32_t members, first_step, step_count, lane, device;
+    int priority;
 } queue_device_job;
 
 /* The k-th job since queue_device_begin, counted from 0; 0: there was none. */

@@ -60,10 +60,10 @@ static char *outside(const hsched_backend_slot *slot, uint32_t member,
 {
     const hsched_backend_section *s = slot->section;
     if (place->storage == HSCHED_STORAGE_ARENA)
-        return queue_translate(slot->arena.device, s->arena_size);
+        return queue_translate(s->device, slot->arena.device, s->arena_size);
     const uint32_t io = io_of(s, place), at = member * io_count(s) + io;
     if (slot->ios[at].device)
-        return queue_translate(slot->ios[at].device, s->io_bytes[io]);
+        return queue_translate(s->device, slot->ios[at].device, s->io_bytes[io]);
     return slot->stages[at];
 }
 
@@ -183,16 +183,21 @@ static void stage_result(hsched_backend_slot *slot, const hsched_queue_job *job,
     }
 }
 
-/* What steps elsewhere have written to outputs and a step of the job reads. */
+/* What steps elsewhere have written to outputs and a step of the job reads. Once: an earlier job of
+ * the run, which is executing, may be reading it, too. */
 static void stage_read_results(hsched_backend_slot *slot, const hsched_queue_job *job,
                                uint32_t step)
 {
     const hsched_backend_section *s = slot->section;
     const hsched_step_places *places = &s->places[step];
     for (uint32_t k = 0; k < s->steps[step].input_count; k++)
-        for (uint32_t w = 0; w < places->writer_count[k]; w++)
-            if (!s->places[places->writers[k][w]].here)
-                stage_result(slot, job, places->writers[k][w], 1);
+        for (uint32_t w = 0; w < places->writer_count[k]; w++) {
+            const uint32_t writer = places->writers[k][w];
+            if (s->places[writer].here || slot->staged[writer])
+                continue;
+            slot->staged[writer] = 1;
+            stage_result(slot, job, writer, 1);
+        }
 }
 
 void queue_stage_job(hsched_backend_slot *slot, const hsched_queue_job *job, int to_slot)

@@ -79,6 +79,7 @@ struct hsched_backend_slot {
     char *memory;
     hsched_memory *ios; /* [member][io]: as they were bound; set by the run's first job */
     void **stages; /* [member][io]: stands in for what the device cannot reach, or NULL */
+    uint8_t *staged; /* per step: its result was brought to its stage in this run */
     hsched_memory arena;
     queue_event event; /* of the last job's end */
     int in_run;        /* it holds what a run has made; guarded by the world's mutex */
@@ -133,8 +134,9 @@ hsched_status queue_memory_register(hsched_backend_device *device, void *host,
 void queue_memory_destroy(hsched_backend_device *device, hsched_memory *memory);
 hsched_status queue_memory_copy(hsched_backend_device *device, uint64_t address,
                                 void *host, size_t size, int to_device);
-/* What lies at an address of the device's, which must be all within one piece of memory. */
-void *queue_translate(uint64_t address, size_t size);
+/* What lies at an address, all of it within one piece of memory: the device's own or mapped host
+ * memory, no other device's. NULL: any device's. */
+void *queue_translate(const hsched_backend_device *device, uint64_t address, size_t size);
 uint32_t queue_memory_count(void); /* pieces that exist */
 /* Memory of its own that no address is known of. */
 hsched_status queue_take(hsched_backend_device *device, size_t size, char **memory);

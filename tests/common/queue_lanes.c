@@ -172,6 +172,7 @@ static hsched_status begin_run(hsched_backend_slot *slot, const hsched_queue_job
     const hsched_backend_section *s = slot->section;
     hsched_memory *next = slot->ios;
     memset(slot->memory, 0xff, slot->members * slot->member_bytes);
+    memset(slot->staged, 0, s->step_count);
     for (uint32_t m = 0; m < job->members; m++) {
         for (uint32_t i = 0; i < s->input_count; i++)
             *next++ = job->inputs[m][i];
@@ -214,6 +215,7 @@ static void note_job(const hsched_backend_section *s, const hsched_queue_job *jo
                                 .first_step = job->first_step,
                                 .step_count = job->step_count,
                                 .lane = lane,
+                                .priority = job->priority,
                                 .device = s->device->ordinal };
     queue_the.job_count++;
     if (s->jobs > queue_the.most_jobs)

@@ -32,13 +32,13 @@ uint32_t queue_memory_count(void)
     return count;
 }
 
-void *queue_translate(uint64_t address, size_t size)
+void *queue_translate(const hsched_backend_device *device, uint64_t address, size_t size)
 {
     void *host = NULL;
     queue_lock();
     for (const piece *p = pieces; p && !host; p = p->next)
-        if (address >= p->address && address - p->address <= p->size &&
-            size <= p->size - (address - p->address))
+        if ((p->device == device || !p->on_device || !device) && address >= p->address &&
+            address - p->address <= p->size && size <= p->size - (address - p->address))
             host = p->host + (address - p->address);
     queue_unlock();
     if (!host)
@@ -171,7 +171,7 @@ hsched_status queue_memory_copy(hsched_backend_device *d, uint64_t address, void
     queue_unlock();
     if (status != HSCHED_OK)
         return status;
-    void *inside = queue_translate(address, size);
+    void *inside = queue_translate(d, address, size);
     if (!inside)
         return queue_the.host->set_error(HSCHED_ERROR_INTERNAL,
                                          "simulated queue: a copy of no memory");
@@ -212,14 +212,14 @@ void queue_give(hsched_backend_device *d, char *memory, size_t size)
 
 void queue_device_write(uint64_t address, const void *data, size_t size)
 {
-    void *inside = queue_translate(address, size);
+    void *inside = queue_translate(NULL, address, size);
     if (inside)
         memcpy(inside, data, size);
 }
 
 void queue_device_read(uint64_t address, void *data, size_t size)
 {
-    const void *inside = queue_translate(address, size);
+    const void *inside = queue_translate(NULL, address, size);
     if (inside)
         memcpy(data, inside, size);
 }

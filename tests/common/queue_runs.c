@@ -134,8 +134,13 @@ hsched_status queue_trial_try(queue_trial *t)
         in[i] = user_tensor_binding(&t->in[i]);
     for (uint32_t i = 0; i < t->net->out_count; i++)
         out[i] = user_tensor_binding(&t->out[i]);
-    hsched_run_config config = { HSCHED_RUN_CONFIG_INIT, .inputs = in, .outputs = out,
-                                 .wait_event = t->wait_event };
+    hsched_run_config config = { HSCHED_RUN_CONFIG_INIT,
+                                 .inputs = in,
+                                 .outputs = out,
+                                 .wait_event = t->wait_event,
+                                 .priority = t->priority,
+                                 .callback = t->callback,
+                                 .callback_user = t->callback_user };
     return hsched_submit(t->net->model, &config, &t->run);
 }
 

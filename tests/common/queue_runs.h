@@ -44,7 +44,11 @@ typedef struct queue_trial {
     user_tensor in[QUEUE_MAX_IO], out[QUEUE_MAX_IO];
     void *given[QUEUE_MAX_IO], *want[QUEUE_MAX_IO];
     hsched_run *run;
-    void *wait_event; /* NULL: none */
+    /* As in hsched_run_config. */
+    void *wait_event;
+    int priority;
+    hsched_run_callback callback;
+    void *callback_user;
 } queue_trial;
 
 void queue_trial_make(queue_trial *trial, const queue_net *net, user_tensor_kind in,

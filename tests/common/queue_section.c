@@ -258,6 +258,7 @@ static void free_slot(hsched_backend_slot *slot)
     for (size_t i = 0; slot->stages && i < slot->members * ios; i++)
         queue_the.host->free(slot->stages[i]);
     queue_give(s->device, slot->memory, slot->members * slot->member_bytes);
+    queue_the.host->free(slot->staged);
     queue_the.host->free(slot->stages);
     queue_the.host->free(slot->ios);
     queue_the.host->free(slot->io_offsets);
@@ -272,7 +273,8 @@ static hsched_status fill_slot(hsched_backend_slot *slot)
     slot->ios = queue_the.host->alloc((slot->members * ios + 1) * sizeof *slot->ios);
     slot->stages =
         queue_the.host->alloc((slot->members * ios + 1) * sizeof *slot->stages);
-    if (!slot->io_offsets || !slot->ios || !slot->stages)
+    slot->staged = queue_the.host->alloc(s->step_count);
+    if (!slot->io_offsets || !slot->ios || !slot->stages || !slot->staged)
         return queue_out_of_memory("a slot");
     slot->member_bytes = rounded(s->arena_size);
     for (size_t i = 0; i < ios; i++) {

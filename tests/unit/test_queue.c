@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "common/support.h"
+#include "runtime/runtime.h"
 #include "zoo/zoo.h"
 
 static const hsched_policy both[] = { HSCHED_POLICY_GPU_ONLY, HSCHED_POLICY_LAYER_TYPE };
@@ -80,41 +81,85 @@ static void networks_give_the_cpus_bits(void **state)
     queue_runtime_close(rt);
 }
 
-/* What the device cannot execute the CPU does, in the middle of a run. */
-static void unsupported_kinds_cross(void **state)
+/* Three sections, each with a matrix product; the second begins with a softmax. */
+static hsched_graph *wide_network(void)
 {
-    static const hsched_step_kind kinds[] = { HSCHED_STEP_CONV2D, HSCHED_STEP_POOL2D,
-                                              HSCHED_STEP_BINARY, HSCHED_STEP_COPY,
-                                              HSCHED_STEP_FC,     HSCHED_STEP_SOFTMAX };
+    hsched_graph *g;
+    hsched_tensor x;
+    assert_ok(hsched_graph_create("wide", &g));
+    assert_ok(
+        hsched_graph_add_input(g, "x", HSCHED_FLOAT32, 2, (int64_t[]){ 1, 1024 }, &x));
+    for (uint32_t i = 0; i < 3; i++) {
+        const int64_t weights[] = { i % 2 ? 1024 : 2048, i % 2 ? 2048 : 1024 };
+        if (i == 1)
+            assert_ok(hsched_graph_add_softmax(g, "softmax", x, 1, &x));
+        assert_ok(hsched_graph_add_fully_connected(
+            g, NULL, x, constant(g, 2, weights, 0.1f, i), HSCHED_NO_TENSOR, &x));
+    }
+    assert_ok(hsched_graph_add_output(g, x));
+    return g;
+}
+
+/* What the device cannot execute the CPU does, in the middle of a run: a section. */
+static void unsupported_sections_cross(void **state)
+{
     (void)state;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    for (uint64_t seed = 0; seed < 2; seed++) {
         hsched_runtime *rt = queue_runtime_open(
-            &(queue_device_script){ .seed = i, .unsupported = 1u << kinds[i] }, NULL);
+            &(queue_device_script){ .seed = seed,
+                                    .unsupported = 1u << HSCHED_STEP_SOFTMAX },
+            NULL);
         queue_net net;
-        queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
-        try_all_memory(&net);
+        queue_net_make(&net, rt, wide_network(), NULL);
+        for (int kind = 0; kind < USER_TENSOR_KEPT; kind++) {
+            queue_trial t;
+            const hsched_runtime_stats before = queue_runtime_stats(rt);
+            const uint64_t jobs = queue_device_stats(rt).jobs;
+            queue_trial_make(&t, &net, (user_tensor_kind)kind, (user_tensor_kind)kind, 1);
+            queue_trial_run(&t);
+            assert_int_equal(queue_runtime_stats(rt).crossings - before.crossings, 2);
+            assert_int_equal(queue_device_stats(rt).jobs - jobs, 2);
+            queue_trial_free(&t);
+        }
         expect_no_restarts(rt);
         queue_net_free(&net);
         queue_runtime_close(rt);
     }
 }
 
-/* A run begins on the device with the smaller backlog, and stays there. */
-static void two_devices_share_the_runs(void **state)
+/* A model of one section is the CPU's if one of its steps is. */
+static void one_unsupported_step_in_one_section(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(
+        &(queue_device_script){ .unsupported = 1u << HSCHED_STEP_SOFTMAX }, NULL);
+    queue_net net;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
+    try_all_memory(&net);
+    expect_no_restarts(rt);
+    assert_int_equal(queue_device_stats(rt).jobs, 0);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
+static const hsched_runtime_config two_devices = { HSCHED_RUNTIME_CONFIG_INIT,
+                                                   .gpus = (const int[]){ 0, 1 },
+                                                   .gpu_count = 2 };
+
+/* A run begins on the device with the smaller backlog, and stays there. Half of them find their
+ * memory on the other device: it is copied. */
+static void share_runs(user_tensor_kind kind)
 {
     enum {
         RUNS = 8
     };
-    (void)state;
-    hsched_runtime *rt = queue_runtime_open(
-        &(queue_device_script){ .devices = 2 },
-        &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .gpus = (int[]){ 0, 1 },
-                                  .gpu_count = 2 });
+    hsched_runtime *rt =
+        queue_runtime_open(&(queue_device_script){ .devices = 2 }, &two_devices);
     queue_net net;
     queue_trial trials[RUNS];
     queue_net_make(&net, rt, tiny_network(8, 1),
                    &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .max_batch = 1 });
-    queue_trials_make(trials, RUNS, &net, USER_TENSOR_ON_DEVICE, USER_TENSOR_ON_DEVICE);
+    queue_trials_make(trials, RUNS, &net, kind, kind);
     queue_device_close_gate(QUEUE_GATE_JOBS);
     for (uint32_t i = 0; i < RUNS; i++)
         queue_trial_submit(&trials[i]);
@@ -130,6 +175,48 @@ static void two_devices_share_the_runs(void **state)
     queue_trials_free(trials, RUNS);
     queue_net_free(&net);
     queue_runtime_close(rt);
+}
+
+static void two_devices_share_the_runs(void **state)
+{
+    (void)state;
+    share_runs(USER_TENSOR_PLAIN);
+    share_runs(USER_TENSOR_SHARED);
+    share_runs(USER_TENSOR_ON_DEVICE);
+}
+
+/* Joined runs, and runs that cross, on two devices, some in one's memory and some in none's. */
+static void two_devices_use_all_memory(void **state)
+{
+    enum {
+        RUNS = 20
+    };
+    (void)state;
+    for (int crosses = 0; crosses < 2; crosses++) {
+        hsched_runtime *rt = queue_runtime_open(
+            &(queue_device_script){ .seed = 1,
+                                    .devices = 2,
+                                    .ready = 8,
+                                    .unsupported =
+                                        crosses ? 1u << HSCHED_STEP_SOFTMAX : 0 },
+            &two_devices);
+        queue_net net;
+        queue_trial trials[RUNS];
+        queue_net_make(&net, rt, crosses ? wide_network() : tiny_network(8, 1), NULL);
+        for (uint32_t i = 0; i < RUNS; i++)
+            queue_trial_make(&trials[i], &net, (user_tensor_kind)(i % USER_TENSOR_KEPT),
+                             (user_tensor_kind)(i % USER_TENSOR_KINDS), i);
+        for (int round = 0; round < 2; round++) {
+            for (uint32_t i = 0; i < RUNS; i++)
+                queue_trial_submit(&trials[i]);
+            queue_trials_finish(trials, RUNS);
+        }
+        expect_no_restarts(rt);
+        assert_int_equal(queue_runtime_stats(rt).crossings, crosses ? 4 * RUNS : 0);
+        queue_trials_free(trials, RUNS);
+        queue_net_free(&net);
+        queue_runtime_close(rt);
+    }
 }
 
 /* ---- Outputs of several devices ---------------------------------------------------- */
@@ -158,6 +245,13 @@ static hsched_graph *chain(int third)
     return g;
 }
 
+static uint32_t device_of_last_step(const hsched_model *model)
+{
+    hsched_step_info info = { HSCHED_STEP_INFO_INIT };
+    assert_ok(hsched_model_step_info(model, hsched_model_step_count(model) - 1, &info));
+    return info.device;
+}
+
 /* Whoever does the last job of a run brings the outputs that lie in the device's memory there,
  * also those that others have made. */
 static void the_last_job_brings_all_outputs(void **state)
@@ -166,9 +260,12 @@ static void the_last_job_brings_all_outputs(void **state)
     for (int third = 0; third < 2; third++) {
         hsched_runtime *rt = queue_runtime_open(NULL, NULL);
         queue_net net;
+        /* Channels-last: no step is needed behind the convolution, which would be the CPU's. */
         queue_net_make(&net, rt, chain(third),
                        &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
-                                               .policy = HSCHED_POLICY_LAYER_TYPE });
+                                               .policy = HSCHED_POLICY_LAYER_TYPE,
+                                               .output_layout = HSCHED_LAYOUT_NHWC });
+        assert_int_equal(device_of_last_step(net.model), third ? 0 : QUEUE_DEVICE);
         try_all_memory(&net);
         expect_no_restarts(rt);
         assert_true(queue_runtime_stats(rt).crossings > 0);
@@ -486,6 +583,122 @@ static void a_run_that_crosses_has_no_event(void **state)
     queue_runtime_close(rt);
 }
 
+/* ---- Who attends ------------------------------------------------------------------ */
+
+/* Jobs of the model are expected to take so long that nobody looks for their ends by himself. */
+static void expect_long_jobs(const queue_net *net)
+{
+    hsi_exec_model *exec = &net->model->exec;
+    pthread_mutex_lock(&net->runtime->pool->lock);
+    for (uint32_t i = 0; i < exec->expectations * exec->device_count; i++)
+        exec->expected_us[i] = 1e9f;
+    pthread_mutex_unlock(&net->runtime->pool->lock);
+}
+
+static void set_event(void *event, hsched_run *run, hsched_status status)
+{
+    (void)run;
+    (void)status;
+    queue_event_set(event);
+}
+
+/* The machine slept, or the device was busy with something else: a job took long, and the next one
+ * is expected to. It is noticed all the same when it ends earlier, by whomever: here nobody
+ * waits in hsched_run_wait. */
+static void wrong_expectations_are_noticed(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+    for (int p = 0; p < 2; p++) {
+        queue_net net;
+        queue_trial t;
+        queue_event *event = queue_event_create();
+        assert_non_null(event);
+        queue_net_tiny(&net, rt, both[p]);
+        queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+        expect_long_jobs(&net);
+        t.callback = set_event;
+        t.callback_user = event;
+        queue_trial_submit(&t);
+        queue_event_await(event);
+        queue_trial_finish(&t);
+        queue_event_destroy(event);
+        queue_trial_free(&t);
+        queue_net_free(&net);
+    }
+    queue_runtime_close(rt);
+}
+
+static void *try_to_submit(void *trial)
+{
+    return (void *)(intptr_t)queue_trial_try(trial);
+}
+
+/* The first to the first device, the second therefore to the other one, the third to the first
+ * again; both devices take theirs at the same time. */
+static void submit_nearly_at_once(queue_trial *first, queue_trial *second,
+                                  queue_trial *third)
+{
+    pthread_t threads[2];
+    void *status;
+    queue_trial_submit(first);
+    queue_device_close_gate(QUEUE_GATE_SUBMIT);
+    for (int i = 0; i < 2; i++) {
+        const uint64_t before = queue_device_count(QUEUE_COUNT_SUBMITS);
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, try_to_submit, i ? third : second), 0);
+        queue_device_await(QUEUE_COUNT_SUBMITS, before + 1);
+    }
+    queue_device_open_gate(QUEUE_GATE_SUBMIT);
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], &status);
+        assert_null(status);
+    }
+}
+
+/* The only worker is woken to attend to the second device, and finds that the first one could use
+ * him as well. He attends to one of them; the run on the other must not be left alone. */
+static void no_device_waits_for_a_worker_who_is_with_another(void **state)
+{
+    enum {
+        ROUNDS = 20
+    };
+    (void)state;
+    hsched_runtime_config config = two_devices;
+    config.cpu_workers = 1;
+    hsched_runtime *rt = queue_runtime_open(
+        &(queue_device_script){ .devices = 2, .unsupported = 1u << HSCHED_STEP_SOFTMAX },
+        &config);
+    queue_net whole, crossing;
+    queue_trial busy, blocked, free_to_go;
+    queue_net_make(&whole, rt, chain(0), NULL);
+    queue_net_make(&crossing, rt, wide_network(), NULL);
+    queue_trial_make(&busy, &whole, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    queue_trial_make(&blocked, &crossing, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 2);
+    queue_trial_make(&free_to_go, &crossing, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 3);
+    for (int round = 0; round < ROUNDS; round++) {
+        queue_event *event = queue_event_create();
+        assert_non_null(event);
+        busy.wait_event = blocked.wait_event = event;
+        expect_long_jobs(&whole);
+        expect_long_jobs(&crossing);
+        submit_nearly_at_once(&busy, &free_to_go, &blocked);
+        assert_ok(hsched_run_wait(free_to_go.run, 10000000));
+        queue_event_set(event);
+        queue_trial_finish(&free_to_go);
+        queue_trial_finish(&busy);
+        queue_trial_finish(&blocked);
+        queue_event_destroy(event);
+    }
+    expect_no_restarts(rt);
+    queue_trial_free(&busy);
+    queue_trial_free(&blocked);
+    queue_trial_free(&free_to_go);
+    queue_net_free(&whole);
+    queue_net_free(&crossing);
+    queue_runtime_close(rt);
+}
+
 /* ---- Many threads -------------------------------------------------------------------------- */
 
 enum {
@@ -540,8 +753,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_memory_gives_the_cpus_bits),
         cmocka_unit_test(networks_give_the_cpus_bits),
-        cmocka_unit_test(unsupported_kinds_cross),
+        cmocka_unit_test(unsupported_sections_cross),
+        cmocka_unit_test(one_unsupported_step_in_one_section),
         cmocka_unit_test(two_devices_share_the_runs),
+        cmocka_unit_test(two_devices_use_all_memory),
         cmocka_unit_test(the_last_job_brings_all_outputs),
         cmocka_unit_test(runs_read_other_runs_outputs),
         cmocka_unit_test(only_plain_memory_is_staged),
@@ -553,6 +768,8 @@ int main(void)
         cmocka_unit_test(inputs_are_read_after_the_users_event),
         cmocka_unit_test(a_runs_event_marks_its_end),
         cmocka_unit_test(a_run_that_crosses_has_no_event),
+        cmocka_unit_test(wrong_expectations_are_noticed),
+        cmocka_unit_test(no_device_waits_for_a_worker_who_is_with_another),
         cmocka_unit_test(many_threads_infer),
     };
     if (getenv("HSCHED_TEST_FILTER"))

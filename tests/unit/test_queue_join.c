@@ -141,6 +141,26 @@ static void a_batch_has_no_more_than_the_models_limit(void **state)
     close_fixture(&f);
 }
 
+/* The first run's; then the highest of those that were joined. */
+static void a_job_has_the_highest_priority_of_its_runs(void **state)
+{
+    (void)state;
+    fixture f;
+    queue_device_job job;
+    open_fixture(&f, READY, NULL);
+    start_one_before(&f);
+    for (int i = 0; i < RUNS; i++)
+        f.trials[i].priority = i == 5 ? 7 : -3;
+    submit_all(&f);
+    queue_trials_finish(f.trials, RUNS);
+    for (uint64_t k = 1; k < 3; k++) {
+        assert_true(queue_device_get_job(k, &job));
+        assert_int_equal(job.members, k == 1 ? 1 : RUNS - 1);
+        assert_int_equal(job.priority, k == 1 ? -3 : 7);
+    }
+    close_fixture(&f);
+}
+
 /* Each alone, beside each other. */
 static void some_models_are_never_joined(void **state)
 {
@@ -332,6 +352,7 @@ int main(void)
         cmocka_unit_test(the_first_goes_alone_and_the_rest_together),
         cmocka_unit_test(two_batches_execute_at_most),
         cmocka_unit_test(a_batch_has_no_more_than_the_models_limit),
+        cmocka_unit_test(a_job_has_the_highest_priority_of_its_runs),
         cmocka_unit_test(some_models_are_never_joined),
         cmocka_unit_test(a_full_batch_waits_no_longer),
         cmocka_unit_test(batches_come_when_their_sizes_are_made),
