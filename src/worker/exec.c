@@ -400,17 +400,9 @@ hsched_status hsi_exec_shadow(hsi_exec_run *run)
     return status;
 }
 
-/* Of two jobs that end at the same time on different devices, the one that closes later sees the
- * other's sections in `closing`, or gone from sections_left. */
-int hsi_exec_close(hsi_exec_run *run, uint32_t sections)
+int hsi_exec_must_unshadow(const hsi_exec_run *run, uint32_t sections)
 {
-    run->closing += sections;
-    return run->shadowed && run->closing == run->core.sections_left;
-}
-
-void hsi_exec_closed(hsi_exec_run *run, uint32_t sections)
-{
-    run->closing -= sections;
+    return run->shadowed && run->core.sections_left == sections;
 }
 
 hsched_status hsi_exec_unshadow(hsi_exec_run *run)

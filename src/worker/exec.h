@@ -88,10 +88,7 @@ typedef struct hsi_exec_run {
     hsi_exec_owned *owned; /* likewise: memory that only a device can reach */
     int device_bound;      /* some memory of this run is such */
     int shadowed;          /* and its shadows stand in for it */
-    uint32_t
-        closing; /* sections that are executed and about to be reported; guarded by the
-                         scheduler lock */
-    void *wait_event;                    /* of the user's, or NULL */
+    void *wait_event;      /* of the user's, or NULL */
     const hsi_exec_device *event_device; /* that knows how to wait for it */
     uint8_t *section_done; /* per section: it has ended well, if not its whole job */
     uint32_t restarts;     /* as core.restarts was when section_done was last looked at */
@@ -123,11 +120,10 @@ int hsi_exec_is_elsewhere(const hsi_exec_run *run, const hsi_exec_device *device
 /* Has memory that the CPU cannot reach stand in for by host memory, inputs copied (after the
  * user's event). */
 hsched_status hsi_exec_shadow(hsi_exec_run *run);
-/* Of each job that has ended well, under the scheduler lock, before it is reported, which the
- * second call announces. 1: it was the last that the run waits for, and outputs lie in shadows:
- * hsi_exec_unshadow is due, without the lock. */
-int hsi_exec_close(hsi_exec_run *run, uint32_t sections);
-void hsi_exec_closed(hsi_exec_run *run, uint32_t sections);
+/* Asked under the scheduler lock of a job of so many sections that has ended well and is not yet
+ * reported. 1: it is the last, and outputs lie in shadows: hsi_exec_unshadow is due, without the
+ * lock, which is otherwise kept until the job is reported. */
+int hsi_exec_must_unshadow(const hsi_exec_run *run, uint32_t sections);
 /* Brings outputs from their shadows. */
 hsched_status hsi_exec_unshadow(hsi_exec_run *run);
 /* Returns the run's slot, if any, to the pool. Not while a job of the run is executing.

@@ -197,8 +197,7 @@ static void execute(hsi_worker *w, hsi_job *job)
 
     int lost_now = status == HSCHED_ERROR_DEVICE && w->device != 0;
     pthread_mutex_lock(&pool->lock);
-    const uint32_t closing = status == HSCHED_OK ? job->count : 0;
-    if (closing && hsi_exec_close(run, closing)) {
+    if (status == HSCHED_OK && hsi_exec_must_unshadow(run, job->count)) {
         pthread_mutex_unlock(&pool->lock);
         status = hsi_exec_unshadow(run);
         pthread_mutex_lock(&pool->lock);
@@ -214,7 +213,6 @@ static void execute(hsi_worker *w, hsi_job *job)
     }
     if (status != HSCHED_OK && !lost_now)
         pool->config.run_failed(pool->config.user, job->run, hsched_error_detail());
-    hsi_exec_closed(run, closing);
     hsi_core_job_ended(pool->config.core, job, status, ended / 1000);
 }
 

@@ -170,16 +170,13 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
         q->steps += f->job.step_count;
         q->runs_joined += f->count > 1 ? f->count : 0;
     }
-    const uint32_t count = f->count, closed = f->closed;
+    const uint32_t count = f->count;
     hsi_job *jobs[HSI_QUEUE_BATCH];
     memcpy(jobs, f->jobs, count * sizeof jobs[0]);
-    f->closed = 0;
     f->state = HSI_FLIGHT_FREE;
     for (uint32_t m = 0; m < count; m++) {
         hsi_exec_run *run = run_of(jobs[m]);
         run->batch = count;
-        if (m < closed)
-            hsi_exec_closed(run, jobs[m]->count);
         for (uint32_t i = 0; i < jobs[m]->count; i++)
             run->section_done[jobs[m]->section + i] = status == HSCHED_OK;
         hsi_core_job_ended(core, jobs[m], status, now_ns / 1000);
@@ -206,10 +203,6 @@ static void begin_flight(hsi_flight *f, uint64_t now_ns)
         hsi_exec_run *run = run_of(f->jobs[m]);
         if (run->started_us == 0)
             run->started_us = now_ns / 1000;
-        if (run->restarts != run->core.restarts) {
-            run->restarts = run->core.restarts;
-            memset(run->section_done, 0, run->model->plan->section_count);
-        }
     }
 }
 
@@ -314,12 +307,12 @@ void hsi_queue_pump(hsi_queue *q, const hsi_worker *self)
 
 /* What outputs of the flight's runs lie in shadows goes where it belongs, if nothing else is to
  * come. Under the lock, given up in between. */
-static hsched_status close_flight(hsi_queue *q, hsi_flight *f)
+static hsched_status bring_outputs(hsi_queue *q, const hsi_flight *f)
 {
     hsched_status status = HSCHED_OK;
-    for (f->closed = 0; f->closed < f->count && status == HSCHED_OK; f->closed++) {
-        hsi_exec_run *run = run_of(f->jobs[f->closed]);
-        if (!hsi_exec_close(run, f->jobs[f->closed]->count))
+    for (uint32_t m = 0; m < f->count && status == HSCHED_OK; m++) {
+        hsi_exec_run *run = run_of(f->jobs[m]);
+        if (!hsi_exec_must_unshadow(run, f->jobs[m]->count))
             continue;
         pthread_mutex_unlock(&q->pool->lock);
         status = hsi_exec_unshadow(run);
@@ -352,7 +345,7 @@ static int collect(hsi_queue *q)
             pthread_mutex_lock(&q->pool->lock);
         }
         if (status == HSCHED_OK)
-            status = close_flight(q, f);
+            status = bring_outputs(q, f);
         end_flight(q, f, status, q->worker);
     }
     return ended;

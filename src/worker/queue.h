@@ -28,8 +28,7 @@ typedef enum hsi_flight_state {
 /* A job in one lane of the device. */
 typedef struct hsi_flight {
     hsi_flight_state state;
-    uint32_t count;  /* runs joined */
-    uint32_t closed; /* of them: hsi_exec_close was called */
+    uint32_t count; /* runs joined */
     hsi_job *jobs[HSI_QUEUE_BATCH];
     hsched_backend_slot *slot;
     hsched_queue_job job;
