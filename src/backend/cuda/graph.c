@@ -7,6 +7,11 @@
 #include "backend/cuda/host.h"
 #include "backend/cuda/record.h"
 
+enum {
+    MOST_APART =
+        16384 /* launches: the order has a bit for each pair; else they are a chain */
+};
+
 hsi_cuda_graph *hsi_cuda_graph_find(hsched_backend_slot *slot, uint32_t first,
                                     uint32_t count)
 {
@@ -42,8 +47,9 @@ static hsched_status record(hsched_backend_slot *slot, const hsi_cuda_graph *g,
     hsi_cuda_variant *v = slot->variant;
     const hsched_backend_section *s = slot->section;
     hsi_cuda_recorder recorder;
-    hsched_status status =
-        hsi_cuda_record_begin(s->device, s->step_count + s->port_count, &recorder);
+    const uint32_t launches = s->step_count + s->port_count;
+    hsched_status status = hsi_cuda_record_begin(
+        s->device, launches <= MOST_APART ? launches : 0, &recorder);
     hsi_cuda_launch launch = { .recorder = &recorder,
                                .arena = g->wanted_arena,
                                .memory = slot->memory,
