@@ -16,26 +16,25 @@
 #include <hsched/backend.h>
 
 /* clang-format off */
-#define HSI_CU_LIST(X)                                                                    \
-    X(cuInit) X(cuDriverGetVersion) X(cuGetErrorName) X(cuGetErrorString)                 \
-    X(cuDeviceGetCount) X(cuDeviceGet) X(cuDeviceGetName) X(cuDeviceGetAttribute)         \
-    X(cuDeviceTotalMem) X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease)          \
-    X(cuCtxPushCurrent) X(cuCtxPopCurrent) X(cuCtxSynchronize)                            \
-    X(cuCtxGetStreamPriorityRange)                                                        \
-    X(cuMemAlloc) X(cuMemFree) X(cuMemHostAlloc)           \
-    X(cuMemFreeHost) X(cuMemHostRegister) X(cuMemHostUnregister)                          \
-    X(cuMemHostGetDevicePointer) X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuMemcpyHtoDAsync)     \
-    X(cuMemcpyDtoHAsync) X(cuMemcpyDtoDAsync) X(cuMemsetD8) X(cuMemsetD8Async)            \
-    X(cuStreamCreateWithPriority) X(cuStreamDestroy) X(cuStreamSynchronize)               \
-    X(cuStreamQuery) X(cuStreamWaitEvent) X(cuStreamWriteValue32)                         \
-    X(cuStreamBeginCapture) X(cuStreamEndCapture) X(cuEventCreate) X(cuEventDestroy)      \
-    X(cuEventRecord) X(cuEventQuery) X(cuEventSynchronize) X(cuEventElapsedTime)          \
-    X(cuGraphInstantiateWithFlags) X(cuGraphDestroy) X(cuGraphExecDestroy)                \
-    X(cuGraphLaunch) X(cuGraphUpload) X(cuLibraryLoadData) X(cuLibraryUnload)             \
-    X(cuLibraryGetKernel) X(cuKernelSetAttribute) X(cuKernelGetAttribute)                 \
-    X(cuLaunchKernelEx) X(cuOccupancyMaxActiveClusters) X(cuGraphCreate)                   \
-    X(cuGraphAddMemcpyNode) X(cuMemcpyAsync)                                              \
-    X(cuGraphAddKernelNode) X(cuGraphKernelNodeSetAttribute) X(cuGraphAddChildGraphNode)
+#define HSI_CU_LIST(X)                                                                   \
+    X(cuInit) X(cuDriverGetVersion) X(cuGetErrorName) X(cuGetErrorString)                \
+    X(cuDeviceGetCount) X(cuDeviceGet) X(cuDeviceGetName) X(cuDeviceGetAttribute)        \
+    X(cuDeviceTotalMem) X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease)         \
+    X(cuCtxPushCurrent) X(cuCtxPopCurrent) X(cuCtxSynchronize)                           \
+    X(cuCtxGetStreamPriorityRange) X(cuMemAlloc) X(cuMemFree) X(cuMemHostAlloc)          \
+    X(cuMemFreeHost) X(cuMemHostRegister) X(cuMemHostUnregister)                         \
+    X(cuMemHostGetDevicePointer) X(cuMemcpyHtoD) X(cuMemcpyDtoH) X(cuMemcpyHtoDAsync)    \
+    X(cuMemcpyDtoHAsync) X(cuMemcpyDtoDAsync) X(cuMemsetD8) X(cuMemsetD8Async)           \
+    X(cuStreamCreateWithPriority) X(cuStreamDestroy) X(cuStreamSynchronize)              \
+    X(cuStreamQuery) X(cuStreamWaitEvent) X(cuStreamWriteValue32)                        \
+    X(cuStreamBeginCapture) X(cuStreamEndCapture) X(cuEventCreate) X(cuEventDestroy)     \
+    X(cuEventRecord) X(cuEventQuery) X(cuEventSynchronize) X(cuEventElapsedTime)         \
+    X(cuGraphInstantiateWithFlags) X(cuGraphDestroy) X(cuGraphExecDestroy)               \
+    X(cuGraphLaunch) X(cuGraphUpload) X(cuLibraryLoadData) X(cuLibraryUnload)            \
+    X(cuLibraryGetKernel) X(cuKernelSetAttribute) X(cuKernelGetAttribute)                \
+    X(cuLaunchKernelEx) X(cuOccupancyMaxActiveClusters) X(cuGraphCreate)                 \
+    X(cuGraphAddMemcpyNode) X(cuMemcpyAsync) X(cuGraphAddKernelNode)                     \
+    X(cuGraphKernelNodeSetAttribute) X(cuGraphAddChildGraphNode)
 
 /* Not in every driver; NULL where they are missing. */
 #define HSI_CU_OPTIONAL_LIST(X)                                                           \

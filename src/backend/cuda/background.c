@@ -147,15 +147,9 @@ typedef struct piece {
     int batch;
 } piece;
 
-/* Evicted ones come back with the next job. */
-static int has_weights(const hsched_backend_section *section)
-{
-    return section->weights || section->weight_bytes == 0;
-}
-
 static int wants_capture(const hsched_backend_slot *slot)
 {
-    if (!slot->memory || !has_weights(slot->section))
+    if (!slot->memory || !hsi_cuda_has_weights(slot->section))
         return 0;
     for (const hsi_cuda_graph *g = slot->graphs; g; g = g->next)
         if (g->wanted)
@@ -169,13 +163,13 @@ static int find_piece(hsi_cuda_device *d, piece *p)
         for (p->slot = p->section->slots; p->slot; p->slot = p->slot->next)
             if (wants_capture(p->slot))
                 return 1;
-        p->batch = p->section->wishes != 0 && has_weights(p->section);
+        p->batch = p->section->wishes != 0 && hsi_cuda_has_weights(p->section);
         if (p->batch)
             return 1;
     }
     for (p->section = d->sections; p->section; p->section = p->section->next)
         for (p->variant = p->section->variants; p->variant; p->variant = p->variant->next)
-            if (may_improve(d, p->variant) && has_weights(p->section) &&
+            if (may_improve(d, p->variant) && hsi_cuda_has_weights(p->section) &&
                 p->variant->refined < p->section->step_count)
                 return 1;
     return 0;

@@ -107,7 +107,7 @@ hsched_status hsi_cuda_capture(hsched_backend_slot *slot, int *did)
     CUdeviceptr memory = slot->memory;
     const uint32_t generation = slot->variant->generation;
     const CUdeviceptr arena = g ? g->wanted_arena : 0;
-    if (g && memory && (slot->section->weights || slot->section->weight_bytes == 0)) {
+    if (g && memory && hsi_cuda_has_weights(slot->section)) {
         *did = 1;
         g->wanted = 0;
         status = record(slot, g, &graph);

@@ -51,9 +51,10 @@ typedef struct hsi_cuda_step {
     uint32_t alignment[HSCHED_STEP_MAX_INPUTS], out_alignment;
 } hsi_cuda_step;
 
+typedef struct hsi_cuda_recorder hsi_cuda_recorder; /* record.h */
+
 /* One launch of an op. Addresses are those of the elements with index 0, constants
  * included; 0 for absent operands. */
-typedef struct hsi_cuda_recorder hsi_cuda_recorder; /* record.h */
 typedef struct hsi_cuda_call {
     CUstream stream;
     hsi_cuda_recorder

@@ -103,6 +103,12 @@ struct hsched_backend_section {
     uint32_t retired_count;
 };
 
+/* What it needs of them is in the GPU's memory. Evicted ones come back with the next job. */
+static inline int hsi_cuda_has_weights(const hsched_backend_section *section)
+{
+    return section->weights || section->weight_bytes == 0;
+}
+
 /* Bytes of an operand's element in the slot, and a size in the plan's bytes as it is there. */
 static inline size_t hsi_cuda_scaled(const hsched_backend_section *section,
                                      hsched_dtype dtype, size_t plan_bytes)

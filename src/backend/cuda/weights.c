@@ -172,7 +172,7 @@ hsched_status hsi_cuda_pack_weights(hsched_backend_section *section,
 hsched_status hsi_cuda_load_weights(hsched_backend_section *section)
 {
     hsi_cuda_device *d = section->device;
-    if (section->weights || section->weight_bytes == 0)
+    if (hsi_cuda_has_weights(section))
         return HSCHED_OK;
     CUdeviceptr address;
     hsched_status status =
