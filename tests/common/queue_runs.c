@@ -205,3 +205,18 @@ void queue_trials_free(queue_trial *trials, uint32_t count)
     for (uint32_t i = 0; i < count; i++)
         queue_trial_free(&trials[i]);
 }
+
+void queue_single_open(queue_single *single, hsched_policy policy, user_tensor_kind in,
+                       user_tensor_kind out)
+{
+    single->runtime = queue_runtime_open(NULL, NULL);
+    queue_net_tiny(&single->net, single->runtime, policy);
+    queue_trial_make(&single->trial, &single->net, in, out, 1);
+}
+
+void queue_single_close(queue_single *single)
+{
+    queue_trial_free(&single->trial);
+    queue_net_free(&single->net);
+    queue_runtime_close(single->runtime);
+}

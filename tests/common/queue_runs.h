@@ -62,6 +62,17 @@ void queue_trial_run(queue_trial *trial); /* both */
 /* The runs of the batch that it was executed in. After its end, before finish. */
 uint32_t queue_trial_batch(const queue_trial *trial);
 
+/* One run of the tiny network in a runtime of its own: what many tests begin and end with. */
+typedef struct queue_single {
+    hsched_runtime *runtime;
+    queue_net net;
+    queue_trial trial;
+} queue_single;
+
+void queue_single_open(queue_single *single, hsched_policy policy, user_tensor_kind in,
+                       user_tensor_kind out);
+void queue_single_close(queue_single *single);
+
 void queue_trials_make(queue_trial *trials, uint32_t count, const queue_net *net,
                        user_tensor_kind in, user_tensor_kind out);
 void queue_trials_finish(queue_trial *trials, uint32_t count);

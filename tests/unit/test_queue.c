@@ -376,29 +376,25 @@ static void memory_that_cannot_be_registered_is_staged(void **state)
 static void two_buffers_in_one_page(void **state)
 {
     (void)state;
-    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
-    queue_net net;
-    queue_trial t;
+    queue_single s;
     hsched_buffer *first, *second;
-    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
-    queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
-    const size_t in_bytes = net.in[0].byte_size, out_bytes = net.out[0].byte_size;
+    queue_single_open(&s, HSCHED_POLICY_GPU_ONLY, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
+    const size_t in_bytes = s.net.in[0].byte_size, out_bytes = s.net.out[0].byte_size;
     char *page = aligned_alloc(4096, 4096);
     assert_non_null(page);
     assert_true(in_bytes + out_bytes <= 4096);
-    memcpy(page, t.given[0], in_bytes);
-    assert_ok(hsched_buffer_wrap(rt, page, in_bytes, NULL, NULL, &first));
-    assert_ok(hsched_buffer_wrap(rt, page + in_bytes, out_bytes, NULL, NULL, &second));
+    memcpy(page, s.trial.given[0], in_bytes);
+    assert_ok(hsched_buffer_wrap(s.runtime, page, in_bytes, NULL, NULL, &first));
+    assert_ok(
+        hsched_buffer_wrap(s.runtime, page + in_bytes, out_bytes, NULL, NULL, &second));
     hsched_binding in = HSCHED_BUFFER(first), out = HSCHED_BUFFER(second);
-    assert_ok(hsched_infer(net.model, &in, 1, &out, 1));
-    assert_memory_equal(page + in_bytes, t.want[0], out_bytes);
-    assert_int_equal(queue_device_stats(rt).staged_bytes, out_bytes);
+    assert_ok(hsched_infer(s.net.model, &in, 1, &out, 1));
+    assert_memory_equal(page + in_bytes, s.trial.want[0], out_bytes);
+    assert_int_equal(queue_device_stats(s.runtime).staged_bytes, out_bytes);
     hsched_buffer_release(first);
     hsched_buffer_release(second);
     free(page);
-    queue_trial_free(&t);
-    queue_net_free(&net);
-    queue_runtime_close(rt);
+    queue_single_close(&s);
 }
 
 static void count_release(void *user, void *data)
@@ -411,49 +407,41 @@ static void count_release(void *user, void *data)
 static void memory_of_the_device_is_wrapped(void **state)
 {
     (void)state;
-    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
-    queue_net net;
-    queue_trial t;
+    queue_single s;
     hsched_buffer *whole, *piece;
     void *data;
     int released = 0;
-    queue_net_tiny(&net, rt, HSCHED_POLICY_LAYER_TYPE);
-    queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
-    assert_ok(hsched_buffer_create_on(rt, QUEUE_DEVICE, 4096, &whole));
+    queue_single_open(&s, HSCHED_POLICY_LAYER_TYPE, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
+    assert_ok(hsched_buffer_create_on(s.runtime, QUEUE_DEVICE, 4096, &whole));
     const uint64_t address = hsched_buffer_device_address(whole) + 100;
-    assert_ok(hsched_buffer_wrap_on(rt, QUEUE_DEVICE, address, net.in[0].byte_size,
-                                    count_release, &released, &piece));
+    assert_ok(hsched_buffer_wrap_on(s.runtime, QUEUE_DEVICE, address,
+                                    s.net.in[0].byte_size, count_release, &released,
+                                    &piece));
     assert_fails(hsched_buffer_map(piece, &data), HSCHED_ERROR_UNSUPPORTED, "device");
-    queue_device_write(address, t.given[0], net.in[0].byte_size);
+    queue_device_write(address, s.trial.given[0], s.net.in[0].byte_size);
     hsched_binding in = HSCHED_BUFFER(piece),
-                   out = HSCHED_DATA(t.out[0].data, t.out[0].bytes);
-    assert_ok(hsched_infer(net.model, &in, 1, &out, 1));
-    assert_memory_equal(t.out[0].data, t.want[0], t.out[0].bytes);
+                   out = HSCHED_DATA(s.trial.out[0].data, s.trial.out[0].bytes);
+    assert_ok(hsched_infer(s.net.model, &in, 1, &out, 1));
+    assert_memory_equal(s.trial.out[0].data, s.trial.want[0], s.trial.out[0].bytes);
     hsched_buffer_release(piece);
     assert_int_equal(released, 1);
     hsched_buffer_release(whole);
-    queue_trial_free(&t);
-    queue_net_free(&net);
-    queue_runtime_close(rt);
+    queue_single_close(&s);
 }
 
 static void outputs_on_the_device_are_not_the_cpus(void **state)
 {
     (void)state;
-    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
-    queue_net net;
-    queue_trial t;
+    queue_single s;
     const void *data;
-    queue_net_tiny(&net, rt, HSCHED_POLICY_LAYER_TYPE);
-    queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_ON_DEVICE, 1);
-    queue_trial_submit(&t);
-    assert_ok(hsched_run_wait(t.run, HSCHED_FOREVER));
-    assert_fails(hsched_run_output(t.run, 0, &data, NULL), HSCHED_ERROR_UNSUPPORTED,
+    queue_single_open(&s, HSCHED_POLICY_LAYER_TYPE, USER_TENSOR_PLAIN,
+                      USER_TENSOR_ON_DEVICE);
+    queue_trial_submit(&s.trial);
+    assert_ok(hsched_run_wait(s.trial.run, HSCHED_FOREVER));
+    assert_fails(hsched_run_output(s.trial.run, 0, &data, NULL), HSCHED_ERROR_UNSUPPORTED,
                  "device");
-    queue_trial_finish(&t);
-    queue_trial_free(&t);
-    queue_net_free(&net);
-    queue_runtime_close(rt);
+    queue_trial_finish(&s.trial);
+    queue_single_close(&s);
 }
 
 /* Warm runs call neither the heap nor take memory of the device's, in whatever memory. */
@@ -543,44 +531,36 @@ static void inputs_are_read_after_the_users_event(void **state)
 static void a_runs_event_marks_its_end(void **state)
 {
     (void)state;
-    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
-    queue_net net;
-    queue_trial t;
+    queue_single s;
     void *event;
-    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
-    queue_trial_make(&t, &net, USER_TENSOR_ON_DEVICE, USER_TENSOR_ON_DEVICE, 1);
+    queue_single_open(&s, HSCHED_POLICY_GPU_ONLY, USER_TENSOR_ON_DEVICE,
+                      USER_TENSOR_ON_DEVICE);
     for (int round = 0; round < 3; round++) {
         queue_device_close_gate(QUEUE_GATE_JOBS);
-        queue_trial_submit(&t);
-        assert_ok(hsched_run_get_event(t.run, &event));
+        queue_trial_submit(&s.trial);
+        assert_ok(hsched_run_get_event(s.trial.run, &event));
         assert_int_equal(queue_event_is_set(event), 0);
         queue_device_open_gate(QUEUE_GATE_JOBS);
         queue_event_await(event);
         float got[10];
-        user_tensor_get(&t.out[0], t.run, 0, got);
-        assert_memory_equal(got, t.want[0], sizeof got);
-        queue_trial_finish(&t);
+        user_tensor_get(&s.trial.out[0], s.trial.run, 0, got);
+        assert_memory_equal(got, s.trial.want[0], sizeof got);
+        queue_trial_finish(&s.trial);
     }
-    queue_trial_free(&t);
-    queue_net_free(&net);
-    queue_runtime_close(rt);
+    queue_single_close(&s);
 }
 
 static void a_run_that_crosses_has_no_event(void **state)
 {
     (void)state;
-    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
-    queue_net net;
-    queue_trial t;
+    queue_single s;
     void *event;
-    queue_net_tiny(&net, rt, HSCHED_POLICY_LAYER_TYPE);
-    queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
-    queue_trial_submit(&t);
-    assert_fails(hsched_run_get_event(t.run, &event), HSCHED_ERROR_UNSUPPORTED, "CPU");
-    queue_trial_finish(&t);
-    queue_trial_free(&t);
-    queue_net_free(&net);
-    queue_runtime_close(rt);
+    queue_single_open(&s, HSCHED_POLICY_LAYER_TYPE, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
+    queue_trial_submit(&s.trial);
+    assert_fails(hsched_run_get_event(s.trial.run, &event), HSCHED_ERROR_UNSUPPORTED,
+                 "CPU");
+    queue_trial_finish(&s.trial);
+    queue_single_close(&s);
 }
 
 /* ---- Who attends ------------------------------------------------------------------ */

@@ -174,22 +174,17 @@ static void an_arena_that_cannot_be_mapped(void **state)
 static void an_arena_that_could_not_be_mapped_once(void **state)
 {
     (void)state;
-    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
-    queue_net net;
-    queue_trial t;
-    queue_net_tiny(&net, rt, HSCHED_POLICY_LAYER_TYPE);
-    queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    queue_single s;
+    queue_single_open(&s, HSCHED_POLICY_LAYER_TYPE, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
     queue_device_fail_call(1, QUEUE_CALL_CREATE, HSCHED_ERROR_OUT_OF_MEMORY);
     for (int round = 0; round < 3; round++) {
-        queue_trial_run(&t);
-        assert_int_equal(queue_runtime_stats(rt).runs_restarted, 1);
+        queue_trial_run(&s.trial);
+        assert_int_equal(queue_runtime_stats(s.runtime).runs_restarted, 1);
     }
     hsched_model_stats stats = { HSCHED_MODEL_STATS_INIT };
-    assert_ok(hsched_model_get_stats(net.model, &stats));
+    assert_ok(hsched_model_get_stats(s.net.model, &stats));
     assert_int_equal(stats.slots, 1);
-    queue_trial_free(&t);
-    queue_net_free(&net);
-    queue_runtime_close(rt);
+    queue_single_close(&s);
 }
 
 static void a_limit_without_room_for_a_slot(void **state)
@@ -273,40 +268,32 @@ static void every_allocation_may_fail(void **state)
 static void a_restarted_run_has_no_event(void **state)
 {
     (void)state;
-    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
-    queue_net net;
-    queue_trial t;
+    queue_single s;
     void *event;
-    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
-    queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    queue_single_open(&s, HSCHED_POLICY_GPU_ONLY, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
     queue_device_fail_call(1, QUEUE_CALL_FINISH, HSCHED_ERROR_OUT_OF_MEMORY);
-    queue_trial_submit(&t);
-    assert_ok(hsched_run_wait(t.run, HSCHED_FOREVER));
-    assert_int_equal(queue_runtime_stats(rt).runs_restarted, 1);
-    assert_fails(hsched_run_get_event(t.run, &event), HSCHED_ERROR_UNSUPPORTED, "CPU");
-    queue_trial_finish(&t);
-    queue_trial_free(&t);
-    queue_net_free(&net);
-    queue_runtime_close(rt);
+    queue_trial_submit(&s.trial);
+    assert_ok(hsched_run_wait(s.trial.run, HSCHED_FOREVER));
+    assert_int_equal(queue_runtime_stats(s.runtime).runs_restarted, 1);
+    assert_fails(hsched_run_get_event(s.trial.run, &event), HSCHED_ERROR_UNSUPPORTED,
+                 "CPU");
+    queue_trial_finish(&s.trial);
+    queue_single_close(&s);
 }
 
 /* Who waits for the event of a run that never gets a job on the device is not left waiting. */
 static void a_run_that_went_to_the_cpu_has_no_event(void **state)
 {
     (void)state;
-    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
-    queue_net net;
-    queue_trial t;
+    queue_single s;
     void *event;
-    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
-    queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    queue_single_open(&s, HSCHED_POLICY_GPU_ONLY, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
     queue_device_fail_call(1, QUEUE_CALL_SUBMIT, HSCHED_ERROR_OUT_OF_MEMORY);
-    queue_trial_submit(&t);
-    assert_fails(hsched_run_get_event(t.run, &event), HSCHED_ERROR_UNSUPPORTED, "CPU");
-    queue_trial_finish(&t);
-    queue_trial_free(&t);
-    queue_net_free(&net);
-    queue_runtime_close(rt);
+    queue_trial_submit(&s.trial);
+    assert_fails(hsched_run_get_event(s.trial.run, &event), HSCHED_ERROR_UNSUPPORTED,
+                 "CPU");
+    queue_trial_finish(&s.trial);
+    queue_single_close(&s);
 }
 
 /* ---- Cancelling --------------------------------------------------------------------------- */
