@@ -83,6 +83,21 @@ typedef enum hsched_step_kind {
         HSCHED_STEP_FORCE_INT32 = 0x7fffffff
 } hsched_step_kind;
 
+/* "conv2d", ...; "unknown" for what is none. */
+static inline const char *hsched_step_kind_name(hsched_step_kind kind)
+{
+    switch (kind) {
+#define HSCHED_STEP_TEXT(name, value, text, layer_class) \
+    case HSCHED_STEP_##name:                             \
+        return text;
+        HSCHED_STEP_LIST(HSCHED_STEP_TEXT)
+#undef HSCHED_STEP_TEXT
+    case HSCHED_STEP_FORCE_INT32:
+        break;
+    }
+    return "unknown";
+}
+
 typedef struct hsched_operand {
     hsched_dtype dtype; /* HSCHED_DTYPE_NONE: absent */
     uint32_t rank;

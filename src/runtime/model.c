@@ -286,19 +286,6 @@ HSCHED_API uint32_t hsched_model_step_count(const hsched_model *model)
     return model ? model->plan->step_count : 0;
 }
 
-static const char *step_kind_name(hsched_step_kind kind)
-{
-    switch (kind) {
-#define KIND_CASE(name, value, text, layer_class)                                        \
-    case HSCHED_STEP_##name:                                                             \
-        return text;
-        HSCHED_STEP_LIST(KIND_CASE)
-#undef KIND_CASE
-    default:
-        return "unknown";
-    }
-}
-
 HSCHED_API hsched_status hsched_model_step_info(const hsched_model *model, uint32_t index,
                                                 hsched_step_info *info)
 {
@@ -316,7 +303,7 @@ HSCHED_API hsched_status hsched_model_step_info(const hsched_model *model, uint3
     hsched_step_info filled = {
         HSCHED_STEP_INFO_INIT,
         .name = s->step.name,
-        .kind = step_kind_name(s->step.kind),
+        .kind = hsched_step_kind_name(s->step.kind),
         .kernel = p->backend->kernel_name(p->section, index - p->first_step),
         .device = device,
         .section = s->section,

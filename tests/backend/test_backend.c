@@ -453,19 +453,6 @@ static int close_devices(void **state)
     return 0;
 }
 
-static const char *kind_name(int kind)
-{
-    switch (kind) {
-#define KIND_NAME(name, value, text, layer_class)                                        \
-    case value:                                                                          \
-        return text;
-        HSCHED_STEP_LIST(KIND_NAME)
-#undef KIND_NAME
-    default:
-        return "";
-    }
-}
-
 static struct CMUnitTest add_test(test_case *t, setup *on, const char *what,
                                   CMUnitTestFunction function)
 {
@@ -495,7 +482,9 @@ int main(void)
         tests[count++] = add_test(t++, &setups[k], "device", test_device);
         for (int kind = 1; kind <= RANDOM_STEP_KINDS; kind++) {
             t->kind = (hsched_step_kind)kind;
-            tests[count++] = add_test(t++, &setups[k], kind_name(kind), test_kind);
+            tests[count++] =
+                add_test(t++, &setups[k], hsched_step_kind_name((hsched_step_kind)kind),
+                         test_kind);
         }
         tests[count++] = add_test(t++, &setups[k], "mixed", test_mixed);
         tests[count++] = add_test(t++, &setups[k], "out of memory", test_out_of_memory);

@@ -126,19 +126,6 @@ static struct {
 } names[MAX_NAMES];
 static uint32_t name_count;
 
-const char *op_kind_name(int kind)
-{
-    switch (kind) {
-#define KIND_NAME(name, value, text, layer_class)                                        \
-    case value:                                                                          \
-        return text;
-        HSCHED_STEP_LIST(KIND_NAME)
-#undef KIND_NAME
-    default:
-        return "";
-    }
-}
-
 void op_session_count(int kind, const char *name)
 {
     uint32_t k = 0;
@@ -157,7 +144,8 @@ void op_session_count(int kind, const char *name)
 static void tell_kind(int kind)
 {
     if (kind > 0)
-        print_message("    %s: %u steps, %u operations, %u refused\n", op_kind_name(kind),
+        print_message("    %s: %u steps, %u operations, %u refused\n",
+                      hsched_step_kind_name((hsched_step_kind)kind),
                       session.met[kind].steps, session.met[kind].runs,
                       session.met[kind].refused);
     for (uint32_t k = 0; k < name_count; k++)

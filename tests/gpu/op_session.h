@@ -49,6 +49,4 @@ void op_session_count(int kind, const char *name);
 /* A test that says what was met. */
 void op_session_tell(void **state);
 
-const char *op_kind_name(int kind);
-
 #endif

@@ -50,7 +50,7 @@ static int has(const hsched_step *s, uint32_t i)
 void op_trial_report(const op_trial *t, const char *what, const char *why)
 {
     session.failures++;
-    print_error("%s, %s, %s: %s: %s\n    %s\n", op_kind_name((int)t->made->step.kind),
+    print_error("%s, %s, %s: %s: %s\n    %s\n", hsched_step_kind_name(t->made->step.kind),
                 t->format->name, t->what, what, why, t->made->text);
 }
 

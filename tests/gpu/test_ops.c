@@ -83,7 +83,7 @@ static void try_all(op_trial *t)
         }
         try_family(t, &hsi_cuda_family_lt, session.variants);
     } else {
-        try_maker(t, op_kind_name((int)kind), makers[kind], 1);
+        try_maker(t, hsched_step_kind_name(kind), makers[kind], 1);
     }
 }
 
@@ -175,9 +175,10 @@ int main(void)
     op_session_configure();
     for (int kind = 1; kind <= RANDOM_STEP_KINDS; kind++) {
         kinds[kind - 1] = (hsched_step_kind)kind;
-        tests[count++] = (struct CMUnitTest){ .name = op_kind_name(kind),
-                                              .test_func = test_kind,
-                                              .initial_state = &kinds[kind - 1] };
+        tests[count++] =
+            (struct CMUnitTest){ .name = hsched_step_kind_name((hsched_step_kind)kind),
+                                 .test_func = test_kind,
+                                 .initial_state = &kinds[kind - 1] };
     }
     tests[count++] = (struct CMUnitTest)cmocka_unit_test(test_bad_variants);
     tests[count++] = (struct CMUnitTest)cmocka_unit_test(op_session_tell);

@@ -82,19 +82,6 @@ static void add_window(text *t, const hsched_step *s)
     add(t, "g%" PRId64, s->u.conv2d.groups);
 }
 
-static const char *kind_name(hsched_step_kind kind)
-{
-    switch (kind) {
-#define KIND_NAME(name, value, string, layer_class)                                      \
-    case HSCHED_STEP_##name:                                                             \
-        return string;
-        HSCHED_STEP_LIST(KIND_NAME)
-#undef KIND_NAME
-    default:
-        return "unknown";
-    }
-}
-
 static uint32_t bits_of(float value)
 {
     uint32_t bits;
@@ -108,8 +95,8 @@ static void add_step(text *t, const hsi_cuda_step *step)
     static const char *const names[HSCHED_STEP_MAX_INPUTS] = { "x", "w", "b", "r" };
     const hsched_step *s = &step->step;
     const int packed = s->kind == HSCHED_STEP_CONV2D || s->kind == HSCHED_STEP_FC;
-    add(t, "%s;%s%s%s", kind_name(s->kind), types[step->type], step->strict ? "s" : "",
-        step->deterministic ? "d" : "");
+    add(t, "%s;%s%s%s", hsched_step_kind_name(s->kind), types[step->type],
+        step->strict ? "s" : "", step->deterministic ? "d" : "");
     for (uint32_t i = 0; i < s->input_count; i++) {
         if (s->in[i].dtype == HSCHED_DTYPE_NONE)
             continue;
@@ -443,7 +430,7 @@ static hsched_status guess(const hsi_cuda_step *step, const source *sources,
                : hsi_cuda_host->set_error(HSCHED_ERROR_UNSUPPORTED,
                                           "GPU: no kernel for %s (%s)",
                                           step->step.name ? step->step.name : "a step",
-                                          kind_name(step->step.kind));
+                                          hsched_step_kind_name(step->step.kind));
 }
 
 /* ---- The interface -------------------------------------------------------- */
@@ -491,7 +478,7 @@ hsched_status hsi_cuda_make_tuned(const hsi_cuda_step *step, const hsi_cuda_step
     if (!sources)
         return hsi_cuda_host->set_error(HSCHED_ERROR_UNSUPPORTED,
                                         "GPU: %s steps are not tuned",
-                                        kind_name(step->step.kind));
+                                        hsched_step_kind_name(step->step.kind));
     hsi_cuda_step_key(step, key, sizeof key);
     if (device->tune_cache &&
         hsi_cuda_tune_cache_get(device->tune_cache, key, variant, &microseconds, &full) &&

@@ -17,20 +17,6 @@ static const ref_kernel kernels[] = {
     [HSCHED_STEP_IMAGE] = hsi_ref_image,
 };
 
-static const char *kind_text(hsched_step_kind kind)
-{
-    switch (kind) {
-#define REF_KIND_TEXT(name, value, text, layer_class)                                    \
-    case HSCHED_STEP_##name:                                                             \
-        return text;
-        HSCHED_STEP_LIST(REF_KIND_TEXT)
-#undef REF_KIND_TEXT
-    case HSCHED_STEP_FORCE_INT32:
-        break;
-    }
-    return "unknown kind";
-}
-
 hsched_status hsi_ref_run(const hsched_step *step, const void *const *inputs, void *out)
 {
     const char *name = step->name ? step->name : "";
@@ -39,7 +25,7 @@ hsched_status hsi_ref_run(const hsched_step *step, const void *const *inputs, vo
         return hsi_error(
             HSCHED_ERROR_INTERNAL,
             "step '%s' (%s): %s; the compiled model is wrong, please report it", name,
-            kind_text(step->kind), fault);
+            hsched_step_kind_name(step->kind), fault);
     const void *present[HSCHED_STEP_MAX_INPUTS] = { NULL };
     for (uint32_t i = 0; i < step->input_count; i++) {
         if (!hsi_ref_has(step, i))
@@ -49,13 +35,13 @@ hsched_status hsi_ref_run(const hsched_step *step, const void *const *inputs, vo
             return hsi_error(
                 HSCHED_ERROR_INTERNAL,
                 "step '%s' (%s): no data was given for input %u; please report it", name,
-                kind_text(step->kind), i);
+                hsched_step_kind_name(step->kind), i);
     }
     if (!out)
         return hsi_error(
             HSCHED_ERROR_INTERNAL,
             "step '%s' (%s): no memory was given for the output; please report it", name,
-            kind_text(step->kind));
+            hsched_step_kind_name(step->kind));
     kernels[step->kind](step, present, out);
     return HSCHED_OK;
 }
