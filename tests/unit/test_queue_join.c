@@ -101,6 +101,18 @@ static void the_first_goes_alone_and_the_rest_together(void **state)
     close_fixture(&f);
 }
 
+/* Two batches of one run each execute and do not end; the other runs come behind them. */
+static void hold_two_and_submit_all(fixture *f)
+{
+    queue_device_close_gate(QUEUE_GATE_JOBS);
+    for (int i = 0; i < 2; i++) {
+        queue_trial_submit(&f->trials[i]);
+        queue_device_await(QUEUE_COUNT_STARTED, (uint64_t)i + 2);
+    }
+    for (int i = 2; i < RUNS; i++)
+        queue_trial_submit(&f->trials[i]);
+}
+
 /* Two batches of a model execute; what comes then waits until one has ended. */
 static void two_batches_execute_at_most(void **state)
 {
@@ -108,13 +120,7 @@ static void two_batches_execute_at_most(void **state)
     fixture f;
     open_fixture(&f, READY, NULL);
     start_one_before(&f);
-    queue_device_close_gate(QUEUE_GATE_JOBS);
-    for (int i = 0; i < 2; i++) {
-        queue_trial_submit(&f.trials[i]);
-        queue_device_await(QUEUE_COUNT_STARTED, (uint64_t)i + 2);
-    }
-    for (int i = 2; i < RUNS; i++)
-        queue_trial_submit(&f.trials[i]);
+    hold_two_and_submit_all(&f);
     queue_device_open_gate(QUEUE_GATE_JOBS);
     for (int i = 2; i < RUNS; i++)
         assert_int_equal(queue_trial_batch(&f.trials[i]), RUNS - 2);
@@ -301,13 +307,7 @@ static void a_run_that_is_held_back_is_cancelled(void **state)
     fixture f;
     open_fixture(&f, READY, NULL);
     start_one_before(&f);
-    queue_device_close_gate(QUEUE_GATE_JOBS);
-    for (int i = 0; i < 2; i++) {
-        queue_trial_submit(&f.trials[i]);
-        queue_device_await(QUEUE_COUNT_STARTED, (uint64_t)i + 2);
-    }
-    for (int i = 2; i < RUNS; i++)
-        queue_trial_submit(&f.trials[i]);
+    hold_two_and_submit_all(&f);
     for (int i = 3; i < RUNS; i++) { /* they end at once: the device is still held */
         hsched_run_cancel(f.trials[i].run);
         assert_int_equal(hsched_run_wait(f.trials[i].run, HSCHED_FOREVER),
