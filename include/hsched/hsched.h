@@ -918,7 +918,9 @@ typedef struct hsched_run_config {
     const hsched_binding *outputs; /* one per output, in order; NULL, or entries all zero: the
                                       library keeps the output, see hsched_run_output */
     uint32_t output_count;         /* default: the model's */
-    int priority;                  /* HSCHED_PRIORITY_MIN to _MAX; higher goes first; default 0 */
+    int priority;                  /* HSCHED_PRIORITY_MIN to _MAX; higher goes first; default 0.
+                                      Above 0, and from 10 on again, its work on a GPU also goes
+                                      before other work of this process there */
     hsched_run_callback callback;
     void *callback_user;
     void *wait_event;              /* a CUDA event (CUevent or cudaEvent_t) already recorded: the
