@@ -16,7 +16,7 @@ static int32_t pixel_stride(const hsched_operand *t)
     const int64_t pixels[3] = { 1, t->rank == 4 ? t->dims[3] : 1,
                                 t->rank == 4 ? t->dims[2] : 1 };
     const uint32_t dims[3] = { 3, 2, 0 };
-    int64_t pixel = -1, count = 1; /* -1: not known yet */
+    int64_t pixel = 0, count = 1; /* 0: not known yet */
     if (t->rank != 4 && t->rank != 2)
         return 0;
     if (t->dims[1] > 1 && t->strides[1] != 1)
@@ -27,12 +27,12 @@ static int32_t pixel_stride(const hsched_operand *t)
             return 0;
         if (t->dims[d] < 2)
             continue;
-        if (pixel < 0)
+        if (!pixel)
             pixel = t->strides[d] / count;
-        if (pixel > MOST_ELEMENTS || t->strides[d] != pixel * count)
+        if (pixel < 1 || pixel > MOST_ELEMENTS || t->strides[d] != pixel * count)
             return 0;
     }
-    if (pixel < 0)
+    if (!pixel)
         pixel = t->dims[1];
     int64_t extent;
     if (pixel < t->dims[1] || __builtin_mul_overflow(count, t->dims[0], &extent) ||
