@@ -195,9 +195,7 @@ template <typename T, int BM, int BN, int WM, int WN, int WK, bool LOOSE> struct
             load(at.tile(), at.at, first, STEPS == 1 ? b : a);
         }
         multiply_step(sums, STEPS == 1 ? a : b);
-        __syncwarp();
-        if (at.at.lane == 0)
-            arrive(empty); /* all that was read from that stage has been used */
+        arrive(empty); /* what this thread read from that stage has been used */
     }
 
     /* The consumers' part: sums += the products over the k tiles first .. end - 1. */
@@ -210,7 +208,7 @@ template <typename T, int BM, int BN, int WM, int WN, int WK, bool LOOSE> struct
         if (threadIdx.x == 0) {
             for (int i = 0; i < p.stages; i++) {
                 make_barrier(r.full + 8 * i, PRODUCERS);
-                make_barrier(r.empty + 8 * i, CONSUMERS / 32);
+                make_barrier(r.empty + 8 * i, CONSUMERS);
             }
         }
         __syncthreads();
