@@ -139,6 +139,7 @@ CUdeviceptr conv_upload(const float *values, int64_t count, hsi_cuda_type type,
         put(raw, i, values[i], type);
     CONV_NEED(cuMemAlloc, block, (size_t)count * size);
     CONV_NEED(cuMemcpyHtoD, *block, raw, (size_t)count * size);
+    conv_need(hsi_cuda_finish_default(), "uploading");
     free(raw);
     return *block;
 }

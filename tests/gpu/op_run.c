@@ -157,8 +157,9 @@ static hsched_status upload(const op_memory *memory)
         memcpy(memory->mapped, memory->image, memory->used);
         return HSCHED_OK;
     }
-    return CU_CHECK("uploading for a test", cuMemcpyHtoD, memory->device, memory->image,
-                    memory->used);
+    hsched_status status = CU_CHECK("uploading for a test", cuMemcpyHtoD, memory->device,
+                                    memory->image, memory->used);
+    return status == HSCHED_OK ? hsi_cuda_finish_default() : status;
 }
 
 static hsched_status download(const op_memory *memory)

@@ -20,7 +20,8 @@
 
 op_session session = { .seed = 20211126,
                        .steps = DEFAULT_STEPS,
-                       .variants = DEFAULT_VARIANTS };
+                       .variants = DEFAULT_VARIANTS,
+                       .own = OP_MOST_VARIANTS };
 
 static char why_not[400]; /* there is no device */
 
@@ -38,6 +39,7 @@ void op_session_configure(void)
         session.seed = strtoull(getenv("HSCHED_TEST_SEED"), NULL, 0);
     read_number("HSCHED_TEST_STEPS", &session.steps, UINT32_MAX / 4);
     read_number("HSCHED_TEST_VARIANTS", &session.variants, OP_MOST_VARIANTS);
+    read_number("HSCHED_TEST_OWN", &session.own, OP_MOST_VARIANTS);
     if (getenv("HSCHED_TEST_FILTER"))
         cmocka_set_test_filter(getenv("HSCHED_TEST_FILTER"));
     print_message("HSCHED_TEST_SEED=%llu\n", (unsigned long long)session.seed);

@@ -3,8 +3,8 @@
  * tried from which seed, how many failures there were, and what was met.
  *
  * HSCHED_TEST_SEED sets the seed (printed with every failure), HSCHED_TEST_STEPS the steps of each
- * kind, HSCHED_TEST_VARIANTS how many variants of cuDNN and cuBLASLt are tried for a step, and
- * HSCHED_TEST_FILTER the tests by name.
+ * kind, HSCHED_TEST_VARIANTS how many variants of cuDNN and cuBLASLt are tried for a step,
+ * HSCHED_TEST_OWN how many of each own family, and HSCHED_TEST_FILTER the tests by name.
  */
 #ifndef TESTS_GPU_OP_SESSION_H
 #define TESTS_GPU_OP_SESSION_H
@@ -18,6 +18,7 @@ typedef struct op_session {
     uint64_t seed;
     uint32_t steps;          /* of each kind */
     uint32_t variants;       /* of cuDNN and cuBLASLt, for a step */
+    uint32_t own;            /* of each own family, for a step */
     hsi_cuda_device *device; /* NULL: there is none, or it did not open */
     int broken;              /* a call poisoned the context, or the device did not open */
     op_bench bench;

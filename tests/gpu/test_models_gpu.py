@@ -6,14 +6,13 @@ import pytest
 
 import gpu_machine
 import hsched
+from networks import FORMAT_ERROR, ZOO, logits
 
 if gpu_machine.missing():
     pytest.skip(gpu_machine.missing(), allow_module_level=True)
 
-# ||gpu - cpu|| / ||cpu||
+# ||gpu - cpu|| / ||cpu||, of a step
 TOLERANCE = {"strict": 1e-5, "default": 2e-3, "fp16": 1e-2, "bf16": 8e-2}
-ZOO = ["alexnet", "vgg16", "resnet18", "resnet50", "resnet152", "densenet121", "densenet201",
-       "googlenet", "mobilenet_v1", "mobilenet_v2", "squeezenet1_1", "mlp"]
 GPU_ONLY, DETERMINISTIC = 3, 1 << 4  # hsched_policy; a bit of hsched_model_config.flags
 DATA = hsched.ROOT / "examples" / "data"
 
@@ -34,13 +33,6 @@ def assert_all_on_gpu(report):
     for model in report["models"]:
         elsewhere = [w for w in model["where"] if w["device"] not in gpus and w["steps"]]
         assert not elsewhere, (model["name"], elsewhere)
-
-
-def logits(probabilities):
-    """The scores that a softmax was taken of, but for a constant: their relative error does not depend on how
-    large the scores are, that of the probabilities does."""
-    scores = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
-    return scores - scores.mean(axis=-1, keepdims=True)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +59,10 @@ def test_zoo(name, zoo_on_cpu, zoo_on_gpu):
     made, expected = (np.load(f / name / "output.npy") for f in (folder, zoo_on_cpu))
     assert np.isfinite(made).all() and abs(made.sum() - 1) < 1e-2
     error = hsched.relative_error(logits(made), logits(expected))
-    assert error <= TOLERANCE[math], f"{name}, {math}: {error:.2e}"
+    # The networks' random weights amplify what their operands lose by rounding, and in float32 the order of
+    # sums of up to 25,088 products.
+    most = TOLERANCE[math] + 1.5 * FORMAT_ERROR[name].get(math, 2e-5)
+    assert error <= most, f"{name}, {math}: {error:.2e}, more than {most:.2e}"
 
 
 @pytest.mark.parametrize("math", TOLERANCE)

@@ -30,7 +30,9 @@ static void try_maker(op_trial *t, const char *name, hsi_cuda_maker *maker, int 
     op_trial_run(t, name, status, op, must);
 }
 
-static void try_family(op_trial *t, const hsi_cuda_family *family, uint32_t most)
+/* The first `most` of a family's variants, or `few` of those, evenly spread. */
+static void try_family(op_trial *t, const hsi_cuda_family *family, uint32_t most,
+                       uint32_t few)
 {
     char texts[OP_MOST_VARIANTS][HSI_CUDA_VARIANT_LENGTH];
     const size_t length = strlen(family->name);
@@ -38,7 +40,10 @@ static void try_family(op_trial *t, const hsi_cuda_family *family, uint32_t most
     t->what = family->name;
     if (count > most)
         op_trial_report(t, "variants", "more than there is room for");
-    for (uint32_t k = 0; k < count && k < most && op_session_goes_on(); k++) {
+    const uint32_t listed = count < most ? count : most;
+    const uint32_t tried = listed < few ? listed : few;
+    for (uint32_t i = 0; i < tried && op_session_goes_on(); i++) {
+        const uint32_t k = i * listed / tried;
         hsi_cuda_op *op = (hsi_cuda_op *)&op;
         texts[k][HSI_CUDA_VARIANT_LENGTH - 1] = '\0';
         t->what = texts[k];
@@ -73,15 +78,15 @@ static void try_all(op_trial *t)
         try_maker(t, "conv_depthwise", hsi_cuda_make_conv_depthwise,
                   s->u.conv2d.groups == s->in[0].dims[1] &&
                       s->u.conv2d.groups == s->out.dims[1] && s->u.conv2d.groups > 1);
-        try_family(t, &hsi_cuda_family_tile, OP_MOST_VARIANTS);
-        try_family(t, &hsi_cuda_family_cudnn, session.variants);
+        try_family(t, &hsi_cuda_family_tile, OP_MOST_VARIANTS, session.own);
+        try_family(t, &hsi_cuda_family_cudnn, session.variants, session.variants);
     } else if (kind == HSCHED_STEP_FC || kind == HSCHED_STEP_MATMUL) {
         try_maker(t, "matmul", hsi_cuda_make_matmul, 1);
         if (kind == HSCHED_STEP_FC) {
-            try_family(t, &hsi_cuda_family_rows, OP_MOST_VARIANTS);
-            try_family(t, &hsi_cuda_family_tile, OP_MOST_VARIANTS);
+            try_family(t, &hsi_cuda_family_rows, OP_MOST_VARIANTS, session.own);
+            try_family(t, &hsi_cuda_family_tile, OP_MOST_VARIANTS, session.own);
         }
-        try_family(t, &hsi_cuda_family_lt, session.variants);
+        try_family(t, &hsi_cuda_family_lt, session.variants, session.variants);
     } else {
         try_maker(t, hsched_step_kind_name(kind), makers[kind], 1);
     }
