@@ -170,10 +170,11 @@ hsched_status hsi_cuda_check_dnn(cudnnStatus_t result, const char *call,
     if (result == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED ||
         result == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED)
         status = HSCHED_ERROR_OUT_OF_MEMORY;
-    else if (result / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000 ||
-             result / 1000 == CUDNN_STATUS_BAD_PARAM / 1000 ||
-             /* Engines that compile their kernels fail so on shapes they were not made for. */
-             result == CUDNN_STATUS_INTERNAL_ERROR_COMPILATION_FAILED)
+    else if (
+        result / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000 ||
+        result / 1000 == CUDNN_STATUS_BAD_PARAM / 1000 ||
+        /* Engines that compile their kernels fail so on shapes they were not made for. */
+        result == CUDNN_STATUS_INTERNAL_ERROR_COMPILATION_FAILED)
         status = HSCHED_ERROR_UNSUPPORTED;
     else if (context_is_poisoned())
         status = HSCHED_ERROR_DEVICE;
