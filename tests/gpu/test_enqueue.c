@@ -40,7 +40,7 @@ typedef struct node {
 
 static work launched; /* by the op whose enqueue is under way */
 static node nodes[MOST_NODES];
-static uint32_t node_count, edge_count, early_count, copy_count;
+static uint32_t node_count, edge_count, early_count, copy_count, mapped_count;
 
 static void execute(const work *w);
 
@@ -317,6 +317,8 @@ static void make_section(model *m, const hsi_plan *plan)
                                    .io_types = m->io_types };
     s->constants = zeroed(plan->step_count, sizeof *s->constants);
     m->here = zeroed(plan->section_count, 1);
+    static const size_t mapped_most[] = { 0, 256, 16384, SIZE_MAX };
+    m->device.mapped_most = mapped_most[m->seed % 4];
     uint64_t random = m->seed;
     for (uint32_t i = 0; i < plan->section_count; i++)
         m->here[i] = !m->split || random_graph_next(&random) % 2;
@@ -374,8 +376,10 @@ static int make_variant(model *m)
         v->ops[i] = &make_op(m, i, i, UINT32_MAX)->op;
     }
     for (uint32_t p = 0; p < s->port_count; p++)
-        if (!s->ports[p].fused)
+        if (hsi_cuda_is_transferred(&s->ports[p], v->members))
             v->transfers[p] = make_transfer_op(m, p);
+        else
+            mapped_count += !s->ports[p].fused;
     return 1;
 }
 
@@ -590,15 +594,17 @@ static void test_graphs(void **state)
     assert_true(total_nodes > SEEDS && total_early > 0 && total_joined > 0);
 }
 
-/* Sections here and on the host in turn: tensors cross, by kernels and by copies. */
+/* Sections here and on the host in turn: tensors cross, by kernels, by copies
+ * and in place. */
 static void test_crossings(void **state)
 {
     (void)state;
-    copy_count = 0;
+    copy_count = mapped_count = 0;
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
-        try_one(seed, 1, seed % 4 > 0, 1);
-    print_message("# %u tensors crossed by copies\n", copy_count);
-    assert_true(copy_count > SEEDS);
+        try_one(seed, 1, seed % 5 > 0, 1);
+    print_message("# tensors crossed by %u copies, and %u in place\n", copy_count,
+                  mapped_count);
+    assert_true(copy_count > 0 && mapped_count > SEEDS);
 }
 
 /* Without announcements each node follows the one before. */

@@ -362,6 +362,81 @@ static void nothing_is_taken_once_warm(void **state)
     hsched_runtime_destroy(rt);
 }
 
+/* The driver's copies, counted. */
+static __typeof__(hsi_cuda.cuMemcpyAsync) copy_async;
+static __typeof__(hsi_cuda.cuMemcpyHtoDAsync) copy_in_async;
+static __typeof__(hsi_cuda.cuGraphAddMemcpyNode) add_copy_node;
+static uint32_t copies, copy_nodes;
+
+static CUresult count_copy(CUdeviceptr to, CUdeviceptr from, size_t bytes,
+                           CUstream stream)
+{
+    copies++;
+    return copy_async(to, from, bytes, stream);
+}
+
+static CUresult count_copy_in(CUdeviceptr to, const void *from, size_t bytes,
+                              CUstream stream)
+{
+    copies++;
+    return copy_in_async(to, from, bytes, stream);
+}
+
+static CUresult count_copy_node(CUgraphNode *node, CUgraph graph, const CUgraphNode *from,
+                                size_t count, const CUDA_MEMCPY3D *params,
+                                CUcontext context)
+{
+    copy_nodes++;
+    return add_copy_node(node, graph, from, count, params, context);
+}
+
+static void count_copies(int on)
+{
+    if (on) {
+        copy_async = hsi_cuda.cuMemcpyAsync;
+        copy_in_async = hsi_cuda.cuMemcpyHtoDAsync;
+        add_copy_node = hsi_cuda.cuGraphAddMemcpyNode;
+    }
+    hsi_cuda.cuMemcpyAsync = on ? count_copy : copy_async;
+    hsi_cuda.cuMemcpyHtoDAsync = on ? count_copy_in : copy_in_async;
+    hsi_cuda.cuGraphAddMemcpyNode = on ? count_copy_node : add_copy_node;
+}
+
+/* Without tuning all that crosses is mapped. */
+static void a_mapped_plan_copies_nothing(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = gpu_runtime_open(NULL);
+    count_copies(1);
+    hsched_model *model =
+        load(rt, "squeezenet1_1",
+             &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                     .policy = HSCHED_POLICY_LAYER_TYPE });
+    tensors t = make_tensors(model, 5);
+    hsched_buffer *in, *out;
+    assert_ok(hsched_buffer_create(rt, t.in_bytes, &in));
+    assert_ok(hsched_buffer_create(rt, t.out_bytes, &out));
+    hsched_binding b_in = HSCHED_BUFFER(in), b_out = HSCHED_BUFFER(out);
+    for (int i = 0; i < 8; i++) {
+        assert_ok(hsched_infer(model, &b_in, 1, &b_out, 1));
+        assert_ok(hsched_runtime_settle(rt));
+    }
+    copies = 0; /* a table of addresses was sent */
+    const uint64_t staged = stats_of(rt).staged_bytes, jobs = stats_of(rt).jobs;
+    for (int i = 0; i < 10; i++)
+        assert_ok(hsched_infer(model, &b_in, 1, &b_out, 1));
+    assert_true(stats_of(rt).jobs > jobs + 10); /* it crossed */
+    assert_int_equal(copies, 0);
+    assert_int_equal(copy_nodes, 0);
+    assert_int_equal(stats_of(rt).staged_bytes, staged);
+    hsched_buffer_release(in);
+    hsched_buffer_release(out);
+    free_tensors(&t);
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+    count_copies(0);
+}
+
 static void buffers_are_used_where_they_are(void **state)
 {
     (void)state;
@@ -653,6 +728,7 @@ int main(void)
         cmocka_unit_test(joined_runs_keep_their_own_results),
         cmocka_unit_test(four_networks_run_in_two_thirds_of_their_memory),
         cmocka_unit_test(nothing_is_taken_once_warm),
+        cmocka_unit_test(a_mapped_plan_copies_nothing),
         cmocka_unit_test(buffers_are_used_where_they_are),
         cmocka_unit_test(shared_memory_is_used_where_it_is),
         cmocka_unit_test(events_order_runs_with_the_users_streams),

@@ -6,6 +6,10 @@
 #include "backend/cuda/host.h"
 #include "backend/cuda/tune.h"
 
+enum {
+    MAPPED_MOST = 16384 /* bytes that a kernel may read over the bus more than once */
+};
+
 /* ---- What there is -------------------------------------------------------- */
 
 static pthread_once_t describe_once = PTHREAD_ONCE_INIT;
@@ -124,6 +128,7 @@ static hsched_status look_at(hsi_cuda_device *d, int ordinal)
                     attribute(d, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
     d->sm_total = d->sm_count = attribute(d, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
     d->integrated = attribute(d, CU_DEVICE_ATTRIBUTE_INTEGRATED);
+    d->mapped_most = d->integrated ? SIZE_MAX : MAPPED_MOST;
     snprintf(d->name, sizeof d->name, "gpu%d", ordinal);
     snprintf(d->description, sizeof d->description, "%s", model);
     libraries_text(d->libraries, sizeof d->libraries);

@@ -41,8 +41,9 @@ struct hsched_backend_device {
     int capability;    /* 90 for 9.0 */
     int sm_count;      /* of the partition */
     int sm_total;
-    int integrated; /* shares the host's memory */
-    char name[24];  /* "gpu0" */
+    int integrated;     /* shares the host's memory */
+    size_t mapped_most; /* bytes of a tensor of the host's that steps use where it is */
+    char name[24];      /* "gpu0" */
     char description[160];
     char libraries[160];
     char key[200]; /* names this GPU, partition, driver and cuDNN in caches */

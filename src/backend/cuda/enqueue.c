@@ -49,19 +49,20 @@ static void announce_step(const hsched_backend_section *s, const hsi_cuda_varian
 {
     const hsched_step_places *places = &s->places[i];
     const hsched_step *step = &v->steps[i].step;
+    const uint32_t mapped = hsi_cuda_mapped(s, v->members, i);
     hsi_cuda_access access = { 0 };
-    if (port)
+    if (port || mapped)
         access.exclusive |= OUTSIDE;
     if (v->ops[i]->workspace > 0)
         access.exclusive |= WORKSPACE;
     for (uint32_t k = 0; k < step->input_count; k++) {
-        const int outside = k == 0 && port && port->to_slot;
+        const int outside = (k == 0 && port && port->to_slot) || (mapped >> k & 1);
         if (!outside && !s->constants[i][k] &&
             places->in[k].storage != HSCHED_STORAGE_NONE)
             access.reads[access.read_count++] =
                 extent_in_slot(s, v->members, &step->in[k], &places->in[k]);
     }
-    if (!port || port->to_slot)
+    if ((!port || port->to_slot) && !(mapped & HSI_CUDA_MAPPED_OUT))
         access.write = extent_in_slot(s, v->members, &step->out, &places->out);
     hsi_cuda_record_launch(recorder, &access);
 }
@@ -80,6 +81,8 @@ static hsched_status launch_transfer(const hsched_backend_section *s,
                                      const hsi_cuda_launch *launch, uint32_t p)
 {
     const hsi_cuda_port *port = &s->ports[p];
+    if (!v->transfers[p])
+        return HSCHED_OK;
     hsi_cuda_call call = { .stream = launch->stream, .recorder = launch->recorder };
     call.in[0] = table_entry(v, launch, p);
     call.out = launch->memory +
@@ -126,24 +129,35 @@ static hsched_status launch_instead(hsched_backend_section *s, hsi_cuda_variant 
     return status == HSCHED_OK ? other->enqueue(other, call) : status;
 }
 
+/* Where an operand's element 0 is. */
+static CUdeviceptr operand_address(const hsched_backend_section *s,
+                                   const hsi_cuda_variant *v,
+                                   const hsi_cuda_launch *launch,
+                                   const hsched_place *place, hsched_dtype dtype,
+                                   int mapped)
+{
+    return mapped ? launch->arena + place->offset
+                  : launch->memory + hsi_cuda_slot_offset(s, v->members, place, dtype);
+}
+
 static hsched_status launch_step(hsched_backend_section *s, hsi_cuda_variant *v,
                                  const hsi_cuda_launch *launch, uint32_t i)
 {
     const hsched_step_places *places = &s->places[i];
     const hsi_cuda_step *step = &v->steps[i];
     const hsi_cuda_op *op = v->ops[i];
+    const uint32_t mapped = hsi_cuda_mapped(s, v->members, i);
     hsi_cuda_call call = { .stream = launch->stream, .recorder = launch->recorder };
     call.workspace = launch->workspace + HSI_CUDA_COUNTERS - op->zeroed;
     for (uint32_t k = 0; k < step->step.input_count; k++) {
         if (s->constants[i][k])
             call.in[k] = s->weights + s->constants[i][k] - 1;
         else if (places->in[k].storage != HSCHED_STORAGE_NONE)
-            call.in[k] =
-                launch->memory + hsi_cuda_slot_offset(s, v->members, &places->in[k],
-                                                      step->step.in[k].dtype);
+            call.in[k] = operand_address(s, v, launch, &places->in[k],
+                                         step->step.in[k].dtype, mapped >> k & 1);
     }
-    call.out = launch->memory +
-               hsi_cuda_slot_offset(s, v->members, &places->out, step->step.out.dtype);
+    call.out = operand_address(s, v, launch, &places->out, step->step.out.dtype,
+                               (mapped & HSI_CUDA_MAPPED_OUT) != 0);
     const hsi_cuda_port *port = hsi_cuda_fused_port(s, i);
     if (port) {
         if (!port->to_slot) /* a transfer's call: the table, then the tensor in the slot */

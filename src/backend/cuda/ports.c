@@ -10,6 +10,9 @@
  *
  * Entries and imports are done before the first step of a job that needs them, the others right
  * after the step that writes.
+ *
+ * A small import or export is none if its steps can do without: they read or write the host's
+ * mapped arena themselves, which spares a launch.
  */
 #include "backend/cuda/section.h"
 
@@ -183,19 +186,93 @@ static hsched_status find_all(making *m)
     return status;
 }
 
+/* ---- In place ------------------------------------------------------------- */
+
+static int is_written_by(const hsched_step_places *places, uint32_t operand,
+                         uint32_t writer)
+{
+    for (uint32_t w = 0; w < places->writer_count[operand]; w++)
+        if (places->writers[operand][w] == writer)
+            return 1;
+    return 0;
+}
+
+static int is_small(const hsched_backend_section *s, const hsched_operand *tensor)
+{
+    size_t bytes = hsi_cuda_dtype_size(tensor->dtype);
+    if (hsi_cuda_scaled(s, tensor->dtype, 2) != 2)
+        return 0; /* converted on the way */
+    for (uint32_t d = 0; d < tensor->rank; d++)
+        bytes *= (size_t)tensor->dims[d]; /* fits: the tensor does */
+    return bytes <= s->device->mapped_most;
+}
+
+/* Can every step here that reads what `writer` has written read that in the host's arena? Not
+ * if others wrote parts of the operand, or if the result takes its place. With `mark` the steps
+ * are told to. */
+static int map_reads(const making *m, uint32_t writer, int mark)
+{
+    for (uint32_t i = 0; i < m->config->step_count; i++) {
+        const hsched_step_places *places = &m->config->places[i];
+        const hsched_step *step = &m->section->steps[i];
+        for (uint32_t k = 0; places->here && k < step->input_count; k++) {
+            if (!is_written_by(places, k, writer))
+                continue;
+            if (mark)
+                m->section->mapped[i] |= UINT32_C(1) << k;
+            else if (places->writer_count[k] != 1 || step->out_aliases == (int32_t)k)
+                return 0;
+        }
+    }
+    return 1;
+}
+
+/* Can the step write to the host's arena only? Not if a step here reads it again. */
+static int can_write_mapped(const making *m, uint32_t writer)
+{
+    for (uint32_t i = 0; i < m->config->step_count; i++)
+        for (uint32_t k = 0; k < m->section->steps[i].input_count; k++)
+            if (m->config->places[i].here &&
+                is_written_by(&m->config->places[i], k, writer))
+                return 0;
+    return m->section->steps[writer].out_aliases < 0;
+}
+
+static void map_ports(making *m)
+{
+    for (uint32_t p = 0; p < m->section->port_count; p++) {
+        hsi_cuda_port *port = &m->section->ports[p];
+        if (port->kind != HSI_CUDA_PORT_ARENA || !is_small(m->section, &port->tensor))
+            continue;
+        if (port->to_slot) {
+            port->mapped = map_reads(m, port->step, 0);
+            if (port->mapped)
+                map_reads(m, port->step, 1);
+        } else if (can_write_mapped(m, port->step)) {
+            port->mapped = 1;
+            m->section->mapped[port->step] |= HSI_CUDA_MAPPED_OUT;
+        }
+    }
+}
+
 hsched_status hsi_cuda_make_ports(hsched_backend_section *section,
                                   const hsched_section_config *config)
 {
     making m = { .section = section, .config = config, .counting = 1 };
     section->actions = HSI_CUDA_NEW_ARRAY(hsi_cuda_actions, config->step_count);
-    if (!section->actions)
+    section->mapped = HSI_CUDA_NEW_ARRAY(uint32_t, config->step_count);
+    if (!section->actions || !section->mapped)
         return hsi_cuda_no_memory("a model's ports");
     hsched_status status = find_all(&m);
     section->ports = HSI_CUDA_NEW_ARRAY(hsi_cuda_port, m.capacity);
     if (!section->ports)
         return hsi_cuda_no_memory("a model's ports");
     m.counting = 0;
-    return status == HSCHED_OK ? find_all(&m) : status;
+    if (status == HSCHED_OK)
+        status = find_all(&m);
+    if (status == HSCHED_OK)
+        map_ports(&m);
+    return status;
 }
 
 const hsi_cuda_port *hsi_cuda_fused_port(const hsched_backend_section *s, uint32_t step)
@@ -213,5 +290,6 @@ void hsi_cuda_free_ports(hsched_backend_section *section)
         hsi_cuda_host->free(section->actions[i].after);
     }
     hsi_cuda_host->free(section->actions);
+    hsi_cuda_host->free(section->mapped);
     hsi_cuda_host->free(section->ports);
 }

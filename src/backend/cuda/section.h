@@ -26,13 +26,17 @@ typedef enum hsi_cuda_port_kind {
 typedef struct hsi_cuda_port {
     hsi_cuda_port_kind kind;
     uint32_t index;
-    size_t offset;         /* bytes from the start of that memory to element 0 */
-    int to_slot;           /* read, else written */
-    uint32_t step;         /* whose operand it is; UINT32_MAX: a whole input */
-    int fused;             /* the step itself reads or writes through the table */
+    size_t offset; /* bytes from the start of that memory to element 0 */
+    int to_slot;   /* read, else written */
+    uint32_t step; /* whose operand it is; UINT32_MAX: a whole input */
+    int fused;     /* the step itself reads or writes through the table */
+    int mapped;    /* steps read or write it in the host's arena, if members == 1 */
     hsched_operand tensor; /* as it lies outside */
     hsched_place place;    /* and inside; unused if fused */
 } hsi_cuda_port;
+
+/* Operands of a step that it uses where they lie in the host's arena: bit k for input k. */
+#define HSI_CUDA_MAPPED_OUT (UINT32_C(1) << 31)
 
 /* What is to be done before a step (entries, imports) and after it (exports, exits). */
 typedef struct hsi_cuda_actions {
@@ -56,7 +60,7 @@ typedef struct hsi_cuda_variant {
         *like;               /* of a tuned size: its kernels are taken; or NULL */
     hsi_cuda_step *steps;    /* per step */
     hsi_cuda_op **ops;       /* per step; NULL: not here */
-    hsi_cuda_op **transfers; /* per port; NULL: fused */
+    hsi_cuda_op **transfers; /* per port; NULL: it needs none */
     size_t arena_bytes, io_bytes, workspace_bytes; /* of a slot; in this order there */
     uint32_t generation;
     uint32_t refined; /* steps before this one were tuned in full */
@@ -81,6 +85,7 @@ struct hsched_backend_section {
     uint32_t port_count;
     hsi_cuda_port *ports;
     hsi_cuda_actions *actions; /* per step */
+    uint32_t *mapped;          /* per step: hsi_cuda_mapped() */
 
     /* Weights and other constants, one block. */
     size_t weight_bytes;
@@ -115,6 +120,19 @@ static inline size_t hsi_cuda_scaled(const hsched_backend_section *section,
 {
     return dtype == HSCHED_FLOAT32 && section->type != HSI_CUDA_F32 ? plan_bytes / 2
                                                                     : plan_bytes;
+}
+
+/* A step's operands that a job of so many members uses where they lie in the host's arena. */
+static inline uint32_t hsi_cuda_mapped(const hsched_backend_section *section,
+                                       uint32_t members, uint32_t step)
+{
+    return members == 1 ? section->mapped[step] : 0;
+}
+
+/* Does a job of so many members bring this port's tensor in or out by a launch of its own? */
+static inline int hsi_cuda_is_transferred(const hsi_cuda_port *port, uint32_t members)
+{
+    return !port->fused && !(port->mapped && members == 1);
 }
 
 /* ---- batch.c --------------------------------------------------------------- */

@@ -365,11 +365,26 @@ static hsched_status wait_for_events(CUstream stream, const hsched_queue_job *jo
     return status;
 }
 
+static int is_done(const hsi_cuda_device *d, uint32_t lane, uint32_t sequence)
+{
+    /* Acquire: what the job wrote to mapped memory is seen by who has seen the flag. */
+    const uint32_t done =
+        __atomic_load_n(&d->done[lane * HSI_CUDA_DONE_STRIDE], __ATOMIC_ACQUIRE);
+    return (int32_t)(done - sequence) >= 0;
+}
+
 /* Jobs of one run share memory: on different lanes they still go one after the other. */
 static hsched_status wait_for_own_jobs(hsched_backend_slot *slot, CUstream stream)
 {
-    if (!slot->marked || slot->stream == stream)
+    const hsi_cuda_device *d = slot->section->device;
+    if (!slot->section->split || !slot->stream || slot->stream == stream ||
+        (d->stream_writes && is_done(d, slot->lane, slot->sequence)))
         return HSCHED_OK;
+    /* Its lane has had no other job since, or only after it. */
+    hsched_status status = CU_CHECK("waiting for the run's own job", cuEventRecord,
+                                    slot->event, slot->stream);
+    if (status != HSCHED_OK)
+        return status;
     return CU_CHECK("waiting for the run's own job", cuStreamWaitEvent, stream,
                     slot->event, 0);
 }
@@ -444,10 +459,8 @@ static hsched_status submit_entered(hsched_backend_slot *slot,
         status = launch_steps(slot, job, stream);
     if (status == HSCHED_OK)
         status = mark_end(d, lane);
-    if (status == HSCHED_OK && slot->section->split) {
-        status = CU_CHECK("marking a job's end", cuEventRecord, slot->event, stream);
-        slot->marked = 1;
-    }
+    slot->lane = lane;
+    slot->sequence = d->lanes[lane].sequence;
     if (status != HSCHED_OK) {
         /* Some of it may run: it must not touch memory that is thought free. */
         hsi_cuda.cuStreamSynchronize(stream);
@@ -502,9 +515,7 @@ hsched_status hsi_cuda_poll(hsi_cuda_device *d, uint32_t lane, int *done)
     static _Thread_local uint32_t polls;
     if (!d->stream_writes)
         return look_for_errors(d, lane, done);
-    /* Acquire: what the job wrote to mapped memory is seen by who has seen the flag. */
-    *done = __atomic_load_n(&d->done[lane * HSI_CUDA_DONE_STRIDE], __ATOMIC_ACQUIRE) ==
-            d->lanes[lane].sequence;
+    *done = is_done(d, lane, d->lanes[lane].sequence);
     if (*done || ++polls % POLLS_PER_QUERY != 0)
         return HSCHED_OK;
     int idle;

@@ -39,8 +39,8 @@ struct hsched_backend_slot {
     hsi_cuda_stage *stages; /* per member and input, then output */
     hsi_cuda_graph *graphs;
     CUevent event;
-    CUstream stream; /* of the latest job */
-    int marked;      /* event marks its end */
+    CUstream stream;         /* of the latest job; NULL: there was none */
+    uint32_t lane, sequence; /* of that job */
     atomic_int in_use;
     int capturing;
     uint64_t last_used;

@@ -131,7 +131,7 @@ static hsched_status make_transfers(hsched_backend_section *s, hsi_cuda_variant 
 {
     hsched_status status = HSCHED_OK;
     for (uint32_t p = 0; p < s->port_count && status == HSCHED_OK; p++)
-        if (!s->ports[p].fused)
+        if (hsi_cuda_is_transferred(&s->ports[p], v->members))
             status = make_transfer(s, v->members, &s->ports[p], &s->ports[p].tensor,
                                    &v->transfers[p]);
     return status;
