@@ -360,6 +360,58 @@ HSCHED_API hsched_status hsched_runtime_get_device_stats(const hsched_runtime *r
  */
 HSCHED_API hsched_status hsched_runtime_settle(hsched_runtime *runtime);
 
+/* ---- Traces --------------------------------------------------------------- */
+
+/*
+ * A trace shows what ran where, and when: a file in the JSON trace event format, which
+ * https://ui.perfetto.dev and chrome://tracing open. It has
+ *
+ *     a track for each CPU worker       jobs as slices, with the steps inside by name, and the
+ *                                       parts of a step that several workers share
+ *     a track for each lane of a GPU    jobs from their submission until their end is noticed, and
+ *                                       how many runs were joined
+ *     a track for each model            its runs from submission to end, with status and priority
+ *     arrows                            from each job to those that use what it has made
+ *     counters                          queued jobs of each device, active runs
+ *     instants                          cancels, restarted runs, moved jobs, lost devices
+ *
+ * Memory is taken when a trace starts, and nothing is allocated until it stops: each worker has
+ * room for events_per_thread events (of 56 bytes), and all that is not of one worker (runs,
+ * counters, instants, jobs of GPUs) shares as much room once more. What comes when that is full is
+ * dropped and counted. A run of a model takes about one event for each step and three for each job.
+ */
+typedef struct hsched_trace_config {
+    size_t struct_size;
+    const char *path;           /* of the file, which is written over; required */
+    uint32_t events_per_thread; /* default 65536 */
+} hsched_trace_config;
+#define HSCHED_TRACE_CONFIG_INIT .struct_size = sizeof(hsched_trace_config)
+
+typedef struct hsched_trace_stats {
+    size_t struct_size;
+    uint64_t events;  /* recorded; they are in the file */
+    uint64_t dropped; /* for which there was no room; the file says how many, too */
+} hsched_trace_stats;
+#define HSCHED_TRACE_STATS_INIT .struct_size = sizeof(hsched_trace_stats)
+
+/*
+ * Starts a trace of all that the runtime does. Runs that are in flight are in it from now on. A
+ * runtime has one trace at a time; hsched_runtime_destroy stops it.
+ * Errors, all of which leave everything as it was: INVALID_ARGUMENT, STATE (there is a trace
+ * already), IO (the file cannot be opened; the detail says why), OUT_OF_MEMORY. Any thread.
+ * Since 0.1.
+ */
+HSCHED_API hsched_status hsched_trace_start(hsched_runtime *runtime,
+                                            const hsched_trace_config *config);
+/*
+ * Stops the trace and writes the file; `stats` may be NULL. Waits for the sections that CPU
+ * workers are executing, not for runs: those in flight go on, and are in the file up to now.
+ * Errors: STATE (there is no trace, or another thread is stopping it), IO and OUT_OF_MEMORY (the
+ * file is not complete); the trace has ended all the same. Any thread, also from a callback.
+ * Since 0.1.
+ */
+HSCHED_API hsched_status hsched_trace_stop(hsched_runtime *runtime, hsched_trace_stats *stats);
+
 /* ---- Zero-copy buffers ---------------------------------------------------- */
 
 /*

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "base/sync.h"
 #include "runtime/imports.h"
+#include "runtime/tracing.h"
 
 static void hand_to_controller(hsched_runtime *rt, hsched_run *run)
 {
@@ -80,6 +81,8 @@ static void announce_end(hsched_runtime *rt, hsched_run *run)
         snprintf(run->detail, sizeof run->detail, "model '%s': %s", run->model->name,
                  hsched_status_text(status));
     count_end(rt, run, status);
+    if (rt->pool->trace)
+        hsi_tracing_run_ended(run);
     for (uint32_t i = 0; i < run->upstream_count; i++)
         drop_reference(rt, run->upstream[i]);
     run->upstream_count = 0;
@@ -106,6 +109,8 @@ void hsi_controller_after_events(void *runtime)
 {
     hsched_runtime *rt = runtime;
     hsi_core_run *core_run;
+    if (rt->pool->trace)
+        hsi_tracing_observe(rt);
     while ((core_run = hsi_core_next_ended(rt->core)) != NULL)
         end_run(rt, (hsched_run *)core_run);
 }

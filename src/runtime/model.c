@@ -1,7 +1,7 @@
 /* Models: compiling, loading, reference counting, and what they tell about themselves. */
 #include "base/alloc.h"
 #include "base/status.h"
-#include "runtime/runtime.h"
+#include "runtime/tracing.h"
 #include "worker/queue.h"
 
 enum {
@@ -94,6 +94,8 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
     };
     hsched_status status = hsi_plan_create(model->graph, &plan_config, &model->plan);
     if (status == HSCHED_OK)
+        status = hsi_tracing_describe(model);
+    if (status == HSCHED_OK)
         status = hsi_model_prepare(model, policy);
     if (status != HSCHED_OK)
         return status;
@@ -114,6 +116,7 @@ static void destroy(hsched_model *model)
         hsi_run_destroy(run);
     }
     hsi_model_unprepare(model);
+    hsi_trace_model_release(model->exec.trace_model);
     hsi_plan_destroy(model->plan);
     hsched_graph_destroy(model->graph);
     hsched_graph_destroy(model->own_graph);

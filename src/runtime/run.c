@@ -7,6 +7,7 @@
 #include "base/sync.h"
 #include "runtime/bind.h"
 #include "runtime/imports.h"
+#include "runtime/tracing.h"
 #include "runtime/runtime.h"
 #include "worker/queue.h"
 
@@ -88,6 +89,7 @@ hsched_status hsi_run_acquire(hsched_model *model, hsched_run **result)
     run->ended = 0;
     run->ended_us = run->exec.started_us = 0;
     run->exec.restarts = run->exec.batch = 0;
+    run->exec.traced_restarts = run->exec.traced_moved = 0;
     run->exec.device_bound = run->exec.shadowed = 0;
     run->exec.event_slot = NULL;
     run->callback = NULL;
@@ -283,6 +285,8 @@ HSCHED_API void hsched_run_cancel(hsched_run *run)
     hsched_runtime *rt = run->model->runtime;
     pthread_mutex_lock(&rt->pool->lock);
     if (!run->ended) {
+        if (rt->pool->trace)
+            hsi_tracing_run_cancelled(run);
         hsi_core_cancel(rt->core, &run->exec.core, hsi_now_us());
         hsi_worker_pool_after_events(rt->pool);
     }

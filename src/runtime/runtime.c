@@ -3,7 +3,7 @@
 #include "base/status.h"
 #include "base/sync.h"
 #include "buffer/buffer.h"
-#include "runtime/runtime.h"
+#include "runtime/tracing.h"
 #include "worker/queue.h"
 
 #define DEFAULT_AGEING_US 100000u
@@ -156,8 +156,11 @@ HSCHED_API void hsched_runtime_destroy(hsched_runtime *rt)
     pthread_mutex_lock(&rt->pool->lock);
     rt->stopping = 1;
     uint64_t now = hsi_now_us();
-    for (hsched_run *run = rt->in_flight; run; run = run->next_in_flight)
+    for (hsched_run *run = rt->in_flight; run; run = run->next_in_flight) {
+        if (rt->pool->trace && !run->ended)
+            hsi_tracing_run_cancelled(run);
         hsi_core_cancel(rt->core, &run->exec.core, now);
+    }
     hsi_worker_pool_after_events(rt->pool);
     while (rt->in_flight_count > 0)
         pthread_cond_wait(&rt->quiet, &rt->pool->lock);
@@ -165,6 +168,7 @@ HSCHED_API void hsched_runtime_destroy(hsched_runtime *rt)
     hsi_background_stop(rt);
     hsi_controller_stop(rt);
     hsi_worker_pool_stop(rt->pool);
+    hsi_tracing_close(rt);
     hsi_runtime_release(rt);
 }
 

@@ -50,6 +50,12 @@ struct hsched_runtime {
     hsched_run *ended_first,
         *ended_last; /* for the controller: call back, or dispose of */
     uint64_t submitted, succeeded, failed, cancelled;
+    struct {
+        int reserved; /* a trace is running, or about to, or being written */
+        /* What it knows of: */
+        uint32_t lost; /* devices, as bits */
+        uint64_t restarts, moved;
+    } traced;
 };
 
 struct hsched_model {

@@ -440,6 +440,7 @@ void hsi_exec_describe_step(const hsi_exec_run *run, uint32_t device, uint32_t i
     step->operands = run->slot->operands + model->first_operand[index];
     step->step = index - p->first_step;
     step->parts = p->steps[step->step].parts;
+    step->trace = NULL;
 }
 
 hsched_status hsi_exec_boundary(const hsi_exec_run *run, uint32_t device,

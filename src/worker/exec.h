@@ -18,6 +18,7 @@
 
 #include "plan/plan.h"
 #include "sched/core.h"
+#include "trace/trace.h"
 
 /* A device of the runtime as workers see it. */
 typedef struct hsi_exec_device {
@@ -64,6 +65,7 @@ typedef struct hsi_exec_model {
      * guarded by the scheduler lock. */
     float *expected_us;
     uint32_t expectations;
+    hsi_trace_model *trace_model; /* what traces say about it */
     pthread_mutex_t
         make_mutex; /* held while a run is given a slot, which may have to be made */
     pthread_mutex_t slot_mutex; /* a leaf lock: guards the two below */
@@ -95,7 +97,10 @@ typedef struct hsi_exec_run {
     uint32_t batch;        /* runs in the batch that it was executed in */
     const hsched_backend *event_backend; /* of the last job on a device with a queue */
     hsched_backend_slot *event_slot;     /*   or NULL; guarded by the scheduler lock */
-    uint64_t started_us; /* when the first job began; guarded by the scheduler lock */
+    /* Guarded by the scheduler lock. */
+    uint64_t started_us; /* when the first job began */
+    uint32_t traced_restarts,
+        traced_moved; /* of the core's counts: what the trace knows */
 } hsi_exec_run;
 
 /* Lays out the operand tables; `model->plan`, prepared and section_prepared are set. */
@@ -137,6 +142,10 @@ typedef struct hsi_exec_step {
     void *const *operands;
     uint32_t step; /* as the backend counts them */
     uint32_t parts;
+    /* Its parts are recorded there, as those of this step of the plan; NULL: nowhere. */
+    hsi_trace *trace;
+    const hsi_exec_run *traced_run;
+    uint32_t traced_step;
 } hsi_exec_step;
 
 /* Describes step `index` of the plan as executed on `device` for a run whose slot has its

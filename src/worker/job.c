@@ -1,6 +1,8 @@
 #include "worker/job.h"
 
 #include "base/status.h"
+#include "base/sync.h"
+#include "worker/tracing.h"
 
 /* May this step be shared? Members that joined before a model with larger scratch needs
  * was loaded must not touch its steps; they leave by themselves within microseconds. */
@@ -19,8 +21,13 @@ static hsched_status run_step(hsi_worker *w, const hsi_exec_run *run, uint32_t i
         if (atomic_load_explicit(&w->team.members, memory_order_relaxed) < helpers &&
             atomic_load_explicit(&w->pool->idle_cpu_workers, memory_order_relaxed) > 0)
             hsi_worker_recruit(w, helpers);
-        if (atomic_load_explicit(&w->team.members, memory_order_relaxed) > 0)
-            return hsi_team_run(&w->team, &step, w->scratch);
+        if (atomic_load_explicit(&w->team.members, memory_order_relaxed) > 0) {
+            step.trace = w->trace;
+            step.traced_run = run;
+            step.traced_step = index;
+            return hsi_team_run(&w->team, &step, w->scratch,
+                                (uint32_t)(w - w->pool->workers));
+        }
     }
     hsched_status status = HSCHED_OK;
     for (uint32_t part = 0; part < step.parts && status == HSCHED_OK; part++)
@@ -34,8 +41,11 @@ static hsched_status run_section(hsi_worker *w, const hsi_exec_run *run, uint32_
 {
     const hsi_plan_section *s = &run->model->plan->sections[section];
     hsched_status status = hsi_exec_boundary(run, w->device, section, 1);
+    uint64_t began_ns = w->trace ? hsi_now_ns() : 0;
     for (uint32_t i = 0; i < s->step_count && status == HSCHED_OK; i++) {
         status = run_step(w, run, s->first_step + i);
+        if (w->trace)
+            began_ns = hsi_trace_step_ended(w, run, s->first_step + i, began_ns, status);
         if (status != HSCHED_OK && status != HSCHED_ERROR_DEVICE)
             hsi_error_prefix(status, "model step '%s': ",
                              run->model->plan->steps[s->first_step + i].step.name);

@@ -10,6 +10,7 @@
 #include "base/sync.h"
 #include "worker/job.h"
 #include "worker/queue.h"
+#include "worker/tracing.h"
 
 /* A worker takes its spare when it needs it; without one it asks the heap then. */
 static void give_spare(hsi_worker *w, size_t size)
@@ -165,7 +166,8 @@ static void help(hsi_worker *w)
     pthread_mutex_unlock(&pool->lock);
     uint64_t began = hsi_now_ns();
     if (can_help)
-        hsi_team_help(team, w->scratch, &pool->jobs_waiting);
+        hsi_team_help(team, w->scratch, (uint32_t)(w - pool->workers),
+                      &pool->jobs_waiting);
     else /* this worker cannot help; the owner computes all parts itself */
         atomic_fetch_sub_explicit(&team->members, 1, memory_order_relaxed);
     uint64_t spent = hsi_now_ns() - began;
@@ -186,6 +188,7 @@ static void execute(hsi_worker *w, hsi_job *job)
         memset(run->section_done, 0, run->model->plan->section_count);
     }
     const int has_scratch = ensure_scratch(w, run->model->scratch_size);
+    hsi_trace_job_taken(w);
     pthread_mutex_unlock(&pool->lock);
 
     hsched_status status;
@@ -213,6 +216,8 @@ static void execute(hsi_worker *w, hsi_job *job)
     }
     if (status != HSCHED_OK && !lost_now)
         pool->config.run_failed(pool->config.user, job->run, hsched_error_detail());
+    if (w->trace || pool->trace)
+        hsi_trace_job_ended(w, job, began, ended, status);
     hsi_core_job_ended(pool->config.core, job, status, ended / 1000);
 }
 
@@ -264,6 +269,8 @@ static void *worker_main(void *argument)
         if (w->device == 0)
             set_jobs_waiting(pool, hsi_core_queued(pool->config.core, 0));
         if (job) {
+            if (pool->trace)
+                hsi_trace_queued(pool, w->device);
             excuse(w, 0);
             execute(w, job);
             after_events(pool, w);
@@ -376,7 +383,14 @@ hsched_status hsi_worker_pool_create(const hsi_worker_pool_config *config,
         hsi_free(pool);
         return hsi_out_of_memory("the workers");
     }
-    hsched_status status = start_queues(pool);
+    hsched_status status = hsi_cond_init(&pool->untraced);
+    if (status != HSCHED_OK) {
+        pthread_mutex_destroy(&pool->lock);
+        hsi_free(pool->workers);
+        hsi_free(pool);
+        return status;
+    }
+    status = start_queues(pool);
     if (status == HSCHED_OK)
         status = start_workers(pool);
     if (status != HSCHED_OK) {
@@ -428,6 +442,7 @@ void hsi_worker_pool_free(hsi_worker_pool *pool)
 {
     if (!pool)
         return;
+    pthread_cond_destroy(&pool->untraced);
     pthread_mutex_destroy(&pool->lock);
     hsi_free(pool->workers);
     hsi_free(pool);

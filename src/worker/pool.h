@@ -34,6 +34,7 @@ typedef struct hsi_worker {
     size_t scratch_size, spare_size;
     void *spare; /* larger scratch memory for it to take; NULL: none */
     /* The worker's own. */
+    hsi_trace *trace; /* that its present job is recorded in, or NULL */
     void *scratch;
     hsi_team team;
     size_t team_scratch; /* scratch that every member of the team has at least */
@@ -74,6 +75,10 @@ struct hsi_worker_pool {
     hsi_worker *idle[HSI_MAX_DEVICES];
     uint32_t lost_devices; /* bits */
     size_t scratch_size;   /* what any model loaded so far needs */
+    hsi_trace *trace;      /* that events are recorded in, or NULL; see tracing.h */
+    uint32_t
+        traced_jobs; /* on workers, that are recorded in it or in one that ends now */
+    pthread_cond_t untraced; /* traced_jobs became 0 */
     int stopping;
 };
 

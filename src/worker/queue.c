@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/sync.h"
 #include "worker/expect.h"
+#include "worker/tracing.h"
 
 enum {
     SPIN_US = 40, /* who polls looks for new jobs so often */
@@ -170,6 +171,8 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
         q->steps += f->job.step_count;
         q->runs_joined += f->count > 1 ? f->count : 0;
     }
+    if (q->pool->trace)
+        hsi_trace_flight_ended(q, f, now_ns, status);
     const uint32_t count = f->count;
     hsi_job *jobs[HSI_QUEUE_BATCH];
     memcpy(jobs, f->jobs, count * sizeof jobs[0]);
@@ -211,7 +214,7 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     hsi_worker_pool *pool = q->pool;
     hsi_flight *f = &q->flights[lane];
     f->state = HSI_FLIGHT_STARTING;
-    begin_flight(f, hsi_now_ns());
+    begin_flight(f, f->started_ns = hsi_now_ns());
     const uint32_t others = others_of_model(q, f->jobs[0]);
     uint32_t members, ready;
     pthread_mutex_unlock(&pool->lock);
@@ -291,6 +294,8 @@ void hsi_queue_pump(hsi_queue *q, const hsi_worker *self)
             hsi_core_take_batch(core, q->device, f->jobs, HSI_QUEUE_BATCH, hsi_now_us());
         if (f->count == 0)
             break;
+        if (q->pool->trace)
+            hsi_trace_queued(q->pool, q->device);
         start_flight(q, lane);
         started++;
     }

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "base/sync.h"
+#include "worker/tracing.h"
 
 /* A helper waits so long for the next step before it goes to sleep: longer than the gap
  * between two steps, much shorter than what waking up costs the owner when it has to ask
@@ -48,7 +49,7 @@ static void note_failure(hsi_team *team, hsched_status status)
 }
 
 /* Claims one part and computes it; 0 if there was none to claim. */
-static int compute_one(hsi_team *team, void *scratch, int is_owner)
+static int compute_one(hsi_team *team, void *scratch, uint32_t worker, int is_owner)
 {
     /* acquire: pairs with the release in hsi_team_run, so that a claimed step is seen
      * whole. */
@@ -60,11 +61,15 @@ static int compute_one(hsi_team *team, void *scratch, int is_owner)
         &team->work, &word, word - 1, memory_order_acquire, memory_order_acquire));
     const hsi_exec_step *s = &team->step;
     uint32_t part = s->parts - (uint32_t)word; /* claimed in ascending order */
+    uint64_t began_ns = s->trace ? hsi_now_ns() : 0;
     hsched_status status =
         s->backend->run_part(s->slot, s->step, s->operands, part, scratch);
+    if (s->trace)
+        hsi_trace_part_ended(s, worker, part, began_ns);
     if (status != HSCHED_OK)
         note_failure(team, status);
-    /* acq_rel: results of all parts happen before the owner goes on. */
+    /* acq_rel: results of all parts, and what a helper has recorded in its ring, happen before
+     * the owner goes on, who then hands them on by the scheduler lock. */
     if (atomic_fetch_sub_explicit(&team->unfinished, 1, memory_order_acq_rel) == 1 &&
         !is_owner) {
         pthread_mutex_lock(&team->mutex);
@@ -90,7 +95,8 @@ static void wait_for_parts(hsi_team *team)
     pthread_mutex_unlock(&team->mutex);
 }
 
-hsched_status hsi_team_run(hsi_team *team, const hsi_exec_step *step, void *scratch)
+hsched_status hsi_team_run(hsi_team *team, const hsi_exec_step *step, void *scratch,
+                           uint32_t worker)
 {
     uint64_t generation =
         (atomic_load_explicit(&team->work, memory_order_relaxed) >> 32) + 1;
@@ -100,7 +106,7 @@ hsched_status hsi_team_run(hsi_team *team, const hsi_exec_step *step, void *scra
     /* release: the members above are seen by whoever claims a part. */
     atomic_store_explicit(&team->work, generation << 32 | step->parts,
                           memory_order_release);
-    while (compute_one(team, scratch, 1))
+    while (compute_one(team, scratch, worker, 1))
         ;
     wait_for_parts(team);
     hsched_status status = (hsched_status)atomic_load(&team->status);
@@ -109,11 +115,11 @@ hsched_status hsi_team_run(hsi_team *team, const hsi_exec_step *step, void *scra
     return status;
 }
 
-void hsi_team_help(hsi_team *team, void *scratch, atomic_int *leave)
+void hsi_team_help(hsi_team *team, void *scratch, uint32_t worker, atomic_int *leave)
 {
     uint64_t idle_since = hsi_now_ns();
     while (!atomic_load_explicit(leave, memory_order_relaxed)) {
-        if (compute_one(team, scratch, 0)) {
+        if (compute_one(team, scratch, worker, 0)) {
             idle_since = hsi_now_ns();
         } else {
             for (int i = 0; i < 32; i++)

@@ -32,11 +32,12 @@ hsched_status hsi_team_init(hsi_team *team);
 void hsi_team_clear(hsi_team *team);
 
 /* The owner: computes all parts of the step, with whoever helps; returns when all are
- * done. */
-hsched_status hsi_team_run(hsi_team *team, const hsi_exec_step *step, void *scratch);
+ * done. `worker`: the number of the CPU worker that calls. */
+hsched_status hsi_team_run(hsi_team *team, const hsi_exec_step *step, void *scratch,
+                           uint32_t worker);
 
 /* A helper: computes parts until none appeared for some microseconds, or *leave became
  * not 0. */
-void hsi_team_help(hsi_team *team, void *scratch, atomic_int *leave);
+void hsi_team_help(hsi_team *team, void *scratch, uint32_t worker, atomic_int *leave);
 
 #endif

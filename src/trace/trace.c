@@ -1,0 +1,127 @@
+#include "trace/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/status.h"
+#include "base/sync.h"
+
+/* No counter has this value: the first one is always recorded. */
+#define NOT_COUNTED UINT32_MAX
+
+static hsched_status open_file(hsi_trace *trace)
+{
+    trace->file = open(trace->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (trace->file >= 0)
+        return HSCHED_OK;
+    return hsi_error(HSCHED_ERROR_IO,
+                     "hsched_trace_start: '%.512s' cannot be written: %s; check the "
+                     "folder and its permissions",
+                     trace->path, strerror(errno));
+}
+
+static hsched_status make_rings(hsi_trace *trace, uint32_t events)
+{
+    size_t bytes;
+    if (!hsi_mul_size(trace->ring_count, sizeof *trace->rings, &bytes))
+        return hsi_out_of_memory("a trace");
+    trace->rings = hsi_alloc_aligned(bytes);
+    for (uint32_t i = 0; trace->rings && i < trace->ring_count; i++) {
+        trace->rings[i].events = HSI_NEW_ARRAY(hsi_trace_event, events);
+        trace->rings[i].capacity = events;
+        if (!trace->rings[i].events)
+            return hsi_out_of_memory("a trace's rings");
+    }
+    return trace->rings ? HSCHED_OK : hsi_out_of_memory("a trace's rings");
+}
+
+static hsched_status fill(hsi_trace *trace, const char *path, uint32_t events,
+                          const hsi_trace_device *devices)
+{
+    trace->path = hsi_strdup(path);
+    trace->devices = HSI_NEW_ARRAY(hsi_trace_device, trace->device_count);
+    trace->counts =
+        HSI_NEW_ARRAY(uint32_t, (size_t)trace->device_count * HSI_TRACE_COUNTERS);
+    if (!trace->path || !trace->devices || !trace->counts)
+        return hsi_out_of_memory("a trace");
+    trace->ring_count = 1;
+    for (uint32_t d = 0; d < trace->device_count; d++) {
+        trace->devices[d] = devices[d];
+        trace->devices[d].first_ring = trace->ring_count;
+        trace->ring_count += devices[d].has_lanes ? 0 : devices[d].threads;
+    }
+    for (uint32_t i = 0; i < trace->device_count * HSI_TRACE_COUNTERS; i++)
+        trace->counts[i] = NOT_COUNTED;
+    hsched_status status = make_rings(trace, events);
+    return status == HSCHED_OK ? open_file(trace) : status;
+}
+
+hsched_status hsi_trace_create(const char *path, uint32_t events,
+                               const hsi_trace_device *devices, uint32_t device_count,
+                               hsi_trace **result)
+{
+    *result = NULL;
+    hsi_trace *trace = HSI_NEW(hsi_trace);
+    if (!trace)
+        return hsi_out_of_memory("a trace");
+    trace->file = -1;
+    trace->device_count = device_count;
+    hsched_status status = fill(trace, path, events, devices);
+    if (status != HSCHED_OK) {
+        hsi_trace_destroy(trace);
+        return status;
+    }
+    trace->began_ns = hsi_now_ns();
+    *result = trace;
+    return HSCHED_OK;
+}
+
+void hsi_trace_destroy(hsi_trace *trace)
+{
+    if (!trace)
+        return;
+    while (trace->models) {
+        hsi_trace_model *model = trace->models;
+        trace->models = model->next;
+        model->seen_by = NULL; /* the next trace may have this one's address */
+        hsi_trace_model_release(model);
+    }
+    for (uint32_t i = 0; trace->rings && i < trace->ring_count; i++)
+        hsi_free(trace->rings[i].events);
+    if (trace->file >= 0)
+        close(trace->file);
+    hsi_free(trace->rings);
+    hsi_free(trace->devices);
+    hsi_free(trace->counts);
+    hsi_free(trace->path);
+    hsi_free(trace);
+}
+
+const hsi_trace_model *hsi_trace_see(hsi_trace *trace, hsi_trace_model *model)
+{
+    if (model->seen_by == trace)
+        return model;
+    model->seen_by = trace;
+    model->track = trace->model_count++;
+    model->next = trace->models;
+    trace->models = hsi_trace_model_retain(model);
+    return model;
+}
+
+void hsi_trace_count(hsi_trace *trace, hsi_trace_counter counter, uint32_t device,
+                     uint32_t value)
+{
+    uint32_t *last = &trace->counts[device * HSI_TRACE_COUNTERS + counter];
+    if (*last == value)
+        return;
+    *last = value;
+    hsi_trace_put(hsi_trace_shared(trace),
+                  &(hsi_trace_event){ .begin_ns = hsi_now_ns(),
+                                      .kind = HSI_TRACE_COUNT,
+                                      .device = (uint8_t)device,
+                                      .count = { counter, value } });
+}
