@@ -8,6 +8,7 @@
 #include "cli/pump.h"
 #include "cli/session.h"
 #include "cli/table.h"
+#include "cli/trace.h"
 
 typedef struct run_command {
     cli_session session;
@@ -18,6 +19,7 @@ typedef struct run_command {
     uint32_t iterations;
     uint64_t warmup;
     int json;
+    cli_trace trace;
     cli_lane *lanes;
     hsched_device_stats *before, *after; /* of each device, around the measured part */
     uint32_t device_count;
@@ -30,7 +32,8 @@ static const char help_text[] =
     "Latency is from the submission of a run to its end; warm-up runs are not counted.\n"
     "With --output each output of each model's last run is written as DIR/NAME.npy, "
     "with\n"
-    "several models as DIR/MODEL/NAME.npy (MODEL-2 for the second of that name).\n\n"
+    "several models as DIR/MODEL/NAME.npy (MODEL-2 for the second of that name).\n"
+    "A trace is of the measured runs: each job, step and run, as JSON.\n\n"
     "exit status: 0 success; 1 a run failed; 2 wrong usage; 3 a model or an input could\n"
     "not be loaded; 4 the runtime could not start or a file could not be written.\n";
 
@@ -78,9 +81,12 @@ static int measure(run_command *r)
         status = cli_pump(r->lanes, r->models.count, r->instances, r->warmup, 1);
     if (status == CLI_OK)
         status = read_device_stats(r, r->before);
+    if (status == CLI_OK)
+        status = cli_trace_start(&r->trace, r->session.runtime);
     if (status != CLI_OK)
         return status;
     status = cli_pump(r->lanes, r->models.count, r->instances, r->iterations, r->json);
+    cli_trace_stop(&r->trace, r->session.runtime);
     uint64_t first = UINT64_MAX, last = 0;
     for (uint32_t i = 0; i < r->models.count; i++) {
         const cli_lane *lane = &r->lanes[i];
@@ -235,9 +241,10 @@ static int print_json(const run_command *r)
                       r->after[d].busy_us - r->before[d].busy_us, "load",
                       device_load(r, d, &info)));
     }
-    return cli_json_print(json_pack("{s:s, s:f, s:o, s:o}", "version", hsched_version(),
-                                    "elapsed_us", r->elapsed_us, "models", models,
-                                    "devices", devices));
+    return cli_json_print(json_pack("{s:s, s:f, s:o, s:o, s:o*}", "version",
+                                    hsched_version(), "elapsed_us", r->elapsed_us,
+                                    "models", models, "devices", devices, "trace",
+                                    cli_trace_json(&r->trace)));
 }
 
 /* DIR, or DIR/MODEL where there are several. */
@@ -284,6 +291,8 @@ static int execute(run_command *r)
     if (status == CLI_OK && r->output) /* before the time is spent */
         status = cli_make_folder(r->output);
     if (status == CLI_OK)
+        status = cli_trace_check(&r->trace);
+    if (status == CLI_OK)
         status = load_lanes(r);
     if (status != CLI_OK)
         return status;
@@ -294,11 +303,14 @@ static int execute(run_command *r)
     int printed = CLI_OK;
     if (r->json)
         printed = print_json(r);
-    else if ((printed = print_models(r)) == CLI_OK)
-        printed = print_devices(r);
+    else if ((printed = print_models(r)) == CLI_OK &&
+             (printed = print_devices(r)) == CLI_OK)
+        cli_trace_print(&r->trace);
     if (printed == CLI_OK && r->output)
         printed = write_outputs(r);
-    return status != CLI_OK ? status : printed;
+    if (status == CLI_OK)
+        status = printed;
+    return status != CLI_OK ? status : r->trace.exit_status;
 }
 
 static int run(int argc, char **argv)
@@ -318,6 +330,10 @@ static int run(int argc, char **argv)
         { "output", "DIR", "write the outputs as .npy files", cli_parse_string,
           &r.output },
         { "json", NULL, "print the results as JSON", cli_parse_flag, &r.json },
+        { "trace", "FILE", "write what ran where and when, for ui.perfetto.dev",
+          cli_parse_string, &r.trace.path },
+        { "trace-events", "N", "room for so many events of each thread (65536)",
+          cli_parse_count, &r.trace.events },
         { 0 },
     };
     cli_option session[CLI_SESSION_OPTIONS], inputs[CLI_INPUT_OPTIONS];

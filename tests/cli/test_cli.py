@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 import hsched
+from trace_file import Trace
 
 DATA = hsched.ROOT / "examples" / "data"
 CNN = DATA / "digits-cnn.onnx"
@@ -73,6 +74,8 @@ def test_what_cannot_be_written(program, tmp_path):
     occupied = tmp_path / "file"
     occupied.write_text("")
     assert status(program, "run", "mlp", "--output", occupied)[0] == 4
+    code, out, err = status(program, "run", "mlp", "--trace", tmp_path / "no" / "trace.json")
+    assert code == 4 and "No such file" in err and out == ""
     assert status(program, "export", "mlp", tmp_path / "no" / "folder.onnx")[0] == 4
     pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target.onnx"
     os.mkfifo(pipe)
@@ -178,6 +181,48 @@ def test_run_on_a_simulated_accelerator(program, tmp_path):
     only = json.loads(program("run", CNN, "--sim", "conv:1000", "--policy", "cpu_only",
                               "--iterations", 1, "--json").stdout)
     assert only["models"][0]["where"][1]["steps"] == 0
+
+
+def test_run_trace(program, tmp_path):
+    path = tmp_path / "trace.json"
+    result = json.loads(program("run", "squeezenet1_1", "mlp", "--instances", 2, "--iterations", 3,
+                                "--workers", 2, "--trace", path, "--json").stdout)
+    trace = Trace(path).check()
+    assert result["trace"]["dropped"] == trace.dropped == 0
+    assert result["trace"]["events"] == trace.document["otherData"]["events"]
+    assert len(trace.slices("job")) == sum(d["jobs"] for d in result["devices"])
+    assert len(trace.slices("step")) == sum(d["steps"] for d in result["devices"])
+    assert len(trace.runs()) == 12
+    assert {"model squeezenet1_1", "model mlp", "device cpu"} <= set(trace.processes().values())
+    assert {"worker 0", "worker 1"} <= set(trace.threads().values())
+    steps = {e["name"] for e in trace.slices("step")}
+    compiled = json.loads(program("inspect", "squeezenet1_1", "--workers", 2, "--json").stdout)
+    assert {step["name"] for step in compiled["steps"]} <= steps
+    # A chain: an arrow into each job but a run's first.
+    assert len(trace.of("s", "flow")) >= len(trace.slices("job")) - 12
+
+
+def test_run_trace_across_devices(program, tmp_path):
+    path = tmp_path / "trace.json"
+    result = program("run", CNN, "--sim", "conv:1000", "--iterations", 2, "--trace", path)
+    trace = Trace(path).check()
+    assert str(path) in result.stdout
+    crossings = [e for e in trace.of("s", "flow") if e["name"] == "crossing"]
+    assert crossings and all(e["args"]["bytes"] > 0 for e in crossings)
+    assert sum(e["args"]["crossings"] for e in trace.slices("job")) >= len(crossings)
+    assert {"device cpu", "device sim"} <= set(trace.processes().values())
+
+
+def test_run_trace_without_room(program, tmp_path):
+    path = tmp_path / "trace.json"
+    result = program("run", "mlp", "--trace", path, "--trace-events", 2)
+    trace = Trace(path)
+    trace.check()
+    assert trace.dropped > 0 and f"lacks {trace.dropped} events" in result.stderr
+    assert trace.instants("events dropped from here on")
+    # A disk that is full: the results are shown all the same.
+    code, out, err = status(program, "run", "mlp", "--trace", "/dev/full")
+    assert code == 4 and "No space left" in err and "mlp" in out
 
 
 def test_verify(program, digits, tmp_path):
