@@ -203,7 +203,7 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libtests.a $(ZOO_OBJ) $(STATIC)
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS_ALL) $(LDFLAGS) -MMD -MP $< $(BUILD)/libtests.a \
-	    $(TEST_OBJ) $(ZOO_OBJ) $(STATIC) -o $@ -lcmocka $(LIBS)
+	    $(TEST_OBJ) $(ZOO_OBJ) $(STATIC) -o $@ -lcmocka -ljansson $(LIBS)
 
 # ---- What make bench-gpu measures with ----
 
