@@ -6,11 +6,13 @@
 
 #include "trace/trace.h"
 
-/* The tracks' numbers in the file; what Perfetto calls a process is one device or model here. */
+/* The tracks' numbers in the file; what Perfetto calls a process is one device or model here. It
+ * takes a thread with the number of its process for the main one, and shows it first: no worker has
+ * that number. */
 enum {
     HSI_TRACK_SCHEDULER = 1,
-    HSI_TRACK_DEVICES = 2,
-    HSI_TRACK_MODELS = 100
+    HSI_TRACK_DEVICES = 10000,
+    HSI_TRACK_MODELS = 20000
 };
 
 /* Begins an event: name, phase, track and time; the caller adds members and the closing brace. */
