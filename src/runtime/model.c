@@ -75,6 +75,28 @@ static int keeps_section_inputs(const hsched_runtime *rt, const hsi_policy *poli
     return 0;
 }
 
+/* A section goes to one device: a step that an accelerator cannot take must not keep the others
+ * of its section from there. That shows when there are steps: then the plan is made once more. */
+static hsched_status make_plan(hsched_model *model, const hsi_policy *policy,
+                               hsi_plan_config *config)
+{
+    hsched_status status = hsi_plan_create(model->graph, config, &model->plan);
+    if (status != HSCHED_OK || policy == &hsi_policy_cpu_only ||
+        model->runtime->device_count < 2)
+        return status;
+    uint32_t *groups = HSI_NEW_ARRAY(uint32_t, model->plan->step_count);
+    if (!groups)
+        return hsi_out_of_memory("a model's sections");
+    if (hsi_model_find_groups(model->runtime, model->plan, groups)) {
+        hsi_plan_destroy(model->plan);
+        model->plan = NULL;
+        config->groups = groups;
+        status = hsi_plan_create(model->graph, config, &model->plan);
+    }
+    hsi_free(groups);
+    return status;
+}
+
 /* Makes the plan and has the devices prepare it. model->graph is the specialised copy. */
 static hsched_status build(hsched_model *model, const hsched_model_config *config)
 {
@@ -92,7 +114,7 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
         .parallel_steps =
             policy == &hsi_policy_gpu_only && hsi_runtime_mapper(rt) != NULL,
     };
-    hsched_status status = hsi_plan_create(model->graph, &plan_config, &model->plan);
+    hsched_status status = make_plan(model, policy, &plan_config);
     if (status == HSCHED_OK)
         status = hsi_model_prepare(model, policy);
     if (status != HSCHED_OK)

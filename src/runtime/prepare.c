@@ -21,6 +21,22 @@ static int device_supports(const hsi_exec_device *device, const hsi_plan *plan,
     return 1;
 }
 
+int hsi_model_find_groups(const hsched_runtime *rt, const hsi_plan *plan,
+                          uint32_t *groups)
+{
+    int mixed = 0;
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        groups[i] = 0;
+        for (uint32_t d = 1; d < rt->device_count; d++)
+            if (rt->devices[d].backend->supports(rt->devices[d].handle,
+                                                 &plan->steps[i].step))
+                groups[i] |= 1u << d;
+        mixed |= i > 0 && plan->steps[i].section == plan->steps[i - 1].section &&
+                 groups[i] != groups[i - 1];
+    }
+    return mixed;
+}
+
 /* The accelerators that the policy may place this section on, as bits: where it would go with
  * nothing else to do, and where if what it chose before is very busy. */
 static uint32_t choose_devices(const hsched_model *model, uint32_t section)

@@ -136,6 +136,10 @@ void hsi_controller_device_failed(void *runtime, uint32_t device, const char *de
 void hsi_controller_started(void *runtime, hsi_job *const *jobs, uint32_t count);
 void hsi_controller_enlist(hsched_runtime *rt, hsched_run *run); /* a run is in flight */
 
+/* prepare.c: groups[i] = the accelerators that can take step i, as bits; 1 if they differ within
+ * a section */
+int hsi_model_find_groups(const hsched_runtime *rt, const hsi_plan *plan,
+                          uint32_t *groups);
 /* prepare.c: has the devices prepare the model's sections; fills exec and core */
 hsched_status hsi_model_prepare(hsched_model *model, const hsi_policy *policy);
 void hsi_model_unprepare(hsched_model *model);
