@@ -364,7 +364,9 @@ HSCHED_API hsched_status hsched_runtime_settle(hsched_runtime *runtime);
 
 /*
  * Memory that every device of the runtime can use in place: `size` bytes, aligned to 64, not
- * initialised. Reference-counted: create gives one reference. Any thread. Since 0.1.
+ * initialised. What a device cannot give so (it is lost, or there is no memory to lock) is plain
+ * memory, copied for it. Reference-counted: create gives one reference. OUT_OF_MEMORY. Any thread.
+ * Since 0.1.
  */
 HSCHED_API hsched_status hsched_buffer_create(hsched_runtime *runtime, size_t size,
                                               hsched_buffer **buffer);
@@ -969,10 +971,11 @@ HSCHED_API hsched_status hsched_run_output(hsched_run *run, uint32_t index, cons
 
 /*
  * The CUDA event that marks the end of the run's work on its GPU, for streams of the user's
- * that go on with its outputs: cuStreamWaitEvent(stream, event, 0). Waits until that work has
- * been enqueued, not until it is done. Owned by the library, valid until the run is released.
- * STATE: the run ended in failure; UNSUPPORTED: its last layers run on the CPU (wait for the
- * run instead). Any thread.
+ * that go on with its outputs: cuStreamWaitEvent(stream, event, 0). Outputs that this GPU does not
+ * write in place (plain memory, memory of another GPU) are copied only after that: wait for the
+ * run. This call waits until the work has been enqueued, not until it is done. The event is the
+ * library's, valid until the run is released. STATE: the run ended in failure; UNSUPPORTED: its
+ * last layers run on the CPU (wait for the run instead). Any thread.
  */
 HSCHED_API hsched_status hsched_run_get_event(hsched_run *run, void **event);
 
