@@ -926,8 +926,10 @@ typedef struct hsched_run_config {
     hsched_run_callback callback;
     void *callback_user;
     void *wait_event;              /* a CUDA event (CUevent or cudaEvent_t) already recorded: the
-                                      run's work on a GPU starts after it. NULL: none. A run that
-                                      has layers on the CPU waits for it before it starts. */
+                                      run's work on a GPU starts after it. NULL: none. For a run
+                                      that has layers on the CPU a thread of the library waits for
+                                      it, and starts nothing else on that device meanwhile: record
+                                      it behind work that does not wait for such runs */
 } hsched_run_config;
 #define HSCHED_RUN_CONFIG_INIT .struct_size = sizeof(hsched_run_config)
 
