@@ -80,7 +80,8 @@ HSCHED_API const char *hsched_version(void);
     X(HSCHED_ERROR_UPSTREAM, 12, "a run that this one takes its input from did not succeed")  \
     X(HSCHED_ERROR_DEVICE, 13, "a device failed")                                             \
     X(HSCHED_ERROR_SYSTEM, 14, "the operating system refused a request")                      \
-    X(HSCHED_ERROR_INTERNAL, 15, "an invariant of the library does not hold; please report it")
+    X(HSCHED_ERROR_INTERNAL, 15, "an invariant of the library does not hold; please report it") \
+    X(HSCHED_ERROR_DEADLINE, 16, "the run was dropped: its deadline had passed")
 
 typedef enum hsched_status {
 #define HSCHED_STATUS_ENUM(name, value, text) name = value,
@@ -240,7 +241,8 @@ typedef struct hsched_runtime_config {
     uint32_t cpu_libraries;   /* bits of HSCHED_LIBRARY_...; default: all that were compiled in */
     const hsched_sim_config *sims; /* simulated accelerators */
     uint32_t sim_count;
-    uint32_t ageing_us;       /* waiting so long is worth one priority level; default 100000 */
+    uint32_t ageing_us;       /* waiting so long is worth one priority level, a near deadline up
+                                 to half of one; default 200000 */
     /* GPUs. Default: the first one if there is any (and its libraries), unless the policy is
      * CPU_ONLY or simulated accelerators are given; what keeps it from being used is logged at
      * INFO and told by hsched_backend_get_info. */
@@ -330,6 +332,8 @@ typedef struct hsched_runtime_stats {
     uint64_t bytes_in_use;  /* of heap memory held by this library's own code, in this process */
     uint64_t runs_restarted;/* runs that began again on the CPU because a GPU could not go on */
     uint64_t runs_joined;   /* runs that were executed in a batch with others */
+    uint64_t deadline_misses; /* runs that had not ended at their deadline; */
+    uint64_t runs_dropped;    /*   those of them that ended with HSCHED_ERROR_DEADLINE */
 } hsched_runtime_stats;
 #define HSCHED_RUNTIME_STATS_INIT .struct_size = sizeof(hsched_runtime_stats)
 HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *runtime,
@@ -875,6 +879,7 @@ typedef struct hsched_model_stats {
     uint64_t arena_bytes;    /* activations of one run in flight */
     uint32_t slots;          /* arenas that exist now */
     uint32_t sections;
+    uint64_t deadline_misses, runs_dropped; /* as in hsched_runtime_stats */
 } hsched_model_stats;
 #define HSCHED_MODEL_STATS_INIT .struct_size = sizeof(hsched_model_stats)
 HSCHED_API hsched_status hsched_model_get_stats(const hsched_model *model,
@@ -913,6 +918,12 @@ typedef struct hsched_binding {
  */
 typedef void (*hsched_run_callback)(void *user, hsched_run *run, hsched_status status);
 
+typedef enum hsched_late {
+    HSCHED_LATE_FINISH = 0, /* it goes on; the miss is counted */
+    HSCHED_LATE_DROP = 1    /* it stops as if it were cancelled, and ends with
+                               HSCHED_ERROR_DEADLINE: nobody wants its results any more */
+} hsched_late;
+
 typedef struct hsched_run_config {
     size_t struct_size;
     const hsched_binding *inputs;  /* one per input of the model, in order; required */
@@ -930,6 +941,10 @@ typedef struct hsched_run_config {
                                       that has layers on the CPU a thread of the library waits for
                                       it, and starts nothing else on that device meanwhile: record
                                       it behind work that does not wait for such runs */
+    uint64_t deadline_us;          /* from the submission on; 0: none. Of runs of one priority the
+                                      one with the earliest deadline goes first, as far as these are
+                                      within half of ageing_us; the others count as if they were */
+    hsched_late late;              /* what becomes of it if it has not ended by then */
 } hsched_run_config;
 #define HSCHED_RUN_CONFIG_INIT .struct_size = sizeof(hsched_run_config)
 
@@ -987,6 +1002,7 @@ typedef struct hsched_run_times {
     uint32_t jobs;       /* executed for this run */
     uint32_t crossings;
     uint32_t batch;      /* runs in the batch that it was executed in; 1: alone */
+    uint64_t deadline_us;/* CLOCK_MONOTONIC; 0: none */
 } hsched_run_times;
 #define HSCHED_RUN_TIMES_INIT .struct_size = sizeof(hsched_run_times)
 HSCHED_API hsched_status hsched_run_get_times(hsched_run *run, hsched_run_times *times);

@@ -362,6 +362,8 @@ HSCHED_API hsched_status hsched_model_get_stats(const hsched_model *model,
     filled.runs_succeeded = h->count;
     filled.runs_failed = m->failed;
     filled.runs_cancelled = m->cancelled;
+    filled.deadline_misses = m->missed;
+    filled.runs_dropped = m->dropped;
     filled.latency_mean_us = h->count ? (double)h->sum / (double)h->count : 0;
     filled.latency_p50_us = hsi_histogram_percentile(h, 0.50);
     filled.latency_p99_us = hsi_histogram_percentile(h, 0.99);

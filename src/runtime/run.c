@@ -121,6 +121,10 @@ static hsched_status check_config(const hsched_model *model,
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "model '%s': priority %d is not between %d and %d", model->name,
                          config->priority, HSCHED_PRIORITY_MIN, HSCHED_PRIORITY_MAX);
+    if (config->late != HSCHED_LATE_FINISH && config->late != HSCHED_LATE_DROP)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "model '%s': late is %d, none of hsched_late", model->name,
+                         (int)config->late);
     if (config->wait_event && !hsi_runtime_mapper(model->runtime))
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "model '%s': wait_event is set, but this runtime has no GPU",
@@ -142,6 +146,11 @@ static hsched_status hand_over(hsched_run *run, const hsched_run_config *config)
     run->callback = config->callback;
     run->callback_user = config->callback_user;
     uint64_t now = hsi_now_us();
+    run->exec.core.deadline_us = 0;
+    if (config->deadline_us &&
+        __builtin_add_overflow(now, config->deadline_us, &run->exec.core.deadline_us))
+        run->exec.core.deadline_us = UINT64_MAX;
+    run->exec.core.drop_late = config->late == HSCHED_LATE_DROP;
     pthread_mutex_lock(&rt->pool->lock);
     if (rt->stopping)
         status =
@@ -156,6 +165,7 @@ static hsched_status hand_over(hsched_run *run, const hsched_run_config *config)
         rt->submitted++;
         hsi_controller_enlist(rt, run);
         hsi_worker_pool_after_events(rt->pool);
+        hsi_controller_set_alarm(rt);
     }
     pthread_mutex_unlock(&rt->pool->lock);
     return status;
@@ -365,6 +375,7 @@ HSCHED_API hsched_status hsched_run_get_times(hsched_run *run, hsched_run_times 
     pthread_mutex_t *lock = &run->model->runtime->pool->lock;
     pthread_mutex_lock(lock);
     hsched_run_times filled = { HSCHED_RUN_TIMES_INIT,
+                                .deadline_us = run->exec.core.deadline_us,
                                 .submitted_us = run->exec.core.submitted_us,
                                 .started_us = run->exec.started_us,
                                 .ended_us = run->ended_us,

@@ -6,7 +6,7 @@
 #include "runtime/runtime.h"
 #include "worker/queue.h"
 
-#define DEFAULT_AGEING_US 100000u
+#define DEFAULT_AGEING_US 200000u
 
 /* Joining runs on a device with a queue: two batches of a model keep it busier than one (one
  * begins while the other ends), more only share it. An application that submits several runs
@@ -183,7 +183,8 @@ HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *rt,
     hsched_runtime_stats filled = {
         HSCHED_RUNTIME_STATS_INIT,        .runs_submitted = rt->submitted,
         .runs_succeeded = rt->succeeded,  .runs_failed = rt->failed,
-        .runs_cancelled = rt->cancelled,  .jobs = core.jobs,
+        .runs_cancelled = rt->cancelled,  .deadline_misses = core.missed,
+        .runs_dropped = core.dropped,     .jobs = core.jobs,
         .crossings = core.crossings,      .jobs_moved = core.jobs_moved,
         .allocations = hsi_alloc_count(), .bytes_in_use = hsi_alloc_bytes(),
         .runs_restarted = core.restarts,  .runs_joined = runs_joined,

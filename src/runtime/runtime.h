@@ -30,6 +30,7 @@ struct hsched_runtime {
 
     pthread_t controller;
     pthread_cond_t controller_wake;
+    uint64_t controller_alarm_us; /* it sleeps until then; 0: it does not */
     int controller_started;
     pthread_cond_t quiet; /* in_flight became 0 */
 
@@ -75,7 +76,7 @@ struct hsched_model {
 
     /* Guarded by the scheduler lock. */
     hsi_histogram latency;
-    uint64_t failed, cancelled;
+    uint64_t failed, cancelled, missed, dropped;
 };
 
 struct hsched_run {
@@ -134,6 +135,7 @@ void hsi_controller_after_events(void *runtime);
 void hsi_controller_run_failed(void *runtime, hsi_core_run *run, const char *detail);
 void hsi_controller_device_failed(void *runtime, uint32_t device, const char *detail);
 void hsi_controller_started(void *runtime, hsi_job *const *jobs, uint32_t count);
+void hsi_controller_set_alarm(hsched_runtime *rt); /* after a run was submitted */
 void hsi_controller_enlist(hsched_runtime *rt, hsched_run *run); /* a run is in flight */
 
 /* prepare.c: groups[i] = the accelerators that can take step i, as bits; 1 if they differ within

@@ -289,6 +289,8 @@ void hsi_queue_pump(hsi_queue *q, const hsi_worker *self)
         hsi_flight *f = &q->flights[lane];
         f->count =
             hsi_core_take_batch(core, q->device, f->jobs, HSI_QUEUE_BATCH, hsi_now_us());
+        if (hsi_core_has_ended(core)) /* dropped: their deadlines have passed */
+            hsi_worker_pool_after_events(q->pool);
         if (f->count == 0)
             break;
         start_flight(q, lane);
