@@ -259,9 +259,9 @@ int hsi_core_has_ended(const hsi_core *core);
 hsi_job *hsi_core_take(hsi_core *core, uint32_t device);
 
 /*
- * A tick; then the decision: the best job of a device's queue, and with it, if it holds all sections of
- * its run, such jobs of other runs of the same model that are queued there, in the order
- * of their keys and whatever their priorities: at most `most`, the device's max_batch, the
+ * A tick; then the decision: the best job of a device's queue, and with it, if it holds
+ * all sections of its run, such jobs of other runs of the same model that are queued
+ * there, in the order of their keys and whatever their priorities: at most `most`, the device's max_batch, the
  * model's, and what its batch queue has `ready`. All are running now; each ends by its own
  * hsi_core_job_ended. Returns how many; 0: there is none to take.
  *
