@@ -261,9 +261,9 @@ hsi_job *hsi_core_take(hsi_core *core, uint32_t device);
 /*
  * A tick; then the decision: the best job of a device's queue, and with it, if it holds
  * all sections of its run, such jobs of other runs of the same model that are queued
- * there, in the order of their keys and whatever their priorities: at most `most`, the device's max_batch, the
- * model's, and what its batch queue has `ready`. All are running now; each ends by its own
- * hsi_core_job_ended. Returns how many; 0: there is none to take.
+ * there, in the order of their keys and whatever their priorities: at most `most`, the
+ * device's max_batch, the model's, and what its batch queue has `ready`. All are running
+ * now; each ends by its own hsi_core_job_ended. Returns how many; 0: there is none to take.
  *
  * Whole-run jobs of a model that are fewer than the two max_batch allow may be held back;
  * jobs of other models behind them go first then. They are
