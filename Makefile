@@ -194,6 +194,10 @@ $(BUILD)/libtests.a: $(call obj,$(TEST_SUPPORT))
 PLAIN_TESTS := $(BUILD)/tests/unit/test_tune_cache $(BUILD)/tests/unit/test_order
 $(PLAIN_TESTS): private TEST_OBJ = $(CUDA_PLAIN)
 $(PLAIN_TESTS): $(CUDA_PLAIN)
+# The plain loops that the GPU programs of the benchmarks are checked with are tested themselves.
+LOAD_OBJ := $(call obj,$(wildcard tests/bench/loads/*.c))
+$(BUILD)/tests/unit/test_loads: private TEST_OBJ = $(LOAD_OBJ)
+$(BUILD)/tests/unit/test_loads: $(LOAD_OBJ)
 WITH_PLUGIN := $(patsubst %,$(BUILD)/tests/%,$(GPU_TESTS) $(GPU_PROGRAMS))
 $(WITH_PLUGIN): private TEST_OBJ = $(CUDA_OBJ)
 $(WITH_PLUGIN): private CPPFLAGS += $(CUDA_CPPFLAGS)
