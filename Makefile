@@ -220,7 +220,17 @@ $(BUILD)/bench/%: tests/bench/%.c $(ZOO_OBJ) $(SHARED)
 $(BUILD)/bench/%: tests/bench/%.cu $(KERNELS)/flags
 	@mkdir -p $(@D)
 	@echo "  NVCC  $@"
-	$(Q)$(NVCC) $(NVCCFLAGS) $< -o $@
+	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -MF $@.d $< -o $@
+
+GPU_LOAD_OBJ := $(patsubst tests/%.cu,$(BUILD)/%.o,tests/bench/gpu_load.cu $(wildcard tests/bench/loads/*.cu))
+$(GPU_LOAD_OBJ): $(BUILD)/%.o: tests/%.cu $(KERNELS)/flags
+	@mkdir -p $(@D)
+	@echo "  NVCC  $<"
+	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
+
+$(BUILD)/bench/gpu_load: $(GPU_LOAD_OBJ) $(LOAD_OBJ)
+	@echo "  LD    $@"
+	$(Q)$(NVCC) $(NVCCFLAGS) $^ -o $@ -ldl
 
 -include $(shell find $(BUILD)/obj $(BUILD)/tests $(BUILD)/bench $(KERNELS) -name '*.d' 2>/dev/null)
 
@@ -282,8 +292,8 @@ bench-gpu:                              ## beside PyTorch on one GPU; PART=singl
 	@BUILD=$(BUILD) CUDA_MISSING="$(CUDA_MISSING)" python3 tests/bench/bench_gpu.py $(PART)
 
 .PHONY: gpu-programs bench-gpu-programs
-gpu-programs: $(PLUGIN) $(WITH_PLUGIN)
-bench-gpu-programs: $(PLUGIN) $(patsubst %,$(BUILD)/bench/%,bench_gpu bench_crossing hog)
+gpu-programs: $(PLUGIN) $(WITH_PLUGIN) $(BUILD)/bench/gpu_load
+bench-gpu-programs: $(PLUGIN) $(patsubst %,$(BUILD)/bench/%,bench_gpu bench_crossing hog gpu_load)
 
 .PHONY: lint
 lint:                                   ## include order of the folders, format, shell scripts
