@@ -292,7 +292,7 @@ bench-gpu:                              ## beside PyTorch on one GPU; PART=singl
 	@BUILD=$(BUILD) CUDA_MISSING="$(CUDA_MISSING)" python3 tests/bench/bench_gpu.py $(PART)
 
 .PHONY: gpu-programs bench-gpu-programs
-gpu-programs: $(PLUGIN) $(WITH_PLUGIN) $(BUILD)/bench/gpu_load
+gpu-programs: $(PLUGIN) $(WITH_PLUGIN) $(BUILD)/bench/gpu_load $(BUILD)/bench/hog
 bench-gpu-programs: $(PLUGIN) $(patsubst %,$(BUILD)/bench/%,bench_gpu bench_crossing hog gpu_load)
 
 .PHONY: lint

@@ -19,8 +19,9 @@ enum {
 
 /*
  * The vertices at `level` give their neighbours that no one has seen the next one. *found
- * becomes 1 if there was any. Threads may meet at a neighbour: all of them would write the
- * same, and a stale read costs no more than an atomic operation that changes nothing.
+ * becomes 1 if there was any. Threads may meet at a neighbour: the one whose atomic operation
+ * is first has it. Reads beside those are volatile, which makes them relaxed ones: an older
+ * value costs no more than an atomic operation that changes nothing.
  */
 __global__ void __launch_bounds__(BLOCK)
     visit_level(const int *offsets, const int *columns, int *distance, int vertices,
