@@ -107,8 +107,8 @@ class bodies_load : public load
         load_bodies_step(old_p.data(), old_v.data(), new_p.data(), new_v.data(), count_);
         const std::vector<float> p = flat(new_positions_.read(stream));
         const std::vector<float> v = flat(new_velocities_.read(stream));
-        return same_floats("bodies: velocity", v, new_v, 5e-6f, 0) &&
-               same_floats("bodies: position", p, new_p, 5e-6f, 0);
+        return same_floats("bodies: velocity", v, new_v, 2e-6f, 0) &&
+               same_floats("bodies: position", p, new_p, 2e-6f, 0);
     }
 
   private:

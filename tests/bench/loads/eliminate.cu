@@ -78,7 +78,7 @@ class eliminate_load : public load
         load_matrix_inputs(matrix.data(), side_);
         load_eliminate(matrix.data(), side_);
         const std::vector<float> factors = factors_.read(stream);
-        return same_floats("eliminate: element", factors, matrix, 1e-5f, 1e-5f);
+        return same_floats("eliminate: element", factors, matrix, 2e-6f, 2e-6f);
     }
 
   private:

@@ -82,7 +82,7 @@ class stencil_load : public load
             load_heat_step(heat.data(), next.data(), side_);
             heat.swap(next);
         }
-        return same_floats("stencil: cell", odd_.read(stream), heat, 5e-4f, 0);
+        return same_floats("stencil: cell", odd_.read(stream), heat, 1e-4f, 0);
     }
 
   private:
