@@ -81,7 +81,8 @@ HSCHED_API const char *hsched_version(void);
     X(HSCHED_ERROR_DEVICE, 13, "a device failed")                                             \
     X(HSCHED_ERROR_SYSTEM, 14, "the operating system refused a request")                      \
     X(HSCHED_ERROR_INTERNAL, 15, "an invariant of the library does not hold; please report it") \
-    X(HSCHED_ERROR_DEADLINE, 16, "the run was dropped: its deadline had passed")
+    X(HSCHED_ERROR_DEADLINE, 16, "the run was dropped: its deadline had passed")              \
+    X(HSCHED_ERROR_BUSY, 17, "too many runs are in flight")
 
 typedef enum hsched_status {
 #define HSCHED_STATUS_ENUM(name, value, text) name = value,
@@ -258,6 +259,8 @@ typedef struct hsched_runtime_config {
     uint32_t gpu_streams;     /* jobs at the same time on each GPU; default 8, at most 32 */
     const char *cache_dir;    /* for tuning results; default $HSCHED_CACHE_DIR, else
                                  $XDG_CACHE_HOME/hsched, else ~/.cache/hsched */
+    uint32_t max_runs;        /* in flight at once: hsched_submit fails with BUSY beyond that, and
+                                 nothing grows further; default 131072 */
 } hsched_runtime_config;
 #define HSCHED_RUNTIME_CONFIG_INIT .struct_size = sizeof(hsched_runtime_config)
 
@@ -951,7 +954,8 @@ typedef struct hsched_run_config {
 /*
  * Queues one inference and returns at once. The caller owns one reference of *run.
  * Errors: INVALID_ARGUMENT (the detail names the input or output), SHAPE, STATE, LIMIT, SYSTEM,
- * OUT_OF_MEMORY; the callback is called only if the submission succeeded. Any thread. Since 0.1.
+ * OUT_OF_MEMORY, BUSY (hsched_runtime_config.max_runs are in flight: wait for one and try again, or
+ * do without); the callback is called only if the submission succeeded. Any thread. Since 0.1.
  */
 HSCHED_API hsched_status hsched_submit(hsched_model *model, const hsched_run_config *config,
                                        hsched_run **run);

@@ -157,6 +157,11 @@ static hsched_status hand_over(hsched_run *run, const hsched_run_config *config)
             hsi_error(HSCHED_ERROR_STATE,
                       "model '%s': its runtime was destroyed; no run can be submitted",
                       run->model->name);
+    else if (rt->in_flight_count >= rt->max_runs)
+        status = hsi_error(HSCHED_ERROR_BUSY,
+                           "model '%s': %llu runs are in flight, which is the most that "
+                           "hsched_runtime_config.max_runs allows; wait for one to end",
+                           run->model->name, (unsigned long long)rt->in_flight_count);
     else
         status = hsi_core_submit(rt->core, &run->exec.core, run->upstream_core,
                                  run->edges, run->upstream_count, now);

@@ -7,6 +7,7 @@
 #include "worker/queue.h"
 
 #define DEFAULT_AGEING_US 200000u
+#define DEFAULT_MAX_RUNS  131072u
 
 /* Joining runs on a device with a queue: two batches of a model keep it busier than one (one
  * begins while the other ends), more only share it. An application that submits several runs
@@ -130,6 +131,7 @@ HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user
     rt->policy = config.policy != HSCHED_POLICY_DEFAULT ? config.policy
                  : hsi_runtime_mapper(rt)               ? HSCHED_POLICY_GPU_ONLY
                                                         : HSCHED_POLICY_CPU_ONLY;
+    rt->max_runs = config.max_runs ? config.max_runs : DEFAULT_MAX_RUNS;
     if (status == HSCHED_OK)
         status = create_core(rt, config.ageing_us);
     if (status == HSCHED_OK)

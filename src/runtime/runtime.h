@@ -47,7 +47,7 @@ struct hsched_runtime {
     int controller_stop;
     hsched_run
         *in_flight; /* doubly linked: submitted and not ended, or callback not done */
-    uint64_t in_flight_count;
+    uint64_t in_flight_count, max_runs;
     hsched_run *ended_first,
         *ended_last; /* for the controller: call back, or dispose of */
     uint64_t submitted, succeeded, failed, cancelled;
