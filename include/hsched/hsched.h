@@ -172,13 +172,14 @@ typedef struct hsched_buffer hsched_buffer;
 /* ---- Runtime -------------------------------------------------------------- */
 
 typedef enum hsched_policy {
-    HSCHED_POLICY_DEFAULT = 0,    /* the runtime's choice: now GPU_ONLY if a GPU is open, else
-                                     CPU_ONLY */
+    HSCHED_POLICY_DEFAULT = 0,    /* the runtime's choice: PLUGIN if there is one, else now GPU_ONLY
+                                     if a GPU is open, else CPU_ONLY */
     HSCHED_POLICY_CPU_ONLY = 1,   /* every layer on the CPU workers */
     HSCHED_POLICY_LAYER_TYPE = 2, /* convolutions on the first accelerator, all else on the CPU
                                      (M. Kim, 2021); without an accelerator the same as CPU_ONLY */
-    HSCHED_POLICY_GPU_ONLY = 3    /* every layer that it can on the least loaded accelerator, the
+    HSCHED_POLICY_GPU_ONLY = 3,   /* every layer that it can on the least loaded accelerator, the
                                      others on the CPU; without one the same as CPU_ONLY */
+    HSCHED_POLICY_PLUGIN = 4      /* hsched_runtime_config.policy_plugin, which must be set */
 } hsched_policy;
 
 /* What GPUs compute float32 layers with. The CPU always computes in float32. */
@@ -261,6 +262,8 @@ typedef struct hsched_runtime_config {
                                  $XDG_CACHE_HOME/hsched, else ~/.cache/hsched */
     uint32_t max_runs;        /* in flight at once: hsched_submit fails with BUSY beyond that, and
                                  nothing grows further; default 131072 */
+    const struct hsched_policy_plugin *policy_plugin; /* a policy of one's own (hsched/policy.h),
+                                 copied; default: none */
 } hsched_runtime_config;
 #define HSCHED_RUNTIME_CONFIG_INIT .struct_size = sizeof(hsched_runtime_config)
 
@@ -337,6 +340,7 @@ typedef struct hsched_runtime_stats {
     uint64_t runs_joined;   /* runs that were executed in a batch with others */
     uint64_t deadline_misses; /* runs that had not ended at their deadline; */
     uint64_t runs_dropped;    /*   those of them that ended with HSCHED_ERROR_DEADLINE */
+    uint64_t invalid_placements; /* a policy's answers that were no device for the section */
 } hsched_runtime_stats;
 #define HSCHED_RUNTIME_STATS_INIT .struct_size = sizeof(hsched_runtime_stats)
 HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *runtime,

@@ -8,9 +8,15 @@ enum {
     DEFAULT_MAX_BATCH = 16
 };
 
-hsched_status hsi_model_check_policy(hsched_policy policy)
+hsched_status hsi_model_check_policy(const hsched_runtime *rt, hsched_policy policy)
 {
     switch (policy) {
+    case HSCHED_POLICY_PLUGIN:
+        if (rt->plugin.hooks.place)
+            return HSCHED_OK;
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "policy PLUGIN is asked for, and the runtime has none; set "
+                         "hsched_runtime_config.policy_plugin");
     case HSCHED_POLICY_DEFAULT:
     case HSCHED_POLICY_CPU_ONLY:
     case HSCHED_POLICY_LAYER_TYPE:
@@ -26,6 +32,8 @@ static const hsi_policy *policy_of(const hsched_runtime *rt, hsched_policy polic
 {
     if (policy == HSCHED_POLICY_DEFAULT)
         policy = rt->policy;
+    if (policy == HSCHED_POLICY_PLUGIN)
+        return &rt->plugin.policy;
     if (policy == HSCHED_POLICY_LAYER_TYPE && rt->device_count > 1)
         return &hsi_policy_layer_type;
     if (policy == HSCHED_POLICY_GPU_ONLY && rt->device_count > 1)
@@ -33,7 +41,8 @@ static const hsi_policy *policy_of(const hsched_runtime *rt, hsched_policy polic
     return &hsi_policy_cpu_only;
 }
 
-static hsched_status check_config(const hsched_model_config *config)
+static hsched_status check_config(const hsched_runtime *rt,
+                                  const hsched_model_config *config)
 {
     const uint32_t known = HSCHED_MODEL_MAP_WEIGHTS | HSCHED_MODEL_ALLOW_EXTERNAL_DATA |
                            HSCHED_MODEL_NO_FUSION | HSCHED_MODEL_KEEP_CONSTANTS |
@@ -60,7 +69,7 @@ static hsched_status check_config(const hsched_model_config *config)
         (config->symbol_count > 0 && !config->symbols))
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_model_config: a count is set and its array is NULL");
-    return hsi_model_check_policy(config->policy);
+    return hsi_model_check_policy(rt, config->policy);
 }
 
 /* If a device without memory of its own is lost, what was done elsewhere stays done: the
@@ -76,7 +85,8 @@ static int keeps_section_inputs(const hsched_runtime *rt, const hsi_policy *poli
 }
 
 /* A section goes to one device: a step that an accelerator cannot take must not keep the others
- * of its section from there. That shows when there are steps: then the plan is made once more. */
+ * of its section from there, and the user's policy may cut. That shows when there are steps:
+ * then the plan is made once more. */
 static hsched_status make_plan(hsched_model *model, const hsi_policy *policy,
                                hsi_plan_config *config)
 {
@@ -87,7 +97,7 @@ static hsched_status make_plan(hsched_model *model, const hsi_policy *policy,
     uint32_t *groups = HSI_NEW_ARRAY(uint32_t, model->plan->step_count);
     if (!groups)
         return hsi_out_of_memory("a model's sections");
-    if (hsi_model_find_groups(model->runtime, model->plan, groups)) {
+    if (hsi_model_find_groups(model->runtime, policy, model->plan, groups)) {
         hsi_plan_destroy(model->plan);
         model->plan = NULL;
         config->groups = groups;
@@ -156,7 +166,7 @@ HSCHED_API hsched_status hsched_model_compile(hsched_runtime *rt, hsched_graph *
     *result = NULL;
     hsched_status status = HSI_CONFIG_READ(user_config, &config);
     if (status == HSCHED_OK)
-        status = check_config(&config);
+        status = check_config(rt, &config);
     if (status != HSCHED_OK)
         return status;
     if (graph->output_count == 0)
@@ -207,7 +217,7 @@ HSCHED_API hsched_status hsched_model_load(hsched_runtime *rt, const char *path,
     *result = NULL;
     hsched_status status = HSI_CONFIG_READ(user_config, &config);
     if (status == HSCHED_OK)
-        status = check_config(&config);
+        status = check_config(rt, &config);
     if (status != HSCHED_OK)
         return status;
     hsched_onnx_config onnx = {

@@ -15,12 +15,15 @@
 #include "plan/plan.h"
 #include "runtime/histogram.h"
 #include "sched/core.h"
+#include "sched/policy_plugin.h"
 #include "worker/exec.h"
 #include "worker/pool.h"
 
 struct hsched_runtime {
     atomic_int references; /* the user's, and one of each model and buffer */
     hsched_policy policy;
+    hsi_policy_plugin plugin; /* hooks.place is NULL: there is none */
+    char *plugin_name;
     uint32_t device_count;
     hsi_exec_device devices[HSI_MAX_DEVICES];
     uint32_t workers[HSI_MAX_DEVICES];
@@ -138,10 +141,10 @@ void hsi_controller_started(void *runtime, hsi_job *const *jobs, uint32_t count)
 void hsi_controller_set_alarm(hsched_runtime *rt); /* after a run was submitted */
 void hsi_controller_enlist(hsched_runtime *rt, hsched_run *run); /* a run is in flight */
 
-/* prepare.c: groups[i] = the accelerators that can take step i, as bits; 1 if they differ within
- * a section */
-int hsi_model_find_groups(const hsched_runtime *rt, const hsi_plan *plan,
-                          uint32_t *groups);
+/* prepare.c: between steps with different groups[i] sections must be cut: other accelerators
+ * can take them, or the user's policy says so. 1 if they differ within a section */
+int hsi_model_find_groups(const hsched_runtime *rt, const hsi_policy *policy,
+                          const hsi_plan *plan, uint32_t *groups);
 /* prepare.c: has the devices prepare the model's sections; fills exec and core */
 hsched_status hsi_model_prepare(hsched_model *model, const hsi_policy *policy);
 void hsi_model_unprepare(hsched_model *model);
@@ -153,6 +156,6 @@ void hsi_run_destroy(hsched_run *run); /* frees a pooled run */
 hsched_status hsi_run_acquire(hsched_model *model, hsched_run **run);
 
 /* model.c */
-hsched_status hsi_model_check_policy(hsched_policy policy);
+hsched_status hsi_model_check_policy(const hsched_runtime *rt, hsched_policy policy);
 
 #endif

@@ -276,6 +276,16 @@ static hsched_status check_submit(const hsi_core_run *run, hsi_core_run *const *
     return HSCHED_OK;
 }
 
+/* Smaller goes first; it never changes. */
+static int64_t key_of(const hsi_core *core, const hsi_core_run *run)
+{
+    const hsi_core_config *config = &core->config;
+    if (config->order)
+        return config->order(config->order_user, run);
+    return (int64_t)run->submitted_us - run->priority * (int64_t)config->ageing_us -
+           hsi_deadline_gain(core, run);
+}
+
 static void reset_run(hsi_core *core, hsi_core_run *run, hsi_core_edge *edges,
                       uint32_t edge_count)
 {
@@ -289,12 +299,11 @@ static void reset_run(hsi_core *core, hsi_core_run *run, hsi_core_edge *edges,
         .state = HSI_RUN_BLOCKED,
         .submitted_us = core->now_us,
         .sequence = ++core->sequence,
-        .key = (int64_t)core->now_us - run->priority * (int64_t)core->config.ageing_us -
-               hsi_deadline_gain(core, run),
         .edges = edges,
         .edge_count = edge_count,
         .sections_left = sections,
     };
+    run->key = key_of(core, run);
     for (uint32_t s = 0; s < sections; s++)
         run->jobs[s] = (hsi_job){
             .run = run,

@@ -76,6 +76,7 @@ typedef struct hsi_batch_queue {
 } hsi_batch_queue;
 
 typedef struct hsi_core_model {
+    const char *name;       /* for policies of the user's; may be NULL */
     uint32_t section_count; /* at least 1 */
     const hsi_core_section *sections;
     const struct hsi_policy *policy;
@@ -196,12 +197,15 @@ typedef struct hsi_place_query {
     const hsi_core_device *devices;
     const uint32_t *backlog; /* jobs queued or running, per device */
     uint32_t
-        previous_device; /* the accelerator that was chosen last for a section of this
+        previous_device;     /* the accelerator that was chosen last for a section of this
                                  run; 0: none was */
+    const hsi_core_run *run; /* NULL: a model is being prepared */
+    uint64_t now_us;
 } hsi_place_query;
 
 typedef struct hsi_policy {
     const char *name;
+    int anywhere; /* it may answer any device that can take the section: all are prepared */
     /* The device for a section that may run now, or right after the one before it in its
      * segment. An answer outside device_mask is counted, and means device 0. */
     uint32_t (*place)(const hsi_place_query *query);
@@ -221,6 +225,9 @@ typedef struct hsi_core_config {
     hsi_core_device devices[HSI_MAX_DEVICES];
     uint64_t ageing_us;    /* > 0, at most HSI_AGEING_MAX_US */
     uint32_t active_limit; /* > 0 */
+    /* The key of a run instead of the one above, asked once when it is submitted; or NULL. */
+    int64_t (*order)(void *user, const hsi_core_run *run);
+    void *order_user;
 } hsi_core_config;
 
 hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core);
