@@ -194,6 +194,10 @@ $(BUILD)/libtests.a: $(call obj,$(TEST_SUPPORT))
 PLAIN_TESTS := $(BUILD)/tests/unit/test_tune_cache $(BUILD)/tests/unit/test_order
 $(PLAIN_TESTS): private TEST_OBJ = $(CUDA_PLAIN)
 $(PLAIN_TESTS): $(CUDA_PLAIN)
+# The plain loops that the GPU programs of the benchmarks are checked with are tested themselves.
+LOAD_OBJ := $(call obj,$(wildcard tests/bench/loads/*.c))
+$(BUILD)/tests/unit/test_loads: private TEST_OBJ = $(LOAD_OBJ)
+$(BUILD)/tests/unit/test_loads: $(LOAD_OBJ)
 WITH_PLUGIN := $(patsubst %,$(BUILD)/tests/%,$(GPU_TESTS) $(GPU_PROGRAMS))
 $(WITH_PLUGIN): private TEST_OBJ = $(CUDA_OBJ)
 $(WITH_PLUGIN): private CPPFLAGS += $(CUDA_CPPFLAGS)
@@ -216,7 +220,17 @@ $(BUILD)/bench/%: tests/bench/%.c $(ZOO_OBJ) $(SHARED)
 $(BUILD)/bench/%: tests/bench/%.cu $(KERNELS)/flags
 	@mkdir -p $(@D)
 	@echo "  NVCC  $@"
-	$(Q)$(NVCC) $(NVCCFLAGS) $< -o $@
+	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -MF $@.d $< -o $@
+
+GPU_LOAD_OBJ := $(patsubst tests/%.cu,$(BUILD)/%.o,tests/bench/gpu_load.cu $(wildcard tests/bench/loads/*.cu))
+$(GPU_LOAD_OBJ): $(BUILD)/%.o: tests/%.cu $(KERNELS)/flags
+	@mkdir -p $(@D)
+	@echo "  NVCC  $<"
+	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@
+
+$(BUILD)/bench/gpu_load: $(GPU_LOAD_OBJ) $(LOAD_OBJ)
+	@echo "  LD    $@"
+	$(Q)$(NVCC) $(NVCCFLAGS) $^ -o $@ -ldl
 
 -include $(shell find $(BUILD)/obj $(BUILD)/tests $(BUILD)/bench $(KERNELS) -name '*.d' 2>/dev/null)
 
@@ -278,8 +292,8 @@ bench-gpu:                              ## beside PyTorch on one GPU; PART=singl
 	@BUILD=$(BUILD) CUDA_MISSING="$(CUDA_MISSING)" python3 tests/bench/bench_gpu.py $(PART)
 
 .PHONY: gpu-programs bench-gpu-programs
-gpu-programs: $(PLUGIN) $(WITH_PLUGIN)
-bench-gpu-programs: $(PLUGIN) $(patsubst %,$(BUILD)/bench/%,bench_gpu bench_crossing hog)
+gpu-programs: $(PLUGIN) $(WITH_PLUGIN) $(BUILD)/bench/gpu_load $(BUILD)/bench/hog
+bench-gpu-programs: $(PLUGIN) $(patsubst %,$(BUILD)/bench/%,bench_gpu bench_crossing hog gpu_load)
 
 .PHONY: lint
 lint:                                   ## include order of the folders, format, shell scripts

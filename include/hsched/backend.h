@@ -321,8 +321,10 @@ typedef struct hsched_backend {
      * They execute jobs asynchronously, in numbered lanes (0 to device_info's workers - 1), one job
      * at a time in each. queue_submit not NULL says that a backend is of this kind; then all of the
      * following are required, and slot_create, scratch_size, run_part and job_boundary are not
-     * used. Everything of one device but queue_poll and the memory functions is called by one
-     * thread at a time, which may be a different thread each time.
+     * used. queue_submit of one device is called by one thread at a time, which may be a different
+     * one each time; all else by any thread, also while others are in a call. What concerns one
+     * slot (queue_submit, queue_finish, queue_event, queue_slot_idle) comes in that order, never
+     * at the same time.
      */
 
     /* How many devices there are; ordinals are 0 to count - 1. Any thread. */
@@ -348,7 +350,8 @@ typedef struct hsched_backend {
     /* Has the job of this lane ended? *done; not HSCHED_OK: the device is lost. Cheap: it is
      * called in a loop. Any thread. */
     hsched_status (*queue_poll)(hsched_backend_device *device, uint32_t lane, int *done);
-    /* After it has ended well: brings results to members' memory that the device cannot reach. */
+    /* After it has ended well: brings results to members' memory that the device cannot reach.
+     * Not called with a lock held. */
     hsched_status (*queue_finish)(hsched_backend_slot *slot, const hsched_queue_job *job);
     /* An event (the backend's kind: a CUevent) that the job's end is marked with; valid until the
      * slot is used again. */

@@ -80,7 +80,9 @@ HSCHED_API const char *hsched_version(void);
     X(HSCHED_ERROR_UPSTREAM, 12, "a run that this one takes its input from did not succeed")  \
     X(HSCHED_ERROR_DEVICE, 13, "a device failed")                                             \
     X(HSCHED_ERROR_SYSTEM, 14, "the operating system refused a request")                      \
-    X(HSCHED_ERROR_INTERNAL, 15, "an invariant of the library does not hold; please report it")
+    X(HSCHED_ERROR_INTERNAL, 15, "an invariant of the library does not hold; please report it") \
+    X(HSCHED_ERROR_DEADLINE, 16, "the run was dropped: its deadline had passed")              \
+    X(HSCHED_ERROR_BUSY, 17, "too many runs are in flight")
 
 typedef enum hsched_status {
 #define HSCHED_STATUS_ENUM(name, value, text) name = value,
@@ -170,13 +172,14 @@ typedef struct hsched_buffer hsched_buffer;
 /* ---- Runtime -------------------------------------------------------------- */
 
 typedef enum hsched_policy {
-    HSCHED_POLICY_DEFAULT = 0,    /* the runtime's choice: now GPU_ONLY if a GPU is open, else
-                                     CPU_ONLY */
+    HSCHED_POLICY_DEFAULT = 0,    /* the runtime's choice: PLUGIN if there is one, else now GPU_ONLY
+                                     if a GPU is open, else CPU_ONLY */
     HSCHED_POLICY_CPU_ONLY = 1,   /* every layer on the CPU workers */
     HSCHED_POLICY_LAYER_TYPE = 2, /* convolutions on the first accelerator, all else on the CPU
                                      (M. Kim, 2021); without an accelerator the same as CPU_ONLY */
-    HSCHED_POLICY_GPU_ONLY = 3    /* every layer that it can on the least loaded accelerator, the
+    HSCHED_POLICY_GPU_ONLY = 3,   /* every layer that it can on the least loaded accelerator, the
                                      others on the CPU; without one the same as CPU_ONLY */
+    HSCHED_POLICY_PLUGIN = 4      /* hsched_runtime_config.policy_plugin, which must be set */
 } hsched_policy;
 
 /* What GPUs compute float32 layers with. The CPU always computes in float32. */
@@ -240,7 +243,8 @@ typedef struct hsched_runtime_config {
     uint32_t cpu_libraries;   /* bits of HSCHED_LIBRARY_...; default: all that were compiled in */
     const hsched_sim_config *sims; /* simulated accelerators */
     uint32_t sim_count;
-    uint32_t ageing_us;       /* waiting so long is worth one priority level; default 100000 */
+    uint32_t ageing_us;       /* waiting so long is worth one priority level, a near deadline up
+                                 to half of one; default 200000 */
     /* GPUs. Default: the first one if there is any (and its libraries), unless the policy is
      * CPU_ONLY or simulated accelerators are given; what keeps it from being used is logged at
      * INFO and told by hsched_backend_get_info. */
@@ -256,6 +260,10 @@ typedef struct hsched_runtime_config {
     uint32_t gpu_streams;     /* jobs at the same time on each GPU; default 8, at most 32 */
     const char *cache_dir;    /* for tuning results; default $HSCHED_CACHE_DIR, else
                                  $XDG_CACHE_HOME/hsched, else ~/.cache/hsched */
+    uint32_t max_runs;        /* in flight at once: hsched_submit fails with BUSY beyond that, and
+                                 nothing grows further; default 131072 */
+    const struct hsched_policy_plugin *policy_plugin; /* a policy of one's own (hsched/policy.h),
+                                 copied; default: none */
 } hsched_runtime_config;
 #define HSCHED_RUNTIME_CONFIG_INIT .struct_size = sizeof(hsched_runtime_config)
 
@@ -330,6 +338,9 @@ typedef struct hsched_runtime_stats {
     uint64_t bytes_in_use;  /* of heap memory held by this library's own code, in this process */
     uint64_t runs_restarted;/* runs that began again on the CPU because a GPU could not go on */
     uint64_t runs_joined;   /* runs that were executed in a batch with others */
+    uint64_t deadline_misses; /* runs that had not ended at their deadline; */
+    uint64_t runs_dropped;    /*   those of them that ended with HSCHED_ERROR_DEADLINE */
+    uint64_t invalid_placements; /* a policy's answers that were no device for the section */
 } hsched_runtime_stats;
 #define HSCHED_RUNTIME_STATS_INIT .struct_size = sizeof(hsched_runtime_stats)
 HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *runtime,
@@ -416,7 +427,9 @@ HSCHED_API hsched_status hsched_trace_stop(hsched_runtime *runtime, hsched_trace
 
 /*
  * Memory that every device of the runtime can use in place: `size` bytes, aligned to 64, not
- * initialised. Reference-counted: create gives one reference. Any thread. Since 0.1.
+ * initialised. What a device cannot give so (it is lost, or there is no memory to lock) is plain
+ * memory, copied for it. Reference-counted: create gives one reference. OUT_OF_MEMORY. Any thread.
+ * Since 0.1.
  */
 HSCHED_API hsched_status hsched_buffer_create(hsched_runtime *runtime, size_t size,
                                               hsched_buffer **buffer);
@@ -925,6 +938,7 @@ typedef struct hsched_model_stats {
     uint64_t arena_bytes;    /* activations of one run in flight */
     uint32_t slots;          /* arenas that exist now */
     uint32_t sections;
+    uint64_t deadline_misses, runs_dropped; /* as in hsched_runtime_stats */
 } hsched_model_stats;
 #define HSCHED_MODEL_STATS_INIT .struct_size = sizeof(hsched_model_stats)
 HSCHED_API hsched_status hsched_model_get_stats(const hsched_model *model,
@@ -963,6 +977,12 @@ typedef struct hsched_binding {
  */
 typedef void (*hsched_run_callback)(void *user, hsched_run *run, hsched_status status);
 
+typedef enum hsched_late {
+    HSCHED_LATE_FINISH = 0, /* it goes on; the miss is counted */
+    HSCHED_LATE_DROP = 1    /* it stops as if it were cancelled, and ends with
+                               HSCHED_ERROR_DEADLINE: nobody wants its results any more */
+} hsched_late;
+
 typedef struct hsched_run_config {
     size_t struct_size;
     const hsched_binding *inputs;  /* one per input of the model, in order; required */
@@ -976,15 +996,22 @@ typedef struct hsched_run_config {
     hsched_run_callback callback;
     void *callback_user;
     void *wait_event;              /* a CUDA event (CUevent or cudaEvent_t) already recorded: the
-                                      run's work on a GPU starts after it. NULL: none. A run that
-                                      has layers on the CPU waits for it before it starts. */
+                                      run's work on a GPU starts after it. NULL: none. For a run
+                                      that has layers on the CPU a thread of the library waits for
+                                      it, and starts nothing else on that device meanwhile: record
+                                      it behind work that does not wait for such runs */
+    uint64_t deadline_us;          /* from the submission on; 0: none. Of runs of one priority the
+                                      one with the earliest deadline goes first, as far as these are
+                                      within half of ageing_us; the others count as if they were */
+    hsched_late late;              /* what becomes of it if it has not ended by then */
 } hsched_run_config;
 #define HSCHED_RUN_CONFIG_INIT .struct_size = sizeof(hsched_run_config)
 
 /*
  * Queues one inference and returns at once. The caller owns one reference of *run.
  * Errors: INVALID_ARGUMENT (the detail names the input or output), SHAPE, STATE, LIMIT, SYSTEM,
- * OUT_OF_MEMORY; the callback is called only if the submission succeeded. Any thread. Since 0.1.
+ * OUT_OF_MEMORY, BUSY (hsched_runtime_config.max_runs are in flight: wait for one and try again, or
+ * do without); the callback is called only if the submission succeeded. Any thread. Since 0.1.
  */
 HSCHED_API hsched_status hsched_submit(hsched_model *model, const hsched_run_config *config,
                                        hsched_run **run);
@@ -1021,10 +1048,11 @@ HSCHED_API hsched_status hsched_run_output(hsched_run *run, uint32_t index, cons
 
 /*
  * The CUDA event that marks the end of the run's work on its GPU, for streams of the user's
- * that go on with its outputs: cuStreamWaitEvent(stream, event, 0). Waits until that work has
- * been enqueued, not until it is done. Owned by the library, valid until the run is released.
- * STATE: the run ended in failure; UNSUPPORTED: its last layers run on the CPU (wait for the
- * run instead). Any thread.
+ * that go on with its outputs: cuStreamWaitEvent(stream, event, 0). Outputs that this GPU does not
+ * write in place (plain memory, memory of another GPU) are copied only after that: wait for the
+ * run. This call waits until the work has been enqueued, not until it is done. The event is the
+ * library's, valid until the run is released. STATE: the run ended in failure; UNSUPPORTED: its
+ * last layers run on the CPU (wait for the run instead). Any thread.
  */
 HSCHED_API hsched_status hsched_run_get_event(hsched_run *run, void **event);
 
@@ -1034,6 +1062,7 @@ typedef struct hsched_run_times {
     uint32_t jobs;       /* executed for this run */
     uint32_t crossings;
     uint32_t batch;      /* runs in the batch that it was executed in; 1: alone */
+    uint64_t deadline_us;/* CLOCK_MONOTONIC; 0: none */
 } hsched_run_times;
 #define HSCHED_RUN_TIMES_INIT .struct_size = sizeof(hsched_run_times)
 HSCHED_API hsched_status hsched_run_get_times(hsched_run *run, hsched_run_times *times);

@@ -33,10 +33,19 @@ static hsched_status make(hsi_buffer_owner owner, const hsi_buffer_mapper *mappe
     return HSCHED_OK;
 }
 
+/* Host memory that the device will not give is taken from the heap, and copied for it. */
 static hsched_status take_memory(hsched_buffer *b, int on_device)
 {
+    hsched_status status = HSCHED_OK;
     if (b->mapper.create)
-        return b->mapper.create(b->mapper.object, b->size, on_device, &b->memory);
+        status = b->mapper.create(b->mapper.object, b->size, on_device, &b->memory);
+    if (on_device || (b->mapper.create && status == HSCHED_OK))
+        return status;
+    if (status != HSCHED_OK)
+        hsi_log(HSCHED_LOG_INFO,
+                "hsched_buffer_create: %zu bytes will be copied for the GPU (%s)",
+                b->size, hsched_error_detail());
+    b->memory = (hsched_memory){ 0 };
     b->memory.host = hsi_alloc_aligned(b->size);
     b->own_memory = 1;
     if (!b->memory.host)

@@ -1,8 +1,8 @@
 /*
  * Where the steps are cut into sections: where few tensors are live, so that little has
  * to pass from one device to another or be kept for a restart; not so often that handing
- * over jobs costs more than it gains; and wherever the policy says that the kind of work
- * changes.
+ * over jobs costs more than it gains; wherever the policy says that the kind of work
+ * changes; and where steps that one device can execute meet others.
  */
 #include "plan/passes.h"
 
@@ -69,6 +69,15 @@ static int is_cut(uint64_t work, uint64_t rest, uint64_t least, int32_t live)
     return rest >= least && work / (k * k) >= least;
 }
 
+static int is_forced(const hsi_ir *ir, uint32_t s)
+{
+    const hsi_plan_config *config = ir->config;
+    if (config->groups != NULL && config->groups[s] != config->groups[s + 1])
+        return 1;
+    return config->cut != NULL &&
+           config->cut(class_of(ir->steps[s]), class_of(ir->steps[s + 1]));
+}
+
 hsched_status hsi_sections_cut(hsi_ir *ir)
 {
     hsi_plan *plan = ir->plan;
@@ -90,9 +99,7 @@ hsched_status hsi_sections_cut(hsi_ir *ir)
         rest -= work_of(op);
         if (s + 1 == ir->step_count)
             break;
-        int forced = ir->config->cut != NULL &&
-                     ir->config->cut(class_of(op), class_of(ir->steps[s + 1]));
-        if (forced || is_cut(work, rest, least, live[s])) {
+        if (is_forced(ir, s) || is_cut(work, rest, least, live[s])) {
             section++;
             work = 0;
         }

@@ -80,6 +80,8 @@ typedef struct hsi_plan_config {
     uint32_t max_parts; /* >= 1 */
     int (*cut)(uint32_t class_before,
                uint32_t class_after); /* must cut there; may be NULL */
+    const uint32_t *groups; /* of the steps, as an earlier plan of the same graph numbers
+                               them: it must cut between different ones; may be NULL */
     int preserve_section_inputs; /* what a section reads stays intact until the section
                                     ends, so that it can be run again elsewhere (no
                                     in-place step on it, no reuse) */

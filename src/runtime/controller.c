@@ -57,12 +57,15 @@ static void delist(hsched_runtime *rt, hsched_run *run)
 static void count_end(hsched_runtime *rt, hsched_run *run, hsched_status status)
 {
     hsched_model *model = run->model;
+    model->missed += run->exec.core.missed;
     if (status == HSCHED_OK) {
         rt->succeeded++;
         hsi_histogram_add(&model->latency, run->ended_us - run->exec.core.submitted_us);
     } else if (status == HSCHED_ERROR_CANCELLED) {
         rt->cancelled++;
         model->cancelled++;
+    } else if (status == HSCHED_ERROR_DEADLINE) {
+        model->dropped++; /* the core counts all of them, and misses */
     } else {
         rt->failed++;
         model->failed++;
@@ -76,7 +79,7 @@ static void announce_end(hsched_runtime *rt, hsched_run *run)
     run->ended_us = hsi_now_us();
     run->ended = 1;
     /* A failure may have come after the cancel that the run ends with. */
-    if (status == HSCHED_ERROR_CANCELLED ||
+    if (status == HSCHED_ERROR_CANCELLED || status == HSCHED_ERROR_DEADLINE ||
         (status != HSCHED_OK && run->detail[0] == '\0'))
         snprintf(run->detail, sizeof run->detail, "model '%s': %s", run->model->name,
                  hsched_status_text(status));
@@ -160,6 +163,29 @@ static void end_accesses(hsched_runtime *rt, hsched_run *run)
     announce_end(rt, run);
 }
 
+/* Nothing to dispose of: sleeps until there is, or until a deadline has passed. */
+static void watch_deadlines(hsched_runtime *rt)
+{
+    const uint64_t due = hsi_core_next_deadline(rt->core), now = hsi_now_us();
+    if (due <= now) {
+        hsi_core_tick(rt->core, now);
+        hsi_worker_pool_after_events(rt->pool);
+        return;
+    }
+    rt->controller_alarm_us = due;
+    if (due == UINT64_MAX)
+        pthread_cond_wait(&rt->controller_wake, &rt->pool->lock);
+    else
+        hsi_cond_wait_until(&rt->controller_wake, &rt->pool->lock, due);
+    rt->controller_alarm_us = 0;
+}
+
+void hsi_controller_set_alarm(hsched_runtime *rt)
+{
+    if (hsi_core_next_deadline(rt->core) < rt->controller_alarm_us)
+        pthread_cond_signal(&rt->controller_wake);
+}
+
 static void *controller_main(void *argument)
 {
     hsched_runtime *rt = argument;
@@ -170,7 +196,7 @@ static void *controller_main(void *argument)
         if (!run) {
             if (rt->controller_stop)
                 break;
-            pthread_cond_wait(&rt->controller_wake, &rt->pool->lock);
+            watch_deadlines(rt);
             continue;
         }
         rt->ended_first = run->next_ended;

@@ -8,9 +8,15 @@ enum {
     DEFAULT_MAX_BATCH = 16
 };
 
-hsched_status hsi_model_check_policy(hsched_policy policy)
+hsched_status hsi_model_check_policy(const hsched_runtime *rt, hsched_policy policy)
 {
     switch (policy) {
+    case HSCHED_POLICY_PLUGIN:
+        if (rt->plugin.hooks.place)
+            return HSCHED_OK;
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "policy PLUGIN is asked for, and the runtime has none; set "
+                         "hsched_runtime_config.policy_plugin");
     case HSCHED_POLICY_DEFAULT:
     case HSCHED_POLICY_CPU_ONLY:
     case HSCHED_POLICY_LAYER_TYPE:
@@ -26,6 +32,8 @@ static const hsi_policy *policy_of(const hsched_runtime *rt, hsched_policy polic
 {
     if (policy == HSCHED_POLICY_DEFAULT)
         policy = rt->policy;
+    if (policy == HSCHED_POLICY_PLUGIN)
+        return &rt->plugin.policy;
     if (policy == HSCHED_POLICY_LAYER_TYPE && rt->device_count > 1)
         return &hsi_policy_layer_type;
     if (policy == HSCHED_POLICY_GPU_ONLY && rt->device_count > 1)
@@ -33,7 +41,8 @@ static const hsi_policy *policy_of(const hsched_runtime *rt, hsched_policy polic
     return &hsi_policy_cpu_only;
 }
 
-static hsched_status check_config(const hsched_model_config *config)
+static hsched_status check_config(const hsched_runtime *rt,
+                                  const hsched_model_config *config)
 {
     const uint32_t known = HSCHED_MODEL_MAP_WEIGHTS | HSCHED_MODEL_ALLOW_EXTERNAL_DATA |
                            HSCHED_MODEL_NO_FUSION | HSCHED_MODEL_KEEP_CONSTANTS |
@@ -60,7 +69,7 @@ static hsched_status check_config(const hsched_model_config *config)
         (config->symbol_count > 0 && !config->symbols))
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_model_config: a count is set and its array is NULL");
-    return hsi_model_check_policy(config->policy);
+    return hsi_model_check_policy(rt, config->policy);
 }
 
 /* If a device without memory of its own is lost, what was done elsewhere stays done: the
@@ -73,6 +82,29 @@ static int keeps_section_inputs(const hsched_runtime *rt, const hsi_policy *poli
         if (!rt->devices[d].has_queue)
             return 1;
     return 0;
+}
+
+/* A section goes to one device: a step that an accelerator cannot take must not keep the others
+ * of its section from there, and the user's policy may cut. That shows when there are steps:
+ * then the plan is made once more. */
+static hsched_status make_plan(hsched_model *model, const hsi_policy *policy,
+                               hsi_plan_config *config)
+{
+    hsched_status status = hsi_plan_create(model->graph, config, &model->plan);
+    if (status != HSCHED_OK || policy == &hsi_policy_cpu_only ||
+        model->runtime->device_count < 2)
+        return status;
+    uint32_t *groups = HSI_NEW_ARRAY(uint32_t, model->plan->step_count);
+    if (!groups)
+        return hsi_out_of_memory("a model's sections");
+    if (hsi_model_find_groups(model->runtime, policy, model->plan, groups)) {
+        hsi_plan_destroy(model->plan);
+        model->plan = NULL;
+        config->groups = groups;
+        status = hsi_plan_create(model->graph, config, &model->plan);
+    }
+    hsi_free(groups);
+    return status;
 }
 
 /* Makes the plan and has the devices prepare it. model->graph is the specialised copy. */
@@ -92,7 +124,7 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
         .parallel_steps =
             policy == &hsi_policy_gpu_only && hsi_runtime_mapper(rt) != NULL,
     };
-    hsched_status status = hsi_plan_create(model->graph, &plan_config, &model->plan);
+    hsched_status status = make_plan(model, policy, &plan_config);
     if (status == HSCHED_OK)
         status = hsi_tracing_describe(model);
     if (status == HSCHED_OK)
@@ -137,7 +169,7 @@ HSCHED_API hsched_status hsched_model_compile(hsched_runtime *rt, hsched_graph *
     *result = NULL;
     hsched_status status = HSI_CONFIG_READ(user_config, &config);
     if (status == HSCHED_OK)
-        status = check_config(&config);
+        status = check_config(rt, &config);
     if (status != HSCHED_OK)
         return status;
     if (graph->output_count == 0)
@@ -188,7 +220,7 @@ HSCHED_API hsched_status hsched_model_load(hsched_runtime *rt, const char *path,
     *result = NULL;
     hsched_status status = HSI_CONFIG_READ(user_config, &config);
     if (status == HSCHED_OK)
-        status = check_config(&config);
+        status = check_config(rt, &config);
     if (status != HSCHED_OK)
         return status;
     hsched_onnx_config onnx = {
@@ -343,6 +375,8 @@ HSCHED_API hsched_status hsched_model_get_stats(const hsched_model *model,
     filled.runs_succeeded = h->count;
     filled.runs_failed = m->failed;
     filled.runs_cancelled = m->cancelled;
+    filled.deadline_misses = m->missed;
+    filled.runs_dropped = m->dropped;
     filled.latency_mean_us = h->count ? (double)h->sum / (double)h->count : 0;
     filled.latency_p50_us = hsi_histogram_percentile(h, 0.50);
     filled.latency_p99_us = hsi_histogram_percentile(h, 0.99);

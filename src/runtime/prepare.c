@@ -21,6 +21,43 @@ static int device_supports(const hsi_exec_device *device, const hsi_plan *plan,
     return 1;
 }
 
+static uint32_t class_of(const hsi_plan_step *step)
+{
+    switch (step->step.kind) {
+#define CLASS_OF(name, value, text, layer_class)                                         \
+    case HSCHED_STEP_##name:                                                             \
+        return layer_class;
+        HSCHED_STEP_LIST(CLASS_OF)
+#undef CLASS_OF
+    case HSCHED_STEP_FORCE_INT32:
+        break;
+    }
+    return HSCHED_CLASS_DATA;
+}
+
+int hsi_model_find_groups(const hsched_runtime *rt, const hsi_policy *policy,
+                          const hsi_plan *plan, uint32_t *groups)
+{
+    const hsched_policy_plugin *hooks =
+        policy == &rt->plugin.policy ? &rt->plugin.hooks : NULL;
+    uint32_t side = 0; /* changes where the user's policy cuts */
+    int mixed = 0;
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        if (i > 0 && hooks && hooks->cut &&
+            hooks->cut(hooks->user, class_of(&plan->steps[i - 1]),
+                       class_of(&plan->steps[i])))
+            side ^= UINT32_C(1) << HSI_MAX_DEVICES;
+        groups[i] = side;
+        for (uint32_t d = 1; d < rt->device_count; d++)
+            if (rt->devices[d].backend->supports(rt->devices[d].handle,
+                                                 &plan->steps[i].step))
+                groups[i] |= 1u << d;
+        mixed |= i > 0 && plan->steps[i].section == plan->steps[i - 1].section &&
+                 groups[i] != groups[i - 1];
+    }
+    return mixed;
+}
+
 /* The accelerators that the policy may place this section on, as bits: where it would go with
  * nothing else to do, and where if what it chose before is very busy. */
 static uint32_t choose_devices(const hsched_model *model, uint32_t section)
@@ -32,6 +69,8 @@ static uint32_t choose_devices(const hsched_model *model, uint32_t section)
         if (device_supports(&rt->devices[d], model->plan,
                             &model->plan->sections[section]))
             mask |= 1u << d;
+    if (model->core.policy->anywhere)
+        return mask & ~1u;
     for (;;) {
         hsi_place_query query = { .model = &model->core,
                                   .section = section,
@@ -112,7 +151,8 @@ static hsched_status fill_core_model(hsched_model *model, const hsi_policy *poli
                                 .users = s->users,
                                 .crossing_counts = s->crossing_counts };
     }
-    model->core = (hsi_core_model){ .section_count = plan->section_count,
+    model->core = (hsi_core_model){ .name = model->name,
+                                    .section_count = plan->section_count,
                                     .sections = model->core_sections,
                                     .policy = policy };
     return HSCHED_OK;

@@ -123,6 +123,10 @@ static hsched_status check_config(const hsched_model *model,
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "model '%s': priority %d is not between %d and %d", model->name,
                          config->priority, HSCHED_PRIORITY_MIN, HSCHED_PRIORITY_MAX);
+    if (config->late != HSCHED_LATE_FINISH && config->late != HSCHED_LATE_DROP)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "model '%s': late is %d, none of hsched_late", model->name,
+                         (int)config->late);
     if (config->wait_event && !hsi_runtime_mapper(model->runtime))
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "model '%s': wait_event is set, but this runtime has no GPU",
@@ -144,12 +148,22 @@ static hsched_status hand_over(hsched_run *run, const hsched_run_config *config)
     run->callback = config->callback;
     run->callback_user = config->callback_user;
     uint64_t now = hsi_now_us();
+    run->exec.core.deadline_us = 0;
+    if (config->deadline_us &&
+        __builtin_add_overflow(now, config->deadline_us, &run->exec.core.deadline_us))
+        run->exec.core.deadline_us = UINT64_MAX;
+    run->exec.core.drop_late = config->late == HSCHED_LATE_DROP;
     pthread_mutex_lock(&rt->pool->lock);
     if (rt->stopping)
         status =
             hsi_error(HSCHED_ERROR_STATE,
                       "model '%s': its runtime was destroyed; no run can be submitted",
                       run->model->name);
+    else if (rt->in_flight_count >= rt->max_runs)
+        status = hsi_error(HSCHED_ERROR_BUSY,
+                           "model '%s': %llu runs are in flight, which is the most that "
+                           "hsched_runtime_config.max_runs allows; wait for one to end",
+                           run->model->name, (unsigned long long)rt->in_flight_count);
     else
         status = hsi_core_submit(rt->core, &run->exec.core, run->upstream_core,
                                  run->edges, run->upstream_count, now);
@@ -158,6 +172,7 @@ static hsched_status hand_over(hsched_run *run, const hsched_run_config *config)
         rt->submitted++;
         hsi_controller_enlist(rt, run);
         hsi_worker_pool_after_events(rt->pool);
+        hsi_controller_set_alarm(rt);
     }
     pthread_mutex_unlock(&rt->pool->lock);
     return status;
@@ -369,6 +384,7 @@ HSCHED_API hsched_status hsched_run_get_times(hsched_run *run, hsched_run_times 
     pthread_mutex_t *lock = &run->model->runtime->pool->lock;
     pthread_mutex_lock(lock);
     hsched_run_times filled = { HSCHED_RUN_TIMES_INIT,
+                                .deadline_us = run->exec.core.deadline_us,
                                 .submitted_us = run->exec.core.submitted_us,
                                 .started_us = run->exec.started_us,
                                 .ended_us = run->ended_us,

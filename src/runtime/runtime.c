@@ -6,7 +6,8 @@
 #include "runtime/tracing.h"
 #include "worker/queue.h"
 
-#define DEFAULT_AGEING_US 100000u
+#define DEFAULT_AGEING_US 200000u
+#define DEFAULT_MAX_RUNS  131072u
 
 /* Joining runs on a device with a queue: two batches of a model keep it busier than one (one
  * begins while the other ends), more only share it. An application that submits several runs
@@ -32,12 +33,16 @@ void hsi_runtime_release(hsched_runtime *rt)
     pthread_cond_destroy(&rt->controller_wake);
     pthread_cond_destroy(&rt->quiet);
     hsi_free(rt->cpus);
+    hsi_free(rt->plugin_name);
     hsi_free(rt);
 }
 
 static hsched_status create_core(hsched_runtime *rt, uint32_t ageing_us)
 {
     hsi_core_config config = { .device_count = rt->device_count,
+                               .order = rt->plugin.hooks.order ? hsi_policy_plugin_order
+                                                               : NULL,
+                               .order_user = &rt->plugin,
                                .ageing_us = ageing_us ? ageing_us : DEFAULT_AGEING_US };
     uint32_t workers = 0, joinable = 0;
     for (uint32_t d = 0; d < rt->device_count; d++) {
@@ -92,7 +97,37 @@ static hsched_status check_config(const hsched_runtime_config *config)
                          "hsched_runtime_create: flags 0x%x has bits that are not "
                          "HSCHED_RUNTIME_...",
                          config->flags);
-    return hsi_model_check_policy(config->policy);
+    return HSCHED_OK;
+}
+
+/* After the devices are known. */
+static hsched_status set_policy(hsched_runtime *rt, const hsched_runtime_config *config)
+{
+    hsched_policy_plugin hooks = { 0 };
+    hsched_device_kind kinds[HSI_MAX_DEVICES];
+    hsched_status status = HSCHED_OK;
+    if (config->policy_plugin)
+        status = HSI_CONFIG_READ(config->policy_plugin, &hooks);
+    if (status != HSCHED_OK)
+        return status;
+    if (config->policy_plugin && !hooks.place)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_policy_plugin: place is NULL, and it is required");
+    rt->plugin_name = hsi_strdup(hooks.name ? hooks.name : "plugin");
+    if (!rt->plugin_name)
+        return hsi_out_of_memory("a policy");
+    hooks.name = rt->plugin_name;
+    for (uint32_t d = 0; d < rt->device_count; d++) {
+        hsched_device_info info = { HSCHED_DEVICE_INFO_INIT };
+        rt->devices[d].backend->device_info(rt->devices[d].handle, &info);
+        kinds[d] = info.kind;
+    }
+    hsi_policy_plugin_init(&rt->plugin, &hooks, kinds, rt->device_count);
+    rt->policy = config->policy != HSCHED_POLICY_DEFAULT ? config->policy
+                 : config->policy_plugin                 ? HSCHED_POLICY_PLUGIN
+                 : hsi_runtime_mapper(rt)                ? HSCHED_POLICY_GPU_ONLY
+                                                         : HSCHED_POLICY_CPU_ONLY;
+    return hsi_model_check_policy(rt, config->policy);
 }
 
 HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user_config,
@@ -127,9 +162,9 @@ HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user
     status = hsi_runtime_choose_cpus(rt, &config);
     if (status == HSCHED_OK)
         status = hsi_runtime_open_devices(rt, &config);
-    rt->policy = config.policy != HSCHED_POLICY_DEFAULT ? config.policy
-                 : hsi_runtime_mapper(rt)               ? HSCHED_POLICY_GPU_ONLY
-                                                        : HSCHED_POLICY_CPU_ONLY;
+    if (status == HSCHED_OK)
+        status = set_policy(rt, &config);
+    rt->max_runs = config.max_runs ? config.max_runs : DEFAULT_MAX_RUNS;
     if (status == HSCHED_OK)
         status = create_core(rt, config.ageing_us);
     if (status == HSCHED_OK)
@@ -185,12 +220,21 @@ HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *rt,
     for (uint32_t d = 0; d < rt->device_count; d++)
         runs_joined += (rt->pool->queues[d] ? rt->pool->queues[d]->runs_joined : 0);
     hsched_runtime_stats filled = {
-        HSCHED_RUNTIME_STATS_INIT,        .runs_submitted = rt->submitted,
-        .runs_succeeded = rt->succeeded,  .runs_failed = rt->failed,
-        .runs_cancelled = rt->cancelled,  .jobs = core.jobs,
-        .crossings = core.crossings,      .jobs_moved = core.jobs_moved,
-        .allocations = hsi_alloc_count(), .bytes_in_use = hsi_alloc_bytes(),
-        .runs_restarted = core.restarts,  .runs_joined = runs_joined,
+        HSCHED_RUNTIME_STATS_INIT,
+        .runs_submitted = rt->submitted,
+        .runs_succeeded = rt->succeeded,
+        .runs_failed = rt->failed,
+        .runs_cancelled = rt->cancelled,
+        .deadline_misses = core.missed,
+        .runs_dropped = core.dropped,
+        .invalid_placements = core.invalid_placements,
+        .jobs = core.jobs,
+        .crossings = core.crossings,
+        .jobs_moved = core.jobs_moved,
+        .allocations = hsi_alloc_count(),
+        .bytes_in_use = hsi_alloc_bytes(),
+        .runs_restarted = core.restarts,
+        .runs_joined = runs_joined,
     };
     pthread_mutex_unlock(&rt->pool->lock);
     return hsi_info_write(stats, &filled, sizeof filled, "hsched_runtime_stats");

@@ -15,12 +15,15 @@
 #include "plan/plan.h"
 #include "runtime/histogram.h"
 #include "sched/core.h"
+#include "sched/policy_plugin.h"
 #include "worker/exec.h"
 #include "worker/pool.h"
 
 struct hsched_runtime {
     atomic_int references; /* the user's, and one of each model and buffer */
     hsched_policy policy;
+    hsi_policy_plugin plugin; /* hooks.place is NULL: there is none */
+    char *plugin_name;
     uint32_t device_count;
     hsi_exec_device devices[HSI_MAX_DEVICES];
     uint32_t workers[HSI_MAX_DEVICES];
@@ -30,6 +33,7 @@ struct hsched_runtime {
 
     pthread_t controller;
     pthread_cond_t controller_wake;
+    uint64_t controller_alarm_us; /* it sleeps until then; 0: it does not */
     int controller_started;
     pthread_cond_t quiet; /* in_flight became 0 */
 
@@ -46,7 +50,7 @@ struct hsched_runtime {
     int controller_stop;
     hsched_run
         *in_flight; /* doubly linked: submitted and not ended, or callback not done */
-    uint64_t in_flight_count;
+    uint64_t in_flight_count, max_runs;
     hsched_run *ended_first,
         *ended_last; /* for the controller: call back, or dispose of */
     uint64_t submitted, succeeded, failed, cancelled;
@@ -81,7 +85,7 @@ struct hsched_model {
 
     /* Guarded by the scheduler lock. */
     hsi_histogram latency;
-    uint64_t failed, cancelled;
+    uint64_t failed, cancelled, missed, dropped;
 };
 
 struct hsched_run {
@@ -140,8 +144,13 @@ void hsi_controller_after_events(void *runtime);
 void hsi_controller_run_failed(void *runtime, hsi_core_run *run, const char *detail);
 void hsi_controller_device_failed(void *runtime, uint32_t device, const char *detail);
 void hsi_controller_started(void *runtime, hsi_job *const *jobs, uint32_t count);
+void hsi_controller_set_alarm(hsched_runtime *rt); /* after a run was submitted */
 void hsi_controller_enlist(hsched_runtime *rt, hsched_run *run); /* a run is in flight */
 
+/* prepare.c: between steps with different groups[i] sections must be cut: other accelerators
+ * can take them, or the user's policy says so. 1 if they differ within a section */
+int hsi_model_find_groups(const hsched_runtime *rt, const hsi_policy *policy,
+                          const hsi_plan *plan, uint32_t *groups);
 /* prepare.c: has the devices prepare the model's sections; fills exec and core */
 hsched_status hsi_model_prepare(hsched_model *model, const hsi_policy *policy);
 void hsi_model_unprepare(hsched_model *model);
@@ -153,6 +162,6 @@ void hsi_run_destroy(hsched_run *run); /* frees a pooled run */
 hsched_status hsi_run_acquire(hsched_model *model, hsched_run **run);
 
 /* model.c */
-hsched_status hsi_model_check_policy(hsched_policy policy);
+hsched_status hsi_model_check_policy(const hsched_runtime *rt, hsched_policy policy);
 
 #endif

@@ -213,6 +213,11 @@ const char *hsi_core_check_run(const hsi_core *core, const hsi_core_run *run)
         if (is_out && run->state != HSI_RUN_ACTIVE)
             return "a run that is not active has jobs";
     }
+    const hsi_heap *deadlines = &core->deadlines;
+    if (run->deadline_us != 0 && !run->missed &&
+        (run->deadline_index >= deadlines->count ||
+         deadlines->entries[run->deadline_index].heap_index != &run->deadline_index))
+        return "a run's deadline is not among the deadlines";
     if (left != run->sections_left || out != run->jobs_out)
         return "a run counts its sections or jobs wrongly";
     if (run->state == HSI_RUN_ACTIVE && out == 0)

@@ -68,6 +68,7 @@ void hsi_core_destroy(hsi_core *core)
     for (uint32_t d = 0; d < core->config.device_count; d++)
         hsi_heap_clear(&core->queues[d]);
     hsi_admission_clear(&core->admission);
+    hsi_heap_clear(&core->deadlines);
     hsi_free(core);
 }
 
@@ -137,6 +138,7 @@ static void end_run(hsi_core *core, hsi_core_run *run, hsched_status status)
             unlink_edge(&run->edges[i]);
     run->edges = NULL;
     run->edge_count = 0;
+    hsi_deadline_ended(core, run);
     if (run->state == HSI_RUN_WAITING)
         hsi_admission_stop_waiting(&core->admission, run);
     if (run->state == HSI_RUN_BLOCKED)
@@ -148,6 +150,7 @@ static void end_run(hsi_core *core, hsi_core_run *run, hsched_status status)
     run->state = HSI_RUN_ENDED;
     run->status = status;
     run->ended_us = core->now_us;
+    core->stats.dropped += status == HSCHED_ERROR_DEADLINE;
     run->next_ended = NULL;
     if (core->last_ended)
         core->last_ended->next_ended = run;
@@ -188,6 +191,16 @@ void hsi_run_end_if_done(hsi_core *core, hsi_core_run *run)
         end_run(core, run, HSCHED_ERROR_CANCELLED);
     else /* its model's deps and users contradict each other: it must not hang for that */
         end_run(core, run, HSCHED_ERROR_INTERNAL);
+}
+
+void hsi_run_stop(hsi_core *core, hsi_core_run *run, hsched_status status)
+{
+    if (run->state == HSI_RUN_ACTIVE) {
+        hsi_run_withdraw(core, run);
+        hsi_run_end_if_done(core, run);
+    } else {
+        end_run(core, run, status);
+    }
 }
 
 /* ---- Going on ------------------------------------------------------------- */
@@ -263,6 +276,16 @@ static hsched_status check_submit(const hsi_core_run *run, hsi_core_run *const *
     return HSCHED_OK;
 }
 
+/* Smaller goes first; it never changes. */
+static int64_t key_of(const hsi_core *core, const hsi_core_run *run)
+{
+    const hsi_core_config *config = &core->config;
+    if (config->order)
+        return config->order(config->order_user, run);
+    return (int64_t)run->submitted_us - run->priority * (int64_t)config->ageing_us -
+           hsi_deadline_gain(core, run);
+}
+
 static void reset_run(hsi_core *core, hsi_core_run *run, hsi_core_edge *edges,
                       uint32_t edge_count)
 {
@@ -271,14 +294,16 @@ static void reset_run(hsi_core *core, hsi_core_run *run, hsi_core_edge *edges,
         .model = run->model,
         .jobs = run->jobs,
         .priority = run->priority,
+        .deadline_us = run->deadline_us,
+        .drop_late = run->drop_late,
         .state = HSI_RUN_BLOCKED,
         .submitted_us = core->now_us,
         .sequence = ++core->sequence,
-        .key = (int64_t)core->now_us - run->priority * (int64_t)core->config.ageing_us,
         .edges = edges,
         .edge_count = edge_count,
         .sections_left = sections,
     };
+    run->key = key_of(core, run);
     for (uint32_t s = 0; s < sections; s++)
         run->jobs[s] = (hsi_job){
             .run = run,
@@ -294,6 +319,8 @@ hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
                               uint32_t edge_count, uint64_t now_us)
 {
     hsched_status status = check_submit(run, upstream, edge_count);
+    if (status == HSCHED_OK && !hsi_deadline_reserve(core, run))
+        status = hsi_out_of_memory("the scheduler's deadlines");
     if (status == HSCHED_OK)
         status = hsi_admission_reserve(core, run);
     if (status != HSCHED_OK)
@@ -302,6 +329,7 @@ hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
     advance(core, now_us);
     reset_run(core, run, edges, edge_count);
     hsi_admission_submitted(&core->admission, run);
+    hsi_deadline_submitted(core, run);
     core->blocked++;
     int failed = 0;
     for (uint32_t i = 0; i < edge_count; i++) {
@@ -320,12 +348,21 @@ hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
     return HSCHED_OK;
 }
 
+void hsi_core_tick(hsi_core *core, uint64_t now_us)
+{
+    advance(core, now_us);
+    if (hsi_core_next_deadline(core) > core->now_us)
+        return;
+    hsi_deadlines_pass(core);
+    settle(core);
+}
+
 uint32_t hsi_core_take_batch(hsi_core *core, uint32_t device, hsi_job **jobs,
                              uint32_t most, uint64_t now_us)
 {
     if (device >= core->config.device_count)
         return 0;
-    advance(core, now_us);
+    hsi_core_tick(core, now_us);
     uint32_t count = hsi_jobq_pop(core, device, jobs, most);
     for (uint32_t k = 0; k < count; k++)
         for (uint32_t i = 0; i < jobs[k]->count; i++)
@@ -440,12 +477,7 @@ void hsi_core_cancel(hsi_core *core, hsi_core_run *run, uint64_t now_us)
     if (hsi_run_is_stopping(run))
         return;
     run->cancel_requested = 1;
-    if (run->state == HSI_RUN_ACTIVE) {
-        hsi_run_withdraw(core, run);
-        hsi_run_end_if_done(core, run);
-    } else {
-        end_run(core, run, HSCHED_ERROR_CANCELLED);
-    }
+    hsi_run_stop(core, run, HSCHED_ERROR_CANCELLED);
     settle(core);
 }
 
@@ -460,6 +492,11 @@ void hsi_core_device_lost(hsi_core *core, uint32_t device, uint64_t now_us)
 uint32_t hsi_core_lost_devices(const hsi_core *core)
 {
     return ((UINT32_C(1) << core->config.device_count) - 1) & ~core->available;
+}
+
+int hsi_core_has_ended(const hsi_core *core)
+{
+    return core->first_ended != NULL;
 }
 
 hsi_core_run *hsi_core_next_ended(hsi_core *core)

@@ -11,10 +11,17 @@
  * the policy for a device, formats a job and puts it in that device's queue. A worker
  * takes the job with the best key.
  *
- * Order: a queue is sorted by key = submit_time - priority * ageing_us, the smallest
+ * Order: a queue is sorted by key = submit_time - priority * ageing_us - gain, the smallest
  * first; so a higher priority goes first, and waiting raises any job linearly until
- * nothing newer can overtake it (no starvation, no timers). Equal keys go in the order of
- * submission; within a run by section.
+ * nothing newer can overtake it (no starvation, no timers). The gain is 0 without a deadline,
+ * else what of half of ageing_us is not left until the deadline: of one priority, the
+ * earliest deadline goes first (exactly so if all are that near), and a run of a lower
+ * one passes only if it has waited for half of ageing_us longer. Equal keys go in the
+ * order of submission; within a run by section.
+ *
+ * Deadlines: a run that has not ended at its deadline has missed it; it goes on, or is
+ * dropped if it wants to be, which is like being cancelled. hsi_core_tick and
+ * hsi_core_take_batch notice that, so no run that is to be dropped is handed out late.
  *
  * Admission: at most active_limit runs of priority >= p are active (started or with jobs
  * queued) when a run of priority p is considered; the others wait, best key first. This
@@ -69,6 +76,7 @@ typedef struct hsi_batch_queue {
 } hsi_batch_queue;
 
 typedef struct hsi_core_model {
+    const char *name;       /* for policies of the user's; may be NULL */
     uint32_t section_count; /* at least 1 */
     const hsi_core_section *sections;
     const struct hsi_policy *policy;
@@ -130,11 +138,14 @@ struct hsi_core_run {
     const hsi_core_model *model;
     hsi_job *jobs;
     int priority;
+    uint64_t deadline_us; /* a time; 0: none */
+    uint8_t drop_late;    /* it ends with HSCHED_ERROR_DEADLINE if that passes */
 
     /* The core's own. */
     uint8_t state; /* hsi_run_state */
     uint8_t cancel_requested;
     uint8_t restarting;  /* it is restarted when its running jobs have ended */
+    uint8_t missed;      /* it had not ended at its deadline */
     uint8_t accelerator; /* where one of its sections was queued last, other than the CPU;
                             0: nowhere */
     hsched_status status; /* of an ended run; else the first failure so far */
@@ -155,6 +166,7 @@ struct hsi_core_run {
                             not execute them */
     uint32_t restarts;   /* times that all its sections went back to waiting */
     uint32_t heap_index; /* in the admission queue */
+    uint32_t deadline_index; /* among the deadlines, until it has ended or missed it */
     hsi_core_run *next_ended;
     hsi_core_run *next_active, *prev_active;
     hsi_core_run *next_queued, *prev_queued; /* in its hsi_batch_queue */
@@ -185,12 +197,15 @@ typedef struct hsi_place_query {
     const hsi_core_device *devices;
     const uint32_t *backlog; /* jobs queued or running, per device */
     uint32_t
-        previous_device; /* the accelerator that was chosen last for a section of this
+        previous_device;     /* the accelerator that was chosen last for a section of this
                                  run; 0: none was */
+    const hsi_core_run *run; /* NULL: a model is being prepared */
+    uint64_t now_us;
 } hsi_place_query;
 
 typedef struct hsi_policy {
     const char *name;
+    int anywhere; /* it may answer any device that can take the section: all are prepared */
     /* The device for a section that may run now, or right after the one before it in its
      * segment. An answer outside device_mask is counted, and means device 0. */
     uint32_t (*place)(const hsi_place_query *query);
@@ -210,6 +225,9 @@ typedef struct hsi_core_config {
     hsi_core_device devices[HSI_MAX_DEVICES];
     uint64_t ageing_us;    /* > 0, at most HSI_AGEING_MAX_US */
     uint32_t active_limit; /* > 0 */
+    /* The key of a run instead of the one above, asked once when it is submitted; or NULL. */
+    int64_t (*order)(void *user, const hsi_core_run *run);
+    void *order_user;
 } hsi_core_config;
 
 hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core);
@@ -230,16 +248,29 @@ hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
                               hsi_core_run *const *upstream, hsi_core_edge *edges,
                               uint32_t edge_count, uint64_t now_us);
 
+/*
+ * Event: it is now `now_us`. Runs whose deadline was before that have missed it; those that
+ * are to be dropped end with HSCHED_ERROR_DEADLINE as they would if they were cancelled.
+ */
+void hsi_core_tick(hsi_core *core, uint64_t now_us);
+
+/* Decision: from what time on a tick changes something; UINT64_MAX: never, as it is. */
+uint64_t hsi_core_next_deadline(const hsi_core *core);
+
+/* Are there runs for hsi_core_next_ended to give out? */
+int hsi_core_has_ended(const hsi_core *core);
+
 /* Decision: the best job of a device's queue, now running, or NULL. Jobs that are held
- * back at the time of the latest event are passed over. */
+ * back at the time of the latest event are passed over. As hsi_core_take_batch it is a tick,
+ * too, at that time. */
 hsi_job *hsi_core_take(hsi_core *core, uint32_t device);
 
 /*
- * Decision: the best job of a device's queue, and with it, if it holds all sections of
- * its run, such jobs of other runs of the same model that are queued there, in the order
- * of their keys and whatever their priorities: at most `most`, the device's max_batch, the
- * model's, and what its batch queue has `ready`. All are running now; each ends by its own
- * hsi_core_job_ended. Returns how many; 0: there is none to take.
+ * A tick; then the decision: the best job of a device's queue, and with it, if it holds
+ * all sections of its run, such jobs of other runs of the same model that are queued
+ * there, in the order of their keys and whatever their priorities: at most `most`, the
+ * device's max_batch, the model's, and what its batch queue has `ready`. All are running
+ * now; each ends by its own hsi_core_job_ended. Returns how many; 0: there is none to take.
  *
  * Whole-run jobs of a model that are fewer than the two max_batch allow may be held back;
  * jobs of other models behind them go first then. They are
@@ -308,7 +339,8 @@ uint32_t hsi_core_queued(const hsi_core *core, uint32_t device);
 typedef struct hsi_core_stats {
     uint64_t jobs, crossings, jobs_moved; /* as in hsi_core_run */
     uint64_t invalid_placements;
-    uint64_t restarts; /* as in hsi_core_run */
+    uint64_t restarts;        /* as in hsi_core_run */
+    uint64_t missed, dropped; /* deadlines; runs for that */
     uint32_t active_runs;
     uint32_t waiting_runs; /* for admission */
     uint32_t blocked_runs; /* for other runs */

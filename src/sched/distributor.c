@@ -12,6 +12,8 @@ static uint32_t ask_policy(hsi_core *core, const hsi_job *job)
         .devices = core->config.devices,
         .backlog = core->backlog,
         .previous_device = job->run->accelerator,
+        .run = job->run,
+        .now_us = core->now_us,
     };
     uint32_t device = model->policy->place(&query);
     if (device >= HSI_MAX_DEVICES || !(query.device_mask >> device & 1)) {

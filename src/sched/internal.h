@@ -40,6 +40,7 @@ struct hsi_core {
     uint32_t queued[HSI_MAX_DEVICES];       /* jobs, whether in the heap or behind it */
     uint32_t backlog[HSI_MAX_DEVICES];      /* jobs queued or running */
     hsi_admission admission;
+    hsi_heap deadlines; /* of runs that have not ended, and not missed them */
     hsi_core_run *active_runs;
     uint32_t blocked;                       /* runs that wait for other runs */
     hsi_core_run *first_ended, *last_ended; /* not given out yet */
@@ -70,6 +71,22 @@ static inline uint32_t hsi_batch_limit(const hsi_core *core, const hsi_core_mode
 void hsi_run_withdraw(hsi_core *core, hsi_core_run *run);
 /* Ends, or restarts, an active run if there is nothing more to wait for. */
 void hsi_run_end_if_done(hsi_core *core, hsi_core_run *run);
+
+/* Has a run stop for which status or cancel_requested says so already: at once, or when its
+ * running jobs have ended. `status`: how it ends if it has not started. */
+void hsi_run_stop(hsi_core *core, hsi_core_run *run, hsched_status status);
+
+/* ---- deadline.c ----------------------------------------------------------- */
+
+/* Room for one more deadline; 0: there is no memory. */
+int hsi_deadline_reserve(hsi_core *core, const hsi_core_run *run);
+/* What the run's deadline takes off its key. */
+int64_t hsi_deadline_gain(const hsi_core *core, const hsi_core_run *run);
+void hsi_deadline_submitted(hsi_core *core, hsi_core_run *run);
+/* The run ends now. */
+void hsi_deadline_ended(hsi_core *core, hsi_core_run *run);
+/* Those that lie before the time of the latest event have passed. */
+void hsi_deadlines_pass(hsi_core *core);
 
 /* ---- recovery.c: lost devices, restarts ----------------------------------- */
 

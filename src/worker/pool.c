@@ -266,6 +266,8 @@ static void *worker_main(void *argument)
             continue;
         }
         hsi_job *job = hsi_core_take(pool->config.core, w->device);
+        if (hsi_core_has_ended(pool->config.core)) /* dropped: its deadline has passed */
+            after_events(pool, NULL);
         if (w->device == 0)
             set_jobs_waiting(pool, hsi_core_queued(pool->config.core, 0));
         if (job) {

@@ -292,6 +292,8 @@ void hsi_queue_pump(hsi_queue *q, const hsi_worker *self)
         hsi_flight *f = &q->flights[lane];
         f->count =
             hsi_core_take_batch(core, q->device, f->jobs, HSI_QUEUE_BATCH, hsi_now_us());
+        if (hsi_core_has_ended(core)) /* dropped: their deadlines have passed */
+            hsi_worker_pool_after_events(q->pool);
         if (f->count == 0)
             break;
         if (q->pool->trace)
@@ -300,10 +302,13 @@ void hsi_queue_pump(hsi_queue *q, const hsi_worker *self)
         started++;
     }
     q->submitting = 0;
-    /* A CPU worker with nothing else to do attends right after this. */
+    /* A CPU worker with nothing else to do attends right after this, unless he finds that
+     * another device needs him first: then he excuses himself. */
     if (self && self->device == 0 && !q->attended && hsi_core_queued(core, 0) == 0 &&
-        runs_come_back(q))
+        runs_come_back(q)) {
+        q->summoned = 1;
         return;
+    }
     if (started || hsi_core_queued(core, q->device))
         set_alarm(q);
 }

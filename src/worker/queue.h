@@ -50,7 +50,7 @@ typedef struct hsi_queue {
     int submitting;   /* somebody is starting jobs: he will start those that come, too */
     int attended;     /* somebody attends: */
     const hsi_worker *worker; /*   this CPU worker, or else NULL */
-    int summoned;             /* a CPU worker was woken to do so */
+    int summoned;             /* a CPU worker was woken to do so, or is about to */
     pthread_cond_t attendant; /* wakes him early */
     pthread_cond_t wake;      /* wakes the queue's own thread */
     /* When that, or he, wakes by himself; 0: he sleeps until he is woken, or works. */

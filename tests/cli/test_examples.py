@@ -97,6 +97,14 @@ def test_pipeline():
     assert (right, of) == (2 * 357, 720)  # each held-out digit twice; 357 is PyTorch's count
 
 
+def test_policy():
+    *runs, last = example("06_policy").splitlines()
+    in_order, ended, in_time = map(int, re.findall(r"\d+", last))
+    assert len(runs) == ended == 64 and 1 <= in_order <= 64 and in_time <= 64
+    deadlines = [float(re.search(r"deadline after +([\d.]+) ms", run)[1]) for run in runs]
+    assert sorted(deadlines) == [2 + 0.5 * turn for turn in range(64)]
+
+
 def test_demo():
     out = example("00_demo", "examples/data", 0.5)
     assert "357 right, 99.17%" in out and "358 right, 99.44%" in out

@@ -139,6 +139,8 @@ hsched_status queue_trial_try(queue_trial *t)
                                  .outputs = out,
                                  .wait_event = t->wait_event,
                                  .priority = t->priority,
+                                 .deadline_us = t->deadline_us,
+                                 .late = t->late,
                                  .callback = t->callback,
                                  .callback_user = t->callback_user };
     return hsched_submit(t->net->model, &config, &t->run);

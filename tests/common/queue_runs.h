@@ -47,6 +47,8 @@ typedef struct queue_trial {
     /* As in hsched_run_config. */
     void *wait_event;
     int priority;
+    uint64_t deadline_us;
+    hsched_late late;
     hsched_run_callback callback;
     void *callback_user;
 } queue_trial;

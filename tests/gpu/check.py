@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import gpu_machine
+import loads
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", "build"))
@@ -26,6 +27,7 @@ TESTS = {
     "onnx": ["tests/gpu/test_models_gpu.py"],
     "sanitizer": ["gpu/test_ops", "gpu/test_transfers"],
     "two-gpus": ["tests/gpu/test_two_gpus.py"],
+    "loads": [],  # programs that answer for themselves: loads.py
 }
 # Every step kind a few times: the tools slow kernels down by two orders of magnitude and more. Races are
 # looked for in own kernels only.
@@ -53,6 +55,8 @@ def run_tests(tests, **environment):
 
 
 def run_part(part):
+    if part == "loads":
+        return loads.run(ROOT / BUILD / "bench", sanitizer())
     if part != "sanitizer":
         return run_tests(TESTS[part], TEST_TIMEOUT=str(LIMIT_S))
     tool = sanitizer()

@@ -37,9 +37,12 @@ typedef struct mirror { /* what the model knows of a run */
     test_run test;      /* first: the core's run is found at the same address */
     const test_model *model;
     int in_flight, active, cancelled, upstream_bad;
+    int missed;       /* its deadline */
     int ended_before; /* this slot may be given as upstream though not in flight */
     hsched_status failure, last_status;
     uint64_t submitted, sequence;
+    uint64_t deadline; /* 0: none */
+    int drop_late;
     int64_t key;
     int priority;
     uint32_t upstream_count;
@@ -65,7 +68,7 @@ typedef struct world {
     hsi_core_config config;
     uint64_t now, next_arrival, mean_interval, submissions;
     uint32_t lost;
-    uint64_t jobs, crossings, moved, restarts;
+    uint64_t jobs, crossings, moved, restarts, missed, dropped;
     test_model models[MODELS];
     uint32_t most_jobs[MODELS]; /* of a run at the same time */
     int joining;                /* much is joined: few models, slow accelerators */
@@ -73,6 +76,7 @@ typedef struct world {
     mirror runs[RUNS];
     worker workers[DEVICES][WORKERS];
     uint32_t outstanding[HSI_LEVELS], peak[HSI_LEVELS], peak_jobs[HSI_LEVELS];
+    uint32_t peak_deadlines;
 } world;
 
 /* Of a model on a device: batches that are executing, and the highest priority in them since
@@ -85,8 +89,9 @@ typedef struct executing {
 static world w;
 static executing executing_of[MODELS][DEVICES];
 static uint64_t seed, events, invalid_answers, random_state;
-static uint64_t total[HSCHED_ERROR_INTERNAL + 1], total_lost, total_moved, total_invalid;
-static uint64_t total_restarts, total_joined, total_rode_along, total_overtook_held;
+static uint64_t total[HSCHED_ERROR_DEADLINE + 1], total_lost, total_moved, total_invalid;
+static uint64_t total_missed, total_restarts, total_joined, total_rode_along,
+    total_overtook_held;
 
 #define CHECK(condition)                                                                 \
     do {                                                                                 \
@@ -301,12 +306,14 @@ static void model_admit(void)
 
 static hsched_status expected_status(const mirror *m)
 {
-    if (m->upstream_bad)
-        return HSCHED_ERROR_UPSTREAM;
-    if (m->failure != HSCHED_OK)
+    if (m->upstream_bad && m->failure == HSCHED_OK)
+        return HSCHED_ERROR_UPSTREAM; /* it was dropped before it was told, else */
+    if (m->failure != HSCHED_OK && m->failure != HSCHED_ERROR_DEADLINE)
         return m->failure;
     if (m->left == 0)
         return HSCHED_OK;
+    if (m->failure != HSCHED_OK)
+        return m->failure;
     CHECK(m->cancelled); /* else it ended for no reason */
     return HSCHED_ERROR_CANCELLED;
 }
@@ -318,12 +325,15 @@ static void model_ended(mirror *m)
     CHECK(m->running == 0);
     CHECK(run->status == expected_status(m));
     CHECK(run->state == HSI_RUN_ENDED && run->ended_us == w.now);
+    w.missed += !m->missed && m->deadline != 0 && w.now > m->deadline;
+    CHECK(run->missed == (m->deadline != 0 && w.now > m->deadline));
     CHECK(!m->upstream_bad || m->left == m->model->core.section_count);
     CHECK(run->jobs_run == m->jobs && run->crossings == m->crossings &&
           run->moved == m->moved && run->restarts == m->restarts);
     m->in_flight = m->active = 0;
     m->ended_before = 1;
     m->last_status = run->status;
+    w.dropped += run->status == HSCHED_ERROR_DEADLINE;
     total[run->status]++;
     w.outstanding[HSCHED_PRIORITY_MAX - m->priority]--;
     /* The storage is the caller's again. */
@@ -386,6 +396,7 @@ static void after_event(void)
     CHECK(stats.jobs == w.jobs && stats.crossings == w.crossings);
     CHECK(stats.jobs_moved == w.moved && stats.restarts == w.restarts);
     CHECK(stats.invalid_placements == invalid_answers);
+    CHECK(stats.missed == w.missed && stats.dropped == w.dropped);
     CHECK(hsi_core_lost_devices(w.core) == w.lost);
     if (++events % 32 != 0)
         return;
@@ -406,7 +417,65 @@ static void after_event(void)
     }
 }
 
+/* ---- Deadlines ---- */
+
+static void random_deadline(mirror *m)
+{
+    static const uint32_t slacks[] = { 10, 300, 5000, 100000 };
+    m->deadline = below(3) ? 0 : 1 + w.now + below(slacks[below(4)]);
+    if (m->deadline > 1 && below(50) == 0)
+        m->deadline = 1; /* long ago */
+    m->drop_late = below(2) != 0;
+}
+
+/* By half of the ageing at most, as if what is missing of that had been waited for. */
+static int64_t gain_of(const mirror *m)
+{
+    const int64_t most = (int64_t)(w.config.ageing_us / 2);
+    const int64_t left = (int64_t)m->deadline - (int64_t)m->submitted;
+    return m->deadline == 0 || left >= most ? 0 : left <= 0 ? most : most - left;
+}
+
+/* The deadlines that lie before now. 1 if there are any that nobody has noticed yet. */
+static int model_tick(void)
+{
+    int noticed = 0;
+    for (uint32_t i = 0; i < RUNS; i++) {
+        mirror *m = &w.runs[i];
+        if (!m->in_flight || m->deadline == 0 || m->deadline >= w.now || m->missed)
+            continue;
+        noticed = m->missed = 1;
+        w.missed++;
+        if (!m->drop_late || is_stopping(m))
+            continue;
+        m->failure = HSCHED_ERROR_DEADLINE;
+    }
+    return noticed;
+}
+
+/* Those that may still be missed, of runs in flight. 1 if there were never as many. */
+static int are_more_than_ever(void)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < RUNS; i++)
+        count += w.runs[i].in_flight && w.runs[i].deadline != 0 && !w.runs[i].missed;
+    if (count <= w.peak_deadlines)
+        return 0;
+    w.peak_deadlines = count;
+    return 1;
+}
+
 /* ---- Events ---- */
+
+static void event_tick(void)
+{
+    model_tick();
+    uint64_t calls = hsi_alloc_count();
+    hsi_core_tick(w.core, w.now);
+    CHECK(hsi_alloc_count() == calls);
+    after_event();
+    CHECK(hsi_core_next_deadline(w.core) > w.now);
+}
 
 static void choose_upstream(mirror *m, hsi_core_run **upstream)
 {
@@ -444,8 +513,11 @@ static void event_submit(void)
     m->left = m->model->core.section_count;
     m->submitted = w.now;
     m->sequence = w.submissions++;
-    m->key = (int64_t)w.now - m->priority * (int64_t)w.config.ageing_us;
+    random_deadline(m);
+    m->key = (int64_t)w.now - m->priority * (int64_t)w.config.ageing_us - gain_of(m);
     m->in_flight = 1;
+    m->test.run.deadline_us = m->deadline;
+    m->test.run.drop_late = (uint8_t)m->drop_late;
     m->test.run.model = &m->model->core;
     m->test.run.jobs = m->test.jobs;
     m->test.run.priority = m->priority;
@@ -457,6 +529,7 @@ static void event_submit(void)
         w.peak[level] = w.outstanding[level];
     if (jobs > w.peak_jobs[level])
         w.peak_jobs[level] = jobs;
+    may_grow |= are_more_than_ever();
     uint64_t calls = hsi_alloc_count();
     hsched_status status = hsi_core_submit(w.core, &m->test.run, upstream, m->test.edges,
                                            m->upstream_count, w.now);
@@ -701,7 +774,7 @@ static const hsi_job *expected_first(uint32_t device, uint64_t now, uint32_t *qu
         const mirror *m = free_runs[i];
         uint64_t levels = (uint64_t)(HSCHED_PRIORITY_MAX - m->priority);
         CHECK(((const mirror *)best->run)->submitted <=
-              m->submitted + levels * w.config.ageing_us);
+              m->submitted + levels * w.config.ageing_us + w.config.ageing_us / 2);
     }
     return best;
 }
@@ -818,6 +891,8 @@ static void model_batch_taken(const worker *by, uint32_t device)
 
 static void event_take(uint32_t device, worker *by)
 {
+    if (hsi_core_next_deadline(w.core) <= w.now)
+        event_tick();
     int single = below(w.config.devices[device].max_batch > 1 ? 16 : 2) == 0;
     uint32_t most = single ? 1 : 1 + below(BATCH);
     const hsi_job *expected[BATCH];
@@ -916,6 +991,8 @@ static void step(int closing)
     uint64_t due = next_due(w.now + 1);
     if (below(150) == 0)
         event_cancel(&w.runs[below(RUNS)]);
+    else if (below(60) == 0)
+        event_tick();
     else if (below(10000) == 0)
         event_device_lost(below(w.config.device_count));
     else if ((!next || due < next->end) && due < (closing ? UINT64_MAX : w.next_arrival))
@@ -947,6 +1024,7 @@ static void run_world(uint64_t event_count)
     CHECK(next_to_end() == NULL);
     total_moved += w.moved;
     total_restarts += w.restarts;
+    total_missed += w.missed;
     total_invalid += invalid_answers;
     hsi_core_destroy(w.core);
 }
@@ -973,7 +1051,8 @@ static void test_random_events(void **state)
     print_message(
         "%llu events in %llu worlds: %llu runs ended well, %llu cancelled, %llu failed, "
         "%llu because of upstream runs; %llu devices lost, %llu jobs moved, %llu "
-        "invalid placements, %llu restarts; %llu jobs joined others, %llu of them less "
+        "invalid placements, %llu restarts; %llu deadlines missed, %llu runs dropped for "
+        "that; %llu jobs joined others, %llu of them less "
         "urgent, %llu takes passed over jobs held back\n",
         (unsigned long long)events, (unsigned long long)worlds,
         (unsigned long long)total[HSCHED_OK],
@@ -982,13 +1061,17 @@ static void test_random_events(void **state)
                              total[HSCHED_ERROR_OUT_OF_MEMORY]),
         (unsigned long long)total[HSCHED_ERROR_UPSTREAM], (unsigned long long)total_lost,
         (unsigned long long)total_moved, (unsigned long long)total_invalid,
-        (unsigned long long)total_restarts, (unsigned long long)total_joined,
-        (unsigned long long)total_rode_along, (unsigned long long)total_overtook_held);
+        (unsigned long long)total_restarts, (unsigned long long)total_missed,
+        (unsigned long long)total[HSCHED_ERROR_DEADLINE],
+        (unsigned long long)total_joined, (unsigned long long)total_rode_along,
+        (unsigned long long)total_overtook_held);
     if (count >= 1000000) { /* the walk went everywhere */
         assert_true(total[HSCHED_OK] > 0 && total[HSCHED_ERROR_CANCELLED] > 0);
         assert_true(total[HSCHED_ERROR_IO] > 0 && total[HSCHED_ERROR_DEVICE] > 0);
         assert_true(total[HSCHED_ERROR_UPSTREAM] > 0 && total_invalid > 0);
         assert_true(total_lost > 0 && total_moved > 0 && total_restarts > 0);
+        assert_true(total_missed > total[HSCHED_ERROR_DEADLINE]);
+        assert_true(total[HSCHED_ERROR_DEADLINE] > 0);
         assert_true(total_joined > 0 && total_rode_along > 0 && total_overtook_held > 0);
     }
 }

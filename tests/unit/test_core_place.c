@@ -329,7 +329,7 @@ static uint32_t layer_type(uint32_t class_bits, uint32_t device_mask)
     const uint32_t backlog[4] = { 0, 100, 0, 0 };
     const hsi_core_device devices[4] = { { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 } };
     hsi_core_section section = { .class_bits = class_bits, .device_mask = 0xf };
-    hsi_core_model model = { 1, &section, &hsi_policy_layer_type };
+    hsi_core_model model = { "", 1, &section, &hsi_policy_layer_type };
     hsi_place_query query = { &model, 0, device_mask, 4, devices, backlog };
     return hsi_policy_layer_type.place(&query);
 }
@@ -364,7 +364,7 @@ static uint32_t gpu_only(uint32_t previous, uint32_t device_mask, uint32_t b1,
 {
     const uint32_t backlog[4] = { 0, b1, b2, b3 };
     hsi_core_section section = { .class_bits = 1, .device_mask = 0xf };
-    hsi_core_model model = { 1, &section, &hsi_policy_gpu_only };
+    hsi_core_model model = { "", 1, &section, &hsi_policy_gpu_only };
     hsi_place_query query = { .model = &model,
                               .device_mask = device_mask,
                               .backlog = backlog,

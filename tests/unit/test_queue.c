@@ -127,8 +127,8 @@ static void unsupported_sections_cross(void **state)
     }
 }
 
-/* A model of one section is the CPU's if one of its steps is. */
-static void one_unsupported_step_in_one_section(void **state)
+/* Small models are one section, but for the steps that the device cannot take. */
+static void an_unsupported_step_has_a_section(void **state)
 {
     (void)state;
     hsched_runtime *rt = queue_runtime_open(
@@ -137,7 +137,7 @@ static void one_unsupported_step_in_one_section(void **state)
     queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
     try_all_memory(&net);
     expect_no_restarts(rt);
-    assert_int_equal(queue_device_stats(rt).jobs, 0);
+    assert_true(queue_device_stats(rt).jobs > 0);
     queue_net_free(&net);
     queue_runtime_close(rt);
 }
@@ -734,7 +734,7 @@ int main(void)
         cmocka_unit_test(all_memory_gives_the_cpus_bits),
         cmocka_unit_test(networks_give_the_cpus_bits),
         cmocka_unit_test(unsupported_sections_cross),
-        cmocka_unit_test(one_unsupported_step_in_one_section),
+        cmocka_unit_test(an_unsupported_step_has_a_section),
         cmocka_unit_test(two_devices_share_the_runs),
         cmocka_unit_test(two_devices_use_all_memory),
         cmocka_unit_test(the_last_job_brings_all_outputs),

@@ -154,6 +154,57 @@ static void memory_of_a_lost_device(void **state)
     }
 }
 
+/* Buffers can be made as before: of memory that is copied for the device, if there were one. */
+static void buffers_for_a_lost_device(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+    queue_net net;
+    queue_trial first, then;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
+    queue_trial_make(&first, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    queue_device_lose_in_job(1);
+    queue_trial_run(&first);
+    assert_true(queue_is_lost(rt));
+    queue_trial_make(&then, &net, USER_TENSOR_SHARED, USER_TENSOR_SHARED, 2);
+    queue_trial_run(&then);
+    queue_trial_free(&first);
+    queue_trial_free(&then);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
+/* ---- Too many runs ---------------------------------------------------------- */
+
+static void no_more_runs_than_the_most(void **state)
+{
+    enum {
+        MOST = 40 /* more than there are lanes */
+    };
+    (void)state;
+    const hsched_runtime_config few = { HSCHED_RUNTIME_CONFIG_INIT, .max_runs = MOST };
+    hsched_runtime *rt = queue_runtime_open(NULL, &few);
+    queue_net net;
+    queue_trial trials[MOST], more;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
+    queue_trials_make(trials, MOST, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
+    queue_trial_make(&more, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 99);
+    const uint64_t before = queue_runtime_stats(rt).runs_submitted;
+    queue_device_close_gate(QUEUE_GATE_JOBS);
+    for (uint32_t i = 0; i < MOST; i++)
+        queue_trial_submit(&trials[i]);
+    for (int again = 0; again < 3; again++)
+        assert_fails(queue_trial_try(&more), HSCHED_ERROR_BUSY, "max_runs");
+    queue_device_open_gate(QUEUE_GATE_JOBS);
+    queue_trials_finish(trials, MOST);
+    queue_trial_run(&more);
+    assert_int_equal(queue_runtime_stats(rt).runs_submitted - before, MOST + 1);
+    queue_trial_free(&more);
+    queue_trials_free(trials, MOST);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
 /* ---- Memory that there is not ------------------------------------------------------- */
 
 /* Without an arena that both reach no tensor can cross: such runs are the CPU's. */
@@ -492,6 +543,8 @@ int main(void)
         cmocka_unit_test(the_device_may_be_lost_in_every_job),
         cmocka_unit_test(a_copy_that_fails),
         cmocka_unit_test(memory_of_a_lost_device),
+        cmocka_unit_test(no_more_runs_than_the_most),
+        cmocka_unit_test(buffers_for_a_lost_device),
         cmocka_unit_test(an_arena_that_cannot_be_mapped),
         cmocka_unit_test(an_arena_that_could_not_be_mapped_once),
         cmocka_unit_test(a_limit_without_room_for_a_slot),
