@@ -142,6 +142,7 @@ double hsi_cost_table_load(const hsi_cost_table *table, uint32_t device, uint64_
 /* ---- For the cache file --------------------------------------------------- */
 
 typedef struct hsi_cost_record { /* a point, or (point.us is 0) of a stretch */
+    const char *device;          /* its text; lives as long as the table */
     hsi_cost_point point;        /* stretch: key.device only */
     uint32_t jobs;
     double factor;

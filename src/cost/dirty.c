@@ -13,7 +13,10 @@ static size_t collect_points(hsi_cost_table *table, hsi_cost_record *records)
             if (!place->dirty)
                 continue;
             if (records) {
-                records[count] = (hsi_cost_record){ .point = place->point };
+                records[count] = (hsi_cost_record){
+                    .device = table->devices[place->point.key.device]->text,
+                    .point = place->point,
+                };
                 place->dirty = 0;
             }
             count++;
@@ -30,7 +33,8 @@ static size_t collect_stretches(hsi_cost_table *table, hsi_cost_record *records)
             if (!stretch->dirty)
                 continue;
             if (records) {
-                records[count] = (hsi_cost_record){ .point.key.device = d,
+                records[count] = (hsi_cost_record){ .device = table->devices[d]->text,
+                                                    .point.key.device = d,
                                                     .jobs = stretch->jobs,
                                                     .factor = stretch->factor };
                 stretch->dirty = 0;

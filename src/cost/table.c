@@ -181,7 +181,7 @@ static int is_time(double us)
 
 static int is_amount(double value)
 {
-    return value >= 0 && value < 1e21;
+    return value >= 0 && value < 1e18;
 }
 
 static hsched_status check_point(const hsi_cost_table *table, const hsi_cost_point *p)
