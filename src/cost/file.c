@@ -72,7 +72,8 @@ hsched_status hsi_cost_file_read(const char *path, char **data, size_t *size)
     *size = 0;
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
-        return errno == ENOENT ? HSCHED_OK : io_error("opening", path);
+        return errno == ENOENT || errno == ENOTDIR ? HSCHED_OK
+                                                   : io_error("opening", path);
     hsched_status status = read_all(file, path, data, size);
     close(file);
     if (status != HSCHED_OK) {

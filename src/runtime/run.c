@@ -90,6 +90,10 @@ hsched_status hsi_run_acquire(hsched_model *model, hsched_run **result)
     run->exec.restarts = run->exec.batch = 0;
     run->exec.device_bound = run->exec.shadowed = 0;
     run->exec.event_slot = NULL;
+    run->exec.wait_event = NULL;
+    run->exec.event_device = run->mapper;
+    run->exec.probe = NULL;
+    run->exec.core.priority = 0;
     run->callback = NULL;
     run->detail[0] = '\0';
     atomic_store_explicit(&run->references, 1, memory_order_relaxed);
@@ -128,36 +132,41 @@ static hsched_status check_config(const hsched_model *model,
     return HSCHED_OK;
 }
 
-/* Hands a bound run to the core; under the scheduler lock the caller acts as the
- * controller. */
-static hsched_status hand_over(hsched_run *run, const hsched_run_config *config)
+/* Hands a bound run to the core. Under the scheduler lock. */
+static hsched_status hand_over(hsched_run *run, uint64_t now_us)
 {
     hsched_runtime *rt = run->model->runtime;
-    hsched_status status;
     for (uint32_t i = 0; i < run->upstream_count; i++)
         run->upstream_core[i] = &run->upstream[i]->exec.core;
-    run->exec.core.priority = config->priority;
-    run->exec.wait_event = config->wait_event;
-    run->exec.event_device = run->mapper;
-    run->callback = config->callback;
-    run->callback_user = config->callback_user;
-    uint64_t now = hsi_now_us();
-    pthread_mutex_lock(&rt->pool->lock);
     if (rt->stopping)
-        status =
-            hsi_error(HSCHED_ERROR_STATE,
-                      "model '%s': its runtime was destroyed; no run can be submitted",
-                      run->model->name);
-    else
-        status = hsi_core_submit(rt->core, &run->exec.core, run->upstream_core,
-                                 run->edges, run->upstream_count, now);
-    if (status == HSCHED_OK) {
-        atomic_store_explicit(&run->references, 2, memory_order_relaxed);
-        rt->submitted++;
-        hsi_controller_enlist(rt, run);
-        hsi_worker_pool_after_events(rt->pool);
+        return hsi_error(HSCHED_ERROR_STATE,
+                         "model '%s': its runtime was destroyed; no run can be submitted",
+                         run->model->name);
+    hsched_status status = hsi_core_submit(rt->core, &run->exec.core, run->upstream_core,
+                                           run->edges, run->upstream_count, now_us);
+    if (status != HSCHED_OK)
+        return status;
+    atomic_store_explicit(&run->references, 2, memory_order_relaxed);
+    rt->submitted++;
+    hsi_controller_enlist(rt, run);
+    return HSCHED_OK;
+}
+
+hsched_status hsi_runs_submit(hsched_run *const *runs, uint32_t count,
+                              uint32_t *submitted)
+{
+    hsi_worker_pool *pool = runs[0]->model->runtime->pool;
+    hsched_status status = HSCHED_OK;
+    uint64_t now = hsi_now_us();
+    *submitted = 0;
+    pthread_mutex_lock(&pool->lock);
+    while (*submitted < count && status == HSCHED_OK) {
+        status = hand_over(runs[*submitted], now);
+        *submitted += status == HSCHED_OK;
     }
-    pthread_mutex_unlock(&rt->pool->lock);
+    if (*submitted > 0)
+        hsi_worker_pool_after_events(pool);
+    pthread_mutex_unlock(&pool->lock);
     return status;
 }
 
@@ -184,8 +193,13 @@ HSCHED_API hsched_status hsched_submit(hsched_model *model,
         status = hsi_bind_outputs(run, config.outputs, config.output_count);
     if (status == HSCHED_OK)
         status = hsi_imports_begin(run);
+    run->exec.core.priority = config.priority;
+    run->exec.wait_event = config.wait_event;
+    run->callback = config.callback;
+    run->callback_user = config.callback_user;
+    uint32_t submitted;
     if (status == HSCHED_OK)
-        status = hand_over(run, &config);
+        status = hsi_runs_submit(&run, 1, &submitted);
     if (status != HSCHED_OK) {
         hsi_run_dispose(run);
         return status;

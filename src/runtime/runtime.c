@@ -26,6 +26,7 @@ void hsi_runtime_release(hsched_runtime *rt)
 {
     if (atomic_fetch_sub_explicit(&rt->references, 1, memory_order_acq_rel) != 1)
         return;
+    hsi_costs_destroy(rt);
     hsi_runtime_close_devices(rt);
     hsi_core_destroy(rt->core);
     hsi_worker_pool_free(rt->pool);
@@ -130,6 +131,8 @@ HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user
     rt->policy = config.policy != HSCHED_POLICY_DEFAULT ? config.policy
                  : hsi_runtime_mapper(rt)               ? HSCHED_POLICY_GPU_ONLY
                                                         : HSCHED_POLICY_CPU_ONLY;
+    if (status == HSCHED_OK)
+        status = hsi_costs_create(rt, config.cache_dir);
     if (status == HSCHED_OK)
         status = create_core(rt, config.ageing_us);
     if (status == HSCHED_OK)

@@ -71,6 +71,8 @@ typedef struct hsi_exec_model {
     uint32_t slot_count;
 } hsi_exec_model;
 
+typedef struct hsi_exec_probe hsi_exec_probe;
+
 typedef struct hsi_exec_owned {
     const hsi_exec_device *device; /* or NULL: the CPU can reach it */
     uint64_t address;
@@ -95,7 +97,8 @@ typedef struct hsi_exec_run {
     uint32_t batch;        /* runs in the batch that it was executed in */
     const hsched_backend *event_backend; /* of the last job on a device with a queue */
     hsched_backend_slot *event_slot;     /*   or NULL; guarded by the scheduler lock */
-    uint64_t started_us; /* when the first job began; guarded by the scheduler lock */
+    uint64_t started_us;   /* when the first job began; guarded by the scheduler lock */
+    hsi_exec_probe *probe; /* it is measured; NULL: it is not. See probe.h */
 } hsi_exec_run;
 
 /* Lays out the operand tables; `model->plan`, prepared and section_prepared are set. */
