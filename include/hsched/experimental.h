@@ -50,8 +50,8 @@ typedef enum hsched_cost_unit {
 
 typedef struct hsched_profile_config {
     size_t struct_size;
-    double seconds;       /* to spend at most; default 10. What one repetition of everything takes
-                             longer than that is left out */
+    double seconds;       /* to spend; default 10. A series of measurements for which there is no
+                             time left is left out; one that was begun is done once at least */
     uint32_t repetitions; /* of each measurement, if time allows; default 31, at most 1000 */
     const hsched_binding *inputs; /* data or buffers; NULL: zeros. As for hsched_submit */
     uint32_t input_count;

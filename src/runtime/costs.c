@@ -15,23 +15,29 @@
 
 /* ---- Devices -------------------------------------------------------------- */
 
-/* Everything that times depend on: GPUs and simulated devices depend on the processor, too. */
-static void describe(const hsched_runtime *rt, uint32_t device,
-                     char text[HSI_COST_DEVICE_TEXT])
+/* Everything that times depend on: GPUs and simulated devices depend on the processor, too. Texts
+ * are cut off where they are too long, so that what comes behind them stays. */
+static void describe(const hsched_runtime *rt, const hsched_runtime_config *config,
+                     uint32_t device, char text[HSI_COST_DEVICE_TEXT])
 {
     hsched_device_info cpu = { HSCHED_DEVICE_INFO_INIT }, info = cpu;
     rt->devices[0].backend->device_info(rt->devices[0].handle, &cpu);
     rt->devices[device].backend->device_info(rt->devices[device].handle, &info);
-    const char *host = device == 0 ? "" : cpu.description;
-    /* Cut off where it is too long: the lengths keep what comes behind. */
-    snprintf(
-        text, HSI_COST_DEVICE_TEXT, "%.20s: %.70s; %u SMs; %.110s; %.60s%s%ld CPUs; %s",
-        info.name, info.description ? info.description : "", info.sm_count,
-        info.libraries ? info.libraries : "", host ? host : "", device == 0 ? "" : ", ",
-        sysconf(_SC_NPROCESSORS_CONF), HSCHED_VERSION_STRING);
+    const char *libraries = info.libraries ? info.libraries : "";
+    char used[32] = "";
+    if (device == 0 && (config->flags & HSCHED_RUNTIME_REFERENCE))
+        libraries = "reference kernels";
+    else if (device == 0 && config->cpu_libraries)
+        snprintf(used, sizeof used, " (of them 0x%x)", config->cpu_libraries);
+    else if (info.sm_count > 0)
+        snprintf(used, sizeof used, " on %u SMs", info.sm_count);
+    snprintf(text, HSI_COST_DEVICE_TEXT, "%.20s: %.70s; %.110s%s; %.60s, %ld CPUs; %s",
+             info.name, info.description ? info.description : "", libraries, used,
+             device > 0 && cpu.description ? cpu.description : "this processor",
+             sysconf(_SC_NPROCESSORS_CONF), HSCHED_VERSION_STRING);
 }
 
-hsched_status hsi_costs_create(hsched_runtime *rt, const char *cache_dir)
+hsched_status hsi_costs_create(hsched_runtime *rt, const hsched_runtime_config *config)
 {
     if (pthread_mutex_init(&rt->costs.mutex, NULL) != 0)
         return hsi_error(HSCHED_ERROR_SYSTEM, "a mutex could not be made");
@@ -46,14 +52,14 @@ hsched_status hsi_costs_create(hsched_runtime *rt, const char *cache_dir)
         pthread_mutex_destroy(&rt->costs.mutex);
         return status;
     }
-    if (cache_dir) {
-        rt->costs.folder = hsi_strdup(cache_dir);
+    if (config->cache_dir) {
+        rt->costs.folder = hsi_strdup(config->cache_dir);
         if (!rt->costs.folder)
             return hsi_out_of_memory("a runtime");
     }
     for (uint32_t d = 0; d < rt->device_count && status == HSCHED_OK; d++) {
         char text[HSI_COST_DEVICE_TEXT];
-        describe(rt, d, text);
+        describe(rt, config, d, text);
         status = hsi_cost_table_add_device(
             rt->costs.table, text, d == 0 ? rt->workers[0] : 1, &rt->costs.devices[d]);
     }

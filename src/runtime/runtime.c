@@ -132,7 +132,7 @@ HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user
                  : hsi_runtime_mapper(rt)               ? HSCHED_POLICY_GPU_ONLY
                                                         : HSCHED_POLICY_CPU_ONLY;
     if (status == HSCHED_OK)
-        status = hsi_costs_create(rt, config.cache_dir);
+        status = hsi_costs_create(rt, &config);
     if (status == HSCHED_OK)
         status = create_core(rt, config.ageing_us);
     if (status == HSCHED_OK)

@@ -136,7 +136,7 @@ void hsi_runtime_release(hsched_runtime *rt);
 hsi_exec_device *hsi_runtime_mapper(hsched_runtime *rt);
 
 /* costs.c: the cost table */
-hsched_status hsi_costs_create(hsched_runtime *rt, const char *cache_dir);
+hsched_status hsi_costs_create(hsched_runtime *rt, const hsched_runtime_config *config);
 void hsi_costs_destroy(hsched_runtime *rt); /* also after a failed create */
 /* Once the plan is made and its graph still there. */
 void hsi_costs_identify(hsched_model *model, const hsched_model_config *config);

@@ -228,6 +228,18 @@ def test_profile(program, tmp_path, monkeypatch):
     assert sum(line.startswith("point\t") for line in lines) >= 2 * (4 + 1 + 1)
 
 
+def test_models_are_known_whatever_their_files_are_called(program, tmp_path, monkeypatch):
+    monkeypatch.setenv("HSCHED_CACHE_DIR", str(tmp_path))
+    costs, counts = tmp_path / "costs.txt", []
+    (tmp_path / "copy.onnx").write_bytes(CNN.read_bytes())
+    for model, more in [(CNN, []), (tmp_path / "copy.onnx", []), (CNN, ["--symbol", "batch=2"]),
+                        (CNN, ["--no-fusion"]), (CNN, ["--reference"]), (CNN, ["--libraries", "own"])]:
+        program("profile", model, "--workers", 1, "--repetitions", 1, *more)
+        counts.append(costs.read_text().count("point\t"))
+    assert counts[0] == counts[1]  # the same model: measured anew, in place of what was there
+    assert counts[1] < counts[2] < counts[3] < counts[4] < counts[5]
+
+
 def test_profile_on_a_simulated_accelerator(program, tmp_path, monkeypatch):
     monkeypatch.setenv("HSCHED_CACHE_DIR", str(tmp_path))
     (model,) = json.loads(program("profile", CNN, "--sim", "conv:1000", "--repetitions", 2, "--json").stdout)["models"]
