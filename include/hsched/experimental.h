@@ -35,6 +35,102 @@ HSCHED_API hsched_status hsched_model_verify(hsched_model *model, const hsched_b
                                              uint32_t input_count,
                                              hsched_step_check_callback callback, void *user);
 
+/* ---- Costs: how long sections and steps take -------------------------------- */
+
+/*
+ * What is measured is kept in a table of the runtime and in the cache folder
+ * (hsched_runtime_config.cache_dir): another process with the same model, devices and libraries
+ * knows it, too. Models are told apart by their structure and shapes, not by names or weights.
+ */
+typedef enum hsched_cost_unit {
+    HSCHED_COST_STEP = 1,    /* devices that execute on the host's threads in real time: the CPU */
+    HSCHED_COST_SECTION = 2, /* consecutive steps: what is placed, hsched_step_info.section */
+    HSCHED_COST_RUN = 3      /* the whole model on one device, sections one after the other */
+} hsched_cost_unit;
+
+typedef struct hsched_profile_config {
+    size_t struct_size;
+    double seconds;       /* to spend; default 10. A series of measurements for which there is no
+                             time left is left out; one that was begun is done once at least */
+    uint32_t repetitions; /* of each measurement, if time allows; default 31, at most 1000 */
+    const hsched_binding *inputs; /* data or buffers; NULL: zeros. As for hsched_submit */
+    uint32_t input_count;
+    uint32_t flags;       /* bits of HSCHED_PROFILE_... */
+} hsched_profile_config;
+#define HSCHED_PROFILE_CONFIG_INIT .struct_size = sizeof(hsched_profile_config)
+
+enum {
+    HSCHED_PROFILE_NOT_SAVED = 1u << 0 /* keep it in the runtime's table only */
+};
+
+typedef struct hsched_profile_report {
+    size_t struct_size;
+    uint32_t measured; /* entries that are new in the table */
+    uint32_t skipped;  /* series of measurements that were left out: no time was left, or the
+                          device did not do what was to be measured */
+    double seconds;    /* spent */
+} hsched_profile_report;
+#define HSCHED_PROFILE_REPORT_INIT .struct_size = sizeof(hsched_profile_report)
+
+/*
+ * Measures the model on every device that has prepared a part of it, with runs that go through the
+ * scheduler like any other: each section, and on the CPU each step, alone; on the CPU with 1, 2,
+ * 4, ... all workers sharing the steps, and with as many runs at once; on a GPU with 2, 4, 8 jobs
+ * at once, and with runs joined. Keeps medians. Nothing else should run meanwhile on the machine:
+ * what does is measured, too. The runs count in the model's statistics. `report` may be NULL.
+ *
+ * Errors: those of hsched_submit and of the runs; STATE (runs are in flight); IO (measured, and in
+ * the runtime's table, but the cache file could not be written). One profile at a time in a
+ * runtime: a second one waits. Any thread, not from a callback. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_model_profile(hsched_model *model,
+                                              const hsched_profile_config *config,
+                                              hsched_profile_report *report);
+
+typedef struct hsched_cost_query {
+    size_t struct_size;
+    hsched_cost_unit unit;
+    uint32_t index;   /* of the step or section; RUN: 0 */
+    uint32_t device;  /* of the runtime */
+    uint32_t batch;   /* runs joined; default 1 */
+    uint32_t workers; /* CPU workers that share the steps; default 1 */
+    uint32_t jobs;    /* that the device executes at once, this one included; default 1 */
+} hsched_cost_query;
+#define HSCHED_COST_QUERY_INIT .struct_size = sizeof(hsched_cost_query)
+
+/* From bad to good. */
+typedef enum hsched_cost_source {
+    HSCHED_COST_UNKNOWN = 0,
+    HSCHED_COST_ESTIMATED = 1,    /* from the work, or beyond what was measured */
+    HSCHED_COST_INTERPOLATED = 2, /* between batches, workers or jobs that were measured */
+    HSCHED_COST_OBSERVED = 3,     /* from jobs that took place, not measured alone */
+    HSCHED_COST_MEASURED = 4
+} hsched_cost_source;
+
+typedef struct hsched_cost {
+    size_t struct_size;
+    hsched_cost_source source;
+    double us;         /* the median; 0: unknown */
+    double spread_us;  /* between the first and the third quartile */
+    uint32_t samples;  /* if it was measured, or else 0 */
+    double stretch;    /* the factor for `jobs` that us contains */
+    double correction; /* the factor that us contains because jobs took longer than measured */
+    double load;       /* the factor by which the device is slowed down now; not in us */
+} hsched_cost;
+#define HSCHED_COST_INIT .struct_size = sizeof(hsched_cost)
+
+/* "measured", ...; never NULL. Any thread. Since 0.1. */
+HSCHED_API const char *hsched_cost_source_name(hsched_cost_source source);
+
+/*
+ * What the table knows. Not knowing is no error: see `source`. Reads the cache file the first time
+ * in a runtime; one that cannot be read is logged, and is an empty one. Errors: INVALID_ARGUMENT,
+ * NOT_FOUND (no such step, section or device), OUT_OF_MEMORY. Any thread. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_model_get_cost(hsched_model *model,
+                                               const hsched_cost_query *query,
+                                               hsched_cost *cost);
+
 #ifdef __cplusplus
 }
 #endif

@@ -131,6 +131,7 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
         status = hsi_model_prepare(model, policy);
     if (status != HSCHED_OK)
         return status;
+    hsi_costs_identify(model, config);
     hsi_plan_packed(model->plan, model->constants_stay);
     if (!model->constants_stay) {
         hsched_graph_destroy(model->graph);

@@ -92,6 +92,12 @@ hsched_status hsi_run_acquire(hsched_model *model, hsched_run **result)
     run->exec.traced_restarts = run->exec.traced_moved = 0;
     run->exec.device_bound = run->exec.shadowed = 0;
     run->exec.event_slot = NULL;
+    run->exec.wait_event = NULL;
+    run->exec.event_device = run->mapper;
+    run->exec.probe = NULL;
+    run->exec.core.priority = 0;
+    run->exec.core.drop_late = 0;
+    run->allowed_us = 0;
     run->callback = NULL;
     run->detail[0] = '\0';
     atomic_store_explicit(&run->references, 1, memory_order_relaxed);
@@ -134,43 +140,48 @@ static hsched_status check_config(const hsched_model *model,
     return HSCHED_OK;
 }
 
-/* Hands a bound run to the core; under the scheduler lock the caller acts as the
- * controller. */
-static hsched_status hand_over(hsched_run *run, const hsched_run_config *config)
+/* Hands a bound run to the core. Under the scheduler lock. */
+static hsched_status hand_over(hsched_run *run, uint64_t now_us)
 {
     hsched_runtime *rt = run->model->runtime;
-    hsched_status status;
     for (uint32_t i = 0; i < run->upstream_count; i++)
         run->upstream_core[i] = &run->upstream[i]->exec.core;
-    run->exec.core.priority = config->priority;
-    run->exec.wait_event = config->wait_event;
-    run->exec.event_device = run->mapper;
-    run->callback = config->callback;
-    run->callback_user = config->callback_user;
-    uint64_t now = hsi_now_us();
     run->exec.core.deadline_us = 0;
-    if (config->deadline_us &&
-        __builtin_add_overflow(now, config->deadline_us, &run->exec.core.deadline_us))
+    if (run->allowed_us &&
+        __builtin_add_overflow(now_us, run->allowed_us, &run->exec.core.deadline_us))
         run->exec.core.deadline_us = UINT64_MAX;
-    run->exec.core.drop_late = config->late == HSCHED_LATE_DROP;
-    pthread_mutex_lock(&rt->pool->lock);
     if (rt->stopping)
-        status =
-            hsi_error(HSCHED_ERROR_STATE,
-                      "model '%s': its runtime was destroyed; no run can be submitted",
-                      run->model->name);
-    else if (rt->in_flight_count >= rt->max_runs)
-        status = hsi_error(HSCHED_ERROR_BUSY,
-                           "model '%s': %llu runs are in flight, which is the most that "
-                           "hsched_runtime_config.max_runs allows; wait for one to end",
-                           run->model->name, (unsigned long long)rt->in_flight_count);
-    else
-        status = hsi_core_submit(rt->core, &run->exec.core, run->upstream_core,
-                                 run->edges, run->upstream_count, now);
-    if (status == HSCHED_OK) {
-        atomic_store_explicit(&run->references, 2, memory_order_relaxed);
-        rt->submitted++;
-        hsi_controller_enlist(rt, run);
+        return hsi_error(HSCHED_ERROR_STATE,
+                         "model '%s': its runtime was destroyed; no run can be submitted",
+                         run->model->name);
+    if (rt->in_flight_count >= rt->max_runs)
+        return hsi_error(HSCHED_ERROR_BUSY,
+                         "model '%s': %llu runs are in flight, which is the most that "
+                         "hsched_runtime_config.max_runs allows; wait for one to end",
+                         run->model->name, (unsigned long long)rt->in_flight_count);
+    hsched_status status = hsi_core_submit(rt->core, &run->exec.core, run->upstream_core,
+                                           run->edges, run->upstream_count, now_us);
+    if (status != HSCHED_OK)
+        return status;
+    atomic_store_explicit(&run->references, 2, memory_order_relaxed);
+    rt->submitted++;
+    hsi_controller_enlist(rt, run);
+    return HSCHED_OK;
+}
+
+hsched_status hsi_runs_submit(hsched_run *const *runs, uint32_t count,
+                              uint32_t *submitted)
+{
+    hsched_runtime *rt = runs[0]->model->runtime;
+    hsched_status status = HSCHED_OK;
+    uint64_t now = hsi_now_us();
+    *submitted = 0;
+    pthread_mutex_lock(&rt->pool->lock);
+    while (*submitted < count && status == HSCHED_OK) {
+        status = hand_over(runs[*submitted], now);
+        *submitted += status == HSCHED_OK;
+    }
+    if (*submitted > 0) {
         hsi_worker_pool_after_events(rt->pool);
         hsi_controller_set_alarm(rt);
     }
@@ -201,8 +212,15 @@ HSCHED_API hsched_status hsched_submit(hsched_model *model,
         status = hsi_bind_outputs(run, config.outputs, config.output_count);
     if (status == HSCHED_OK)
         status = hsi_imports_begin(run);
+    run->exec.core.priority = config.priority;
+    run->exec.core.drop_late = config.late == HSCHED_LATE_DROP;
+    run->allowed_us = config.deadline_us;
+    run->exec.wait_event = config.wait_event;
+    run->callback = config.callback;
+    run->callback_user = config.callback_user;
+    uint32_t submitted;
     if (status == HSCHED_OK)
-        status = hand_over(run, &config);
+        status = hsi_runs_submit(&run, 1, &submitted);
     if (status != HSCHED_OK) {
         hsi_run_dispose(run);
         return status;

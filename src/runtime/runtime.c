@@ -27,6 +27,7 @@ void hsi_runtime_release(hsched_runtime *rt)
 {
     if (atomic_fetch_sub_explicit(&rt->references, 1, memory_order_acq_rel) != 1)
         return;
+    hsi_costs_destroy(rt);
     hsi_runtime_close_devices(rt);
     hsi_core_destroy(rt->core);
     hsi_worker_pool_free(rt->pool);
@@ -165,6 +166,8 @@ HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user
     if (status == HSCHED_OK)
         status = set_policy(rt, &config);
     rt->max_runs = config.max_runs ? config.max_runs : DEFAULT_MAX_RUNS;
+    if (status == HSCHED_OK)
+        status = hsi_costs_create(rt, &config);
     if (status == HSCHED_OK)
         status = create_core(rt, config.ageing_us);
     if (status == HSCHED_OK)

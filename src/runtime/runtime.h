@@ -11,6 +11,7 @@
 
 #include <hsched/hsched.h>
 
+#include "cost/cost.h"
 #include "graph/graph.h"
 #include "plan/plan.h"
 #include "runtime/histogram.h"
@@ -44,6 +45,17 @@ struct hsched_runtime {
         pthread_cond_t wake, idle;
         int poked, working, stop;
     } background;
+
+    /* costs.c */
+    struct {
+        pthread_mutex_t mutex; /* a leaf lock: guards the table */
+        pthread_mutex_t
+            profiling; /* held while a model is measured; before all other locks */
+        hsi_cost_table *table;
+        uint32_t devices[HSI_MAX_DEVICES]; /* of the table */
+        char *folder;                      /* hsched_runtime_config.cache_dir, or NULL */
+        int loaded;                        /* the cache file was read */
+    } costs;
 
     /* Guarded by the scheduler lock. */
     int stopping;
@@ -79,6 +91,7 @@ struct hsched_model {
     hsched_graph *own_graph; /* of hsched_model_load, likewise */
     int constants_stay;
     uint64_t weight_bytes;
+    uint64_t cost_hash; /* what the cost table knows it by */
 
     pthread_mutex_t run_mutex; /* a leaf lock: guards free_runs */
     hsched_run *free_runs;
@@ -111,6 +124,7 @@ struct hsched_run {
     /* Guarded by the scheduler lock. */
     int ended;
     uint64_t ended_us;
+    uint64_t allowed_us; /* from its submission to its deadline; 0: it has none */
     hsched_run_callback callback;
     void *callback_user;
     hsched_run *previous_in_flight, *next_in_flight;
@@ -131,6 +145,20 @@ void hsi_runtime_release(hsched_runtime *rt);
 
 /* buffers.c: a device that can map memory for all of its kind, or NULL */
 hsi_exec_device *hsi_runtime_mapper(hsched_runtime *rt);
+
+/* costs.c: the cost table */
+hsched_status hsi_costs_create(hsched_runtime *rt, const hsched_runtime_config *config);
+void hsi_costs_destroy(hsched_runtime *rt); /* also after a failed create */
+/* Once the plan is made and its graph still there. */
+void hsi_costs_identify(hsched_model *model, const hsched_model_config *config);
+/* The key of a unit of the model on a device of the runtime, alone and shared by nobody. */
+hsi_cost_key hsi_costs_key(const hsched_model *model, hsi_cost_unit unit, uint32_t index,
+                           uint32_t device);
+/* The work of one run in it. */
+hsi_cost_work hsi_costs_work(const hsched_model *model, hsi_cost_unit unit,
+                             uint32_t index);
+hsched_status hsi_costs_load(hsched_runtime *rt); /* the first time; takes the mutex */
+hsched_status hsi_costs_save(hsched_runtime *rt); /* what is new; takes the mutex */
 
 /* background.c: the thread that does the devices' background work */
 hsched_status hsi_background_start(hsched_runtime *rt); /* if a device has any */
@@ -160,6 +188,10 @@ void hsi_run_dispose(
     hsched_run *run); /* no reference is left: back to the model's pool */
 void hsi_run_destroy(hsched_run *run); /* frees a pooled run */
 hsched_status hsi_run_acquire(hsched_model *model, hsched_run **run);
+/* Hands bound runs of one runtime to the core, all before any of them starts; the caller then acts
+ * as the controller. Stops at the first that cannot be submitted; *submitted: how many were. */
+hsched_status hsi_runs_submit(hsched_run *const *runs, uint32_t count,
+                              uint32_t *submitted);
 
 /* model.c */
 hsched_status hsi_model_check_policy(const hsched_runtime *rt, hsched_policy policy);

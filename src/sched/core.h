@@ -85,6 +85,8 @@ typedef struct hsi_core_model {
     /* A whole-run job may be held back for so long from its submission, until the batch
      * is full; 0: never. */
     uint32_t batch_wait_us;
+    /* A job of it holds at most so many sections; 0: as many as its device takes. */
+    uint32_t max_sections_per_job;
     /* If max_batch > 1: one for each device of the core; NULL means a max_batch of 1. */
     hsi_batch_queue *batch_queues;
 } hsi_core_model;

@@ -48,9 +48,12 @@ static uint32_t segment_length(hsi_core *core, const hsi_job *jobs, uint32_t fir
                                uint32_t device)
 {
     uint32_t limit = core->config.devices[device].max_sections_per_job;
-    uint32_t left = jobs[first].run->model->section_count - first;
+    const hsi_core_model *model = jobs[first].run->model;
+    uint32_t left = model->section_count - first;
     if (limit > left)
         limit = left;
+    if (model->max_sections_per_job > 0 && limit > model->max_sections_per_job)
+        limit = model->max_sections_per_job;
     uint32_t count = 1;
     while (count < limit && can_follow(core, &jobs[first + count], first, device) &&
            ask_policy(core, &jobs[first + count]) == device)

@@ -73,6 +73,8 @@ typedef struct hsi_exec_model {
     uint32_t slot_count;
 } hsi_exec_model;
 
+typedef struct hsi_exec_probe hsi_exec_probe;
+
 typedef struct hsi_exec_owned {
     const hsi_exec_device *device; /* or NULL: the CPU can reach it */
     uint64_t address;
@@ -101,6 +103,7 @@ typedef struct hsi_exec_run {
     uint64_t started_us; /* when the first job began */
     uint32_t traced_restarts,
         traced_moved; /* of the core's counts: what the trace knows */
+    hsi_exec_probe *probe; /* it is measured; NULL: it is not. See probe.h */
 } hsi_exec_run;
 
 /* Lays out the operand tables; `model->plan`, prepared and section_prepared are set. */

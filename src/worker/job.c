@@ -2,6 +2,7 @@
 
 #include "base/status.h"
 #include "base/sync.h"
+#include "worker/probe.h"
 #include "worker/tracing.h"
 
 /* May this step be shared? Members that joined before a model with larger scratch needs
@@ -17,7 +18,7 @@ static hsched_status run_step(hsi_worker *w, const hsi_exec_run *run, uint32_t i
     hsi_exec_step step;
     hsi_exec_describe_step(run, w->device, index, &step);
     if (step.parts > 1 && w->device == 0 && team_fits(w, run->model)) {
-        uint32_t helpers = step.parts - 1;
+        const uint32_t helpers = hsi_probe_helpers(run->probe, step.parts - 1);
         if (atomic_load_explicit(&w->team.members, memory_order_relaxed) < helpers &&
             atomic_load_explicit(&w->pool->idle_cpu_workers, memory_order_relaxed) > 0)
             hsi_worker_recruit(w, helpers);
@@ -36,14 +37,25 @@ static hsched_status run_step(hsi_worker *w, const hsi_exec_run *run, uint32_t i
     return status;
 }
 
+/* The same, and written down. */
+static hsched_status run_measured(hsi_worker *w, const hsi_exec_run *run, uint32_t index)
+{
+    const uint64_t began = hsi_now_ns();
+    hsched_status status = run_step(w, run, index);
+    run->probe->step_ns[index] = hsi_now_ns() - began;
+    return status;
+}
+
 static hsched_status run_section(hsi_worker *w, const hsi_exec_run *run, uint32_t section,
                                  uint32_t *steps)
 {
     const hsi_plan_section *s = &run->model->plan->sections[section];
+    const int measured = run->probe && run->probe->step_ns;
+    const uint64_t began = measured ? hsi_now_ns() : 0;
     hsched_status status = hsi_exec_boundary(run, w->device, section, 1);
     uint64_t began_ns = w->trace ? hsi_now_ns() : 0;
     for (uint32_t i = 0; i < s->step_count && status == HSCHED_OK; i++) {
-        status = run_step(w, run, s->first_step + i);
+        status = (measured ? run_measured : run_step)(w, run, s->first_step + i);
         if (w->trace)
             began_ns = hsi_trace_step_ended(w, run, s->first_step + i, began_ns, status);
         if (status != HSCHED_OK && status != HSCHED_ERROR_DEVICE)
@@ -53,6 +65,8 @@ static hsched_status run_section(hsi_worker *w, const hsi_exec_run *run, uint32_
     }
     if (status == HSCHED_OK)
         status = hsi_exec_boundary(run, w->device, section, 0);
+    if (measured)
+        run->probe->section_ns[section] = hsi_now_ns() - began;
     return status;
 }
 

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/sync.h"
 #include "worker/job.h"
+#include "worker/probe.h"
 #include "worker/queue.h"
 #include "worker/tracing.h"
 
@@ -205,6 +206,7 @@ static void execute(hsi_worker *w, hsi_job *job)
         status = hsi_exec_unshadow(run);
         pthread_mutex_lock(&pool->lock);
     }
+    hsi_probe_job(run->probe, job, 1, began, ended);
     w->jobs++;
     w->steps += steps;
     w->busy_ns += ended - began;

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/sync.h"
 #include "worker/expect.h"
+#include "worker/probe.h"
 #include "worker/tracing.h"
 
 enum {
@@ -52,6 +53,8 @@ static uint64_t next_look_us(const hsi_queue *q)
     const uint64_t margin = hsi_expect_margin_us(q);
     for (uint32_t lane = 0; lane < q->lanes; lane++)
         if (q->flights[lane].state == HSI_FLIGHT_RUNNING) {
+            if (run_of(q->flights[lane].jobs[0])->probe)
+                return 0; /* who measures wants to know exactly when it ends */
             const uint64_t look = hsi_expect_look_us(&q->flights[lane], margin);
             if (look < first)
                 first = look;
@@ -180,6 +183,7 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
     for (uint32_t m = 0; m < count; m++) {
         hsi_exec_run *run = run_of(jobs[m]);
         run->batch = count;
+        hsi_probe_job(run->probe, jobs[m], count, f->started_ns, now_ns);
         for (uint32_t i = 0; i < jobs[m]->count; i++)
             run->section_done[jobs[m]->section + i] = status == HSCHED_OK;
         hsi_core_job_ended(core, jobs[m], status, now_ns / 1000);

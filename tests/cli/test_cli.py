@@ -14,7 +14,7 @@ from trace_file import Trace
 
 DATA = hsched.ROOT / "examples" / "data"
 CNN = DATA / "digits-cnn.onnx"
-COMMANDS = ["run", "info", "inspect", "verify", "export", "zoo"]
+COMMANDS = ["run", "info", "inspect", "verify", "profile", "export", "zoo"]
 
 
 def status(program, *arguments, **options):
@@ -47,6 +47,7 @@ def test_help(program, command):
     ["run", "mlp", "--symbol", "batch=0"], ["run", "mlp", "--libraries", "mkl"],
     ["run", "mlp", "--mean", "1,2"], ["run", "mlp", "--json=1"], ["run", "mlp", "--input", "x=y.npy"],
     ["inspect"], ["inspect", "mlp", "mlp"], ["verify"], ["verify", "mlp", "--tolerance", "0"],
+    ["profile"], ["profile", "mlp", "--seconds", "0"], ["profile", "mlp", "--repetitions", "0"],
     ["verify", "mlp", "--tolerance", "nan"], ["export", "mlp"], ["zoo", "mlp"], ["info", "mlp"],
 ])
 def test_usage_errors(program, arguments):
@@ -247,6 +248,61 @@ def test_verify_taps(program, tmp_path):
         assert np.isclose(values.mean(), tap["mean"])
     assert not (tmp_path / "output.npy").exists()
     assert np.load(tmp_path / "relu1.npy").min() == 0 > np.load(tmp_path / "fc2.npy").min()
+
+
+def test_profile(program, tmp_path, monkeypatch):
+    monkeypatch.setenv("HSCHED_CACHE_DIR", str(tmp_path / "cache"))
+    out = program("profile", "mlp", "--workers", 2, "--repetitions", 3, "--no-save").stdout
+    assert "fc1+relu1" in out and "whole run" in out and "sum of steps" in out and "%" in out
+    assert not (tmp_path / "cache").exists()
+    result = json.loads(program("profile", "mlp", CNN, "--workers", 2, "--repetitions", 3, "--json").stdout)
+    assert [m["name"] for m in result["models"]] == ["mlp", "digits-cnn"]
+    for model in result["models"]:
+        assert model["measured"] > 0 and model["skipped"] == 0 and model["seconds"] > 0
+        assert {s["workers"] for s in model["steps"]} == {1, 2}
+        for entry in model["steps"] + model["sections"] + model["runs"]:
+            assert entry["device"] == "cpu" and entry["samples"] == 3
+            assert entry["median_us"] > 0 and entry["spread_us"] >= 0
+        for run in model["runs"]:
+            total = sum(s["median_us"] for s in model["steps"] if s["workers"] == run["workers"])
+            assert run["sum_of"] == "steps" and run["sum_us"] == pytest.approx(total)
+            assert run["difference"] == pytest.approx(total / run["median_us"] - 1)
+        assert [(s["device"], s["jobs"]) for s in model["stretch"]] == [("cpu", 2)]
+    lines = (tmp_path / "cache" / "costs.txt").read_text().splitlines()
+    assert lines[0] == "hsched costs 1"
+    assert sum(line.startswith("point\t") for line in lines) >= 2 * (4 + 1 + 1)
+
+
+def test_models_are_known_whatever_their_files_are_called(program, tmp_path, monkeypatch):
+    monkeypatch.setenv("HSCHED_CACHE_DIR", str(tmp_path))
+    costs, counts = tmp_path / "costs.txt", []
+    (tmp_path / "copy.onnx").write_bytes(CNN.read_bytes())
+    for model, more in [(CNN, []), (tmp_path / "copy.onnx", []), (CNN, ["--symbol", "batch=2"]),
+                        (CNN, ["--no-fusion"]), (CNN, ["--reference"]), (CNN, ["--libraries", "own"])]:
+        program("profile", model, "--workers", 1, "--repetitions", 1, *more)
+        counts.append(costs.read_text().count("point\t"))
+    assert counts[0] == counts[1]  # the same model: measured anew, in place of what was there
+    assert counts[1] < counts[2] < counts[3] < counts[4] < counts[5]
+
+
+def test_profile_on_a_simulated_accelerator(program, tmp_path, monkeypatch):
+    monkeypatch.setenv("HSCHED_CACHE_DIR", str(tmp_path))
+    (model,) = json.loads(program("profile", CNN, "--sim", "conv:1000", "--repetitions", 2, "--json").stdout)["models"]
+    # Pacing is by section; the steps between are those that only the CPU has.
+    assert {s["device"] for s in model["steps"]} == {"cpu"}
+    assert {s["device"] for s in model["sections"]} == {"cpu", "sim"}
+    (model,) = json.loads(program("profile", "mlp", "--sim", "all:1000", "--policy", "gpu_only", "--repetitions",
+                                  2, "--json").stdout)["models"]
+    (run,) = [r for r in model["runs"] if r["device"] == "sim"]
+    assert run["sum_of"] == "sections" and run["sum_us"] > 0
+
+
+def test_profile_that_cannot_be_kept(program, tmp_path, monkeypatch):
+    occupied = tmp_path / "file"
+    occupied.write_text("")
+    monkeypatch.setenv("HSCHED_CACHE_DIR", str(occupied / "folder"))
+    code, out, err = status(program, "profile", "mlp", "--repetitions", 1)
+    assert code == 4 and str(occupied) in err and out == ""
 
 
 def test_inspect(program):

@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <hsched/experimental.h>
+
 #include "base/alloc.h"
 
 enum {
@@ -81,6 +83,39 @@ static void fail_each(const hsched_runtime_config *config)
     hsched_graph_destroy(g);
 }
 
+/* Measuring a model: the memory that it takes by itself, and what the runs do. */
+static void measuring(void **state)
+{
+    (void)state;
+    const hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1,
+                                           .flags = HSCHED_RUNTIME_NO_GPU,
+                                           .cache_dir = "/dev/null/none" };
+    const hsched_profile_config once = { HSCHED_PROFILE_CONFIG_INIT, .repetitions = 1,
+                                         .flags = HSCHED_PROFILE_NOT_SAVED };
+    hsched_graph *g = tiny_network(SIZE, 1);
+    uint64_t failures = 0;
+    for (uint64_t k = 1; k < failures + 8; k++) {
+        hsched_runtime *rt;
+        hsched_model *model;
+        const uint64_t held = hsi_alloc_bytes();
+        assert_ok(hsched_runtime_create(&config, &rt));
+        assert_ok(hsched_model_compile(rt, g, NULL, &model));
+        hsi_alloc_fail_after(k);
+        hsched_status status = hsched_model_profile(model, &once, NULL);
+        hsi_alloc_fail_after(0);
+        if (status != HSCHED_OK) {
+            failures = k;
+            assert_int_equal(status, HSCHED_ERROR_OUT_OF_MEMORY);
+            assert_ok(hsched_model_profile(model, &once, NULL));
+        }
+        hsched_model_release(model);
+        hsched_runtime_destroy(rt);
+        assert_int_equal(hsi_alloc_bytes(), held);
+    }
+    assert_true(failures > 20);
+    hsched_graph_destroy(g);
+}
+
 static void on_the_cpu(void **state)
 {
     (void)state;
@@ -99,6 +134,7 @@ static void with_a_simulated_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(measuring),
         cmocka_unit_test(on_the_cpu),
         cmocka_unit_test(with_a_simulated_device),
     };

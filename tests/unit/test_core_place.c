@@ -61,6 +61,35 @@ static void test_dependencies(void **state)
     hsi_core_destroy(core);
 }
 
+/* A model may have its jobs shorter than the device would take them. */
+static void test_shorter_jobs(void **state)
+{
+    (void)state;
+    test_model model;
+    test_model_init(&model, 5, 2, &scripted);
+    for (uint32_t s = 0; s + 1 < 5; s++)
+        test_model_edge(&model, s, s + 1, 1);
+    for (uint32_t s = 0; s < 5; s++)
+        answers[s] = 1;
+    hsi_core *core = test_core(2, UINT32_MAX, 4);
+    test_run runs[3] = { 0 };
+    test_submit(core, &runs[0], &model, 0, 0);
+    test_job_ended(core, test_take(core, 1, &runs[0], 0, 5), HSCHED_OK);
+    test_ended(core, &runs[0], HSCHED_OK);
+    model.core.max_sections_per_job = 2;
+    test_submit(core, &runs[1], &model, 0, 1);
+    test_job_ended(core, test_take(core, 1, &runs[1], 0, 2), HSCHED_OK);
+    test_job_ended(core, test_take(core, 1, &runs[1], 2, 2), HSCHED_OK);
+    test_step(core, 1, &runs[1], 4);
+    test_ended(core, &runs[1], HSCHED_OK);
+    model.core.max_sections_per_job = 1;
+    test_submit(core, &runs[2], &model, 0, 2);
+    for (uint32_t s = 0; s < 5; s++)
+        test_step(core, 1, &runs[2], s);
+    test_ended(core, &runs[2], HSCHED_OK);
+    hsi_core_destroy(core);
+}
+
 static void test_crossings(void **state)
 {
     (void)state;
@@ -437,6 +466,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_dependencies, setup),
+        cmocka_unit_test_setup(test_shorter_jobs, setup),
         cmocka_unit_test_setup(test_crossings, setup),
         cmocka_unit_test_setup(test_policy_sees, setup),
         cmocka_unit_test_setup(test_invalid_answers, setup),

@@ -1,0 +1,179 @@
+#include "cost/load.h"
+
+#include <string.h>
+
+enum {
+    SPAN_US =
+        100000, /* the load is that of so long ago, at most, and half of it at the median */
+    LEAST = 3   /* observations: fewer say little, and are read as no load if possible */
+};
+
+/* Below a factor of 1.15 there is no load: it could not be told from what jobs of different kinds
+ * lose by chance, and the entries themselves learn it. This also is what ties the sum of all
+ * corrections down: without it they could drift one way and the load the other. */
+#define NOTICED 0.14
+#define LOG_MAX 4.2 /* a factor of 66 */
+
+/* ---- Medians -------------------------------------------------------------- */
+
+typedef struct vote {
+    uint64_t entry;
+    double value;
+} vote;
+
+static int before(const vote *a, const vote *b)
+{
+    return a->entry != b->entry ? a->entry < b->entry : a->value < b->value;
+}
+
+static void sort(vote *votes, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        const vote moved = votes[i];
+        uint32_t k = i;
+        for (; k > 0 && before(&moved, &votes[k - 1]); k--)
+            votes[k] = votes[k - 1];
+        votes[k] = moved;
+    }
+}
+
+static double nearer_to_zero(double low, double high)
+{
+    return low > 0 ? low : high < 0 ? high : 0;
+}
+
+/* Of sorted votes of several entries. Of two middle ones it is the one that needs less load. */
+static double median_of_entries(const vote *votes, uint32_t count)
+{
+    return count % 2 ? votes[count / 2].value
+                     : nearer_to_zero(votes[count / 2 - 1].value, votes[count / 2].value);
+}
+
+/* Sorted votes of all entries -> one vote of each, sorted. Returns how many. */
+static uint32_t one_vote_each(vote *votes, uint32_t count)
+{
+    uint32_t entries = 0;
+    for (uint32_t first = 0, end; first < count; first = end) {
+        end = first + 1;
+        while (end < count && votes[end].entry == votes[first].entry)
+            end++;
+        const uint32_t low = first + (end - first - 1) / 2,
+                       high = first + (end - first) / 2;
+        votes[entries++] = (vote){ .value = (votes[low].value + votes[high].value) / 2 };
+    }
+    sort(votes, entries);
+    return entries;
+}
+
+static double combine(vote *votes, uint32_t count)
+{
+    if (count == 0)
+        return 0;
+    double log = 0;
+    if (count >= LEAST) {
+        sort(votes, count);
+        log = median_of_entries(votes, one_vote_each(votes, count));
+    } else if (count == 2) {
+        const int in_order = votes[0].value < votes[1].value;
+        log = nearer_to_zero(votes[!in_order].value, votes[in_order].value);
+    }
+    if (log < NOTICED && log > -NOTICED)
+        return 0;
+    return log > LOG_MAX ? LOG_MAX : log < -LOG_MAX ? -LOG_MAX : log;
+}
+
+/* ---- The window ----------------------------------------------------------- */
+
+/* The k-th latest, k from 0. */
+static hsi_cost_observation *latest(hsi_cost_load *load, uint32_t k)
+{
+    return &load->ring[(load->next + HSI_COST_LOAD_WINDOW - 1 - k) %
+                       HSI_COST_LOAD_WINDOW];
+}
+
+/* Observations of the last span, or the last three if these are not older than two. */
+static uint32_t window_length(hsi_cost_load *load, uint64_t now_us)
+{
+    uint32_t count = 0;
+    while (count < load->count) {
+        const uint64_t age = now_us - latest(load, count)->time_us;
+        if (age > (count < LEAST ? 2 * load->span_us : load->span_us))
+            break;
+        count++;
+    }
+    return count;
+}
+
+static double load_of_window(hsi_cost_load *load, uint32_t length)
+{
+    vote votes[HSI_COST_LOAD_WINDOW];
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < length; k++) {
+        const hsi_cost_observation *o = latest(load, k);
+        if (o->votes)
+            votes[count++] = (vote){ o->entry, o->vote };
+    }
+    return combine(votes, count);
+}
+
+static void push(hsi_cost_load *load, const hsi_cost_observation *observation)
+{
+    hsi_cost_observation *o = &load->ring[load->next];
+    load->next = (load->next + 1) % HSI_COST_LOAD_WINDOW;
+    if (load->count < HSI_COST_LOAD_WINDOW)
+        load->count++;
+    *o = *observation;
+    if (o->time_us < load->latest_us) /* threads may report in another order */
+        o->time_us = load->latest_us;
+    /* It came while the device was believed loaded: it teaches nobody. */
+    o->judged = hsi_cost_load_log(load, o->time_us) != 0;
+    load->latest_us = o->time_us;
+}
+
+/* Oldest first, those which have at least half of the window after them. */
+static uint32_t judge(hsi_cost_load *load, uint32_t length, hsi_cost_observation *learned)
+{
+    uint32_t count = 0;
+    for (uint32_t k = load->count; k-- > 0;) {
+        hsi_cost_observation *o = latest(load, k);
+        if (o->judged || k < (length + 1) / 2)
+            continue;
+        o->judged = 1;
+        if (load->log == 0)
+            learned[count++] = *o;
+    }
+    return count;
+}
+
+uint32_t hsi_cost_load_observe(hsi_cost_load *load,
+                               const hsi_cost_observation *observation,
+                               double duration_us,
+                               hsi_cost_observation learned[HSI_COST_LOAD_WINDOW])
+{
+    const double span = 1.25 * duration_us;
+    push(load, observation);
+    /* Of jobs that take long, two must have room; of absurd times nothing. */
+    load->span_us = span > SPAN_US && span < 1e12 ? (uint64_t)span : SPAN_US;
+    const uint32_t length = window_length(load, load->latest_us);
+    load->log = load_of_window(load, length);
+    return judge(load, length, learned);
+}
+
+void hsi_cost_load_forget(hsi_cost_load *load, uint64_t entry)
+{
+    for (uint32_t k = 0; k < load->count; k++)
+        if (latest(load, k)->entry == entry) {
+            latest(load, k)->votes = 0;
+            latest(load, k)->judged = 1;
+        }
+}
+
+/* What was noticed is believed for a span, then less and less of it for another one. */
+double hsi_cost_load_log(const hsi_cost_load *load, uint64_t now_us)
+{
+    if (load->log == 0 || now_us <= load->latest_us + load->span_us)
+        return load->log;
+    const uint64_t over = now_us - load->latest_us - load->span_us;
+    return over >= load->span_us ? 0
+                                 : load->log * (1 - (double)over / (double)load->span_us);
+}
