@@ -381,10 +381,11 @@ HSCHED_API hsched_status hsched_runtime_settle(hsched_runtime *runtime);
  *                                       parts of a step that several workers share
  *     a track for each lane of a GPU    jobs from their submission until their end is noticed, and
  *                                       how many runs were joined
- *     a track for each model            its runs from submission to end, with status and priority
+ *     a track for each model            its runs from submission to end: status, priority, deadline
  *     arrows                            from each job to those that use what it has made
  *     counters                          queued jobs of each device, active runs
- *     instants                          cancels, restarted runs, moved jobs, lost devices
+ *     instants                          cancels, missed deadlines, restarted runs, moved jobs, lost
+ *                                       devices
  *
  * Memory is taken when a trace starts, and nothing is allocated until it stops: each worker has
  * room for events_per_thread events (of 56 bytes), and all that is not of one worker (runs,

@@ -90,6 +90,7 @@ hsched_status hsi_run_acquire(hsched_model *model, hsched_run **result)
     run->ended_us = run->exec.started_us = 0;
     run->exec.restarts = run->exec.batch = 0;
     run->exec.traced_restarts = run->exec.traced_moved = 0;
+    run->exec.traced_missed = 0;
     run->exec.device_bound = run->exec.shadowed = 0;
     run->exec.event_slot = NULL;
     run->exec.wait_event = NULL;

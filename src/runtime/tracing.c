@@ -99,7 +99,12 @@ void hsi_tracing_run_cancelled(hsched_run *run)
         put(run->model->runtime, instant(run, HSI_TRACE_CANCEL));
 }
 
-static void record_run(hsched_run *run, uint64_t ended_us, int cut_short)
+static uint32_t at_most_32_bits(uint64_t us)
+{
+    return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
+static void record_run(hsched_run *run, uint64_t ended_us, uint8_t flags)
 {
     const hsi_core_run *core = &run->exec.core;
     const uint64_t started_us = run->exec.started_us;
@@ -107,12 +112,15 @@ static void record_run(hsched_run *run, uint64_t ended_us, int cut_short)
     event.begin_ns = core->submitted_us * 1000;
     event.end_ns = ended_us * 1000;
     event.status = (int16_t)core->status;
-    event.cut_short = (uint8_t)cut_short;
+    event.flags = flags | (core->missed ? HSI_TRACE_LATE : 0);
     event.restarts = (uint8_t)core->restarts;
     event.run_end.priority = core->priority;
     event.run_end.jobs = core->jobs_run;
     event.run_end.wait_us =
-        started_us ? (uint32_t)(started_us - core->submitted_us) : HSI_TRACE_NEVER;
+        started_us ? at_most_32_bits(started_us - core->submitted_us) : HSI_TRACE_NEVER;
+    if (core->deadline_us)
+        event.run_end.deadline_us =
+            at_most_32_bits(core->deadline_us - core->submitted_us);
     put(run->model->runtime, event);
 }
 
@@ -121,7 +129,7 @@ void hsi_tracing_run_ended(hsched_run *run)
     record_run(run, run->ended_us, 0);
 }
 
-/* Seldom: a device has failed, so all runs in flight are looked at. */
+/* Seldom: a device has failed or a deadline has passed, so all runs in flight are looked at. */
 static void observe_runs(hsched_runtime *rt)
 {
     for (hsched_run *run = rt->in_flight; run; run = run->next_in_flight) {
@@ -133,8 +141,11 @@ static void observe_runs(hsched_runtime *rt)
         }
         if (core->restarts != run->exec.traced_restarts)
             put(rt, instant(run, HSI_TRACE_RESTARTED));
+        if (core->missed != run->exec.traced_missed)
+            put(rt, instant(run, HSI_TRACE_MISSED));
         run->exec.traced_moved = core->moved;
         run->exec.traced_restarts = core->restarts;
+        run->exec.traced_missed = core->missed;
     }
 }
 
@@ -151,8 +162,10 @@ void hsi_tracing_observe(hsched_runtime *rt)
                                        .device = (uint8_t)d });
     }
     rt->traced.lost = rt->pool->lost_devices;
-    if (stats.restarts != rt->traced.restarts || stats.jobs_moved != rt->traced.moved)
+    if (stats.restarts != rt->traced.restarts || stats.jobs_moved != rt->traced.moved ||
+        stats.missed != rt->traced.missed)
         observe_runs(rt);
+    rt->traced.missed = stats.missed;
     rt->traced.restarts = stats.restarts;
     rt->traced.moved = stats.jobs_moved;
 }
@@ -167,9 +180,11 @@ static void take_stock(hsched_runtime *rt)
     rt->traced.lost = rt->pool->lost_devices;
     rt->traced.restarts = stats.restarts;
     rt->traced.moved = stats.jobs_moved;
+    rt->traced.missed = stats.missed;
     for (hsched_run *run = rt->in_flight; run; run = run->next_in_flight) {
         run->exec.traced_moved = run->exec.core.moved;
         run->exec.traced_restarts = run->exec.core.restarts;
+        run->exec.traced_missed = run->exec.core.missed;
     }
 }
 
@@ -255,7 +270,7 @@ HSCHED_API hsched_status hsched_trace_stop(hsched_runtime *rt, hsched_trace_stat
     const uint64_t now_us = hsi_now_us();
     for (hsched_run *run = rt->in_flight; run; run = run->next_in_flight)
         if (!run->ended)
-            record_run(run, now_us, 1);
+            record_run(run, now_us, HSI_TRACE_CUT_SHORT);
     hsi_trace *trace = hsi_worker_pool_end_trace(rt->pool);
     pthread_mutex_unlock(&rt->pool->lock);
     hsched_status status = hsi_trace_write(trace, &filled);

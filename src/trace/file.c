@@ -41,7 +41,7 @@ static void begin_slice(FILE *file, const hsi_trace_event *e, const char *name,
 
 static void end_slice(FILE *file, const hsi_trace_event *e)
 {
-    if (e->cut_short)
+    if (e->flags & HSI_TRACE_CUT_SHORT)
         fputs(",\"cut_short\":true", file);
     else if (e->status != HSCHED_OK)
         fprintf(file, ",\"status\":\"%s\"", hsched_status_name((hsched_status)e->status));
@@ -84,10 +84,14 @@ static void write_run(FILE *file, const hsi_trace_event *e)
             ",\"cat\":\"run\",\"id\":\"0x%llx\",\"args\":{\"run\":%llu,\"status\":\"%s\","
             "\"priority\":%d,\"jobs\":%u,\"restarts\":%u",
             run, run,
-            e->cut_short ? "in flight" : hsched_status_name((hsched_status)e->status),
+            e->flags & HSI_TRACE_CUT_SHORT ? "in flight"
+                                           : hsched_status_name((hsched_status)e->status),
             e->run_end.priority, e->run_end.jobs, e->restarts);
     if (e->run_end.wait_us != HSI_TRACE_NEVER)
         fprintf(file, ",\"wait_us\":%u", e->run_end.wait_us);
+    if (e->run_end.deadline_us > 0)
+        fprintf(file, ",\"deadline_us\":%u,\"missed\":%s", e->run_end.deadline_us,
+                e->flags & HSI_TRACE_LATE ? "true" : "false");
     fputs("}}", file);
     hsi_trace_begin_event(file, "run", 'e', pid, 1, e->end_ns);
     fprintf(file, ",\"cat\":\"run\",\"id\":\"0x%llx\"}", run);
@@ -134,6 +138,12 @@ static void write_restarted(FILE *file, const hsi_trace_event *e)
     fputs("}}", file);
 }
 
+static void write_missed(FILE *file, const hsi_trace_event *e)
+{
+    begin_instant(file, e, "deadline missed");
+    fputs("}}", file);
+}
+
 static void write_moved(FILE *file, const hsi_trace_event *e)
 {
     begin_instant(file, e, "job moved");
@@ -160,6 +170,7 @@ static const struct {
     [HSI_TRACE_RESTARTED] = { write_restarted, 2 },
     [HSI_TRACE_MOVED] = { write_moved, 2 },
     [HSI_TRACE_LOST] = { write_lost, 2 },
+    [HSI_TRACE_MISSED] = { write_missed, 2 },
 };
 
 static void write_round(const hsi_trace *trace, FILE *file, int round)

@@ -93,7 +93,7 @@ hsched_status hsi_trace_write_flows(const hsi_trace *trace, FILE *file)
              f--) {
             const hsi_trace_event *from = jobs[f - 1];
             uint64_t bytes;
-            if (from->status == HSCHED_OK && !from->cut_short &&
+            if (from->status == HSCHED_OK && !(from->flags & HSI_TRACE_CUT_SHORT) &&
                 from->end_ns <= jobs[t]->begin_ns && needs(jobs[t], from, &bytes))
                 write_flow(file, from, jobs[t], bytes, ++id);
         }

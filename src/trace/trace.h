@@ -39,6 +39,7 @@ typedef enum hsi_trace_kind {
     HSI_TRACE_RESTARTED,
     HSI_TRACE_MOVED,
     HSI_TRACE_LOST,
+    HSI_TRACE_MISSED, /* a deadline */
     HSI_TRACE_KINDS
 } hsi_trace_kind;
 
@@ -54,10 +55,10 @@ typedef struct hsi_trace_event {
     uint64_t run;                 /* in the order of submission, from 1; 0: none */
     uint8_t kind;                 /* hsi_trace_kind */
     uint8_t device;
-    uint16_t thread;   /* worker or lane of the device */
-    int16_t status;    /* hsched_status */
-    uint8_t cut_short; /* it had not ended when the trace did */
-    uint8_t restarts;  /* of the run, so far */
+    uint16_t thread;  /* worker or lane of the device */
+    int16_t status;   /* hsched_status */
+    uint8_t flags;    /* HSI_TRACE_CUT_SHORT, ... */
+    uint8_t restarts; /* of the run, so far */
     union {
         struct {
             uint32_t section, count;
@@ -70,7 +71,8 @@ typedef struct hsi_trace_event {
         struct {
             int32_t priority;
             uint32_t jobs;
-            uint32_t wait_us; /* from its submission to its first job */
+            uint32_t wait_us;     /* from its submission to its first job */
+            uint32_t deadline_us; /* from its submission; 0: none */
         } run_end;
         struct {
             uint32_t counter, value;
@@ -82,6 +84,11 @@ typedef struct hsi_trace_event {
 } hsi_trace_event;
 
 #define HSI_TRACE_NEVER UINT32_MAX /* run_end.wait_us: it had no job */
+
+enum {
+    HSI_TRACE_CUT_SHORT = 1 << 0, /* it had not ended when the trace did */
+    HSI_TRACE_LATE = 1 << 1       /* a run that had not ended at its deadline */
+};
 
 typedef struct hsi_trace_ring {
     hsi_trace_event *events;

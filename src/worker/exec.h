@@ -101,8 +101,9 @@ typedef struct hsi_exec_run {
     hsched_backend_slot *event_slot;     /*   or NULL; guarded by the scheduler lock */
     /* Guarded by the scheduler lock. */
     uint64_t started_us; /* when the first job began */
-    uint32_t traced_restarts,
-        traced_moved; /* of the core's counts: what the trace knows */
+    /* What the trace knows of the core's counts. */
+    uint32_t traced_restarts, traced_moved;
+    uint8_t traced_missed;
     hsi_exec_probe *probe; /* it is measured; NULL: it is not. See probe.h */
 } hsi_exec_run;
 

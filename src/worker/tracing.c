@@ -96,7 +96,7 @@ void hsi_trace_part_ended(const hsi_exec_step *step, uint32_t worker, uint32_t p
 /* ---- Jobs in lanes -------------------------------------------------------- */
 
 static void record_flight(const hsi_queue *q, const hsi_flight *f, uint64_t ended_ns,
-                          hsched_status status, int cut_short)
+                          hsched_status status, uint8_t flags)
 {
     hsi_trace *trace = q->pool->trace;
     for (uint32_t m = 0; m < f->count; m++) {
@@ -106,7 +106,7 @@ static void record_flight(const hsi_queue *q, const hsi_flight *f, uint64_t ende
         event.end_ns = ended_ns;
         event.thread = (uint16_t)(f - q->flights);
         event.status = (int16_t)status;
-        event.cut_short = (uint8_t)cut_short;
+        event.flags = flags;
         event.job.batch = (uint16_t)f->count;
         hsi_trace_put(hsi_trace_shared(trace), &event);
     }
@@ -135,7 +135,7 @@ hsi_trace *hsi_worker_pool_end_trace(hsi_worker_pool *pool)
         for (uint32_t lane = 0; pool->queues[d] && lane < pool->queues[d]->lanes; lane++)
             if (pool->queues[d]->flights[lane].state >= HSI_FLIGHT_RUNNING)
                 record_flight(pool->queues[d], &pool->queues[d]->flights[lane], now_ns,
-                              HSCHED_OK, 1);
+                              HSCHED_OK, HSI_TRACE_CUT_SHORT);
     pool->trace = NULL;
     while (pool->traced_jobs > 0)
         pthread_cond_wait(&pool->untraced, &pool->lock);

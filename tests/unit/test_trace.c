@@ -207,6 +207,31 @@ static void cancels_and_priorities_are_told(void **state)
     assert_int_equal(calls, 8);
 }
 
+/* No run takes less than a microsecond. */
+static void deadlines_are_told(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(2);
+    hsched_model *model = tiny_model(rt, SIZE, 1, NULL);
+    const hsched_run_config near = { HSCHED_RUN_CONFIG_INIT, .deadline_us = 1 },
+                            far = { HSCHED_RUN_CONFIG_INIT, .deadline_us = 3600000000 };
+    const hsched_run_config *const configs[] = { &near, &far, NULL };
+    start(rt, 0);
+    for (int i = 0; i < 6; i++) {
+        hsched_run *run = submit(model, configs[i % 3]);
+        assert_ok(hsched_run_wait(run, HSCHED_FOREVER));
+        hsched_run_release(run);
+    }
+    json_t *trace = stop(rt, NULL);
+    assert_int_equal(stats_of(rt).deadline_misses, 2);
+    assert_int_equal(trace_count(trace, "i", NULL, "deadline missed"), 2);
+    assert_int_equal(trace_sum(trace, "b", "run", NULL, "deadline_us", 0),
+                     2 + 2 * 3600000000);
+    json_decref(trace);
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+}
+
 /* Names are any bytes; the model is gone when the file is written. */
 static void names_outlive_their_model(void **state)
 {
@@ -422,6 +447,7 @@ int main(void)
         cmocka_unit_test(arrows_lead_along_a_run),
         cmocka_unit_test(a_lost_device_is_told),
         cmocka_unit_test(cancels_and_priorities_are_told),
+        cmocka_unit_test(deadlines_are_told),
         cmocka_unit_test(names_outlive_their_model),
         cmocka_unit_test(what_finds_no_room_is_counted),
         cmocka_unit_test(nothing_is_allocated_while_tracing),
