@@ -42,9 +42,9 @@ typedef struct profile {
     uint64_t began_ns, deadline_ns;
     uint32_t series_left;
     hsi_exec_probe *probes[HSI_PROFILE_RUNS];
-    /* Rows: steps, then sections, then the run as a whole, then its jobs on the device. */
+    /* Rows: steps, then sections, then the run as a whole, all of them microseconds; then the
+     * stretch, a factor. */
     samples samples;
-    double alone_us[HSI_MAX_DEVICES]; /* the jobs of one run, alone; 0: not known */
     hsched_profile_report report;
 } profile;
 
@@ -64,16 +64,17 @@ static uint32_t run_row(const profile *p)
     return p->model->plan->step_count + p->model->plan->section_count;
 }
 
-static uint32_t device_row(const profile *p)
+static uint32_t stretch_row(const profile *p)
 {
     return run_row(p) + 1;
 }
 
-static void add_sample(profile *p, uint32_t row, uint64_t ns)
+/* 0 is none. */
+static void add_sample(profile *p, uint32_t row, double value)
 {
     samples *s = &p->samples;
-    if (ns > 0 && s->counts[row] < p->repetitions)
-        s->values[(size_t)row * p->repetitions + s->counts[row]++] = (double)ns / 1000;
+    if (value > 0 && s->counts[row] < p->repetitions)
+        s->values[(size_t)row * p->repetitions + s->counts[row]++] = value;
 }
 
 /* 0: there are none. */
@@ -137,13 +138,12 @@ static hsched_status store_stretch(profile *p, const series *s)
 {
     double spread;
     hsched_runtime *rt = p->model->runtime;
-    const double us = median_of(p, device_row(p), &spread);
-    if (us <= 0 || p->alone_us[s->device] <= 0)
+    const double factor = median_of(p, stretch_row(p), &spread);
+    if (factor <= 0)
         return HSCHED_OK;
     pthread_mutex_lock(&rt->costs.mutex);
-    hsched_status status =
-        hsi_cost_table_put_stretch(rt->costs.table, rt->costs.devices[s->device], s->jobs,
-                                   us / p->alone_us[s->device], 1);
+    hsched_status status = hsi_cost_table_put_stretch(
+        rt->costs.table, rt->costs.devices[s->device], s->jobs, factor, 1);
     pthread_mutex_unlock(&rt->costs.mutex);
     p->report.measured += status == HSCHED_OK;
     return status;
@@ -152,12 +152,9 @@ static hsched_status store_stretch(profile *p, const series *s)
 static hsched_status store_all(profile *p, const series *s)
 {
     const hsi_plan *plan = p->model->plan;
-    double spread;
     if (s->jobs > 1)
         return store_stretch(p, s);
     hsched_status status = HSCHED_OK;
-    if (s->batch == 1 && s->workers == 1 && !s->by_section)
-        p->alone_us[s->device] = median_of(p, device_row(p), &spread);
     for (uint32_t i = 0; i < plan->step_count && status == HSCHED_OK; i++)
         status = store(p, HSI_COST_STEP, i, s, step_row(p, i));
     for (uint32_t i = 0; i < plan->section_count && status == HSCHED_OK; i++)
@@ -171,9 +168,9 @@ static hsched_status store_all(profile *p, const series *s)
 /* ---- One repetition ------------------------------------------------------- */
 
 static hsched_status execute(profile *p, const series *s, const hsi_profile_shape *shape,
-                             uint64_t *step_ns, uint64_t *section_ns, uint64_t *job_ns)
+                             uint32_t runs, uint64_t *step_ns, uint64_t *section_ns,
+                             uint64_t *job_ns)
 {
-    const uint32_t runs = s->jobs > 1 ? s->jobs : s->batch;
     for (uint32_t i = 0; i < runs; i++) {
         hsi_exec_probe *probe = p->probes[i];
         probe->workers = s->workers;
@@ -187,8 +184,7 @@ static hsched_status execute(profile *p, const series *s, const hsi_profile_shap
 /* 1 if all runs were joined as they should be. */
 static int was_joined(const profile *p, const series *s)
 {
-    const uint32_t runs = s->jobs > 1 ? s->jobs : s->batch;
-    for (uint32_t i = 0; i < runs; i++)
+    for (uint32_t i = 0; i < s->batch; i++)
         if (p->probes[i]->batch != s->batch)
             return 0;
     return 1;
@@ -202,18 +198,18 @@ static hsched_status repeat_inside(profile *p, const series *s,
     const int queue = p->model->runtime->devices[s->device].has_queue;
     uint64_t *step_ns = times, *section_ns = times + plan->step_count;
     memset(times, 0, (plan->step_count + plan->section_count) * sizeof *times);
-    hsched_status status = execute(p, s, shape, queue ? NULL : step_ns,
+    hsched_status status = execute(p, s, shape, 1, queue ? NULL : step_ns,
                                    queue ? NULL : section_ns, queue ? section_ns : NULL);
     if (status != HSCHED_OK)
         return status;
     for (uint32_t i = 0; i < plan->section_count; i++) {
         if (!is_on(p->model, i, s->device))
             continue;
-        add_sample(p, section_row(p, i), section_ns[i]);
+        add_sample(p, section_row(p, i), (double)section_ns[i] / 1000);
         for (uint32_t k = 0; k < plan->sections[i].step_count; k++)
             if (has_steps(p->model, s->device))
                 add_sample(p, step_row(p, plan->sections[i].first_step + k),
-                           step_ns[plan->sections[i].first_step + k]);
+                           (double)step_ns[plan->sections[i].first_step + k] / 1000);
     }
     return HSCHED_OK;
 }
@@ -221,27 +217,48 @@ static hsched_status repeat_inside(profile *p, const series *s,
 static hsched_status repeat_whole(profile *p, const series *s,
                                   const hsi_profile_shape *shape, int *counts)
 {
-    const uint32_t runs = s->jobs > 1 ? s->jobs : s->batch;
-    hsched_status status = execute(p, s, shape, NULL, NULL, NULL);
+    hsched_status status = execute(p, s, shape, s->batch, NULL, NULL, NULL);
     *counts = status == HSCHED_OK && was_joined(p, s);
-    if (!*counts)
-        return status;
-    const hsi_exec_probe *first = p->probes[0];
-    add_sample(p, run_row(p), first->ended_ns - first->began_ns);
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < runs; i++)
-        sum += p->probes[i]->device_ns[s->device];
-    add_sample(p, device_row(p), sum / runs);
-    return HSCHED_OK;
+    if (*counts)
+        add_sample(p, run_row(p),
+                   (double)(p->probes[0]->ended_ns - p->probes[0]->began_ns) / 1000);
+    return status;
+}
+
+/* What a run's jobs on the device take, all together, on average. */
+static hsched_status time_jobs(profile *p, const series *s,
+                               const hsi_profile_shape *shape, uint32_t runs, double *ns)
+{
+    hsched_status status = execute(p, s, shape, runs, NULL, NULL, NULL);
+    *ns = 0;
+    for (uint32_t i = 0; i < runs && status == HSCHED_OK; i++)
+        *ns += (double)p->probes[i]->device_ns[s->device] / runs;
+    return status;
+}
+
+/* One run alone, then several: who compares what he measured a minute ago measures what the
+ * machine did in between. */
+static hsched_status repeat_stretch(profile *p, const series *s,
+                                    const hsi_profile_shape *shape)
+{
+    double alone, together = 0;
+    hsched_status status = time_jobs(p, s, shape, 1, &alone);
+    if (status == HSCHED_OK)
+        status = time_jobs(p, s, shape, s->jobs, &together);
+    if (status == HSCHED_OK && alone > 0)
+        add_sample(p, stretch_row(p), together / alone);
+    return status;
 }
 
 static hsched_status repeat(profile *p, const series *s, const hsi_profile_shape *shape,
                             uint64_t *times, int *counts)
 {
     const int queue = p->model->runtime->devices[s->device].has_queue;
-    const int inside = s->jobs == 1 && s->batch == 1 && (s->by_section || !queue);
+    const int inside = s->batch == 1 && (s->by_section || !queue);
     hsched_status status = HSCHED_OK;
     *counts = 1;
+    if (s->jobs > 1)
+        return repeat_stretch(p, s, shape);
     if (inside)
         status = repeat_inside(p, s, shape, times);
     if (status == HSCHED_OK && !s->by_section)
@@ -411,7 +428,7 @@ static hsched_status make_zeros(profile *p)
 
 static hsched_status make(profile *p)
 {
-    p->samples.rows = device_row(p) + 1;
+    p->samples.rows = stretch_row(p) + 1;
     p->samples.counts = HSI_NEW_ARRAY(uint32_t, p->samples.rows);
     p->samples.values = HSI_NEW_ARRAY(double, (size_t)p->samples.rows * p->repetitions);
     if (!p->samples.counts || !p->samples.values)
