@@ -3,7 +3,7 @@
 /* With 10% of jitter the estimate keeps within 2% (standard deviation: the jitter times
  * sqrt(g / (2 - g))); it takes an error in by half within 14 jobs once it is below the clip. */
 #define GAIN 0.05
-#define CLIP 0.3
+#define CLIP 0.2
 
 static double clip(double value, double most)
 {

@@ -5,7 +5,7 @@
  * Estimation of a Location Parameter", 1964; run recursively as by Martin and Masreliez, "Robust
  * Estimation via Stochastic Approximation", 1975): each observation moves the estimate by a small
  * share of its residual, which is clipped, so that one job that took ten times as long moves it
- * by no more than one that took 1.35 times as long. Pure.
+ * by no more than one that took 1.22 times as long. Pure.
  */
 #ifndef HSI_COST_CORRECT_H
 #define HSI_COST_CORRECT_H

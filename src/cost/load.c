@@ -42,8 +42,9 @@ static double nearer_to_zero(double low, double high)
     return low > 0 ? low : high < 0 ? high : 0;
 }
 
-/* Of sorted votes of several entries. Of two middle ones it is the one that needs less load. */
-static double median_of_entries(const vote *votes, uint32_t count)
+/* Of sorted votes. Of two middle ones it is the one that needs less load: their mean would be far
+ * off if one of two was an outlier. */
+static double median(const vote *votes, uint32_t count)
 {
     return count % 2 ? votes[count / 2].value
                      : nearer_to_zero(votes[count / 2 - 1].value, votes[count / 2].value);
@@ -57,9 +58,7 @@ static uint32_t one_vote_each(vote *votes, uint32_t count)
         end = first + 1;
         while (end < count && votes[end].entry == votes[first].entry)
             end++;
-        const uint32_t low = first + (end - first - 1) / 2,
-                       high = first + (end - first) / 2;
-        votes[entries++] = (vote){ .value = (votes[low].value + votes[high].value) / 2 };
+        votes[entries++] = (vote){ .value = median(&votes[first], end - first) };
     }
     sort(votes, entries);
     return entries;
@@ -72,7 +71,7 @@ static double combine(vote *votes, uint32_t count)
     double log = 0;
     if (count >= LEAST) {
         sort(votes, count);
-        log = median_of_entries(votes, one_vote_each(votes, count));
+        log = median(votes, one_vote_each(votes, count));
     } else if (count == 2) {
         const int in_order = votes[0].value < votes[1].value;
         log = nearer_to_zero(votes[!in_order].value, votes[in_order].value);

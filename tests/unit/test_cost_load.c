@@ -51,6 +51,10 @@ static hsi_cost_key key_of(const world *w, uint32_t entry)
 
 static void begin(world *w, uint32_t entries, uint32_t seed)
 {
+    const char *given =
+        getenv("HSCHED_TEST_SEED"); /* other worlds, as many as one likes */
+    if (given)
+        seed = seed * 2654435761u + (uint32_t)atoi(given);
     *w = (world){ .entries = entries, .seed = seed, .load = 1, .now_us = 1000000 };
     assert_ok(hsi_cost_table_create(&w->table));
     assert_ok(hsi_cost_table_add_device(w->table, "device", 1, &w->device));
@@ -133,6 +137,8 @@ static void a_slower_device_is_noticed_and_forgotten(void **state)
     static const uint32_t entries[] = { 2, 3, 5, 20, 40 };
     for (uint32_t k = 0; k < sizeof entries / sizeof entries[0]; k++)
         for (uint32_t seed = 1; seed <= 10; seed++) {
+            /* With two it takes both to tell: see docs/design/cost.md. */
+            const double most = entries[k] == 2 ? 0.1 : 0.07;
             world w;
             begin(&w, entries[k], seed);
             w.jitter = 0.03;
@@ -142,13 +148,13 @@ static void a_slower_device_is_noticed_and_forgotten(void **state)
             w.load = 2;
             assert_true(until_load(&w, 1.8, 1) < 200000);
             run_for(&w, 3000000);
-            expect_near(load_of(&w), 2, 0.15);
-            expect_corrections(&w, 1, 0.05);
+            expect_near(load_of(&w), 2, 0.3);
+            expect_corrections(&w, 1, most);
             w.load = 1;
             assert_true(until_load(&w, 1.001, 0) < 200000);
             run_for(&w, 1000000);
             expect_near(load_of(&w), 1, 0);
-            expect_corrections(&w, 1, 0.05);
+            expect_corrections(&w, 1, most);
             end(&w);
         }
 }
