@@ -98,6 +98,21 @@ static inline const char *hsched_step_kind_name(hsched_step_kind kind)
     return "unknown";
 }
 
+/* HSCHED_CLASS_...; 0 for what is none. */
+static inline uint32_t hsched_step_kind_class(hsched_step_kind kind)
+{
+    switch (kind) {
+#define HSCHED_STEP_CLASS(name, value, text, layer_class) \
+    case HSCHED_STEP_##name:                              \
+        return layer_class;
+        HSCHED_STEP_LIST(HSCHED_STEP_CLASS)
+#undef HSCHED_STEP_CLASS
+    case HSCHED_STEP_FORCE_INT32:
+        break;
+    }
+    return 0;
+}
+
 typedef struct hsched_operand {
     hsched_dtype dtype; /* HSCHED_DTYPE_NONE: absent */
     uint32_t rank;

@@ -26,16 +26,7 @@ static uint64_t work_of(const hsi_op *op)
 
 static uint32_t class_of(const hsi_op *op)
 {
-    switch ((hsched_step_kind)op->kind) {
-#define CLASS_OF(name, value, text, layer_class)                                         \
-    case HSCHED_STEP_##name:                                                             \
-        return layer_class;
-        HSCHED_STEP_LIST(CLASS_OF)
-#undef CLASS_OF
-    case HSCHED_STEP_FORCE_INT32:
-        break;
-    }
-    return HSCHED_CLASS_DATA;
+    return hsched_step_kind_class((hsched_step_kind)op->kind);
 }
 
 /* live[i]: tensors that a cut after step i would separate from their readers. A joint

@@ -21,20 +21,6 @@ static int device_supports(const hsi_exec_device *device, const hsi_plan *plan,
     return 1;
 }
 
-static uint32_t class_of(const hsi_plan_step *step)
-{
-    switch (step->step.kind) {
-#define CLASS_OF(name, value, text, layer_class)                                         \
-    case HSCHED_STEP_##name:                                                             \
-        return layer_class;
-        HSCHED_STEP_LIST(CLASS_OF)
-#undef CLASS_OF
-    case HSCHED_STEP_FORCE_INT32:
-        break;
-    }
-    return HSCHED_CLASS_DATA;
-}
-
 int hsi_model_find_groups(const hsched_runtime *rt, const hsi_policy *policy,
                           const hsi_plan *plan, uint32_t *groups)
 {
@@ -44,8 +30,8 @@ int hsi_model_find_groups(const hsched_runtime *rt, const hsi_policy *policy,
     int mixed = 0;
     for (uint32_t i = 0; i < plan->step_count; i++) {
         if (i > 0 && hooks && hooks->cut &&
-            hooks->cut(hooks->user, class_of(&plan->steps[i - 1]),
-                       class_of(&plan->steps[i])))
+            hooks->cut(hooks->user, hsched_step_kind_class(plan->steps[i - 1].step.kind),
+                       hsched_step_kind_class(plan->steps[i].step.kind)))
             side ^= UINT32_C(1) << HSI_MAX_DEVICES;
         groups[i] = side;
         for (uint32_t d = 1; d < rt->device_count; d++)

@@ -1,13 +1,5 @@
 /* Which device the layers of a model get. */
-#include "common/support.h"
-
-#include <math.h>
-
-enum {
-    SIZE = 16,
-    INPUT = 3 * SIZE * SIZE,
-    OUTPUT = 10
-};
+#include "common/tiny.h"
 
 static hsched_runtime *open_runtime(hsched_policy policy, const uint32_t *classes,
                                     uint32_t count)
@@ -22,30 +14,6 @@ static hsched_runtime *open_runtime(hsched_policy policy, const uint32_t *classe
     hsched_runtime *rt;
     assert_ok(hsched_runtime_create(&config, &rt));
     return rt;
-}
-
-static void infer(hsched_model *model, float *y)
-{
-    float x[INPUT];
-    fill(x, INPUT, 99);
-    memset(y, 0xff, OUTPUT * sizeof *y);
-    hsched_binding in = HSCHED_DATA(x, sizeof x);
-    hsched_binding out = HSCHED_DATA(y, OUTPUT * sizeof *y);
-    assert_ok(hsched_infer(model, &in, 1, &out, 1));
-}
-
-static void expect_cpus_result(hsched_runtime *rt, hsched_model *model)
-{
-    float got[OUTPUT], want[OUTPUT];
-    infer(model, got);
-    hsched_model *on_cpu =
-        tiny_model(rt, SIZE, 7,
-                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
-                                           .policy = HSCHED_POLICY_CPU_ONLY });
-    infer(on_cpu, want);
-    for (int i = 0; i < OUTPUT; i++)
-        assert_true(fabsf(got[i] - want[i]) <= 1e-5f);
-    hsched_model_release(on_cpu);
 }
 
 /* The steps of this kind are on this device, and there are some. */
@@ -72,11 +40,11 @@ static void gpu_only_leaves_the_cpu_what_it_must(void **state)
     (void)state;
     hsched_runtime *rt =
         open_runtime(HSCHED_POLICY_GPU_ONLY, (uint32_t[]){ HSCHED_CLASS_CONVOLUTION }, 1);
-    hsched_model *model = tiny_model(rt, SIZE, 7, NULL);
+    hsched_model *model = tiny_model(rt, TINY_SIZE, TINY_SEED, NULL);
     expect_on(model, "conv2d", 1);
     expect_on(model, "pool2d", 0);
     expect_on(model, "softmax", 0);
-    expect_cpus_result(rt, model);
+    tiny_expect_cpus_result(rt, model);
     hsched_model_release(model);
     hsched_runtime_destroy(rt);
 }
@@ -87,11 +55,11 @@ static void each_accelerator_gets_what_only_it_can(void **state)
     hsched_runtime *rt =
         open_runtime(HSCHED_POLICY_GPU_ONLY,
                      (uint32_t[]){ HSCHED_CLASS_CONVOLUTION, HSCHED_CLASS_POOLING }, 2);
-    hsched_model *model = tiny_model(rt, SIZE, 7, NULL);
+    hsched_model *model = tiny_model(rt, TINY_SIZE, TINY_SEED, NULL);
     expect_on(model, "conv2d", 1);
     expect_on(model, "pool2d", 2);
     expect_on(model, "softmax", 0);
-    expect_cpus_result(rt, model);
+    tiny_expect_cpus_result(rt, model);
     hsched_model_release(model);
     hsched_runtime_destroy(rt);
 }
@@ -100,14 +68,14 @@ static void what_takes_all_gets_all_in_one_section(void **state)
 {
     (void)state;
     hsched_runtime *rt = open_runtime(HSCHED_POLICY_GPU_ONLY, (uint32_t[]){ 0 }, 1);
-    hsched_model *model = tiny_model(rt, SIZE, 7, NULL);
+    hsched_model *model = tiny_model(rt, TINY_SIZE, TINY_SEED, NULL);
     for (uint32_t i = 0; i < hsched_model_step_count(model); i++) {
         hsched_step_info info = { HSCHED_STEP_INFO_INIT };
         assert_ok(hsched_model_step_info(model, i, &info));
         assert_int_equal(info.device, 1);
         assert_int_equal(info.section, 0);
     }
-    expect_cpus_result(rt, model);
+    tiny_expect_cpus_result(rt, model);
     hsched_model_release(model);
     hsched_runtime_destroy(rt);
 }

@@ -1,16 +1,11 @@
 /* Policies of the user's: who is asked what, what wrong answers do, and who goes first. */
 #include "common/queue_runs.h"
 
-#include <math.h>
-
 #include <hsched/policy.h>
 
-#include "common/support.h"
+#include "common/tiny.h"
 
 enum {
-    SIZE = 16,
-    INPUT = 3 * SIZE * SIZE,
-    OUTPUT = 10,
     MOST_LANES = 32
 };
 
@@ -68,30 +63,6 @@ static hsched_runtime *open_runtime(const hsched_policy_plugin *plugin,
     return rt;
 }
 
-static void infer(hsched_model *model, float *y)
-{
-    float x[INPUT];
-    fill(x, INPUT, 99);
-    memset(y, 0xff, OUTPUT * sizeof *y);
-    hsched_binding in = HSCHED_DATA(x, sizeof x);
-    hsched_binding out = HSCHED_DATA(y, OUTPUT * sizeof *y);
-    assert_ok(hsched_infer(model, &in, 1, &out, 1));
-}
-
-static void expect_cpus_result(hsched_runtime *rt, hsched_model *model)
-{
-    float got[OUTPUT], want[OUTPUT];
-    infer(model, got);
-    hsched_model *on_cpu =
-        tiny_model(rt, SIZE, 7,
-                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
-                                           .policy = HSCHED_POLICY_CPU_ONLY });
-    infer(on_cpu, want);
-    for (int i = 0; i < OUTPUT; i++)
-        assert_true(fabsf(got[i] - want[i]) <= 1e-5f);
-    hsched_model_release(on_cpu);
-}
-
 static uint64_t jobs_of(hsched_runtime *rt, uint32_t device)
 {
     hsched_device_stats stats = { HSCHED_DEVICE_STATS_INIT };
@@ -107,12 +78,12 @@ static void sections_go_where_the_policy_says(void **state)
     const hsched_policy_plugin plugin = { HSCHED_POLICY_PLUGIN_INIT, .user = &s,
                                           .place = place };
     hsched_runtime *rt = open_runtime(&plugin, (const char *[]){ "a", "b" }, 2);
-    hsched_model *model = tiny_model(rt, SIZE, 7, NULL);
+    hsched_model *model = tiny_model(rt, TINY_SIZE, TINY_SEED, NULL);
     assert_int_equal(s.asked, 0); /* compiling asks for no place */
     for (uint32_t device = 0; device < 3; device++) {
         const uint64_t jobs = jobs_of(rt, device);
         s.answer = device;
-        expect_cpus_result(rt, model);
+        tiny_expect_cpus_result(rt, model);
         assert_true(jobs_of(rt, device) > jobs);
     }
     assert_true(s.asked >= 3);
@@ -131,8 +102,8 @@ static void wrong_answers_mean_the_cpu_and_are_counted(void **state)
     const hsched_policy_plugin plugin = { HSCHED_POLICY_PLUGIN_INIT, .user = &s,
                                           .place = place };
     hsched_runtime *rt = open_runtime(&plugin, (const char *[]){ "a" }, 1);
-    hsched_model *model = tiny_model(rt, SIZE, 7, NULL);
-    expect_cpus_result(rt, model);
+    hsched_model *model = tiny_model(rt, TINY_SIZE, TINY_SEED, NULL);
+    tiny_expect_cpus_result(rt, model);
     hsched_runtime_stats stats = { HSCHED_RUNTIME_STATS_INIT };
     assert_ok(hsched_runtime_get_stats(rt, &stats));
     assert_true(s.asked > 0);
@@ -151,9 +122,9 @@ static void sections_end_where_the_policy_cuts(void **state)
     hsched_runtime *whole = open_runtime(&plugin, (const char *[]){ "a" }, 1);
     plugin.cut = cut_at_convolutions;
     hsched_runtime *parts = open_runtime(&plugin, (const char *[]){ "a" }, 1);
-    hsched_model *one = tiny_model(whole, SIZE, 7, NULL);
+    hsched_model *one = tiny_model(whole, TINY_SIZE, TINY_SEED, NULL);
     assert_int_equal(s.cuts_asked, 0);
-    hsched_model *several = tiny_model(parts, SIZE, 7, NULL);
+    hsched_model *several = tiny_model(parts, TINY_SIZE, TINY_SEED, NULL);
     assert_true(s.cuts_asked > 0);
     hsched_model_stats stats = { HSCHED_MODEL_STATS_INIT };
     assert_ok(hsched_model_get_stats(one, &stats));
@@ -168,7 +139,7 @@ static void sections_end_where_the_policy_cuts(void **state)
         const int b_conv = strcmp(b.kind, "conv2d") == 0;
         assert_int_equal(a.section != b.section, a_conv != b_conv);
     }
-    expect_cpus_result(parts, several);
+    tiny_expect_cpus_result(parts, several);
     hsched_model_release(one);
     hsched_model_release(several);
     hsched_runtime_destroy(whole);
@@ -242,7 +213,7 @@ static void what_is_refused(void **state)
                  "policy_plugin");
     config.policy = HSCHED_POLICY_CPU_ONLY;
     assert_ok(hsched_runtime_create(&config, &rt));
-    hsched_graph *g = tiny_network(SIZE, 7);
+    hsched_graph *g = tiny_network(TINY_SIZE, TINY_SEED);
     hsched_model *model;
     assert_fails(
         hsched_model_compile(rt, g,

@@ -156,23 +156,10 @@ static void sim_device_info(const hsched_backend_device *device, hsched_device_i
     info->lost = 0;
 }
 
-static uint32_t class_of(hsched_step_kind kind)
-{
-    switch (kind) {
-#define SIM_CLASS(name, value, text, layer_class)                                        \
-    case HSCHED_STEP_##name:                                                             \
-        return layer_class;
-        HSCHED_STEP_LIST(SIM_CLASS)
-#undef SIM_CLASS
-    case HSCHED_STEP_FORCE_INT32:
-        break;
-    }
-    return 0;
-}
-
 static int sim_supports(const hsched_backend_device *device, const hsched_step *step)
 {
-    return (device->classes & class_of(step->kind)) != 0 && hsi_ref_fault(step) == NULL;
+    return (device->classes & hsched_step_kind_class(step->kind)) != 0 &&
+           hsi_ref_fault(step) == NULL;
 }
 
 static void sim_section_destroy(hsched_backend_section *section)
