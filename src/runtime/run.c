@@ -175,9 +175,10 @@ hsched_status hsi_runs_submit(hsched_run *const *runs, uint32_t count,
 {
     hsched_runtime *rt = runs[0]->model->runtime;
     hsched_status status = HSCHED_OK;
-    uint64_t now = hsi_now_us();
     *submitted = 0;
     pthread_mutex_lock(&rt->pool->lock);
+    /* Not before: the core would take a later event's time, and deadlines count from there. */
+    const uint64_t now = hsi_now_us();
     while (*submitted < count && status == HSCHED_OK) {
         status = hand_over(runs[*submitted], now);
         *submitted += status == HSCHED_OK;
