@@ -490,15 +490,25 @@ hsched_status hsi_cuda_submit(hsched_backend_slot *slot, const hsched_queue_job 
     return status;
 }
 
-static hsched_status look_for_errors(hsi_cuda_device *d, uint32_t lane, int *done)
+static CUresult query(hsi_cuda_device *d, uint32_t lane)
 {
     CUcontext mine;
-    CUresult result = hsi_cuda.cuCtxPushCurrent(d->context);
-    if (result == CUDA_SUCCESS) {
-        result = d->stream_writes ? CU(cuStreamQuery, d->lanes[lane].stream)
-                                  : CU(cuEventQuery, d->lanes[lane].event);
-        hsi_cuda.cuCtxPopCurrent(&mine);
-    }
+    CUresult result = CU(cuCtxPushCurrent, d->context);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = d->stream_writes ? CU(cuStreamQuery, d->lanes[lane].stream)
+                              : CU(cuEventQuery, d->lanes[lane].event);
+    hsi_cuda.cuCtxPopCurrent(&mine);
+    return result;
+}
+
+/* What a poisoned context says, it says again; an error of the query itself, for want of memory
+ * perhaps, says nothing about the jobs. */
+static hsched_status look_for_errors(hsi_cuda_device *d, uint32_t lane, int *done)
+{
+    CUresult result = query(d, lane);
+    if (result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY)
+        result = query(d, lane);
     *done = result == CUDA_SUCCESS && !d->stream_writes;
     if (result == CUDA_SUCCESS || result == CUDA_ERROR_NOT_READY)
         return HSCHED_OK;
