@@ -5,7 +5,10 @@ enum {
         10000,          /* looks that follow each other so closely measure a job's end */
     LEAST_WAIT_US = 10, /* between two looks for a job that is overdue */
     SPARE_US = 10,      /* of the margin: jobs do not take equally long */
-    MARGIN_MOST_US = 80
+    MARGIN_MOST_US = 80,
+    SHORT_US = 100,        /* jobs shorter than this are worth polling for */
+    POLL_ONE_IN = 10,      /* of the time, at most, with several jobs on the device */
+    CREDIT_MOST_US = 1000, /* that polling may take at a stretch */
 };
 
 float *hsi_expect_of(const hsi_flight *f, uint32_t members)
@@ -60,4 +63,35 @@ void hsi_expect_slept(hsi_queue *q, uint64_t until_us, uint64_t now_us)
     q->late_us = late < faded            ? faded
                  : late < MARGIN_MOST_US ? (uint32_t)late
                                          : MARGIN_MOST_US;
+}
+
+/* 0 if all jobs in flight are long. */
+static int has_short_job(const hsi_queue *q)
+{
+    for (uint32_t lane = 0; lane < q->lanes; lane++) {
+        const hsi_flight *f = &q->flights[lane];
+        if (f->state == HSI_FLIGHT_RUNNING && *f->expected_us < SHORT_US)
+            return 1;
+    }
+    return 0;
+}
+
+int hsi_expect_may_poll(hsi_queue *q, uint64_t now_us)
+{
+    const uint64_t passed = now_us - q->credited_us;
+    q->credited_us = now_us;
+    q->poll_credit_us += passed < CREDIT_MOST_US * POLL_ONE_IN
+                             ? (double)passed / POLL_ONE_IN
+                             : CREDIT_MOST_US;
+    if (q->poll_credit_us > CREDIT_MOST_US)
+        q->poll_credit_us = CREDIT_MOST_US;
+    return q->running <= 1 || q->poll_credit_us > 0 || has_short_job(q);
+}
+
+/* What polling for one job, or a short one, takes beyond the credit is not owed by later jobs. */
+void hsi_expect_polled(hsi_queue *q, uint64_t us)
+{
+    q->poll_credit_us -= (double)us;
+    if (q->poll_credit_us < -CREDIT_MOST_US)
+        q->poll_credit_us = -CREDIT_MOST_US;
 }

@@ -4,6 +4,10 @@
  * until shortly before the end that earlier jobs of its kind let expect, and polls from then on. A
  * job that is overdue, since it shares the device with others, is looked for less and less
  * often: each time after it has been overdue for half as long again.
+ *
+ * With several jobs on the device their ends are hard to tell, and to be late by a few microseconds
+ * does not leave the device idle: polling then takes a bounded share of the time, beyond which who
+ * attends sleeps for short whiles instead.
  */
 #ifndef HSI_WORKER_EXPECT_H
 #define HSI_WORKER_EXPECT_H
@@ -23,5 +27,10 @@ uint64_t hsi_expect_look_us(const hsi_flight *flight, uint64_t margin_us);
 uint64_t hsi_expect_margin_us(const hsi_queue *queue);
 /* Who attends has slept until then, and was not woken. */
 void hsi_expect_slept(hsi_queue *queue, uint64_t until_us, uint64_t now_us);
+
+/* May who attends poll now? Always for one job alone, and for short ones. Under the lock. */
+int hsi_expect_may_poll(hsi_queue *queue, uint64_t now_us);
+/* He has polled for so long. Under the lock. */
+void hsi_expect_polled(hsi_queue *queue, uint64_t us);
 
 #endif

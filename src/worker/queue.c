@@ -15,6 +15,7 @@
 enum {
     SPIN_US = 40, /* who polls looks for new jobs so often */
     WORTH_SLEEPING_US = 15,
+    SHORT_SLEEP_US = 30,    /* instead of polling */
     LONGEST_SLEEP_US = 2000 /* expectations may be wrong: an error must be noticed */
 };
 
@@ -409,6 +410,8 @@ static void wait_a_while(hsi_queue *q, uint64_t deadline_us)
 {
     pthread_mutex_t *lock = &q->pool->lock;
     uint64_t now = hsi_now_us(), look = next_look_us(q);
+    if (look <= now + WORTH_SLEEPING_US && look > 0 && !hsi_expect_may_poll(q, now))
+        look = now + SHORT_SLEEP_US;
     if (look > now + WORTH_SLEEPING_US) {
         if (look > now + LONGEST_SLEEP_US)
             look = now + LONGEST_SLEEP_US;
@@ -424,6 +427,7 @@ static void wait_a_while(hsi_queue *q, uint64_t deadline_us)
     pthread_mutex_unlock(lock);
     const uint64_t unfinished = spin(q, running, until);
     pthread_mutex_lock(lock);
+    hsi_expect_polled(q, hsi_now_us() - now);
     for (uint32_t lane = 0; lane < q->lanes; lane++)
         if (running[lane] && q->flights[lane].state == HSI_FLIGHT_RUNNING &&
             q->flights[lane].unfinished_ns < unfinished)

@@ -55,7 +55,9 @@ typedef struct hsi_queue {
     pthread_cond_t wake;      /* wakes the queue's own thread */
     /* When that, or he, wakes by himself; 0: he sleeps until he is woken, or works. */
     uint64_t alarm_us, attendant_us;
-    uint32_t late_us; /* what sleeping was late by lately, at most */
+    uint32_t late_us;      /* what sleeping was late by lately, at most */
+    double poll_credit_us; /* so long polling may still take (expect.h), as of */
+    uint64_t credited_us;
     uint64_t jobs, steps, busy_ns, busy_since_ns;
     uint64_t runs_joined;
 } hsi_queue;

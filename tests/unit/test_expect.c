@@ -4,7 +4,10 @@
 #include "worker/expect.h"
 
 enum {
-    MARGIN = 20
+    MARGIN = 20,
+    LOOK_US = 40,
+    SLEEP_US = 25,
+    ROUNDS = 4000
 };
 
 typedef struct outcome {
@@ -112,6 +115,81 @@ static void test_margin(void **state)
     free(q);
 }
 
+/* ---- Polling for several jobs ---- */
+
+typedef struct fixture {
+    hsi_queue queue;
+    float expected_us[2];
+} fixture;
+
+static void set_up(fixture *f, uint32_t running, float first_us, float second_us)
+{
+    *f = (fixture){ .queue = { .lanes = 2, .running = running },
+                    .expected_us = { first_us, second_us } };
+    for (uint32_t lane = 0; lane < running; lane++) {
+        f->queue.flights[lane].state = HSI_FLIGHT_RUNNING;
+        f->queue.flights[lane].expected_us = &f->expected_us[lane];
+    }
+}
+
+/* The share of the time that one polls who polls whenever he may, and else sleeps. */
+static double polled_share(fixture *f)
+{
+    const uint64_t begin_us = 1000000;
+    uint64_t now_us = begin_us, polled_us = 0;
+    for (int i = 0; i < ROUNDS; i++)
+        if (hsi_expect_may_poll(&f->queue, now_us)) {
+            hsi_expect_polled(&f->queue, LOOK_US);
+            polled_us += LOOK_US;
+            now_us += LOOK_US;
+        } else {
+            now_us += SLEEP_US;
+        }
+    return (double)polled_us / (double)(now_us - begin_us);
+}
+
+static void test_polling_for_one(void **state)
+{
+    (void)state;
+    fixture f;
+    set_up(&f, 1, 500, 0);
+    assert_true(polled_share(&f) == 1);
+}
+
+static void test_polling_for_short(void **state)
+{
+    (void)state;
+    fixture f;
+    set_up(&f, 2, 500, 20);
+    assert_true(polled_share(&f) == 1);
+}
+
+static void test_polling_for_several(void **state)
+{
+    (void)state;
+    fixture f;
+    set_up(&f, 2, 500, 300);
+    const double share = polled_share(&f);
+    assert_true(share > 0.09 && share < 0.12);
+}
+
+/* What one job alone took is owed for a few milliseconds at most. */
+static void test_polling_debt_ends(void **state)
+{
+    (void)state;
+    fixture f;
+    uint64_t now_us = 1000000;
+    set_up(&f, 2, 500, 300);
+    f.queue.running = 1;
+    for (int i = 0; i < ROUNDS; i++, now_us += LOOK_US) {
+        assert_true(hsi_expect_may_poll(&f.queue, now_us));
+        hsi_expect_polled(&f.queue, LOOK_US);
+    }
+    f.queue.running = 2;
+    assert_false(hsi_expect_may_poll(&f.queue, now_us));
+    assert_true(hsi_expect_may_poll(&f.queue, now_us + 10000));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +197,10 @@ int main(void)
         cmocka_unit_test(test_longer_than_expected),
         cmocka_unit_test(test_learning),
         cmocka_unit_test(test_margin),
+        cmocka_unit_test(test_polling_for_one),
+        cmocka_unit_test(test_polling_for_short),
+        cmocka_unit_test(test_polling_for_several),
+        cmocka_unit_test(test_polling_debt_ends),
     };
     return cmocka_run_group_tests_name("expectations", tests, NULL, NULL);
 }
