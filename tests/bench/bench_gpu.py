@@ -6,7 +6,7 @@
 
     tune      finds the fastest kernels for all that is measured here; build/gpu/cache/gpu-tuning.txt keeps them
     single    one inference at a time, submit to wait; PyTorch eager and as a CUDA graph
-    compile   the same beside torch.compile, which takes up to a minute a network to compile
+    compile   the same beside torch.compile, whose compilations, up to a minute a network, run at the same time first
     mixes     several networks at once, until the last has ended; PyTorch as CUDA graphs on streams
     crossing  handing a small tensor from one device to the other (see bench_crossing.c)
     latency   a network of one kernel, submit to wait: what a run costs besides its kernels; submit to the first
@@ -18,6 +18,8 @@ Every result goes to build/gpu/bench.json, in place of an earlier one of the sam
 the tables at the end show all that is known of this machine. Ratios are libhsched's time divided by PyTorch's,
 below 1 is faster than PyTorch: medians of rounds in which both ran, one after the other.
 """
+import concurrent.futures
+import contextlib
 import json
 import math
 import os
@@ -62,10 +64,10 @@ class SideError(RuntimeError):
 class Side:
     """A process that answers each line with one of JSON."""
 
-    def __init__(self, name, command):
+    def __init__(self, name, command, **environment):
         self.name = name
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        cwd=ROOT)
+                                        cwd=ROOT, env={**os.environ, **environment})
         self.about = self._answer()
 
     def _answer(self):
@@ -98,16 +100,15 @@ def open_ours(tuning="quick"):
     return Side("libhsched", [str(BUILD / "bench" / "bench_gpu"), tuning])
 
 
-def open_torch():
+def open_torch(**environment):
     """PyTorch in whatever interpreter has it; None, and a word about it, if none does."""
     python = os.environ.get("TORCH_PYTHON") or shutil.which("python3") or sys.executable
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(BUILD / "gpu" / "inductor"))
     found = subprocess.run([python, "-c", "import torch, torchvision"], capture_output=True, text=True)
     if found.returncode != 0:
         why = (found.stderr.strip().splitlines() or ["no reason given"])[-1]
         print(f"PyTorch is not measured: {python}: {why} (TORCH_PYTHON names an interpreter that has it)")
         return None
-    return Side("PyTorch", [python, str(ROOT / "tests" / "bench" / "torch_peer.py")])
+    return Side("PyTorch", [python, str(ROOT / "tests" / "bench" / "torch_peer.py")], **environment)
 
 
 class Hog:
@@ -243,7 +244,33 @@ def part_single(results):
 
 def part_compile(results):
     """What an earlier call has measured on this machine stays, unless MODELS asks for it again."""
+    fill_inductor_cache([f"{name} {precision}" for name in MODELS for precision in PRECISIONS
+                         if f"{name} {precision}" not in results.of("compile") or "MODELS" in os.environ])
     measure_networks("compile", ["compile"], results, skip_known=True)
+
+
+def fill_inductor_cache(keys):
+    """Has PyTorch compile all that is to be measured, as many at once as there are two cores for each.
+
+    What it found by timing beside the others is forgotten: it times again, alone, when it is measured.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(BUILD / "gpu" / "inductor"))
+    cores = len(os.sched_getaffinity(0))
+
+    def compile_one(key):
+        torch = open_torch(TORCHINDUCTOR_COMPILE_THREADS="2")
+        if torch:
+            with contextlib.closing(torch):
+                torch.ask("time", *key.split(), "compile", 1)
+
+    start = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(max(1, cores // 2)) as pool:
+        for key, done in [(key, pool.submit(compile_one, key)) for key in keys]:
+            if done.exception():
+                print(f"  {key}, compiling ahead: {done.exception()}", flush=True)
+    for choice in pathlib.Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).glob("**/*.best_config"):
+        choice.unlink()
+    print(f"  compiled in {time.monotonic() - start:.0f} s", flush=True)
 
 
 def part_mixes(results):
