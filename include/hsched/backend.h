@@ -191,8 +191,14 @@ typedef struct hsched_step_places {
     const uint32_t *writers[HSCHED_STEP_MAX_INPUTS];
     uint32_t writer_count[HSCHED_STEP_MAX_INPUTS];
     int here;      /* the section is prepared for this device; other steps are only described */
-    int exported;  /* a step that is not here reads the result: it must be in host memory, too,
-                      when the job that computes it ends */
+    int floats;    /* the section may be executed elsewhere, too, which is decided run by run;
+                      of all steps or of none */
+    uint32_t section; /* a job holds whole sections */
+    /* A step that is not here, or is in another section that floats, reads the result: it must be
+     * in host memory, too, when a job that computes it ends, but for a job that has all such
+     * readers in itself. What a job reads that was computed outside of it, by a step that is not
+     * here or floats, is there when the job begins. */
+    int exported;
 } hsched_step_places;
 
 /* ---- The table ------------------------------------------------------------ */

@@ -3,9 +3,9 @@
  * so long on each device and tensors take so long to pass between them. Pure: no clock, no
  * threads; the caller says what everything costs.
  *
- * A placement is judged by a list schedule of one run: sections in their order, each as soon as what
- * it reads is there and its device has a free worker. For a chain that is the sum of its sections
- * and crossings; branches on different devices overlap. Times are microseconds.
+ * A placement is judged by a list schedule of one run: sections in their order, each as soon as
+ * what it reads is there and its device has a free worker. For a chain that is the sum of its
+ * sections and crossings; branches on different devices overlap. Times are microseconds.
  *
  * docs/design/placement.md says which search is used, and why.
  */
@@ -76,7 +76,8 @@ hsched_status hsi_placement_search(const hsi_placement_problem *problem, uint8_t
                                    hsi_placement_totals *totals);
 
 /* The placements worth having, whatever the load: those found for weights of the accelerators from
- * 1/8 to 64 of the CPU's, and all on the CPU. No two are the same; by their work on the CPU, ascending. */
+ * 1/8 to 64 of the CPU's, and all on the CPU. No two are the same; by their work on the CPU,
+ * ascending. */
 typedef struct hsi_placement_set {
     uint32_t count, section_count, device_count;
     uint8_t *devices; /* [placement * section_count + section] */

@@ -160,6 +160,7 @@ static hsched_status prepare_section(hsched_model *model, uint32_t section,
 typedef struct queue_plan {
     uint32_t device;
     uint8_t *here; /* per section */
+    int floats;    /* the policy decides run by run */
     hsched_step_places *places;
     size_t *io_bytes;
     hsched_dtype *io_types;
@@ -181,11 +182,15 @@ static void describe_places(const hsi_plan *plan, queue_plan *q)
         memcpy(places->in, s->in, sizeof places->in);
         places->out = s->out;
         places->here = q->here[s->section];
+        places->floats = q->floats;
+        places->section = s->section;
         for (uint32_t k = 0; k < HSCHED_STEP_MAX_INPUTS; k++) {
             places->writers[k] = s->writers[k];
             places->writer_count[k] = s->writer_count[k];
-            for (uint32_t w = 0; w < s->writer_count[k] && !places->here; w++)
-                q->places[s->writers[k][w]].exported = 1;
+            for (uint32_t w = 0; w < s->writer_count[k]; w++)
+                if (!places->here ||
+                    (q->floats && plan->steps[s->writers[k][w]].section != s->section))
+                    q->places[s->writers[k][w]].exported = 1;
         }
     }
 }
@@ -245,6 +250,7 @@ static void adopt_queue(hsched_model *model, const queue_plan *q)
     const hsi_exec_prepared *p = &exec->prepared[prepared];
     exec->mapper = &model->runtime->devices[q->device];
     exec->crosses |= !all;
+    exec->floats = q->floats;
     exec->joinable |= all && p->backend->joinable(p->section);
 }
 
@@ -254,7 +260,9 @@ static hsched_status try_queue(hsched_model *model, uint32_t device,
                                const uint32_t *masks)
 {
     const uint32_t count = model->plan->section_count;
-    queue_plan q = { .device = device, .here = HSI_NEW_ARRAY(uint8_t, count) };
+    queue_plan q = { .device = device,
+                     .here = HSI_NEW_ARRAY(uint8_t, count),
+                     .floats = model->core.policy->anywhere };
     if (!q.here)
         return hsi_out_of_memory("a model's places");
     uint32_t any = 0;

@@ -153,7 +153,7 @@ static hsched_status make_arena(const hsi_exec_model *model, hsi_exec_slot *slot
     const size_t size = model->plan->arena_size ? model->plan->arena_size : 1;
     if (slot->arena.host)
         return HSCHED_OK;
-    if (model->mapper && model->crosses &&
+    if (model->mapper && (model->crosses || model->floats) &&
         model->mapper->backend->memory_create(model->mapper->handle, size, 0,
                                               &slot->arena) == HSCHED_OK)
         return HSCHED_OK;
@@ -205,7 +205,8 @@ static void apply_patches(const hsi_exec_run *run)
 /* The next run may have more luck with an arena that the mapper reaches. */
 static void forget_unmapped(const hsi_exec_model *model, hsi_exec_slot *slot)
 {
-    if (!model->mapper || !model->crosses || !slot->arena.host || slot->arena.handle)
+    if (!model->mapper || !(model->crosses || model->floats) || !slot->arena.host ||
+        slot->arena.handle)
         return;
     hsi_free(slot->arena.host);
     hsi_free(slot->operands);

@@ -59,6 +59,7 @@ typedef struct hsi_exec_model {
         *mapper;  /* a device with a queue that executes some of it, or NULL:
                                       then the arena is memory that both can reach */
     int crosses;  /* some sections are on the mapper, others are not */
+    int floats;   /* where they are is decided run by run */
     int joinable; /* runs may share a slot of the mapper's */
     /* How long jobs take on devices with queues: [device * expectations + section] for one that
      * starts with this section, behind the sections for whole runs in batches of 1, 2, 3, ...;

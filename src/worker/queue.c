@@ -29,6 +29,14 @@ static const hsi_exec_device *device_of(const hsi_queue *q)
     return &q->pool->config.devices[q->device];
 }
 
+/* Has the job's run other jobs than this one, on the CPU perhaps? */
+static int is_partial(const hsi_flight *f)
+{
+    const hsi_exec_model *model = run_of(f->jobs[0])->model;
+    return model->crosses ||
+           (model->floats && f->jobs[0]->count != model->plan->section_count);
+}
+
 /* ---- What to do next (under the lock) --------------------------------------- */
 
 static int free_lane(const hsi_queue *q, uint32_t *lane)
@@ -114,7 +122,7 @@ static hsched_status shadow_members(const hsi_queue *q, const hsi_flight *f)
     hsched_status status = HSCHED_OK;
     for (uint32_t m = 0; m < f->count && status == HSCHED_OK; m++) {
         hsi_exec_run *run = run_of(f->jobs[m]);
-        if (run->model->crosses || hsi_exec_is_elsewhere(run, device_of(q)))
+        if (is_partial(f) || hsi_exec_is_elsewhere(run, device_of(q)))
             status = hsi_exec_shadow(run);
     }
     return status;
@@ -134,7 +142,7 @@ static hsched_status start(hsi_queue *q, uint32_t lane, uint32_t others,
         status = hsi_exec_acquire_slot(leader, *members);
     if (status == HSCHED_OK)
         status = shadow_members(q, f);
-    if (status == HSCHED_OK && model->crosses)
+    if (status == HSCHED_OK && is_partial(f))
         status = hsi_exec_arena(leader, &arena);
     if (status == HSCHED_OK)
         status = hsi_exec_queue_slot(leader, q->device, &f->slot);
@@ -155,6 +163,44 @@ static void lose_device(hsi_queue *q)
     pthread_mutex_unlock(&pool->lock);
     pool->config.device_failed(pool->config.user, q->device, hsched_error_detail());
     pthread_mutex_lock(&pool->lock);
+}
+
+static int runs_come_back(const hsi_queue *q)
+{
+    for (uint32_t lane = 0; lane < q->lanes; lane++) {
+        const hsi_flight *f = &q->flights[lane];
+        if (f->state == HSI_FLIGHT_RUNNING && is_partial(f))
+            return 1;
+    }
+    return 0;
+}
+
+/* Somebody has to look when the first job should end, or when those held back may start: who
+ * attends (he will anyway while he works); for runs that go on on the CPU a worker with
+ * nothing else to do, since that saves a thread switch; or the queue's thread. */
+static void set_alarm(hsi_queue *q)
+{
+    const uint64_t look = next_look_us(q);
+    if (look == UINT64_MAX || q->summoned)
+        return;
+    if (q->attended) {
+        if (look < q->attendant_us)
+            pthread_cond_signal(&q->attendant);
+        return;
+    }
+    q->summoned = runs_come_back(q) && hsi_worker_pool_wake_cpu(q->pool);
+    if (!q->summoned && (q->alarm_us == 0 || look < q->alarm_us))
+        pthread_cond_signal(&q->wake);
+}
+
+/* What has ended here may have queued jobs there. */
+static void set_alarms_of_others(const hsi_queue *q)
+{
+    const hsi_worker_pool *pool = q->pool;
+    for (uint32_t d = 1; d < pool->config.device_count; d++)
+        if (pool->queues[d] && pool->queues[d] != q &&
+            hsi_core_queued(pool->config.core, d) > 0)
+            set_alarm(pool->queues[d]);
 }
 
 /* Reports all jobs of a flight as ended and frees its lane. */
@@ -190,6 +236,7 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
         hsi_core_job_ended(core, jobs[m], status, now_ns / 1000);
     }
     hsi_worker_pool_notify(q->pool, self);
+    set_alarms_of_others(q);
 }
 
 /* Runs of the job's model that wait, or started by themselves while it did. */
@@ -243,38 +290,12 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     if (q->running++ == 0)
         q->busy_since_ns = f->started_ns;
     for (uint32_t m = 0; m < f->count; m++) {
+        if (is_partial(f)) /* its end is not the run's */
+            continue;
         run_of(f->jobs[m])->event_backend = d->backend;
         run_of(f->jobs[m])->event_slot = f->slot;
     }
     pool->config.started(pool->config.user, f->jobs, f->count);
-}
-
-static int runs_come_back(const hsi_queue *q)
-{
-    for (uint32_t lane = 0; lane < q->lanes; lane++) {
-        const hsi_flight *f = &q->flights[lane];
-        if (f->state == HSI_FLIGHT_RUNNING && run_of(f->jobs[0])->model->crosses)
-            return 1;
-    }
-    return 0;
-}
-
-/* Somebody has to look when the first job should end, or when those held back may start: who
- * attends (he will anyway while he works); for runs that go on on the CPU a worker with
- * nothing else to do, since that saves a thread switch; or the queue's thread. */
-static void set_alarm(hsi_queue *q)
-{
-    const uint64_t look = next_look_us(q);
-    if (look == UINT64_MAX || q->summoned)
-        return;
-    if (q->attended) {
-        if (look < q->attendant_us)
-            pthread_cond_signal(&q->attendant);
-        return;
-    }
-    q->summoned = runs_come_back(q) && hsi_worker_pool_wake_cpu(q->pool);
-    if (!q->summoned && (q->alarm_us == 0 || look < q->alarm_us))
-        pthread_cond_signal(&q->wake);
 }
 
 void hsi_queue_excuse(hsi_queue *q)

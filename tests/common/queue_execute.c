@@ -98,8 +98,17 @@ static hsched_status bring_input(const hsched_backend_slot *slot, uint32_t membe
     return HSCHED_OK;
 }
 
-static hsched_status bring_operand(const hsched_backend_slot *slot, uint32_t member,
-                                   uint32_t step, uint32_t k)
+/* Was it, or will it be, executed outside of the job, where its result is not in this slot? */
+static int is_elsewhere(const hsched_backend_section *s, uint32_t first, uint32_t count,
+                        uint32_t step)
+{
+    if (!s->places[step].here)
+        return 1;
+    return s->places[step].floats && (step < first || step >= first + count);
+}
+
+static hsched_status bring_operand(const hsched_backend_slot *slot, const queue_lane *job,
+                                   uint32_t member, uint32_t step, uint32_t k)
 {
     const hsched_backend_section *s = slot->section;
     const hsched_step_places *places = &s->places[step];
@@ -107,13 +116,23 @@ static hsched_status bring_operand(const hsched_backend_slot *slot, uint32_t mem
         return bring_input(slot, member, &places->in[k]);
     hsched_status status = HSCHED_OK;
     for (uint32_t w = 0; w < places->writer_count[k] && status == HSCHED_OK; w++)
-        if (!s->places[places->writers[k][w]].here)
+        if (is_elsewhere(s, job->first_step, job->step_count, places->writers[k][w]))
             status = pass(slot, member, places->writers[k][w], 1);
     return status;
 }
 
-hsched_status queue_execute_step(hsched_backend_slot *slot, uint32_t member,
-                                 uint32_t index)
+static int leaves(const hsched_backend_section *s, const queue_lane *job, uint32_t step)
+{
+    const hsched_step_places *places = &s->places[step];
+    if (places->out.storage == HSCHED_STORAGE_OUTPUT)
+        return 1;
+    return places->exported &&
+           (!places->floats ||
+            is_elsewhere(s, job->first_step, job->step_count, s->last_readers[step]));
+}
+
+hsched_status queue_execute_step(hsched_backend_slot *slot, const queue_lane *job,
+                                 uint32_t member, uint32_t index)
 {
     const hsched_backend_section *s = slot->section;
     const hsched_step *step = &s->steps[index];
@@ -123,12 +142,11 @@ hsched_status queue_execute_step(hsched_backend_slot *slot, uint32_t member,
     for (uint32_t k = 0; k < step->input_count && status == HSCHED_OK; k++) {
         const void *constant = hsi_sim_constants_get(&s->constants, index, k);
         inputs[k] = constant ? constant : inside(slot, member, &places->in[k]);
-        status = bring_operand(slot, member, index, k);
+        status = bring_operand(slot, job, member, index, k);
     }
     if (status == HSCHED_OK)
         status = hsi_ref_run(step, inputs, inside(slot, member, &places->out));
-    if (status == HSCHED_OK &&
-        (places->exported || places->out.storage == HSCHED_STORAGE_OUTPUT))
+    if (status == HSCHED_OK && leaves(s, job, index))
         status = pass(slot, member, index, 0);
     return status;
 }
@@ -193,7 +211,8 @@ static void stage_read_results(hsched_backend_slot *slot, const hsched_queue_job
     for (uint32_t k = 0; k < s->steps[step].input_count; k++)
         for (uint32_t w = 0; w < places->writer_count[k]; w++) {
             const uint32_t writer = places->writers[k][w];
-            if (s->places[writer].here || slot->staged[writer])
+            if (!is_elsewhere(s, job->first_step, job->step_count, writer) ||
+                slot->staged[writer])
                 continue;
             slot->staged[writer] = 1;
             stage_result(slot, job, writer, 1);

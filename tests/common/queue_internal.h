@@ -57,6 +57,8 @@ struct hsched_backend_section {
     const hsched_step *steps;
     hsched_step_places *places; /* a copy, writers included */
     uint32_t *writers;
+    uint32_t
+        *last_readers; /* per step: the last one that reads its result; 0: none does */
     hsi_sim_constants constants;
     size_t arena_size;
     uint32_t input_count, output_count;
@@ -165,8 +167,8 @@ void queue_slot_idle(hsched_backend_slot *slot);
 /* ---- queue_execute.c ---- */
 
 /* One step for one member, with what passes in before and out after it. */
-hsched_status queue_execute_step(hsched_backend_slot *slot, uint32_t member,
-                                 uint32_t step);
+hsched_status queue_execute_step(hsched_backend_slot *slot, const queue_lane *job,
+                                 uint32_t member, uint32_t step);
 /* For what the device cannot reach. To the stages: before a job begins; back: after it. */
 hsched_status queue_make_stages(hsched_backend_slot *slot, uint32_t members);
 void queue_stage_inputs(hsched_backend_slot *slot, uint32_t members);

@@ -66,7 +66,8 @@ static int execute_steps(hsched_backend_device *d, const queue_lane *lane, int l
         if (is_lost(d))
             return 0;
         for (uint32_t m = 0; m < lane->members; m++)
-            if (queue_execute_step(lane->slot, m, lane->first_step + i) != HSCHED_OK)
+            if (queue_execute_step(lane->slot, lane, m, lane->first_step + i) !=
+                HSCHED_OK)
                 queue_complain("step %u: %s", lane->first_step + i,
                                hsched_error_detail());
     }
@@ -143,7 +144,9 @@ static void check_steps(const hsched_backend_section *s, const hsched_queue_job 
         if (!s->places[job->first_step + i].here)
             queue_complain("step %u is in a job and not for this device",
                            job->first_step + i);
-    if (!s->joinable && (!job->arena || !job->arena->device) && s->max_batch > 1)
+    const int crosses = s->places[0].floats ? job->step_count != s->step_count
+                                            : !s->joinable && s->max_batch > 1;
+    if (crosses && (!job->arena || !job->arena->device))
         queue_complain("a job of a model with crossings has no arena");
 }
 

@@ -18,6 +18,7 @@ static void free_section(hsched_backend_section *s)
     hsi_sim_constants_clear(&s->constants);
     queue_the.host->free(s->places);
     queue_the.host->free(s->writers);
+    queue_the.host->free(s->last_readers);
     queue_the.host->free(s->io_bytes);
     queue_the.host->free(s);
 }
@@ -32,7 +33,8 @@ static hsched_status copy_places(hsched_backend_section *s,
             count += config->places[i].writer_count[k];
     s->places = queue_the.host->alloc(config->step_count * sizeof *s->places);
     s->writers = queue_the.host->alloc((count + 1) * sizeof *s->writers);
-    if (!s->places || !s->writers)
+    s->last_readers = queue_the.host->alloc(config->step_count * sizeof *s->last_readers);
+    if (!s->places || !s->writers || !s->last_readers)
         return queue_out_of_memory("a model");
     memcpy(s->places, config->places, config->step_count * sizeof *s->places);
     uint32_t *next = s->writers;
@@ -41,6 +43,8 @@ static hsched_status copy_places(hsched_backend_section *s,
             const uint32_t writers = config->places[i].writer_count[k];
             if (writers)
                 memcpy(next, config->places[i].writers[k], writers * sizeof *next);
+            for (uint32_t w = 0; w < writers; w++)
+                s->last_readers[next[w]] = i;
             s->places[i].writers[k] = next;
             next += writers;
         }

@@ -1,8 +1,8 @@
 /*
  * Seeded random networks of all layer kinds through a runtime with a GPU, against an
  * evaluation of the graph by plain loops (tests/unit/graph_eval.h): with the policies gpu_only
- * and layer_type, in every number format, in all kinds of memory, alone and joined with other
- * runs; and while calls of CUDA fail. Skips, saying why, without a GPU.
+ * and layer_type and one that throws dice, in every number format, in all kinds of memory, alone
+ * and joined with other runs; and while calls of CUDA fail. Skips, saying why, without a GPU.
  *
  * Every run has inputs of its own. Its outputs hold NaNs before, and in all the memory that
  * runs are bound to nothing but their outputs may change.
@@ -24,6 +24,7 @@
 #include <time.h>
 
 #include "backend/cuda/api.h"
+#include "common/dice_policy.h"
 #include "common/support.h"
 #include "unit/graph_compare.h"
 #include "unit/graph_eval.h"
@@ -62,7 +63,9 @@ enum {
 
 static const char *policy_name(hsched_policy policy)
 {
-    return policy == HSCHED_POLICY_GPU_ONLY ? "gpu_only" : "layer_type";
+    return policy == HSCHED_POLICY_GPU_ONLY     ? "gpu_only"
+           : policy == HSCHED_POLICY_LAYER_TYPE ? "layer_type"
+                                                : "dice";
 }
 
 /* ---- A graph, inputs for several runs, and what is right ------------------ */
@@ -128,14 +131,17 @@ typedef struct fixture {
     int only_hosts; /* no outputs that the library keeps, and nothing in the GPU's memory: for
                        those it needs calls of CUDA that must not fail */
     uint32_t largest_batch;
+    dice dice;
 } fixture;
 
 /* With few streams runs have to wait for each other, and are joined. */
 static void open_fixture(fixture *f, int only_hosts)
 {
-    *f = (fixture){ .only_hosts = only_hosts };
-    f->rt = gpu_runtime_open(&(hsched_runtime_config){
-        HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 2, .gpu_streams = 2 });
+    *f = (fixture){ .only_hosts = only_hosts, .dice = { .random = 1, .stay = 5 } };
+    const hsched_policy_plugin plugin = dice_policy(&f->dice);
+    f->rt = gpu_runtime_open(&(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT,
+                                                       .cpu_workers = 2, .gpu_streams = 2,
+                                                       .policy_plugin = &plugin });
     for (int k = 0; k < USER_MEMORY_KINDS; k++)
         user_memory_create(&f->memories[k], f->rt, (user_memory_kind)k, MEMORY_SIZE);
 }
@@ -184,8 +190,11 @@ static void choose_config(trial *t, hsched_policy policy)
     c->output_layout = chance(t, 50) ? HSCHED_LAYOUT_NHWC : HSCHED_LAYOUT_DENSE;
     c->max_batch = batches[random_graph_range(&t->random, 0, 2)];
     c->batch_wait_us = chance(t, 30) ? 300 : 0;
-    c->flags = (chance(t, 25) ? HSCHED_MODEL_DETERMINISTIC : 0) |
-               (chance(t, 15) ? HSCHED_MODEL_NO_FUSION : 0);
+    /* Another placement gives other bits. */
+    c->flags =
+        (chance(t, 25) && policy != HSCHED_POLICY_PLUGIN ? HSCHED_MODEL_DETERMINISTIC
+                                                         : 0) |
+        (chance(t, 15) ? HSCHED_MODEL_NO_FUSION : 0);
     snprintf(t->text, sizeof t->text,
              "HSCHED_TEST_SEED=%llu %s %s, inputs %s, outputs %s, max_batch %u, wait %u "
              "us%s%s",
@@ -570,14 +579,18 @@ static void a_lost_gpu_costs_no_run(void **state)
 int main(void)
 {
     static hsched_policy gpu_only = HSCHED_POLICY_GPU_ONLY,
-                         layer_type = HSCHED_POLICY_LAYER_TYPE;
+                         layer_type = HSCHED_POLICY_LAYER_TYPE,
+                         dice_thrown = HSCHED_POLICY_PLUGIN;
     const struct CMUnitTest tests[] = {
         { "graphs_agree_gpu_only", graphs_agree, NULL, NULL, &gpu_only },
         { "graphs_agree_layer_type", graphs_agree, NULL, NULL, &layer_type },
+        { "graphs_agree_dice", graphs_agree, NULL, NULL, &dice_thrown },
         { "a_failing_call_costs_no_run_gpu_only", a_failing_call_costs_no_run, NULL, NULL,
           &gpu_only },
         { "a_failing_call_costs_no_run_layer_type", a_failing_call_costs_no_run, NULL,
           NULL, &layer_type },
+        { "a_failing_call_costs_no_run_dice", a_failing_call_costs_no_run, NULL, NULL,
+          &dice_thrown },
         cmocka_unit_test(a_lost_gpu_costs_no_run),
     };
     if (getenv("HSCHED_TEST_FILTER"))

@@ -1,21 +1,23 @@
 /*
  * Seeded random networks of all layer kinds on a simulated device with a queue
  * (tests/common/queue_device.h), against an evaluation of the graph by plain loops: with the
- * policies gpu_only and layer_type, with kinds of steps that the device cannot execute, in all
- * kinds of memory, on one device or two, several models and runs at once, jobs executed in
- * random order; and while calls fail, or the device is lost, and some runs are cancelled.
+ * policies gpu_only and layer_type and one that throws dice, with kinds of steps that the device
+ * cannot execute, in all kinds of memory, on one device or two, several models and runs at once,
+ * jobs executed in random order; and while calls fail, or the device is lost, and some runs are
+ * cancelled.
  *
  * HSCHED_TEST_SEED=N tries one seed, HSCHED_TEST_GRAPHS=N so many.
  */
 #include "common/queue_runs.h"
 
+#include "common/dice_policy.h"
 #include "common/support.h"
 #include "unit/graph_compare.h"
 #include "unit/graph_eval.h"
 #include "unit/random_graph.h"
 
 enum {
-    MODELS = 2, /* of one graph: gpu_only and layer_type */
+    MODELS = 3, /* of one graph: gpu_only, layer_type, and wherever chance will have it */
     RUNS = 5,   /* of each at once */
     ROUNDS = 3
 };
@@ -30,6 +32,7 @@ typedef struct world {
     uint64_t seed, random;
     world_kind kind;
     int may_be_lost; /* the device, by now */
+    dice dice;
     hsched_runtime *rt;
     hsched_graph *graph;
     hsched_model *models[MODELS];
@@ -104,17 +107,21 @@ static void open_world(world *w)
         .ready = (uint32_t)choose(w, 1, 8),
         .never_registers = choose(w, 0, 3) == 0,
     };
-    const hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 2,
-                                           .gpu_streams = (uint32_t)choose(w, 1, 3),
-                                           .gpus = (const int[]){ 0, 1 },
-                                           .gpu_count = devices };
+    w->dice = (dice){ .random = w->seed, .stay = (uint32_t)choose(w, 0, 8) };
+    const hsched_policy_plugin plugin = dice_policy(&w->dice);
+    const hsched_runtime_config config = {
+        HSCHED_RUNTIME_CONFIG_INIT,    .cpu_workers = 2,
+        .policy_plugin = &plugin,      .gpu_streams = (uint32_t)choose(w, 1, 3),
+        .gpus = (const int[]){ 0, 1 }, .gpu_count = devices
+    };
     w->rt = queue_runtime_open(&script, &config);
 }
 
 static void load_models(world *w)
 {
     static const hsched_policy policies[MODELS] = { HSCHED_POLICY_GPU_ONLY,
-                                                    HSCHED_POLICY_LAYER_TYPE };
+                                                    HSCHED_POLICY_LAYER_TYPE,
+                                                    HSCHED_POLICY_PLUGIN };
     const hsched_layout layout =
         choose(w, 0, 1) ? HSCHED_LAYOUT_NHWC : HSCHED_LAYOUT_DENSE;
     for (int m = 0; m < MODELS; m++)

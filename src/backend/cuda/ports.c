@@ -5,6 +5,8 @@
  *   itself (fused); for other kinds the whole input is copied to the slot first.
  * - import: a tensor in the host's arena that a step elsewhere (on the CPU) has written.
  * - export: a tensor that a step elsewhere will read, to the host's arena.
+ *   Where sections float, what passes between two of them has both; a job that has only one of
+ *   the two uses it (hsi_cuda_port_is_used).
  * - exit: what a step writes into an output's memory; fused if the step is a COPY and no step
  *   here reads the output again.
  *
@@ -42,6 +44,15 @@ static int add_port(making *m, hsi_cuda_port port)
     else
         s->ports[s->port_count++] = port;
     return (int)s->port_count - 1;
+}
+
+static int is_written_by(const hsched_step_places *places, uint32_t operand,
+                         uint32_t writer)
+{
+    for (uint32_t w = 0; w < places->writer_count[operand]; w++)
+        if (places->writers[operand][w] == writer)
+            return 1;
+    return 0;
 }
 
 static hsched_status add_action(making *m, uint32_t step, int before, int port)
@@ -120,6 +131,14 @@ static hsched_status find_entries(making *m, uint32_t i)
     return status;
 }
 
+/* May the two steps be executed in different places? */
+static int may_part(const making *m, uint32_t writer, uint32_t reader)
+{
+    const hsched_step_places *a = &m->config->places[writer],
+                             *b = &m->config->places[reader];
+    return !a->here || (a->floats && a->section != b->section);
+}
+
 static hsched_status find_imports(making *m, uint32_t i)
 {
     const hsched_step_places *places = &m->config->places[i];
@@ -127,10 +146,20 @@ static hsched_status find_imports(making *m, uint32_t i)
     for (uint32_t k = 0; k < m->section->steps[i].input_count; k++)
         for (uint32_t w = 0; w < places->writer_count[k] && status == HSCHED_OK; w++) {
             uint32_t writer = places->writers[k][w];
-            if (!m->config->places[writer].here)
+            if (may_part(m, writer, i))
                 status = add_action(m, i, 1, add_port(m, result_of(m, writer, 1)));
         }
     return status;
+}
+
+static uint32_t last_reader(const making *m, uint32_t writer)
+{
+    uint32_t last = writer;
+    for (uint32_t i = writer + 1; i < m->config->step_count; i++)
+        for (uint32_t k = 0; k < m->section->steps[i].input_count; k++)
+            if (is_written_by(&m->config->places[i], k, writer))
+                last = i;
+    return last;
 }
 
 /* Does any step here read this output's memory? */
@@ -166,9 +195,11 @@ static hsched_status find_exits(making *m, uint32_t i)
         }
         return add_action(m, i, 0, add_port(m, port));
     }
-    if (places->exported)
-        return add_action(m, i, 0, add_port(m, result_of(m, i, 0)));
-    return HSCHED_OK;
+    if (!places->exported)
+        return HSCHED_OK;
+    hsi_cuda_port port = result_of(m, i, 0);
+    port.last_reader = last_reader(m, i);
+    return add_action(m, i, 0, add_port(m, port));
 }
 
 static hsched_status find_all(making *m)
@@ -187,15 +218,6 @@ static hsched_status find_all(making *m)
 }
 
 /* ---- In place ------------------------------------------------------------- */
-
-static int is_written_by(const hsched_step_places *places, uint32_t operand,
-                         uint32_t writer)
-{
-    for (uint32_t w = 0; w < places->writer_count[operand]; w++)
-        if (places->writers[operand][w] == writer)
-            return 1;
-    return 0;
-}
 
 static int is_small(const hsched_backend_section *s, const hsched_operand *tensor)
 {
@@ -242,7 +264,8 @@ static void map_ports(making *m)
 {
     for (uint32_t p = 0; p < m->section->port_count; p++) {
         hsi_cuda_port *port = &m->section->ports[p];
-        if (port->kind != HSI_CUDA_PORT_ARENA || !is_small(m->section, &port->tensor))
+        if (port->kind != HSI_CUDA_PORT_ARENA || !is_small(m->section, &port->tensor) ||
+            m->config->places[port->step].floats) /* a job may have both ends */
             continue;
         if (port->to_slot) {
             port->mapped = map_reads(m, port->step, 0);
@@ -273,6 +296,31 @@ hsched_status hsi_cuda_make_ports(hsched_backend_section *section,
     if (status == HSCHED_OK)
         map_ports(&m);
     return status;
+}
+
+static int is_brought_in(const hsched_backend_section *s, uint32_t port, uint32_t first,
+                         uint32_t count)
+{
+    for (uint32_t i = first; i < first + count; i++)
+        for (uint32_t a = 0; a < s->actions[i].before_count; a++)
+            if (s->actions[i].before[a] == port)
+                return 1;
+    return 0;
+}
+
+int hsi_cuda_port_is_used(const hsched_backend_section *s, const hsi_cuda_port *port,
+                          uint32_t first, uint32_t count)
+{
+    if (port->step == UINT32_MAX)
+        return 1;
+    const int inside = port->step >= first && port->step - first < count;
+    if (port->kind == HSI_CUDA_PORT_INPUT || !s->places[port->step].floats)
+        return port->to_slot || (s->places[port->step].here && inside);
+    /* Another job of the run may be writing, right now, what this one does not read. */
+    if (port->to_slot)
+        return !inside && is_brought_in(s, (uint32_t)(port - s->ports), first, count);
+    return inside &&
+           (port->kind == HSI_CUDA_PORT_OUTPUT || port->last_reader - first >= count);
 }
 
 const hsi_cuda_port *hsi_cuda_fused_port(const hsched_backend_section *s, uint32_t step)

@@ -113,7 +113,7 @@ hsched_status hsi_cuda_section_prepare(hsched_backend_device *device,
     if (status == HSCHED_OK) {
         s->joinable = find_joinable(s);
         for (uint32_t i = 0; i < s->step_count; i++)
-            s->split |= !s->places[i].here;
+            s->split |= !s->places[i].here || s->places[i].floats;
         status = hsi_cuda_enter(device);
     }
     if (status == HSCHED_OK) {

@@ -29,8 +29,10 @@ typedef struct hsi_cuda_port {
     size_t offset; /* bytes from the start of that memory to element 0 */
     int to_slot;   /* read, else written */
     uint32_t step; /* whose operand it is; UINT32_MAX: a whole input */
-    int fused;     /* the step itself reads or writes through the table */
-    int mapped;    /* steps read or write it in the host's arena, if members == 1 */
+    uint32_t
+        last_reader; /* arena, written: the last step here or elsewhere that reads it */
+    int fused;       /* the step itself reads or writes through the table */
+    int mapped;      /* steps read or write it in the host's arena, if members == 1 */
     hsched_operand tensor; /* as it lies outside */
     hsched_place place;    /* and inside; unused if fused */
 } hsi_cuda_port;
@@ -74,7 +76,8 @@ struct hsched_backend_section {
     hsched_step_places *places; /* a copy; writers are not kept */
     hsi_cuda_type type;
     int strict, deterministic, joinable;
-    int split; /* some steps are elsewhere: a run has several jobs, maybe at the same time */
+    int split; /* some steps are elsewhere, or float: a run has several jobs, maybe at the
+                  same time */
     uint32_t max_batch;
 
     size_t arena_size; /* one member's, as the plan has it */
@@ -129,10 +132,12 @@ static inline uint32_t hsi_cuda_mapped(const hsched_backend_section *section,
     return members == 1 ? section->mapped[step] : 0;
 }
 
-/* Does a job of so many members bring this port's tensor in or out by a launch of its own? */
+/* Does a job of so many members bring this port's tensor in or out by a launch of its own? Joined
+ * runs are executed as a whole: nothing of them is in the host's arena. */
 static inline int hsi_cuda_is_transferred(const hsi_cuda_port *port, uint32_t members)
 {
-    return !port->fused && !(port->mapped && members == 1);
+    return !port->fused &&
+           (members == 1 ? !port->mapped : port->kind != HSI_CUDA_PORT_ARENA);
 }
 
 /* ---- batch.c --------------------------------------------------------------- */
@@ -156,6 +161,10 @@ void hsi_cuda_slot_sizes(const hsched_backend_section *section, uint32_t members
 hsched_status hsi_cuda_make_ports(hsched_backend_section *section,
                                   const hsched_section_config *config);
 void hsi_cuda_free_ports(hsched_backend_section *section);
+/* Does anything pass there in a job of steps [first, first + count)? Inputs, and what steps that
+ * are not here have made: always, that is cheap. */
+int hsi_cuda_port_is_used(const hsched_backend_section *section,
+                          const hsi_cuda_port *port, uint32_t first, uint32_t count);
 /* Through which the step itself reads or writes what lies outside, or NULL. */
 const hsi_cuda_port *hsi_cuda_fused_port(const hsched_backend_section *section,
                                          uint32_t step);

@@ -229,14 +229,10 @@ static int is_staged(const hsched_memory *memory)
     return memory->device == 0;
 }
 
-/* Does a job of these steps use the port? Whole inputs: always, that is cheap. */
 static int is_in_job(const hsched_backend_section *s, const hsched_queue_job *job,
                      const hsi_cuda_port *port)
 {
-    if (port->step == UINT32_MAX || port->to_slot)
-        return 1;
-    return s->places[port->step].here && port->step >= job->first_step &&
-           port->step < job->first_step + job->step_count;
+    return hsi_cuda_port_is_used(s, port, job->first_step, job->step_count);
 }
 
 /* Copies the elements of a tensor between two blocks in which they lie alike. */
