@@ -124,10 +124,26 @@ static const char *check_queue(const hsi_core *core, uint32_t device)
     return wrong;
 }
 
+static const char *check_work(const hsi_core *core, uint32_t device)
+{
+    double sum = 0;
+    for (const hsi_core_run *run = core->active_runs; run; run = run->next_active) {
+        if (run->work_us[device] < 0)
+            return "a run brings less than no work";
+        sum += (double)run->work_us[device];
+    }
+    const double off = core->work_us[device] - sum;
+    return off > 1e-3 * (1 + sum) || off < -1e-3 * (1 + sum)
+               ? "the work of a device is not that of its runs"
+               : NULL;
+}
+
 const char *hsi_core_check(const hsi_core *core)
 {
     for (uint32_t d = 0; d < core->config.device_count; d++) {
         const char *wrong = check_queue(core, d);
+        if (!wrong)
+            wrong = check_work(core, d);
         if (wrong)
             return wrong;
         if (core->queued[d] > core->backlog[d])

@@ -42,6 +42,17 @@ static hsched_status check_config(const hsi_core_config *config)
     return HSCHED_OK;
 }
 
+/* In place of zeros, what they stand for. */
+static void settle_device(hsi_core_device *device, uint32_t index)
+{
+    if (device->max_sections_per_job == 0)
+        device->max_sections_per_job = 1;
+    if (!(device->load > 0))
+        device->load = 1;
+    if (!(device->capacity > 0))
+        device->capacity = index == 0 ? device->workers : 1;
+}
+
 hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core)
 {
     *core = NULL;
@@ -53,8 +64,7 @@ hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core)
         return hsi_out_of_memory("the scheduler");
     made->config = *config;
     for (uint32_t d = 0; d < config->device_count; d++)
-        if (made->config.devices[d].max_sections_per_job == 0)
-            made->config.devices[d].max_sections_per_job = 1;
+        settle_device(&made->config.devices[d], d);
     made->available = (UINT32_C(1) << config->device_count) - 1;
     made->admission.active_limit = config->active_limit;
     *core = made;
@@ -143,8 +153,10 @@ static void end_run(hsi_core *core, hsi_core_run *run, hsched_status status)
         hsi_admission_stop_waiting(&core->admission, run);
     if (run->state == HSI_RUN_BLOCKED)
         core->blocked--;
-    if (run->state == HSI_RUN_ACTIVE)
+    if (run->state == HSI_RUN_ACTIVE) {
         unlink_active(core, run);
+        hsi_work_forget(core, run);
+    }
     hsi_admission_ended(&core->admission, run, run->state == HSI_RUN_ACTIVE);
 
     run->state = HSI_RUN_ENDED;
@@ -411,6 +423,7 @@ static void sections_done(hsi_core *core, hsi_job *job)
     }
     run->sections_left -= job->count;
     run->jobs_run++;
+    hsi_work_done(core, job);
     run->crossings += job->crossings;
     core->stats.jobs++;
     core->stats.crossings += job->crossings;
@@ -478,6 +491,29 @@ void hsi_core_cancel(hsi_core *core, hsi_core_run *run, uint64_t now_us)
         return;
     run->cancel_requested = 1;
     hsi_run_stop(core, run, HSCHED_ERROR_CANCELLED);
+    settle(core);
+}
+
+/* Less would move runs for what is noise. */
+static int is_much(double now, double before)
+{
+    return now > before * 1.2 || now * 1.2 < before;
+}
+
+void hsi_core_set_speed(hsi_core *core, uint32_t device, double load, double capacity,
+                        uint64_t now_us)
+{
+    advance(core, now_us);
+    if (device >= core->config.device_count)
+        return;
+    hsi_core_device *d = &core->config.devices[device];
+    hsi_core_device told = { .workers = d->workers, .load = load, .capacity = capacity };
+    settle_device(&told, device);
+    if (!is_much(told.load, d->load) && !is_much(told.capacity, d->capacity))
+        return;
+    d->load = told.load;
+    d->capacity = told.capacity;
+    hsi_work_replace_all(core);
     settle(core);
 }
 

@@ -75,6 +75,8 @@ typedef struct hsi_batch_queue {
     struct hsi_batch_queue *next_held, *prev_held;
 } hsi_batch_queue;
 
+struct hsi_choices;
+
 typedef struct hsi_core_model {
     const char *name;       /* for policies of the user's; may be NULL */
     uint32_t section_count; /* at least 1 */
@@ -89,6 +91,9 @@ typedef struct hsi_core_model {
     uint32_t max_sections_per_job;
     /* If max_batch > 1: one for each device of the core; NULL means a max_batch of 1. */
     hsi_batch_queue *batch_queues;
+    /* What the policy `cost` chooses from (policy_cost.h); NULL: nothing is known. The caller may
+     * change what is in it between two calls. */
+    const struct hsi_choices *choices;
 } hsi_core_model;
 
 typedef enum hsi_job_state {
@@ -161,13 +166,16 @@ struct hsi_core_run {
     hsi_core_edge *edges;      /* whom this run waits for */
     uint32_t edge_count;
     uint32_t sections_left;
-    uint32_t jobs_out;   /* queued or running */
-    uint32_t jobs_run;   /* jobs that ended well */
-    uint32_t crossings;  /* tensors that those took over from other devices */
-    uint32_t moved;      /* jobs that went to the CPU because their device was lost or did
+    uint32_t jobs_out;  /* queued or running */
+    uint32_t jobs_run;  /* jobs that ended well */
+    uint32_t crossings; /* tensors that those took over from other devices */
+    uint32_t moved;     /* jobs that went to the CPU because their device was lost or did
                             not execute them */
-    uint32_t restarts;   /* times that all its sections went back to waiting */
-    uint32_t heap_index; /* in the admission queue */
+    uint32_t restarts;  /* times that all its sections went back to waiting */
+    uint8_t choice;     /* the policy's */
+    float
+        work_us[HSI_MAX_DEVICES]; /* that it still brings to each device; 0: not known */
+    uint32_t heap_index;          /* in the admission queue */
     uint32_t deadline_index; /* among the deadlines, until it has ended or missed it */
     hsi_core_run *next_ended;
     hsi_core_run *next_active, *prev_active;
@@ -187,6 +195,10 @@ typedef struct hsi_core_device {
                                            their model is executing; see there */
     int own_memory; /* what its sections have made may lie in its memory only, so that
                            runs are restarted: see hsi_core_job_ended; not the CPU */
+    /* For policies; hsi_core_set_speed. 0: 1, and on the CPU its workers. */
+    double load; /* jobs take so many times as long now, for reasons outside */
+    double
+        capacity; /* that many jobs' work is done at the same time, if so many are there */
 } hsi_core_device;
 
 /* What a policy sees and answers. Hooks run under the scheduler's lock: they never block
@@ -195,6 +207,7 @@ typedef struct hsi_place_query {
     const hsi_core_model *model;
     uint32_t section;
     uint32_t device_mask; /* devices that can take it now */
+    uint32_t available;   /* devices that are not lost, as bits */
     uint32_t device_count;
     const hsi_core_device *devices;
     const uint32_t *backlog; /* jobs queued or running, per device */
@@ -202,6 +215,8 @@ typedef struct hsi_place_query {
         previous_device;     /* the accelerator that was chosen last for a section of this
                                  run; 0: none was */
     const hsi_core_run *run; /* NULL: a model is being prepared */
+    const double
+        *ahead_us; /* for `choose`, per device: work of runs that go before this one */
     uint64_t now_us;
 } hsi_place_query;
 
@@ -211,6 +226,10 @@ typedef struct hsi_policy {
     /* The device for a section that may run now, or right after the one before it in its
      * segment. An answer outside device_mask is counted, and means device 0. */
     uint32_t (*place)(const hsi_place_query *query);
+    /* Optional: a section of the run, query->section, may run now, and those after it that are
+     * not done will follow: its choice for these, and the work_us that they bring. Asked before
+     * `place`. */
+    void (*choose)(const hsi_place_query *query, hsi_core_run *run);
     /* 1 if sections must be cut between steps of these classes (asked when a model is
      * compiled). */
     int (*cut)(uint32_t class_before, uint32_t class_after);
@@ -219,6 +238,7 @@ typedef struct hsi_policy {
 extern const hsi_policy hsi_policy_cpu_only;
 extern const hsi_policy hsi_policy_layer_type;
 extern const hsi_policy hsi_policy_gpu_only;
+extern const hsi_policy hsi_policy_cost; /* policy_cost.h */
 
 #define HSI_AGEING_MAX_US (UINT64_C(1) << 48)
 
@@ -285,6 +305,11 @@ hsi_job *hsi_core_take(hsi_core *core, uint32_t device);
 uint32_t hsi_core_take_batch(hsi_core *core, uint32_t device, hsi_job **jobs,
                              uint32_t most, uint64_t now_us);
 
+/* Event: how fast a device is now; as in hsi_core_device. If that makes much of a difference to
+ * what was known, runs that have not started anything are placed anew, where the policy chooses. */
+void hsi_core_set_speed(hsi_core *core, uint32_t device, double load, double capacity,
+                        uint64_t now_us);
+
 /* Event: so many runs of the model may be joined on the device for the time being; 0: no such
  * limit. It does not change what makes a batch full. */
 void hsi_core_set_ready(hsi_core *core, const hsi_core_model *model, uint32_t device,
@@ -343,6 +368,7 @@ typedef struct hsi_core_stats {
     uint64_t invalid_placements;
     uint64_t restarts;        /* as in hsi_core_run */
     uint64_t missed, dropped; /* deadlines; runs for that */
+    uint64_t replaced;        /* runs that were placed anew before they started */
     uint32_t active_runs;
     uint32_t waiting_runs; /* for admission */
     uint32_t blocked_runs; /* for other runs */

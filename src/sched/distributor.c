@@ -8,6 +8,7 @@ static uint32_t ask_policy(hsi_core *core, const hsi_job *job)
         .model = model,
         .section = job->section,
         .device_mask = model->sections[job->section].device_mask & core->available,
+        .available = core->available,
         .device_count = core->config.device_count,
         .devices = core->config.devices,
         .backlog = core->backlog,
@@ -82,6 +83,7 @@ void hsi_distribute(hsi_core *core, hsi_job *job)
     uint32_t device = 0;
     job->count = 1;
     if (!job->moved) {
+        hsi_work_choose(core, run, job->section);
         device = ask_policy(core, job);
         if (device != 0)
             run->accelerator = (uint8_t)device;

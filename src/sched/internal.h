@@ -39,6 +39,7 @@ struct hsi_core {
     hsi_batch_queue *held[HSI_MAX_DEVICES]; /* the batch queues that are held back */
     uint32_t queued[HSI_MAX_DEVICES];       /* jobs, whether in the heap or behind it */
     uint32_t backlog[HSI_MAX_DEVICES];      /* jobs queued or running */
+    double work_us[HSI_MAX_DEVICES];        /* the sums of the active runs' work_us */
     hsi_admission admission;
     hsi_heap deadlines; /* of runs that have not ended, and not missed them */
     hsi_core_run *active_runs;
@@ -87,6 +88,17 @@ void hsi_deadline_submitted(hsi_core *core, hsi_core_run *run);
 void hsi_deadline_ended(hsi_core *core, hsi_core_run *run);
 /* Those that lie before the time of the latest event have passed. */
 void hsi_deadlines_pass(hsi_core *core);
+
+/* ---- work.c: how much work runs bring, and choosing where ------------------ */
+
+/* Asks the run's policy for its choice, if it makes one: this section may run now. */
+void hsi_work_choose(hsi_core *core, hsi_core_run *run, uint32_t section);
+/* A job of the run has ended well. */
+void hsi_work_done(hsi_core *core, const hsi_job *job);
+/* Active runs of which nothing has started are placed anew. */
+void hsi_work_replace_all(hsi_core *core);
+/* The run brings no more work, or starts anew on the CPU. */
+void hsi_work_forget(hsi_core *core, hsi_core_run *run);
 
 /* ---- recovery.c: lost devices, restarts ----------------------------------- */
 

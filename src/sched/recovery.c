@@ -26,6 +26,7 @@ void hsi_recovery_restart(hsi_core *core, hsi_core_run *run)
 {
     uint32_t sections = run->model->section_count;
     run->restarting = 0;
+    hsi_work_forget(core, run);
     run->sections_left = sections;
     run->restarts++;
     core->stats.restarts++;

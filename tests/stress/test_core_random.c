@@ -19,6 +19,7 @@
 
 #include "base/alloc.h"
 #include "sched/internal.h"
+#include "sched/policy_cost.h"
 
 #define RUNS             64
 #define MODELS           16
@@ -162,15 +163,68 @@ static uint32_t longest_chain(const test_model *model, uint32_t section)
     return longest + 1;
 }
 
+/* What the policy `cost` chooses from: any placements at any price. */
+typedef struct random_choices {
+    hsi_choices choices;
+    uint8_t devices[HSI_CHOICES_MAX][TEST_SECTIONS];
+    float rest_us[HSI_CHOICES_MAX][TEST_SECTIONS * (DEVICES + 1)];
+    float section_us[TEST_SECTIONS * DEVICES];
+} random_choices;
+
+static random_choices choices_of[MODELS];
+
+static void random_choice(random_choices *r, uint32_t k, uint32_t sections)
+{
+    const uint32_t devices = r->choices.device_count, width = devices + 1;
+    hsi_choice *c = &r->choices.list[k];
+    *c = (hsi_choice){ .devices = r->devices[k], .rest_us = r->rest_us[k] };
+    for (uint32_t s = sections; s-- > 0;) {
+        float *rest = &r->rest_us[k][s * width];
+        const uint32_t device =
+            s + 1 < sections && below(3) ? r->devices[k][s + 1] : below(devices);
+        for (uint32_t d = 0; d < width; d++)
+            rest[d] = s + 1 < sections ? rest[width + d] : 0;
+        rest[device] += r->section_us[s * devices + device];
+        rest[devices] += (float)below(50);
+        r->devices[k][s] = (uint8_t)device;
+        c->uses |= 1u << device;
+    }
+}
+
+static void random_costs(random_choices *r, test_model *model)
+{
+    const uint32_t sections = model->core.section_count;
+    memset(r, 0, sizeof *r);
+    hsi_choices *c = &r->choices;
+    c->count = below(HSI_CHOICES_MAX + 1);
+    c->section_count = sections;
+    c->device_count = w.config.device_count;
+    c->section_us = r->section_us;
+    for (uint32_t i = 0; i < sections * c->device_count; i++)
+        r->section_us[i] = 1 + (float)below(1000);
+    for (uint32_t k = 0; k < HSI_CHOICES_MAX; k++)
+        random_choice(r, k, sections);
+    for (uint32_t d = 1; d < c->device_count; d++) {
+        c->batch_count[d] = below(HSI_CHOICE_SIZES + 1);
+        for (uint32_t k = 0; k < c->batch_count[d]; k++)
+            c->batch_us[d][k] = (float)(1000 + below(1000) * k);
+    }
+    c->team_count = below(HSI_CHOICE_SIZES + 1);
+    for (uint32_t k = 0; k < c->team_count; k++)
+        c->team[k] = 1 / (float)(1 + k);
+    model->core.choices = c;
+}
+
 static void random_model(test_model *model, uint32_t *most_jobs)
 {
     static const hsi_policy *const policies[] = {
         &hsi_policy_cpu_only, &hsi_policy_layer_type, &hsi_policy_gpu_only,
-        &hsi_policy_gpu_only, &policy_random,         &policy_wrong
+        &hsi_policy_gpu_only, &policy_random,         &policy_wrong,
+        &hsi_policy_cost,     &hsi_policy_cost
     };
     static const uint32_t waits[] = { 10, 100, 1000, 20000 };
     uint32_t count = 1 + below(1 + below(below(2) ? TEST_SECTIONS : 6));
-    test_model_init(model, count, DEVICES, policies[w.joining ? 2 : below(6)]);
+    test_model_init(model, count, DEVICES, policies[w.joining ? 2 : below(8)]);
     model->core.max_batch = w.joining || below(4) ? 2 + below(BATCH) : below(2);
     model->core.batch_wait_us = below(2) ? waits[below(4)] : 0;
     if (below(8) == 0)
@@ -190,6 +244,7 @@ static void random_model(test_model *model, uint32_t *most_jobs)
         if (longest_chain(model, s) > longest)
             longest = longest_chain(model, s);
     *most_jobs = count - longest + 1;
+    random_costs(&choices_of[model - w.models], model);
 }
 
 static int random_priority(void)
@@ -978,6 +1033,18 @@ static void change_ready(void)
     after_event();
 }
 
+static void change_speed(void)
+{
+    static const double loads[] = { 1, 1.1, 2, 16 };
+    const uint32_t device = below(DEVICES + 1);
+    uint64_t calls = hsi_alloc_count();
+    hsi_core_set_speed(w.core, device, loads[below(4)], below(3), w.now);
+    CHECK(hsi_alloc_count() == calls);
+    after_event();
+    if (below(4) == 0) /* costs become known, or are forgotten */
+        choices_of[below(MODELS)].choices.count = below(HSI_CHOICES_MAX + 1);
+}
+
 /* One event; closing: no new runs come. */
 static void step(int closing)
 {
@@ -987,6 +1054,8 @@ static void step(int closing)
         w.mean_interval = intervals[below(4)];
     if (below(100) == 0)
         change_ready();
+    if (below(100) == 0)
+        change_speed();
     worker *next = next_to_end();
     uint64_t due = next_due(w.now + 1);
     if (below(150) == 0)
