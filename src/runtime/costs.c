@@ -1,8 +1,4 @@
 /* The runtime's cost table: what its devices and models are known by, reading it, its file. */
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
 #include <hsched/experimental.h>
 
 #include "base/alloc.h"
@@ -10,31 +6,26 @@
 #include "base/status.h"
 #include "base/sync.h"
 #include "cost/cache.h"
+#include "cost/device.h"
 #include "cost/hash.h"
+#include "plan/describe.h"
 #include "runtime/runtime.h"
 
 /* ---- Devices -------------------------------------------------------------- */
 
-/* Everything that times depend on: GPUs and simulated devices depend on the processor, too. Texts
- * are cut off where they are too long, so that what comes behind them stays. */
 static void describe(const hsched_runtime *rt, const hsched_runtime_config *config,
                      uint32_t device, char text[HSI_COST_DEVICE_TEXT])
 {
-    hsched_device_info cpu = { HSCHED_DEVICE_INFO_INIT }, info = cpu;
-    rt->devices[0].backend->device_info(rt->devices[0].handle, &cpu);
-    rt->devices[device].backend->device_info(rt->devices[device].handle, &info);
-    const char *libraries = info.libraries ? info.libraries : "";
-    char used[32] = "";
-    if (device == 0 && (config->flags & HSCHED_RUNTIME_REFERENCE))
-        libraries = "reference kernels";
-    else if (device == 0 && config->cpu_libraries)
-        snprintf(used, sizeof used, " (of them 0x%x)", config->cpu_libraries);
-    else if (info.sm_count > 0)
-        snprintf(used, sizeof used, " on %u SMs", info.sm_count);
-    snprintf(text, HSI_COST_DEVICE_TEXT, "%.20s: %.70s; %.110s%s; %.60s, %ld CPUs; %s",
-             info.name, info.description ? info.description : "", libraries, used,
-             device > 0 && cpu.description ? cpu.description : "this processor",
-             sysconf(_SC_NPROCESSORS_CONF), HSCHED_VERSION_STRING);
+    hsi_cost_device_facts facts = {
+        .info = { HSCHED_DEVICE_INFO_INIT },
+        .cpu = { HSCHED_DEVICE_INFO_INIT },
+        .is_cpu = device == 0,
+        .reference = (config->flags & HSCHED_RUNTIME_REFERENCE) != 0,
+        .cpu_libraries = config->cpu_libraries,
+    };
+    rt->devices[0].backend->device_info(rt->devices[0].handle, &facts.cpu);
+    rt->devices[device].backend->device_info(rt->devices[device].handle, &facts.info);
+    hsi_cost_describe_device(&facts, text);
 }
 
 hsched_status hsi_costs_create(hsched_runtime *rt, const hsched_runtime_config *config)
@@ -78,27 +69,13 @@ void hsi_costs_destroy(hsched_runtime *rt)
 
 /* ---- Models --------------------------------------------------------------- */
 
-/* The graph's hash, and what of the plan does not follow from the graph. Parts and steps are as
- * the plan has them: a backend's choice of fewer parts follows from its device's text. */
 void hsi_costs_identify(hsched_model *model, const hsched_model_config *config)
 {
-    const hsi_plan *plan = model->plan;
-    uint64_t hash = hsi_cost_model_hash(model->graph);
-    hash = hsi_cost_mix(hash, config->input_layout);
-    hash = hsi_cost_mix(hash, config->output_layout);
-    hash = hsi_cost_mix(hash, (uint64_t)model->deterministic);
-    hash = hsi_cost_mix(hash, plan->output_count);
-    for (uint32_t i = 0; i < plan->step_count; i++) {
-        const hsi_plan_step *s = &plan->steps[i];
-        hash = hsi_cost_mix_text(hash, hsched_step_kind_name(s->step.kind));
-        hash = hsi_cost_mix(hash, (uint64_t)s->section << 32 | s->step.parts);
-        hash = hsi_cost_mix(hash, s->step.out.rank);
-        for (uint32_t k = 0; k < s->step.out.rank; k++) {
-            hash = hsi_cost_mix(hash, (uint64_t)s->step.out.dims[k]);
-            hash = hsi_cost_mix(hash, (uint64_t)s->step.out.strides[k]);
-        }
-    }
-    model->cost_hash = hash;
+    const hsi_plan_identity identity = { .graph_hash = hsi_cost_model_hash(model->graph),
+                                         .input_layout = config->input_layout,
+                                         .output_layout = config->output_layout,
+                                         .deterministic = model->deterministic };
+    model->cost_hash = hsi_plan_hash(model->plan, &identity);
 }
 
 hsi_cost_key hsi_costs_key(const hsched_model *model, hsi_cost_unit unit, uint32_t index,
@@ -116,20 +93,11 @@ hsi_cost_key hsi_costs_key(const hsched_model *model, hsi_cost_unit unit, uint32
     };
 }
 
-static double bytes_of(const hsched_operand *operand)
-{
-    double bytes = (double)hsched_dtype_size(operand->dtype); /* 0: absent */
-    for (uint32_t i = 0; i < operand->rank; i++)
-        bytes *= (double)operand->dims[i];
-    return bytes;
-}
-
 hsi_cost_work hsi_costs_work(const hsched_model *model, hsi_cost_unit unit,
                              uint32_t index)
 {
     const hsi_plan *plan = model->plan;
     uint32_t first = 0, count = plan->step_count;
-    hsi_cost_work work = { 0 };
     if (unit == HSI_COST_STEP) {
         first = index;
         count = 1;
@@ -137,14 +105,7 @@ hsi_cost_work hsi_costs_work(const hsched_model *model, hsi_cost_unit unit,
         first = plan->sections[index].first_step;
         count = plan->sections[index].step_count;
     }
-    for (uint32_t i = first; i < first + count; i++) {
-        const hsched_step *s = &plan->steps[i].step;
-        work.flops += 2 * (double)s->macs;
-        work.bytes += bytes_of(&s->out);
-        for (uint32_t k = 0; k < s->input_count; k++)
-            work.bytes += bytes_of(&s->in[k]);
-    }
-    return work;
+    return hsi_plan_work(plan, first, count);
 }
 
 /* ---- The file ------------------------------------------------------------- */

@@ -1,78 +1,19 @@
 #include "runtime/tracing.h"
 
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/status.h"
 #include "base/sync.h"
+#include "plan/describe.h"
 #include "worker/tracing.h"
 
 #define DEFAULT_EVENTS 65536u
 
 /* ---- Models --------------------------------------------------------------- */
 
-static void measure(const hsched_model *model, hsi_trace_model_size *size)
-{
-    const hsi_plan *plan = model->plan;
-    *size = (hsi_trace_model_size){ .steps = plan->step_count,
-                                    .sections = plan->section_count,
-                                    .text = strlen(model->name) + 1 };
-    for (uint32_t i = 0; i < plan->step_count; i++)
-        size->text += strlen(plan->steps[i].step.name) + 1;
-    for (uint32_t s = 0; s < plan->section_count; s++)
-        size->deps += plan->sections[s].dep_count;
-}
-
-static uint64_t bytes_of(const hsched_step *step)
-{
-    uint64_t bytes = hsched_dtype_size(step->out.dtype);
-    for (uint32_t i = 0; i < step->out.rank; i++)
-        bytes *= (uint64_t)step->out.dims[i];
-    return bytes;
-}
-
-/* Of what section `to` reads of section `from`; each step's result counts once. `read_by`: per step
- * of the plan, by which section it was last counted, plus one. */
-static uint64_t crossing_bytes(const hsi_plan *plan, uint32_t from, uint32_t to,
-                               uint32_t *read_by)
-{
-    const hsi_plan_section *section = &plan->sections[to];
-    uint64_t bytes = 0;
-    for (uint32_t i = 0; i < section->step_count; i++) {
-        const hsi_plan_step *s = &plan->steps[section->first_step + i];
-        for (uint32_t k = 0; k < s->step.input_count; k++)
-            for (uint32_t w = 0; w < s->writer_count[k]; w++) {
-                const uint32_t writer = s->writers[k][w];
-                if (plan->steps[writer].section != from || read_by[writer] == to + 1)
-                    continue;
-                read_by[writer] = to + 1;
-                bytes += bytes_of(&plan->steps[writer].step);
-            }
-    }
-    return bytes;
-}
-
 hsched_status hsi_tracing_describe(hsched_model *model)
 {
-    const hsi_plan *plan = model->plan;
-    hsi_trace_model_size size;
-    measure(model, &size);
-    uint32_t *read_by = HSI_NEW_ARRAY(uint32_t, plan->step_count);
-    hsi_trace_model *made = read_by ? hsi_trace_model_create(&size, model->name) : NULL;
-    for (uint32_t i = 0; made && i < plan->step_count; i++)
-        hsi_trace_model_add_step(made, plan->steps[i].step.name,
-                                 hsched_step_kind_name(plan->steps[i].step.kind));
-    for (uint32_t s = 0; made && s < plan->section_count; s++) {
-        const hsi_plan_section *section = &plan->sections[s];
-        hsi_trace_model_add_section(made);
-        for (uint32_t d = 0; d < section->dep_count; d++)
-            hsi_trace_model_add_dep(made, section->deps[d],
-                                    crossing_bytes(plan, section->deps[d], s, read_by));
-    }
-    hsi_free(read_by);
-    model->exec.trace_model = made;
-    return made ? HSCHED_OK : hsi_out_of_memory("a model's names");
+    return hsi_plan_describe(model->plan, model->name, &model->exec.trace_model);
 }
 
 /* ---- Events --------------------------------------------------------------- */

@@ -240,6 +240,11 @@ extern const hsi_policy hsi_policy_layer_type;
 extern const hsi_policy hsi_policy_gpu_only;
 extern const hsi_policy hsi_policy_cost; /* policy_cost.h */
 
+/* The library's policy of this name, or NULL. hsi_policy_get: all of them, by number; NULL past
+ * the last. */
+const hsi_policy *hsi_policy_find(const char *name);
+const hsi_policy *hsi_policy_get(uint32_t index);
+
 #define HSI_AGEING_MAX_US (UINT64_C(1) << 48)
 
 typedef struct hsi_core_config {

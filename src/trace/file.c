@@ -249,9 +249,9 @@ static hsched_status write_all(const hsi_trace *trace, const hsched_trace_stats 
 {
     fprintf(file,
             "{\"displayTimeUnit\":\"ms\",\n\"otherData\":{\"version\":\"libhsched %s\","
-            "\"clock\":\"CLOCK_MONOTONIC\",\"events\":%llu,\"dropped_events\":%llu},\n"
+            "\"clock\":\"%s\",\"events\":%llu,\"dropped_events\":%llu},\n"
             "\"traceEvents\":[\n",
-            HSCHED_VERSION_STRING, (unsigned long long)stats->events,
+            HSCHED_VERSION_STRING, trace->clock, (unsigned long long)stats->events,
             (unsigned long long)stats->dropped);
     /* The first event, which has no comma in front: when the trace began. */
     fputs("{\"name\":\"trace\",\"ph\":\"i\",\"s\":\"t\",\"pid\":1,\"tid\":1,\"ts\":",
@@ -291,7 +291,7 @@ hsched_status hsi_trace_write(hsi_trace *trace, hsched_trace_stats *stats)
         failed = errno;
     if (failed)
         status = hsi_error(HSCHED_ERROR_IO,
-                           "hsched_trace_stop: '%.512s' could not be written: %s; check "
+                           "the trace '%.512s' could not be written: %s; check "
                            "the free space; the trace is lost",
                            trace->path, strerror(failed));
     return status;

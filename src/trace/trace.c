@@ -19,7 +19,7 @@ static hsched_status open_file(hsi_trace *trace)
     if (trace->file >= 0)
         return HSCHED_OK;
     return hsi_error(HSCHED_ERROR_IO,
-                     "hsched_trace_start: '%.512s' cannot be written: %s; check the "
+                     "the trace '%.512s' cannot be written: %s; check the "
                      "folder and its permissions",
                      trace->path, strerror(errno));
 }
@@ -75,6 +75,7 @@ hsched_status hsi_trace_create(const char *path, uint32_t events,
         hsi_trace_destroy(trace);
         return status;
     }
+    trace->clock = "CLOCK_MONOTONIC";
     trace->began_ns = hsi_now_ns();
     *result = trace;
     return HSCHED_OK;

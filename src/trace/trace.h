@@ -112,6 +112,9 @@ typedef struct hsi_trace {
     uint32_t *counts; /* the last of each counter and device */
     int file;
     char *path;
+    const char
+        *clock; /* what times are of; set at first to "CLOCK_MONOTONIC", which began_ns is
+                          of, too */
     uint64_t began_ns;
     /* Guarded by the scheduler lock. */
     hsi_trace_model *models;
