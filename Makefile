@@ -59,7 +59,7 @@ endif
 CFLAGS_ALL += $(SAN)
 endif
 
-LIB_DIRS := base trace buffer graph onnx backend backend/ref backend/cpu backend/sim cost plan sched worker runtime
+LIB_DIRS := base trace buffer graph onnx backend backend/ref backend/cpu backend/sim cost plan sched simulator worker runtime
 LIB_SRC := $(wildcard $(LIB_DIRS:%=src/%/*.c))
 ZOO_SRC := $(wildcard src/zoo/*.c)
 CLI_SRC := $(wildcard src/cli/*.c)
