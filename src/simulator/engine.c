@@ -19,7 +19,9 @@ struct engine_run {
     stream_state *state;
     uint64_t number;
     double submit_us, begin_us;
-    hsi_job jobs[];
+    uint32_t
+        *there; /* per section: the devices that its results have crossed to, as bits */
+    hsi_job jobs[]; /* and behind them what `there` points to */
 };
 
 typedef struct engine {
@@ -66,9 +68,11 @@ static hsched_status submit(engine *e, uint32_t stream)
 {
     const hsi_engine_stream *s = &e->streams[stream];
     const uint32_t sections = s->model->core.section_count;
-    engine_run *run = hsi_calloc(1, sizeof *run + sections * sizeof run->jobs[0]);
+    engine_run *run = hsi_calloc(
+        1, sizeof *run + sections * (sizeof run->jobs[0] + sizeof *run->there));
     if (!run)
         return hsi_out_of_memory("a simulated run");
+    run->there = (uint32_t *)(run->jobs + sections);
     run->stream = s;
     run->state = &e->states[stream];
     run->submit_us = e->now_us;
@@ -168,21 +172,23 @@ static double pass_us(const hsi_placement_link *link, uint64_t bytes, uint32_t r
     return bytes > 0 ? link->us + link->us_per_byte * (double)bytes * runs : 0;
 }
 
-/* What the job takes over from other devices, and what of the model's inputs and outputs is not
+/* What the job takes over from other devices, once each, and what of the model's inputs and outputs is not
  * where it executes. Runs that are joined have whole runs as jobs, so what holds for the first
  * member holds for all. */
 static double crossings_us(const hsi_job *job, uint32_t members)
 {
-    const hsi_core_run *run = job->run;
-    const hsi_placement_problem *costs = ((const hsi_engine_model *)run->model)->costs;
+    engine_run *run = (engine_run *)job->run;
+    const hsi_placement_problem *costs = run->stream->model->costs;
     const uint32_t here = job->device;
     double us = 0;
     for (uint32_t s = job->section; s < job->section + job->count; s++) {
         const hsi_placement_section *section = &costs->sections[s];
         for (uint32_t i = 0; i < section->dep_count; i++) {
-            const uint32_t from = run->jobs[section->deps[i]].device;
-            if (from != here)
-                us += pass_us(&costs->links[from][here], section->dep_bytes[i], members);
+            const uint32_t dep = section->deps[i], from = run->jobs[dep].device;
+            if (from == here || (run->there[dep] >> here & 1))
+                continue;
+            us += pass_us(&costs->links[from][here], section->dep_bytes[i], members);
+            run->there[dep] |= section->dep_bytes[i] > 0 ? UINT32_C(1) << here : 0;
         }
         if (here != 0)
             us += pass_us(&costs->links[0][here], section->input_bytes, members) +

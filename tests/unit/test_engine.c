@@ -90,6 +90,20 @@ static void what_crosses_takes_time(void **state)
     assert_us(world.jobs[0].work_us, 100);
 }
 
+static void what_has_crossed_is_there(void **state)
+{
+    (void)state;
+    engine_init(&world, 2, 1, 1);
+    engine_model_chain(&a, 3, 2, 100, &hsi_policy_layer_type); /* GPU, CPU, CPU */
+    engine_model_edge(&a, 0, 2, 1000);
+    a.sections[1].class_bits = a.sections[2].class_bits = HSCHED_CLASS_POOLING;
+    a.costs.links[1][0] = (hsi_placement_link){ 10, 0.01 };
+    const hsi_engine_stream s = engine_burst(&a, 1);
+    assert_us(engine_run(&world, &s, 1), 300 + 20);
+    assert_int_equal(world.runs[0].crossings,
+                     2); /* the core counts tensors as jobs read them */
+}
+
 static void idle_workers_help(void **state)
 {
     (void)state;
@@ -215,6 +229,7 @@ int main(void)
         cmocka_unit_test(what_is_being_started_takes_nothing_of_the_device),
         cmocka_unit_test(a_load_comes_in_the_middle),
         cmocka_unit_test(what_crosses_takes_time),
+        cmocka_unit_test(what_has_crossed_is_there),
         cmocka_unit_test(idle_workers_help),
         cmocka_unit_test(runs_are_joined),
         cmocka_unit_test(a_late_run_is_dropped_and_another_only_misses),
