@@ -134,9 +134,9 @@ HSCHED_API hsched_status hsched_model_get_cost(hsched_model *model,
 /* ---- Simulation: the scheduler on a machine that is not there ---------------- */
 
 /*
- * The same scheduler, policies and compiled networks in virtual time, on a platform that a text file
- * describes: devices, what their layers cost, what passing tensors costs. Nothing is computed; no
- * GPU and no thread is needed; the same input gives the same result. What comes out are predictions
+ * The same scheduler, policies and compiled networks in virtual time, on a platform that a text
+ * file describes: devices, what their layers cost, what passing tensors costs. Nothing is computed;
+ * no GPU and no thread is needed; the same input gives the same result. What comes out are predictions
  * of a model: docs/design/simulator.md says what that leaves out, and what platform files say.
  *
  *     hsched_simulation_create("examples/platforms/xavier.platform", &sim);
@@ -171,8 +171,8 @@ typedef struct hsched_simulation_model_config {
 
 /*
  * Compiles the graph for the platform, as hsched_model_compile does for a runtime. *model: its
- * number in this simulation, from 0. The graph is frozen, and not needed afterwards. Errors: those of
- * hsched_model_compile; NOT_FOUND (a policy; or costs are measured, and nobody measured this model:
+ * number in this simulation, from 0. The graph is frozen, and not needed afterwards. Errors: those
+ * of hsched_model_compile; NOT_FOUND (a policy; or costs are measured, and nobody measured this model:
  * hsched profile does). Since 0.1.
  */
 HSCHED_API hsched_status hsched_simulation_add(hsched_simulation *simulation, hsched_graph *graph,
@@ -210,7 +210,7 @@ HSCHED_API hsched_status hsched_simulation_set_load(hsched_simulation *simulatio
 
 typedef struct hsched_simulation_config {
     size_t struct_size;
-    double jitter;     /* each job's work is varied by up to this share of it, evenly; 0 to below 1 */
+    double jitter;     /* each job's work is varied by up to this share of it, evenly; below 1 */
     uint64_t seed;     /* of that: the same seed gives the same result */
     const char *trace; /* a file that is written, for ui.perfetto.dev; NULL: none */
 } hsched_simulation_config;

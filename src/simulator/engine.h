@@ -5,8 +5,9 @@
  *
  * A job has two phases. While it is being started and fed (the device's job_us, and the crossings
  * of what it takes over and of the model's inputs and outputs) it uses nothing of the device but a
- * worker. What has crossed to a device is there for all later jobs of the run. Then it does its work, the sum of its sections' times alone on an unloaded device. All
- * jobs of a device that are at work share it: each proceeds at the rate
+ * worker. What has crossed to a device is there for all later jobs of the run. Then it does its
+ * work, the sum of its sections' times alone on an unloaded device. All jobs of a device that are
+ * at work share it: each proceeds at the rate
  *
  *     speed-up / (stretch(jobs at work) * load(now))
  *

@@ -255,6 +255,12 @@ static hsched_status set_text(const parser *p, const char *key, const char *valu
     return *text ? HSCHED_OK : hsi_out_of_memory("a platform");
 }
 
+static int is_top_key(const char *key)
+{
+    return strcmp(key, "name") == 0 || strcmp(key, "description") == 0 ||
+           strcmp(key, "costs") == 0;
+}
+
 static hsched_status set_top(parser *p, const char *key, const char *value)
 {
     if (strcmp(key, "name") == 0)
@@ -277,6 +283,9 @@ static hsched_status set_top(parser *p, const char *key, const char *value)
 static hsched_status set_key(parser *p, const char *name, const char *value)
 {
     const int of_link = p->section == SECTION_LINK;
+    if (is_top_key(name))
+        return WRONG(p, p->line,
+                     "'%s' is of the platform; put it before the first section", name);
     const hsi_platform_key *key = hsi_platform_find_key(name, of_link);
     if (!key)
         return WRONG(
