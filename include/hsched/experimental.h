@@ -136,8 +136,9 @@ HSCHED_API hsched_status hsched_model_get_cost(hsched_model *model,
 /*
  * The same scheduler, policies and compiled networks in virtual time, on a platform that a text
  * file describes: devices, what their layers cost, what passing tensors costs. Nothing is computed;
- * no GPU and no thread is needed; the same input gives the same result. What comes out are predictions
- * of a model: docs/design/simulator.md says what that leaves out, and what platform files say.
+ * no GPU and no thread is needed; the same input gives the same result. What comes out are
+ * predictions of a model: docs/design/simulator.md says what that leaves out, and what platform
+ * files say.
  *
  *     hsched_simulation_create("examples/platforms/xavier.platform", &sim);
  *     hsched_simulation_add(sim, graph, NULL, &model);
@@ -172,8 +173,8 @@ typedef struct hsched_simulation_model_config {
 /*
  * Compiles the graph for the platform, as hsched_model_compile does for a runtime. *model: its
  * number in this simulation, from 0. The graph is frozen, and not needed afterwards. Errors: those
- * of hsched_model_compile; NOT_FOUND (a policy; or costs are measured, and nobody measured this model:
- * hsched profile does). Since 0.1.
+ * of hsched_model_compile; NOT_FOUND (a policy; or costs are measured, and nobody measured this
+ * model: hsched profile does). Since 0.1.
  */
 HSCHED_API hsched_status hsched_simulation_add(hsched_simulation *simulation, hsched_graph *graph,
                                                const hsched_simulation_model_config *config,
