@@ -172,9 +172,11 @@ static double pass_us(const hsi_placement_link *link, uint64_t bytes, uint32_t r
     return bytes > 0 ? link->us + link->us_per_byte * (double)bytes * runs : 0;
 }
 
-/* What the job takes over from other devices, once each, and what of the model's inputs and outputs
- * is not where it executes. Runs that are joined have whole runs as jobs, so what holds for the first
- * member holds for all. */
+/*
+ * What the job takes over from other devices, once each, and what of the model's inputs and
+ * outputs is not where it executes. Runs that are joined have whole runs as jobs, so what holds
+ * for the first member holds for all.
+ */
 static double crossings_us(const hsi_job *job, uint32_t members)
 {
     engine_run *run = (engine_run *)job->run;
