@@ -106,10 +106,11 @@ static int check(sim_command *c)
 static int add_network(const sim_command *c, const char *name, uint32_t instances)
 {
     hsched_graph *graph = NULL;
-    const char *slash = strrchr(name, '/');
+    char short_name[256];
+    cli_short_name(name, short_name, sizeof short_name);
     const hsched_simulation_model_config config = {
         HSCHED_SIMULATION_MODEL_CONFIG_INIT,
-        .name = slash ? slash + 1 : name,
+        .name = short_name,
         .policy = c->policy,
         .math = c->math,
         .max_batch = c->session.max_batch,
