@@ -59,7 +59,7 @@ endif
 CFLAGS_ALL += $(SAN)
 endif
 
-LIB_DIRS := base trace buffer graph onnx backend backend/ref backend/cpu backend/sim cost plan sched worker runtime
+LIB_DIRS := base trace buffer graph onnx backend backend/ref backend/cpu backend/sim cost plan sched simulator worker runtime
 LIB_SRC := $(wildcard $(LIB_DIRS:%=src/%/*.c))
 ZOO_SRC := $(wildcard src/zoo/*.c)
 CLI_SRC := $(wildcard src/cli/*.c)
@@ -306,7 +306,8 @@ format:                                 ## apply clang-format
 .PHONY: install
 install: $(STATIC) $(SHARED) $(BUILD)/hsched plugin-or-why ## install to PREFIX (DESTDIR is put in front)
 	install -d $(DESTDIR)$(PREFIX)/include/hsched $(DESTDIR)$(LIBDIR)/pkgconfig \
-	    $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	    $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/hsched/platforms
 	install -m 644 include/hsched/*.h $(DESTDIR)$(PREFIX)/include/hsched
 	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)
 	ln -sf libhsched.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libhsched.so.$(SOVERSION)
@@ -318,10 +319,11 @@ install: $(STATIC) $(SHARED) $(BUILD)/hsched plugin-or-why ## install to PREFIX 
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) $(CLI_OBJ) $(ZOO_OBJ) -o $(DESTDIR)$(PREFIX)/bin/hsched \
 	    -L$(BUILD) -lhsched -ljansson -lturbojpeg -lm -pthread -Wl,-rpath,'$$ORIGIN/../lib'
 	install -m 644 docs/man/hsched.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 examples/platforms/* $(DESTDIR)$(PREFIX)/share/hsched/platforms
 
 .PHONY: uninstall
 uninstall:                              ## remove what install put there
-	rm -rf $(DESTDIR)$(PREFIX)/include/hsched
+	rm -rf $(DESTDIR)$(PREFIX)/include/hsched $(DESTDIR)$(PREFIX)/share/hsched
 	rm -f $(DESTDIR)$(LIBDIR)/libhsched.* $(DESTDIR)$(LIBDIR)/libhsched_cuda.so \
 	    $(DESTDIR)$(LIBDIR)/pkgconfig/hsched.pc $(DESTDIR)$(PREFIX)/bin/hsched $(DESTDIR)$(PREFIX)/share/man/man1/hsched.1
 

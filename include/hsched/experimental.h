@@ -131,6 +131,142 @@ HSCHED_API hsched_status hsched_model_get_cost(hsched_model *model,
                                                const hsched_cost_query *query,
                                                hsched_cost *cost);
 
+/* ---- Simulation: the scheduler on a machine that is not there ---------------- */
+
+/*
+ * The same scheduler, policies and compiled networks in virtual time, on a platform that a text
+ * file describes: devices, what their layers cost, what passing tensors costs. Nothing is computed;
+ * no GPU and no thread is needed; the same input gives the same result. What comes out are
+ * predictions of a model: docs/design/simulator.md says what that leaves out, and what platform
+ * files say.
+ *
+ *     hsched_simulation_create("examples/platforms/xavier.platform", &sim);
+ *     hsched_simulation_add(sim, graph, NULL, &model);
+ *     hsched_simulation_submit(sim, &(hsched_simulation_stream){ HSCHED_SIMULATION_STREAM_INIT,
+ *                              .model = model, .instances = 8 });
+ *     hsched_simulation_run(sim, NULL, &report);
+ *
+ * A simulation belongs to one thread at a time.
+ */
+typedef struct hsched_simulation hsched_simulation;
+
+/* Errors: INVALID_ARGUMENT; IO; FORMAT (the file's name, the line, and what to write there);
+ * NOT_FOUND (costs are measured, and a device is not there); OUT_OF_MEMORY. Since 0.1. */
+HSCHED_API hsched_status hsched_simulation_create(const char *platform_path,
+                                                  hsched_simulation **simulation);
+HSCHED_API void hsched_simulation_destroy(hsched_simulation *simulation); /* NULL: nothing */
+
+typedef struct hsched_simulation_model_config {
+    size_t struct_size;
+    const char *name;       /* default: the graph's */
+    const char *policy;     /* "cpu_only", "gpu_only", "layer_type"; default: gpu_only where the
+                               platform has more than the CPU, else cpu_only */
+    hsched_math math;       /* on other devices than the CPU */
+    uint32_t max_batch;     /* runs that may be joined; default: as many as the platform's devices
+                               take; 1: never */
+    uint32_t batch_wait_us; /* as in hsched_model_config */
+    const hsched_symbol *symbols; /* values of named dimensions; others are 1 */
+    uint32_t symbol_count;
+} hsched_simulation_model_config;
+#define HSCHED_SIMULATION_MODEL_CONFIG_INIT .struct_size = sizeof(hsched_simulation_model_config)
+
+/*
+ * Compiles the graph for the platform, as hsched_model_compile does for a runtime. *model: its
+ * number in this simulation, from 0. The graph is frozen, and not needed afterwards. Errors: those
+ * of hsched_model_compile; NOT_FOUND (a policy; or costs are measured, and nobody measured this
+ * model: hsched profile does). Since 0.1.
+ */
+HSCHED_API hsched_status hsched_simulation_add(hsched_simulation *simulation, hsched_graph *graph,
+                                               const hsched_simulation_model_config *config,
+                                               uint32_t *model);
+
+typedef struct hsched_simulation_stream {
+    size_t struct_size;
+    uint32_t model;
+    uint32_t instances;  /* default 1 */
+    uint32_t runs;       /* of each instance; default 1 */
+    double first_us;     /* when the instances submit their first runs */
+    double period_us;    /* all instances submit a run every so often; 0: each submits its next run
+                            when the one before has ended */
+    double deadline_us;  /* of each run, from its submission; 0: none */
+    int priority;        /* as in hsched_run_config */
+    hsched_late late;    /* likewise */
+} hsched_simulation_stream;
+#define HSCHED_SIMULATION_STREAM_INIT .struct_size = sizeof(hsched_simulation_stream)
+
+/* Runs that hsched_simulation_run will submit. Errors: INVALID_ARGUMENT, NOT_FOUND (no such model),
+ * LIMIT (more than 2^24 runs), OUT_OF_MEMORY. Since 0.1. */
+HSCHED_API hsched_status hsched_simulation_submit(hsched_simulation *simulation,
+                                                  const hsched_simulation_stream *stream);
+
+/*
+ * From that time on, what executes on the device (its name in the platform file) takes `factor`
+ * times as long, because of something outside: another program that has the GPU for 60% of the time
+ * makes that 1 / (1 - 0.6). Steps are given in the order of time. Errors: INVALID_ARGUMENT,
+ * NOT_FOUND (no such device; the detail names those there are), OUT_OF_MEMORY. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_simulation_set_load(hsched_simulation *simulation,
+                                                    const char *device, double from_us,
+                                                    double factor);
+
+typedef struct hsched_simulation_config {
+    size_t struct_size;
+    double jitter;     /* each job's work is varied by up to this share of it, evenly; below 1 */
+    uint64_t seed;     /* of that: the same seed gives the same result */
+    const char *trace; /* a file that is written, for ui.perfetto.dev; NULL: none */
+} hsched_simulation_config;
+#define HSCHED_SIMULATION_CONFIG_INIT .struct_size = sizeof(hsched_simulation_config)
+
+typedef struct hsched_simulation_report {
+    size_t struct_size;
+    const char *platform;    /* its name; lives as long as the simulation */
+    const char *description; /* likewise; "" if the file has none */
+    int measured;            /* costs are those of this machine's cost cache */
+    double makespan_us;      /* from 0 to the end of the last run */
+    uint64_t runs_succeeded, runs_dropped; /* dropped: late, and submitted so */
+    uint64_t deadline_misses;              /* of both */
+    uint64_t jobs, crossings;              /* crossings: tensors that passed between devices */
+    uint32_t model_count, device_count;
+} hsched_simulation_report;
+#define HSCHED_SIMULATION_REPORT_INIT .struct_size = sizeof(hsched_simulation_report)
+
+typedef struct hsched_simulation_model_report {
+    size_t struct_size;
+    const char *name, *policy; /* live as long as the simulation */
+    uint64_t runs_succeeded, runs_dropped, deadline_misses;
+    uint64_t jobs, crossings;
+    double latency_mean_us, latency_p50_us, latency_p99_us, latency_max_us; /* from submission to
+                                          end, of the runs that succeeded */
+    uint32_t sections;
+} hsched_simulation_model_report;
+#define HSCHED_SIMULATION_MODEL_REPORT_INIT .struct_size = sizeof(hsched_simulation_model_report)
+
+typedef struct hsched_simulation_device_report {
+    size_t struct_size;
+    const char *name, *kind; /* of the platform file; live as long as the simulation */
+    uint32_t workers;
+    uint64_t jobs;
+    double busy_us; /* with at least one job there */
+    double use;     /* of its workers, until the last run ended: 0 to 1 */
+} hsched_simulation_device_report;
+#define HSCHED_SIMULATION_DEVICE_REPORT_INIT .struct_size = sizeof(hsched_simulation_device_report)
+
+/*
+ * Executes all that was submitted, from time 0 until the last run has ended; may be called again,
+ * with the same result for the same config. `report` may be NULL. Errors: INVALID_ARGUMENT; STATE
+ * (nothing was submitted); IO (the trace); OUT_OF_MEMORY. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_simulation_run(hsched_simulation *simulation,
+                                               const hsched_simulation_config *config,
+                                               hsched_simulation_report *report);
+/* Of the last hsched_simulation_run; zeros before. NOT_FOUND past the last. Since 0.1. */
+HSCHED_API hsched_status hsched_simulation_get_model(const hsched_simulation *simulation,
+                                                     uint32_t model,
+                                                     hsched_simulation_model_report *report);
+HSCHED_API hsched_status hsched_simulation_get_device(const hsched_simulation *simulation,
+                                                      uint32_t device,
+                                                      hsched_simulation_device_report *report);
+
 #ifdef __cplusplus
 }
 #endif

@@ -395,8 +395,7 @@ int cli_session_graph(const cli_session *s, const char *model, hsched_graph **gr
     return status == HSCHED_OK ? CLI_OK : cli_failed(CLI_LOAD, status, model);
 }
 
-/* "some/folder/face.onnx" is called "face". */
-static void short_name(const char *model, char *name, size_t size)
+void cli_short_name(const char *model, char *name, size_t size)
 {
     const char *slash = strrchr(model, '/');
     snprintf(name, size, "%s", slash ? slash + 1 : model);
@@ -409,7 +408,7 @@ int cli_session_compile(const cli_session *s, const char *model, hsched_graph *g
                         const cli_list *taps, hsched_model **compiled)
 {
     char name[256];
-    short_name(model, name, sizeof name);
+    cli_short_name(model, name, sizeof name);
     hsched_model_config config = {
         HSCHED_MODEL_CONFIG_INIT,
         .name = name,

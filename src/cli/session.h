@@ -50,6 +50,8 @@ void cli_session_end(cli_session *session);
  */
 int cli_session_graph(const cli_session *session, const char *model,
                       hsched_graph **graph);
+/* "some/folder/face.onnx" is called "face". */
+void cli_short_name(const char *model, char *name, size_t size);
 /* Compiles it under a short form of MODEL's name. Gives CLI_OK or CLI_LOAD. The graph
  * outlives the model if model_flags has HSCHED_MODEL_KEEP_CONSTANTS. */
 int cli_session_compile(const cli_session *session, const char *model,

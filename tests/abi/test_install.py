@@ -57,6 +57,8 @@ def test_installed_program(prefix):
     out = sh(str(prefix / "bin/hsched"), "zoo")
     assert "resnet50" in out
     assert (prefix / "share/man/man1/hsched.1").exists()
+    platform = prefix / "share/hsched/platforms/xavier.platform"
+    assert "SIMULATED" in sh(str(prefix / "bin/hsched"), "sim", str(platform), "mlp")
 
 
 def test_uninstall(prefix, build):

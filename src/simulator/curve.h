@@ -1,0 +1,24 @@
+/* A factor that depends on a number: of jobs at once, of runs joined. */
+#ifndef HSI_SIMULATOR_CURVE_H
+#define HSI_SIMULATOR_CURVE_H
+
+#include <stdint.h>
+
+enum {
+    HSI_CURVE_MAX = 16
+};
+
+typedef struct hsi_curve {
+    uint32_t count; /* 0: the factor is 1, whatever the number */
+    uint32_t at[HSI_CURVE_MAX];
+    double factor[HSI_CURVE_MAX];
+} hsi_curve;
+
+/*
+ * As the cost table does it: the first point is (1, 1) unless the curve has another, between
+ * points linear, beyond the last in proportion (what is full gains nothing more), and with a single
+ * point at 1 that is the line factor = number.
+ */
+double hsi_curve_at(const hsi_curve *curve, uint32_t number);
+
+#endif

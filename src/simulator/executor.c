@@ -1,0 +1,161 @@
+#include "simulator/executor.h"
+
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+/* What is left below this is rounding: nothing that is simulated takes a picosecond. */
+#define NOTHING_US 1e-6
+
+hsched_status hsi_executor_init(hsi_executor *executor, const hsi_engine_device *device,
+                                int is_cpu)
+{
+    const uint32_t most = device->core.max_batch > 0 ? device->core.max_batch : 1;
+    *executor = (hsi_executor){ .device = device, .is_cpu = is_cpu, .most = most };
+    executor->workers = HSI_NEW_ARRAY(hsi_executing, device->core.workers);
+    executor->members = HSI_NEW_ARRAY(hsi_job *, (size_t)device->core.workers * most);
+    if (!executor->workers || !executor->members)
+        return hsi_out_of_memory("a simulated device");
+    for (uint32_t i = 0; i < device->core.workers; i++)
+        executor->workers[i].members = executor->members + (size_t)i * most;
+    return HSCHED_OK;
+}
+
+void hsi_executor_clear(hsi_executor *executor)
+{
+    hsi_free(executor->workers);
+    hsi_free(executor->members);
+}
+
+hsi_executing *hsi_executor_idle(hsi_executor *executor)
+{
+    if (executor->busy == executor->device->core.workers)
+        return NULL;
+    hsi_executing *worker = executor->workers;
+    while (worker->count > 0)
+        worker++;
+    return worker;
+}
+
+void hsi_executor_begin(hsi_executor *executor, hsi_executing *worker, double now_us,
+                        double fixed_us, double work_us)
+{
+    worker->began_us = now_us;
+    worker->fixed_us = worker->fixed_left = fixed_us;
+    worker->work_us = worker->work_left = work_us;
+    worker->speed = 0;
+    executor->busy++;
+}
+
+void hsi_executor_end(hsi_executor *executor, hsi_executing *worker)
+{
+    worker->count = 0;
+    executor->busy--;
+}
+
+static int is_at_work(const hsi_executing *worker)
+{
+    return worker->count > 0 && worker->fixed_left == 0;
+}
+
+static double load_at(const hsi_engine_device *device, double now_us)
+{
+    double factor = 1;
+    for (uint32_t i = 0; i < device->load_count && device->loads[i].from_us <= now_us;
+         i++)
+        factor = device->loads[i].factor;
+    return factor;
+}
+
+static double speed_up(const hsi_executing *worker, uint32_t team)
+{
+    const hsi_core_model *core = worker->members[0]->run->model;
+    const double p = ((const hsi_engine_model *)core)->parallel;
+    return 1 / (1 - p + p / team);
+}
+
+/* The idle workers help evenly; those left over help the first. */
+void hsi_executor_set_speeds(hsi_executor *executor, double now_us)
+{
+    const hsi_engine_device *device = executor->device;
+    const uint32_t workers = device->core.workers;
+    uint32_t jobs = 0, nth = 0;
+    for (uint32_t i = 0; i < workers; i++)
+        jobs += is_at_work(&executor->workers[i]) != 0;
+    executor->helpers = 0;
+    if (jobs == 0)
+        return;
+    const uint32_t idle =
+        executor->is_cpu && device->team > 1 ? workers - executor->busy : 0;
+    const double rate =
+        1 / (hsi_curve_at(&device->stretch, jobs) * load_at(device, now_us));
+    for (uint32_t i = 0; i < workers; i++) {
+        hsi_executing *worker = &executor->workers[i];
+        if (!is_at_work(worker))
+            continue;
+        uint32_t helpers = idle / jobs + (nth++ < idle % jobs);
+        if (idle > 0 && helpers > device->team - 1)
+            helpers = device->team - 1;
+        executor->helpers += helpers;
+        worker->speed = rate * (executor->is_cpu ? speed_up(worker, 1 + helpers) : 1);
+    }
+}
+
+/* How long until this worker's phase ends. */
+static double phase_left(const hsi_executing *worker)
+{
+    return worker->fixed_left > 0 ? worker->fixed_left
+                                  : worker->work_left / worker->speed;
+}
+
+double hsi_executor_next(const hsi_executor *executor, double now_us)
+{
+    double next = INFINITY;
+    if (executor->busy == 0)
+        return next;
+    for (uint32_t i = 0; i < executor->device->core.workers; i++) {
+        const hsi_executing *worker = &executor->workers[i];
+        if (worker->count > 0 && now_us + phase_left(worker) < next)
+            next = now_us + phase_left(worker);
+    }
+    for (uint32_t i = 0; i < executor->device->load_count; i++) {
+        const double from_us = executor->device->loads[i].from_us;
+        if (from_us > now_us && from_us < next)
+            next = from_us;
+    }
+    return next;
+}
+
+void hsi_executor_advance(hsi_executor *executor, double now_us, double then_us)
+{
+    const double took = then_us - now_us;
+    if (executor->busy == 0)
+        return;
+    executor->busy_us += took;
+    executor->worker_us += took * (executor->busy + executor->helpers);
+    for (uint32_t i = 0; i < executor->device->core.workers; i++) {
+        hsi_executing *worker = &executor->workers[i];
+        if (worker->count == 0)
+            continue;
+        /* Whose phase ends is found as hsi_executor_next found it, so that time goes on however
+         * the rest is rounded. */
+        const int ends = now_us + phase_left(worker) <= then_us;
+        double *left = worker->fixed_left > 0 ? &worker->fixed_left : &worker->work_left;
+        *left -= left == &worker->work_left ? took * worker->speed : took;
+        if (ends || *left < NOTHING_US)
+            *left = 0;
+    }
+}
+
+hsi_executing *hsi_executor_done(hsi_executor *executor)
+{
+    if (executor->busy == 0)
+        return NULL;
+    for (uint32_t i = 0; i < executor->device->core.workers; i++) {
+        hsi_executing *worker = &executor->workers[i];
+        if (is_at_work(worker) && worker->work_left == 0)
+            return worker;
+    }
+    return NULL;
+}

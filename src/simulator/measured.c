@@ -1,0 +1,188 @@
+#include "simulator/measured.h"
+
+#include "backend/backend.h"
+#include "base/alloc.h"
+#include "base/status.h"
+#include "cost/cache.h"
+#include "cost/device.h"
+
+/* ---- Devices -------------------------------------------------------------- */
+
+static hsched_status open_device(hsi_measured *m, const hsi_platform *platform,
+                                 uint32_t device, int gpu)
+{
+    const hsi_platform_device *d = &platform->devices[device];
+    const char *why = NULL;
+    const hsched_backend *backend = NULL;
+    if (d->kind == HSI_PLATFORM_CPU)
+        backend = &hsi_backend_cpu;
+    else if (d->kind == HSI_PLATFORM_GPU)
+        backend = hsi_backend_cuda(&why);
+    else
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "%s: device '%s' is of kind %s, which nothing here can measure; "
+                         "remove it, or write 'costs = rates'",
+                         platform->path, d->name, hsi_platform_kind_name(d->kind));
+    if (!backend)
+        return hsi_error(HSCHED_ERROR_NOT_FOUND,
+                         "%s: device '%s' is a GPU, but %s; remove it from the platform",
+                         platform->path, d->name, why);
+    const hsched_device_config config = { .struct_size = sizeof config,
+                                          .host = &hsi_backend_host,
+                                          .workers = d->workers,
+                                          .ordinal = gpu };
+    hsched_status status = backend->device_open(&config, &m->handles[device]);
+    if (status != HSCHED_OK)
+        return hsi_error_prefix(status, "%s, device '%s': ", platform->path, d->name);
+    m->backends[device] = backend;
+    m->device_count++;
+    return HSCHED_OK;
+}
+
+static hsched_status add_to_table(hsi_measured *m, const hsi_platform *platform,
+                                  uint32_t device)
+{
+    hsi_cost_device_facts facts = { .info = { HSCHED_DEVICE_INFO_INIT },
+                                    .cpu = { HSCHED_DEVICE_INFO_INIT },
+                                    .is_cpu = device == 0 };
+    char text[HSI_COST_DEVICE_TEXT];
+    m->backends[0]->device_info(m->handles[0], &facts.cpu);
+    m->backends[device]->device_info(m->handles[device], &facts.info);
+    hsi_cost_describe_device(&facts, text);
+    return hsi_cost_table_add_device(m->table, text,
+                                     device == 0 ? platform->devices[0].workers : 1,
+                                     &m->numbers[device]);
+}
+
+hsched_status hsi_measured_open(const hsi_platform *platform, hsi_measured **measured)
+{
+    hsi_cost_cache_report report;
+    int gpus = 0;
+    *measured = NULL;
+    hsi_measured *m = HSI_NEW(hsi_measured);
+    hsched_status status =
+        m ? hsi_cost_table_create(&m->table) : hsi_out_of_memory("costs");
+    for (uint32_t d = 0; d < platform->device_count && status == HSCHED_OK; d++) {
+        status = open_device(m, platform, d, gpus);
+        gpus += platform->devices[d].kind == HSI_PLATFORM_GPU;
+        if (status == HSCHED_OK)
+            status = add_to_table(m, platform, d);
+    }
+    if (status == HSCHED_OK)
+        status = hsi_cost_cache_load(NULL, m->table, &report);
+    if (status != HSCHED_OK) {
+        hsi_measured_close(m);
+        return status;
+    }
+    *measured = m;
+    return HSCHED_OK;
+}
+
+void hsi_measured_close(hsi_measured *measured)
+{
+    if (!measured)
+        return;
+    for (uint32_t d = 0; d < measured->device_count; d++)
+        measured->backends[d]->device_close(measured->handles[d]);
+    hsi_cost_table_destroy(measured->table);
+    hsi_free(measured);
+}
+
+int hsi_measured_supports(const hsi_measured *measured, uint32_t device,
+                          const hsched_step *step)
+{
+    return measured->backends[device]->supports(measured->handles[device], step);
+}
+
+/* ---- Times ---------------------------------------------------------------- */
+
+/* 0: it is not known well enough. */
+static double find_us(const hsi_measured *m, const hsi_cost_key *key)
+{
+    hsi_cost cost;
+    hsi_cost_table_find(m->table, key, 1, NULL, &cost);
+    return cost.source >= HSI_COST_INTERPOLATED ? cost.us : 0;
+}
+
+/* What Amdahl's law makes of two times; 1 if it cannot be told. */
+static double parallel_of(double alone_us, double shared_us, uint32_t workers)
+{
+    if (workers < 2 || alone_us <= 0 || shared_us <= 0)
+        return 1;
+    const double share = (1 - shared_us / alone_us) / (1 - 1.0 / workers);
+    return share < 0 ? 0 : share > 1 ? 1 : share;
+}
+
+static void find_batches(const hsi_measured *m, hsi_cost_key key, uint32_t max_batch,
+                         double one_us, hsi_curve *curve)
+{
+    *curve = (hsi_curve){ 0 };
+    for (uint32_t batch = 2;
+         batch <= max_batch && curve->count<HSI_CURVE_MAX; batch = batch * 2> max_batch &&
+                 batch < max_batch
+             ? max_batch
+             : batch * 2) {
+        key.batch = batch;
+        const double us = find_us(m, &key);
+        if (us <= 0)
+            return;
+        curve->at[curve->count] = batch;
+        curve->factor[curve->count++] = us / one_us;
+    }
+}
+
+hsched_status hsi_measured_find(const hsi_measured *m, uint32_t device,
+                                const hsi_measured_query *query,
+                                hsi_measured_times *times)
+{
+    const int has_queue = m->backends[device]->queue_submit != NULL;
+    hsi_cost_key key = { .model = query->model,
+                         .unit = HSI_COST_SECTION,
+                         .device = m->numbers[device],
+                         .math = has_queue ? query->math : HSCHED_MATH_STRICT,
+                         .batch = 1,
+                         .workers = 1 };
+    double sum_us = 0;
+    int all = 1;
+    for (; key.index < query->sections; key.index++) {
+        all &= times->wanted[key.index];
+        if (!times->wanted[key.index])
+            continue;
+        const double us = times->us[key.index] = find_us(m, &key);
+        sum_us += us;
+        if (us <= 0)
+            return hsi_error(
+                HSCHED_ERROR_NOT_FOUND,
+                "model '%s': how long section %u takes on device %u (%.100s) was not "
+                "measured; run hsched profile with the same model, policy and precision",
+                query->name, key.index, device,
+                hsi_cost_table_device_text(m->table, m->numbers[device]));
+    }
+    key.unit = HSI_COST_RUN;
+    key.index = 0;
+    const double run_us = find_us(m, &key);
+    for (uint32_t s = 0; all && run_us > 0 && s < query->sections; s++)
+        times->us[s] *= run_us / sum_us;
+    times->batch = (hsi_curve){ 0 };
+    if (run_us > 0)
+        find_batches(m, key, query->max_batch, run_us, &times->batch);
+    key.workers = query->workers;
+    times->parallel =
+        device == 0 ? parallel_of(run_us, find_us(m, &key), query->workers) : 0;
+    return HSCHED_OK;
+}
+
+void hsi_measured_stretch(const hsi_measured *m, uint32_t device, uint32_t most,
+                          hsi_curve *curve)
+{
+    hsi_cost_source source;
+    *curve = (hsi_curve){ 0 };
+    for (uint32_t jobs = 2;
+         jobs <= most && curve->count<HSI_CURVE_MAX; jobs = jobs * 2> most && jobs < most
+             ? most
+             : jobs * 2) {
+        curve->at[curve->count] = jobs;
+        curve->factor[curve->count++] =
+            hsi_cost_table_stretch(m->table, m->numbers[device], jobs, &source);
+    }
+}

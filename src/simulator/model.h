@@ -1,0 +1,62 @@
+/* A model on a platform: its plan, what everything costs there, and what the core knows of it. */
+#ifndef HSI_SIMULATOR_MODEL_H
+#define HSI_SIMULATOR_MODEL_H
+
+#include "plan/plan.h"
+#include "simulator/engine.h"
+#include "simulator/measured.h"
+#include "trace/model.h"
+
+typedef struct hsi_simulated_model_config {
+    const char *name;
+    const hsi_policy *policy;
+    hsched_math math;
+    uint32_t max_batch, batch_wait_us;
+    const hsched_symbol *symbols;
+    uint32_t symbol_count;
+} hsi_simulated_model_config;
+
+typedef struct hsi_simulated_model {
+    char *name;
+    hsched_math math;
+    hsched_graph *graph; /* with its symbols set: the plan borrows from it */
+    hsi_plan *plan;
+    hsi_placement_problem problem; /* what a policy that plans plans with */
+    hsi_core_section *sections;
+    hsi_batch_queue queues[HSI_PLACEMENT_DEVICES];
+    hsi_curve batch[HSI_PLACEMENT_DEVICES];
+    hsi_engine_model engine;
+    hsi_trace_model *trace;
+} hsi_simulated_model;
+
+/* `measured`: the platform's, or NULL if its costs are rates. Errors: those of compiling;
+ * NOT_FOUND (see hsi_measured_find); OUT_OF_MEMORY. */
+hsched_status hsi_simulated_model_create(const hsi_platform *platform,
+                                         const hsi_measured *measured,
+                                         hsched_graph *graph,
+                                         const hsi_simulated_model_config *config,
+                                         hsi_simulated_model **model);
+void hsi_simulated_model_destroy(hsi_simulated_model *model); /* NULL: nothing */
+
+/*
+ * problem.c: what a plan's sections cost on a platform, in the form that a search over placements
+ * takes: the same numbers that the engine executes. Of the arrays, to be freed by
+ * hsi_problem_clear, deps are the plan's. `parallel` and `batch` (per device) are what the engine
+ * needs beside it. Errors: as above.
+ */
+typedef struct hsi_problem_source {
+    const hsi_platform *platform;
+    const hsi_measured *measured;
+    const hsi_plan *plan;
+    const char *name;
+    uint64_t hash; /* hsi_plan_hash */
+    hsched_math math;
+    uint32_t max_batch;
+} hsi_problem_source;
+
+hsched_status hsi_problem_fill(const hsi_problem_source *source,
+                               hsi_placement_problem *problem, hsi_curve *batch,
+                               double *parallel);
+void hsi_problem_clear(hsi_placement_problem *problem);
+
+#endif
