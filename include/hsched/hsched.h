@@ -1072,6 +1072,162 @@ HSCHED_API hsched_run *hsched_run_retain(hsched_run *run);   /* any thread */
 /* The last reference gives the run back to its model; a run in flight still ends as it would. */
 HSCHED_API void hsched_run_release(hsched_run *run);         /* any thread */
 
+/* ---- Sources: models that run periodically -------------------------------- */
+
+/*
+ * A source has the library run a model once in every period, as a camera or a control loop wants
+ * it: at start + k * period on CLOCK_MONOTONIC, so nothing drifts. Each such time is a release; a
+ * release becomes an ordinary run, with a priority and a deadline that counts from the release, or
+ * it is skipped, and counted. Releases that could not be seen to in time, because the process was
+ * stopped or a fill took too long, are skipped but for the last one: there are no bursts.
+ *
+ * One thread of the runtime, the source thread, looks after all sources.
+ */
+typedef struct hsched_source hsched_source;
+
+/*
+ * Called on the source thread with no lock held, before a release becomes a run: it binds the
+ * newest data. `inputs` and `outputs` have an entry for each input and output of the model, as
+ * hsched_source_config binds them or else zero; what it leaves zero of the outputs the library
+ * keeps. An input may be the output of another run, which the caller may release when fill is
+ * called again, or when this source is destroyed. Returns 0, or another value to skip this release,
+ * which then counts as declined. It should be brief, since releases of all sources wait for it; it
+ * may call any function except hsched_runtime_destroy and hsched_source_destroy of this source.
+ */
+typedef int (*hsched_source_fill)(void *user, uint64_t release_us, hsched_binding *inputs,
+                                  hsched_binding *outputs);
+
+/*
+ * Called once for every release that fill was called for and not declined (without a fill: that was
+ * not skipped), when it is over. In general that is when its run has ended, in whatever way, on the
+ * controller's thread and as hsched_run_callback. Where no run could be submitted it is called on
+ * the source thread with `run` NULL, and hsched_error_detail tells why; the status is then
+ * HSCHED_ERROR_BUSY if, while fill was working, the run that was to be replaced has begun. Memory
+ * that fill gave is the caller's again when this is called. The run is borrowed: retain it to keep
+ * its outputs.
+ */
+typedef void (*hsched_source_callback)(void *user, uint64_t release_us, hsched_run *run,
+                                       hsched_status status);
+
+typedef struct hsched_source_config {
+    size_t struct_size;
+    const char *name;              /* in messages; copied; default: the model's */
+    uint64_t period_us;            /* required; at most 2^40 */
+    uint64_t deadline_us;          /* from the release; default: the period */
+    uint64_t offset_us;            /* the first release comes so long after the start */
+    hsched_late late;              /* as in hsched_run_config */
+    int priority;                  /* as in hsched_run_config */
+    uint32_t flags;                /* bits of HSCHED_SOURCE_... */
+    uint32_t max_in_flight;        /* of its runs: released, and the callback has not returned. What
+                                      would be more is skipped. Default 2: one is executed, one
+                                      waits; 1 if outputs are bound here and there is no fill, since
+                                      they are written by one run at a time; at most 1024 */
+    const hsched_binding *inputs;  /* fixed bindings, copied; what they refer to stays valid until
+                                      the source is destroyed. Data and buffers only */
+    uint32_t input_count;          /* default: the model's */
+    const hsched_binding *outputs;
+    uint32_t output_count;
+    hsched_source_fill fill;       /* NULL: inputs are always those above */
+    hsched_source_callback callback; /* NULL: nobody is told, only the counts tell */
+    void *user;                    /* given to both */
+    uint64_t wcet_us;              /* the longest that one run takes alone, on one worker; default:
+                                      what hsched_model_get_cost knows, which is a median */
+} hsched_source_config;
+#define HSCHED_SOURCE_CONFIG_INIT .struct_size = sizeof(hsched_source_config)
+
+enum {
+    /* The network always sees the newest data: if the source's last run has not begun when the next
+     * is released, the new one takes its place, and it ends with HSCHED_ERROR_CANCELLED. Until its
+     * callback has returned there is one run more than max_in_flight: so many buffers and one more
+     * are enough for a fill that takes a free one. (3 by default: one in work, one that waits, one
+     * that is being filled.) */
+    HSCHED_SOURCE_LATEST_ONLY = 1u << 0,
+    /* No test whether there is time for it, and it is left out of the tests of others: for sources
+     * that are meant to leave out what they cannot do. */
+    HSCHED_SOURCE_NO_ADMISSION = 1u << 1
+};
+
+/* What is known about a set of sources, from bad to good. */
+typedef enum hsched_admission {
+    HSCHED_ADMISSION_NONE = 0,     /* not tested: HSCHED_SOURCE_NO_ADMISSION */
+    HSCHED_ADMISSION_UNKNOWN = 1,  /* the cost of some is not known, or where they run; nothing that
+                                      is known speaks against it. Logged at INFO */
+    HSCHED_ADMISSION_POSSIBLE = 2, /* there is time enough, but it is not certain that each
+                                      deadline is met. Logged as a warning */
+    HSCHED_ADMISSION_PROVEN = 3    /* all deadlines are met and no release is skipped, if no run
+                                      takes longer than was said and nothing else runs */
+} hsched_admission;
+
+/*
+ * Makes a source, which does nothing until it is started. It keeps its model.
+ *
+ * Admission: all sources of the runtime, started or not, are taken together. What certainly cannot
+ * be met is refused with HSCHED_ERROR_LIMIT: a run that takes longer than its deadline even with
+ * all workers, or more work in each second than a device can do in one. The detail says which
+ * device, how much each source needs of it, and what would help. What may be met is admitted:
+ * hsched_source_stats.admission and a message of the log tell how certain it is
+ * (docs/design/scheduler.md has the tests). Runs that are submitted otherwise are not considered.
+ *
+ * Errors: INVALID_ARGUMENT, SHAPE (bindings, if there is no fill), LIMIT (refused), STATE (the
+ * runtime was destroyed), SYSTEM (a thread could not be started), OUT_OF_MEMORY. Any thread.
+ * Since 0.1.
+ */
+HSCHED_API hsched_status hsched_source_create(hsched_model *model,
+                                              const hsched_source_config *config,
+                                              hsched_source **source);
+
+/*
+ * Starts it: releases come at start_us + offset_us + k * period_us. `start_us` is a time on
+ * CLOCK_MONOTONIC, so that several sources can be started in step; 0: now. Of a start in the past
+ * the first release is the next one that is not. Errors: INVALID_ARGUMENT, STATE (it is started
+ * already, or the runtime was destroyed). Any thread. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_source_start(hsched_source *source, uint64_t start_us);
+
+/*
+ * There are no further releases: when it returns no fill is being called, unless it is called from
+ * one; what that one gives still becomes a run. Runs in flight go on, and are called back. It may
+ * be started again. Does nothing if it is not started. Any thread; not from what a fill waits for.
+ * Since 0.1.
+ */
+HSCHED_API void hsched_source_stop(hsched_source *source);
+
+/*
+ * Stops it, cancels its runs in flight and waits until the last callback has returned: nothing of
+ * the source's is called or used any more. Before or after hsched_runtime_destroy, which stops all
+ * sources first. NULL: nothing. Any thread, not from a callback of any run or source, and not from
+ * the source's own fill. Since 0.1.
+ */
+HSCHED_API void hsched_source_destroy(hsched_source *source);
+
+/* Since it was created. A release that became a run is in exactly one of completed, failed,
+ * cancelled, dropped, replaced and in_flight, from before its callback on; any other one that was
+ * due is in skipped_busy, skipped_late, declined or not_submitted. */
+typedef struct hsched_source_stats {
+    size_t struct_size;
+    uint64_t released;        /* runs submitted */
+    uint64_t completed;       /* runs that succeeded, late ones included */
+    uint64_t failed;          /* runs that failed, those after an upstream run that did included */
+    uint64_t cancelled;       /* by the application or by destroying something */
+    uint64_t dropped;         /* ended with HSCHED_ERROR_DEADLINE */
+    uint64_t replaced;        /* by a newer one: HSCHED_SOURCE_LATEST_ONLY */
+    uint64_t skipped_busy;    /* max_in_flight runs were in flight */
+    uint64_t skipped_late;    /* a later release was due as well */
+    uint64_t declined;        /* by fill */
+    uint64_t not_submitted;   /* fill had given data, and no run could be made of them: what
+                                 hsched_submit refuses (the first since the start is logged), or no
+                                 room: see hsched_source_callback */
+    uint64_t deadline_misses; /* runs that had not ended at their deadline, dropped or not */
+    uint32_t in_flight;       /* runs that have not ended */
+    hsched_admission admission; /* of the sources there were when it was created, with it */
+    double latency_mean_us, latency_p50_us, latency_p99_us, latency_max_us; /* from the release to
+                                 the end, of runs that succeeded; percentiles within 3% */
+    double jitter_max_us;     /* the latest that a release was seen to, after its time */
+} hsched_source_stats;
+#define HSCHED_SOURCE_STATS_INIT .struct_size = sizeof(hsched_source_stats)
+HSCHED_API hsched_status hsched_source_get_stats(const hsched_source *source,
+                                                 hsched_source_stats *stats); /* any thread */
+
 #ifdef __cplusplus
 }
 #endif

@@ -98,7 +98,8 @@ hsched_status hsi_run_acquire(hsched_model *model, hsched_run **result)
     run->exec.probe = NULL;
     run->exec.core.priority = 0;
     run->exec.core.drop_late = 0;
-    run->allowed_us = 0;
+    run->allowed_us = run->released_us = 0;
+    run->replaced = 0;
     run->callback = NULL;
     run->detail[0] = '\0';
     atomic_store_explicit(&run->references, 1, memory_order_relaxed);
@@ -123,17 +124,26 @@ void hsi_run_dispose(hsched_run *run)
 
 /* ---- Submitting ----------------------------------------------------------- */
 
+hsched_status hsi_run_check_order(const hsched_model *model, int priority,
+                                  hsched_late late)
+{
+    if (priority < HSCHED_PRIORITY_MIN || priority > HSCHED_PRIORITY_MAX)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "model '%s': priority %d is not between %d and %d", model->name,
+                         priority, HSCHED_PRIORITY_MIN, HSCHED_PRIORITY_MAX);
+    if (late != HSCHED_LATE_FINISH && late != HSCHED_LATE_DROP)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "model '%s': late is %d, none of hsched_late", model->name,
+                         (int)late);
+    return HSCHED_OK;
+}
+
 static hsched_status check_config(const hsched_model *model,
                                   const hsched_run_config *config)
 {
-    if (config->priority < HSCHED_PRIORITY_MIN || config->priority > HSCHED_PRIORITY_MAX)
-        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
-                         "model '%s': priority %d is not between %d and %d", model->name,
-                         config->priority, HSCHED_PRIORITY_MIN, HSCHED_PRIORITY_MAX);
-    if (config->late != HSCHED_LATE_FINISH && config->late != HSCHED_LATE_DROP)
-        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
-                         "model '%s': late is %d, none of hsched_late", model->name,
-                         (int)config->late);
+    hsched_status status = hsi_run_check_order(model, config->priority, config->late);
+    if (status != HSCHED_OK)
+        return status;
     if (config->wait_event && !hsi_runtime_mapper(model->runtime))
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "model '%s': wait_event is set, but this runtime has no GPU",
@@ -149,7 +159,8 @@ static hsched_status hand_over(hsched_run *run, uint64_t now_us)
         run->upstream_core[i] = &run->upstream[i]->exec.core;
     run->exec.core.deadline_us = 0;
     if (run->allowed_us &&
-        __builtin_add_overflow(now_us, run->allowed_us, &run->exec.core.deadline_us))
+        __builtin_add_overflow(run->released_us ? run->released_us : now_us,
+                               run->allowed_us, &run->exec.core.deadline_us))
         run->exec.core.deadline_us = UINT64_MAX;
     if (rt->stopping)
         return hsi_error(HSCHED_ERROR_STATE,
@@ -191,6 +202,72 @@ hsched_status hsi_runs_submit(hsched_run *const *runs, uint32_t count,
     return status;
 }
 
+hsched_status hsi_run_submit_instead(hsched_run *run, hsched_run *old, int both,
+                                     int *replaced)
+{
+    hsched_runtime *rt = run->model->runtime;
+    *replaced = 0;
+    hsched_status status = hsi_imports_begin(run);
+    if (status != HSCHED_OK)
+        return status;
+    pthread_mutex_lock(&rt->pool->lock);
+    const uint64_t now = hsi_now_us();
+    const int waits = old && hsi_core_waits(&old->exec.core);
+    if (waits || both)
+        status = hand_over(run, now);
+    else
+        status = hsi_error(HSCHED_ERROR_BUSY,
+                           "model '%s': the run that was to be replaced has begun",
+                           run->model->name);
+    if (status == HSCHED_OK && waits) {
+        *replaced = old->replaced = 1;
+        if (rt->pool->trace)
+            hsi_tracing_run_cancelled(old);
+        hsi_core_cancel(rt->core, &old->exec.core, now);
+    }
+    if (status == HSCHED_OK) {
+        hsi_worker_pool_after_events(rt->pool);
+        hsi_controller_set_alarm(rt);
+    }
+    pthread_mutex_unlock(&rt->pool->lock);
+    return status;
+}
+
+int hsi_run_waits(hsched_run *run)
+{
+    pthread_mutex_t *lock = &run->model->runtime->pool->lock;
+    pthread_mutex_lock(lock);
+    const int waits = hsi_core_waits(&run->exec.core);
+    pthread_mutex_unlock(lock);
+    return waits;
+}
+
+hsched_status hsi_run_make(hsched_model *model, const hsched_run_config *config,
+                           hsched_run **result)
+{
+    hsched_run *run;
+    hsched_status status = check_config(model, config);
+    if (status == HSCHED_OK)
+        status = hsi_run_acquire(model, &run);
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_bind_inputs(run, config->inputs, config->input_count);
+    if (status == HSCHED_OK)
+        status = hsi_bind_outputs(run, config->outputs, config->output_count);
+    if (status != HSCHED_OK) {
+        hsi_run_dispose(run);
+        return status;
+    }
+    run->exec.core.priority = config->priority;
+    run->exec.core.drop_late = config->late == HSCHED_LATE_DROP;
+    run->allowed_us = config->deadline_us;
+    run->exec.wait_event = config->wait_event;
+    run->callback = config->callback;
+    run->callback_user = config->callback_user;
+    *result = run;
+    return HSCHED_OK;
+}
+
 HSCHED_API hsched_status hsched_submit(hsched_model *model,
                                        const hsched_run_config *user_config,
                                        hsched_run **result)
@@ -200,27 +277,14 @@ HSCHED_API hsched_status hsched_submit(hsched_model *model,
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_submit: model or run is NULL");
     *result = NULL;
+    hsched_run *run;
+    uint32_t submitted;
     hsched_status status = HSI_CONFIG_READ(user_config, &config);
     if (status == HSCHED_OK)
-        status = check_config(model, &config);
+        status = hsi_run_make(model, &config, &run);
     if (status != HSCHED_OK)
         return status;
-    hsched_run *run;
-    status = hsi_run_acquire(model, &run);
-    if (status != HSCHED_OK)
-        return status;
-    status = hsi_bind_inputs(run, config.inputs, config.input_count);
-    if (status == HSCHED_OK)
-        status = hsi_bind_outputs(run, config.outputs, config.output_count);
-    if (status == HSCHED_OK)
-        status = hsi_imports_begin(run);
-    run->exec.core.priority = config.priority;
-    run->exec.core.drop_late = config.late == HSCHED_LATE_DROP;
-    run->allowed_us = config.deadline_us;
-    run->exec.wait_event = config.wait_event;
-    run->callback = config.callback;
-    run->callback_user = config.callback_user;
-    uint32_t submitted;
+    status = hsi_imports_begin(run);
     if (status == HSCHED_OK)
         status = hsi_runs_submit(&run, 1, &submitted);
     if (status != HSCHED_OK) {

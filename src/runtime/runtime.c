@@ -27,6 +27,7 @@ void hsi_runtime_release(hsched_runtime *rt)
 {
     if (atomic_fetch_sub_explicit(&rt->references, 1, memory_order_acq_rel) != 1)
         return;
+    hsi_sources_destroy(rt);
     hsi_costs_destroy(rt);
     hsi_runtime_close_devices(rt);
     hsi_core_destroy(rt->core);
@@ -38,13 +39,13 @@ void hsi_runtime_release(hsched_runtime *rt)
     hsi_free(rt);
 }
 
-static hsched_status create_core(hsched_runtime *rt, uint32_t ageing_us)
+static hsched_status create_core(hsched_runtime *rt)
 {
     hsi_core_config config = { .device_count = rt->device_count,
                                .order = rt->plugin.hooks.order ? hsi_policy_plugin_order
                                                                : NULL,
                                .order_user = &rt->plugin,
-                               .ageing_us = ageing_us ? ageing_us : DEFAULT_AGEING_US };
+                               .ageing_us = rt->ageing_us };
     uint32_t workers = 0, joinable = 0;
     for (uint32_t d = 0; d < rt->device_count; d++) {
         workers += rt->workers[d];
@@ -165,11 +166,14 @@ HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user
         status = hsi_runtime_open_devices(rt, &config);
     if (status == HSCHED_OK)
         status = set_policy(rt, &config);
+    rt->ageing_us = config.ageing_us ? config.ageing_us : DEFAULT_AGEING_US;
     rt->max_runs = config.max_runs ? config.max_runs : DEFAULT_MAX_RUNS;
     if (status == HSCHED_OK)
         status = hsi_costs_create(rt, &config);
     if (status == HSCHED_OK)
-        status = create_core(rt, config.ageing_us);
+        status = hsi_sources_create(rt);
+    if (status == HSCHED_OK)
+        status = create_core(rt);
     if (status == HSCHED_OK)
         status = create_pool(rt);
     if (status == HSCHED_OK)
@@ -191,6 +195,7 @@ HSCHED_API void hsched_runtime_destroy(hsched_runtime *rt)
 {
     if (!rt)
         return;
+    hsi_sources_stop(rt);
     pthread_mutex_lock(&rt->pool->lock);
     rt->stopping = 1;
     uint64_t now = hsi_now_us();

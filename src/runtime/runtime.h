@@ -28,6 +28,7 @@ struct hsched_runtime {
     uint32_t device_count;
     hsi_exec_device devices[HSI_MAX_DEVICES];
     uint32_t workers[HSI_MAX_DEVICES];
+    uint64_t ageing_us;
     int *cpus; /* CPU worker i is pinned to cpus[i]; NULL: not pinned */
     hsi_core *core;
     hsi_worker_pool *pool;
@@ -56,6 +57,19 @@ struct hsched_runtime {
         char *folder;                      /* hsched_runtime_config.cache_dir, or NULL */
         int loaded;                        /* the cache file was read */
     } costs;
+
+    /* source.h */
+    struct {
+        pthread_mutex_t
+            admission; /* guards `all`; before all other locks but a profile's */
+        hsched_source *all;
+        pthread_mutex_t mutex; /* a leaf lock: guards the rest, and what a source says */
+        pthread_cond_t wake,
+            quiet; /* for the thread; a fill or a callback has returned */
+        pthread_t thread;
+        int created, thread_started, stopping;
+        hsched_source *started; /* whose releases the thread looks after */
+    } sources;
 
     /* Guarded by the scheduler lock. */
     int stopping;
@@ -124,7 +138,9 @@ struct hsched_run {
     /* Guarded by the scheduler lock. */
     int ended;
     uint64_t ended_us;
-    uint64_t allowed_us; /* from its submission to its deadline; 0: it has none */
+    uint64_t allowed_us;  /* from its submission to its deadline; 0: it has none */
+    uint64_t released_us; /* of a source's: allowed_us counts from then on; else 0 */
+    int replaced; /* by a newer one of its source, which is why it was cancelled */
     hsched_run_callback callback;
     void *callback_user;
     hsched_run *previous_in_flight, *next_in_flight;
@@ -160,6 +176,11 @@ hsi_cost_work hsi_costs_work(const hsched_model *model, hsi_cost_unit unit,
 hsched_status hsi_costs_load(hsched_runtime *rt); /* the first time; takes the mutex */
 hsched_status hsi_costs_save(hsched_runtime *rt); /* what is new; takes the mutex */
 
+/* release.c: the thread that makes runs of the releases of sources */
+hsched_status hsi_sources_create(hsched_runtime *rt);
+void hsi_sources_stop(hsched_runtime *rt);    /* no release comes any more */
+void hsi_sources_destroy(hsched_runtime *rt); /* also after a failed create */
+
 /* background.c: the thread that does the devices' background work */
 hsched_status hsi_background_start(hsched_runtime *rt); /* if a device has any */
 void hsi_background_stop(hsched_runtime *rt);
@@ -188,10 +209,23 @@ void hsi_run_dispose(
     hsched_run *run); /* no reference is left: back to the model's pool */
 void hsi_run_destroy(hsched_run *run); /* frees a pooled run */
 hsched_status hsi_run_acquire(hsched_model *model, hsched_run **run);
+/* What hsched_run_config says of the order, checked. */
+hsched_status hsi_run_check_order(const hsched_model *model, int priority,
+                                  hsched_late late);
+/* A run with its bindings and all that the config says, to be submitted or disposed of. */
+hsched_status hsi_run_make(hsched_model *model, const hsched_run_config *config,
+                           hsched_run **run);
 /* Hands bound runs of one runtime to the core, all before any of them starts; the caller then acts
  * as the controller. Stops at the first that cannot be submitted; *submitted: how many were. */
 hsched_status hsi_runs_submit(hsched_run *const *runs, uint32_t count,
                               uint32_t *submitted);
+/* Submits a run that hsi_run_make has made, and in the same moment cancels `old` (may be NULL) if
+ * nothing of it has begun: *replaced. If it cannot be replaced, the run is only submitted if there
+ * may be `both`, else BUSY. On failure nothing has changed, and the run is the caller's. */
+hsched_status hsi_run_submit_instead(hsched_run *run, hsched_run *old, int both,
+                                     int *replaced);
+/* Nothing of it has begun yet. Takes the scheduler lock. */
+int hsi_run_waits(hsched_run *run);
 
 /* model.c */
 hsched_status hsi_model_check_policy(const hsched_runtime *rt, hsched_policy policy);

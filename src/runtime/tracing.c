@@ -59,9 +59,11 @@ static void record_run(hsched_run *run, uint64_t ended_us, uint8_t flags)
     event.run_end.jobs = core->jobs_run;
     event.run_end.wait_us =
         started_us ? at_most_32_bits(started_us - core->submitted_us) : HSI_TRACE_NEVER;
-    if (core->deadline_us)
+    if (core->deadline_us) /* a source's run may be submitted after it; 0 would be none */
         event.run_end.deadline_us =
-            at_most_32_bits(core->deadline_us - core->submitted_us);
+            core->deadline_us > core->submitted_us
+                ? at_most_32_bits(core->deadline_us - core->submitted_us)
+                : 1;
     put(run->model->runtime, event);
 }
 

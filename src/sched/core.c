@@ -517,6 +517,18 @@ void hsi_core_set_speed(hsi_core *core, uint32_t device, double load, double cap
     settle(core);
 }
 
+int hsi_core_waits(const hsi_core_run *run)
+{
+    if (run->state == HSI_RUN_BLOCKED || run->state == HSI_RUN_WAITING)
+        return 1;
+    if (run->state != HSI_RUN_ACTIVE || run->restarts > 0 || hsi_run_is_stopping(run))
+        return 0;
+    for (uint32_t s = 0; s < run->model->section_count; s++)
+        if (run->jobs[s].state == HSI_JOB_RUNNING || run->jobs[s].state == HSI_JOB_DONE)
+            return 0;
+    return 1;
+}
+
 void hsi_core_device_lost(hsi_core *core, uint32_t device, uint64_t now_us)
 {
     advance(core, now_us);

@@ -343,6 +343,9 @@ void hsi_core_job_ended(hsi_core *core, hsi_job *job, hsched_status status,
  * jobs end; queued jobs are withdrawn. It ends well all the same if those were its last
  * sections. No effect on a run that has ended or failed. */
 void hsi_core_cancel(hsi_core *core, hsi_core_run *run, uint64_t now_us);
+/* 1 if the run was submitted and nothing of it has begun: no job of it was taken that has not
+ * been given up since, by the loss of its device. A cancel would end it at once. */
+int hsi_core_waits(const hsi_core_run *run);
 
 /*
  * Event: a device is out of use for good. Its queued jobs go to the CPU; so do jobs whose

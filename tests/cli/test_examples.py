@@ -105,6 +105,15 @@ def test_policy():
     assert sorted(deadlines) == [2 + 0.5 * turn for turn in range(64)]
 
 
+def test_periodic():
+    controller, eye, digits = example("07_periodic").splitlines()
+    counts = {line.split(":")[0]: list(map(int, re.findall(r"(\d+) [cdr]", line))) for line in (controller, eye)}
+    assert counts["controller"][0] + counts["controller"][2] > 0 and counts["controller"][1] == 0
+    assert counts["eye"][0] >= 100 and counts["eye"][2] == 0
+    right, seen = map(int, re.findall(r"\d+", digits))
+    assert seen >= 100 and right >= seen - 6  # PyTorch is wrong about 3 of 360, which may come twice
+
+
 def test_demo():
     out = example("00_demo", "examples/data", 0.5)
     assert "357 right, 99.17%" in out and "358 right, 99.44%" in out

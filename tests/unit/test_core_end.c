@@ -67,6 +67,35 @@ static void test_cancel_not_active(void **state)
     hsi_core_destroy(core);
 }
 
+/* Whoever waits can be taken back as if it had never been there. */
+static void test_what_has_begun(void **state)
+{
+    (void)state;
+    hsi_core *core = test_core(1, 1, 1);
+    test_run active = { 0 }, waiting = { 0 }, blocked = { 0 }, idle = { 0 };
+    test_submit(core, &active, &chain, 0, 0);
+    test_submit(core, &waiting, &chain, 0, 0);
+    test_submit_after(core, &blocked, &chain, 0, 0, (hsi_core_run *[]){ &active.run }, 1);
+    assert_int_equal(active.run.state, HSI_RUN_ACTIVE);
+    assert_int_equal(hsi_core_waits(&active.run), 1); /* queued */
+    assert_int_equal(hsi_core_waits(&waiting.run), 1);
+    assert_int_equal(hsi_core_waits(&blocked.run), 1);
+    assert_int_equal(hsi_core_waits(&idle.run), 0);
+    hsi_job *job = test_take(core, 0, &active, 0, 1);
+    assert_int_equal(hsi_core_waits(&active.run), 0);
+    test_job_ended(core, job, HSCHED_OK);
+    assert_int_equal(hsi_core_waits(&active.run), 0); /* between its sections */
+    hsi_core_cancel(core, &active.run, 1);
+    test_ended(core, &active, HSCHED_ERROR_CANCELLED);
+    test_ended(core, &blocked, HSCHED_ERROR_UPSTREAM);
+    assert_int_equal(hsi_core_waits(&active.run) + hsi_core_waits(&blocked.run), 0);
+    assert_int_equal(hsi_core_waits(&waiting.run), 1);
+    hsi_core_cancel(core, &waiting.run, 2);
+    test_ended(core, &waiting, HSCHED_ERROR_CANCELLED);
+    assert_int_equal(hsi_core_waits(&waiting.run), 0);
+    hsi_core_destroy(core);
+}
+
 static void test_cancel_active(void **state)
 {
     (void)state;
@@ -435,6 +464,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_cancel_not_active, setup),
+        cmocka_unit_test_setup(test_what_has_begun, setup),
         cmocka_unit_test_setup(test_cancel_active, setup),
         cmocka_unit_test_setup(test_cancel_too_late, setup),
         cmocka_unit_test_setup(test_cancel_and_failure, setup),

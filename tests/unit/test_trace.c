@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/sync.h"
 #include "common/support.h"
 #include "trace/trace.h"
 
@@ -232,6 +233,67 @@ static void deadlines_are_told(void **state)
     hsched_runtime_destroy(rt);
 }
 
+/* Binds its input when the run's deadline, of one microsecond, is past; then stops its source. */
+typedef struct late_fill {
+    hsched_source *source;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int ended;
+} late_fill;
+
+static int fill_late(void *user, uint64_t release_us, hsched_binding *inputs,
+                     hsched_binding *outputs)
+{
+    late_fill *l = user;
+    (void)outputs;
+    while (hsi_now_us() <= release_us + 1)
+        ;
+    inputs[0] = (hsched_binding)HSCHED_DATA(x, sizeof x);
+    hsched_source_stop(l->source);
+    return 0;
+}
+
+static void late_ended(void *user, uint64_t release_us, hsched_run *run,
+                       hsched_status status)
+{
+    late_fill *l = user;
+    (void)release_us, (void)run, (void)status;
+    pthread_mutex_lock(&l->mutex);
+    l->ended++;
+    pthread_cond_signal(&l->changed);
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static void a_deadline_may_be_past_at_once(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(1);
+    hsched_model *model = tiny_model(rt, SIZE, 1, NULL);
+    late_fill l = { .mutex = PTHREAD_MUTEX_INITIALIZER,
+                    .changed = PTHREAD_COND_INITIALIZER };
+    const hsched_source_config config = { HSCHED_SOURCE_CONFIG_INIT,
+                                          .period_us = 1000,
+                                          .deadline_us = 1,
+                                          .flags = HSCHED_SOURCE_NO_ADMISSION,
+                                          .fill = fill_late,
+                                          .callback = late_ended,
+                                          .user = &l };
+    assert_ok(hsched_source_create(model, &config, &l.source));
+    start(rt, 0);
+    assert_ok(hsched_source_start(l.source, 0));
+    pthread_mutex_lock(&l.mutex);
+    while (l.ended == 0)
+        pthread_cond_wait(&l.changed, &l.mutex);
+    pthread_mutex_unlock(&l.mutex);
+    hsched_source_destroy(l.source);
+    json_t *trace = stop(rt, NULL);
+    assert_int_equal(trace_count(trace, "i", NULL, "deadline missed"), 1);
+    assert_int_equal(trace_sum(trace, "b", "run", NULL, "deadline_us", 0), 1);
+    json_decref(trace);
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+}
+
 /* Names are any bytes; the model is gone when the file is written. */
 static void names_outlive_their_model(void **state)
 {
@@ -448,6 +510,7 @@ int main(void)
         cmocka_unit_test(a_lost_device_is_told),
         cmocka_unit_test(cancels_and_priorities_are_told),
         cmocka_unit_test(deadlines_are_told),
+        cmocka_unit_test(a_deadline_may_be_past_at_once),
         cmocka_unit_test(names_outlive_their_model),
         cmocka_unit_test(what_finds_no_room_is_counted),
         cmocka_unit_test(nothing_is_allocated_while_tracing),
