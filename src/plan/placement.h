@@ -59,13 +59,15 @@ typedef struct hsi_placement_totals {
         [HSI_PLACEMENT_DEVICES]; /* its sections' and jobs' times there, without weights */
     double crossing_us; /* of all that pass between devices, inputs and outputs too */
     uint64_t crossing_bytes;
-    uint32_t crossings; /* pairs of sections between which something passes */
-    uint32_t jobs;      /* maximal groups of consecutive sections on one device */
+    /* Results of sections that pass to another device, once for all that read them there. */
+    uint32_t crossings;
+    uint32_t jobs; /* maximal groups of consecutive sections on one device */
 } hsi_placement_totals;
 
-/* What a placement, one device per section, amounts to. */
-void hsi_placement_evaluate(const hsi_placement_problem *problem, const uint8_t *devices,
-                            hsi_placement_totals *totals);
+/* What a placement, one device per section, amounts to. Errors: OUT_OF_MEMORY. */
+hsched_status hsi_placement_evaluate(const hsi_placement_problem *problem,
+                                     const uint8_t *devices,
+                                     hsi_placement_totals *totals);
 
 /*
  * The best placement found; `devices`: section_count entries. For a chain on which every section
@@ -75,9 +77,9 @@ void hsi_placement_evaluate(const hsi_placement_problem *problem, const uint8_t 
 hsched_status hsi_placement_search(const hsi_placement_problem *problem, uint8_t *devices,
                                    hsi_placement_totals *totals);
 
-/* The placements worth having, whatever the load: those found for weights of the accelerators from
- * 1/8 to 64 of the CPU's, and all on the CPU. No two are the same; by their work on the CPU,
- * ascending. */
+/* The placements worth having, whatever the load: those found for weights of the accelerators
+ * from 1/8 to 64 of the CPU's, and all on the CPU. No two are the same; by their work on the
+ * CPU, ascending. */
 typedef struct hsi_placement_set {
     uint32_t count, section_count, device_count;
     uint8_t *devices; /* [placement * section_count + section] */
