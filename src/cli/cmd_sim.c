@@ -203,8 +203,8 @@ static int run(int argc, char **argv)
     sim_command c = { .session = { CLI_SESSION_INIT }, .iterations = 1, .seed = 1 };
     const cli_option own[] = {
         { "policy", "POLICY",
-          "cpu_only, gpu_only or layer_type (gpu_only where there is\n"
-          "more than a CPU)",
+          "cpu_only, gpu_only, layer_type or cost (gpu_only where\n"
+          "there is more than a CPU)",
           cli_parse_string, &c.policy },
         { "precision", "MATH",
           "what accelerators compute with: default (tf32), strict,\n"

@@ -4,7 +4,7 @@
 #include "sched/core.h"
 
 static const hsi_policy *const policies[] = { &hsi_policy_cpu_only, &hsi_policy_gpu_only,
-                                              &hsi_policy_layer_type };
+                                              &hsi_policy_layer_type, &hsi_policy_cost };
 
 const hsi_policy *hsi_policy_get(uint32_t index)
 {

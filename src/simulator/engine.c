@@ -288,6 +288,25 @@ static double core_event(const engine *e, uint64_t time)
     return (double)(time > core_time(e->now_us) ? time : core_time(e->now_us) + 1);
 }
 
+/* As many jobs' work as the device does at the same time, at best. */
+static double capacity_of(const hsi_engine_device *device)
+{
+    double most = 1;
+    for (uint32_t jobs = 1; jobs <= device->core.workers; jobs *= 2) {
+        const double now = jobs / hsi_curve_at(&device->stretch, jobs);
+        most = now > most ? now : most;
+    }
+    return most;
+}
+
+/* A runtime finds out within 200 ms from what jobs take; here it is known at once. */
+static void tell_speeds(engine *e)
+{
+    for (uint32_t d = 0; d < e->config->device_count; d++)
+        hsi_core_set_speed(e->core, d, hsi_executor_load(&e->executors[d], e->now_us),
+                           capacity_of(&e->config->devices[d]), core_time(e->now_us));
+}
+
 static double next_event(engine *e)
 {
     double next = core_event(e, hsi_core_next_deadline(e->core));
@@ -311,6 +330,7 @@ static hsched_status step(engine *e, int *more)
     for (uint32_t d = 0; d < devices && status == HSCHED_OK; d++)
         status = end_jobs(e, d);
     hsi_core_tick(e->core, core_time(e->now_us));
+    tell_speeds(e);
     if (status == HSCHED_OK)
         status = collect_ended(e);
     if (status == HSCHED_OK)

@@ -59,8 +59,9 @@ static int is_at_work(const hsi_executing *worker)
     return worker->count > 0 && worker->fixed_left == 0;
 }
 
-static double load_at(const hsi_engine_device *device, double now_us)
+double hsi_executor_load(const hsi_executor *executor, double now_us)
 {
+    const hsi_engine_device *device = executor->device;
     double factor = 1;
     for (uint32_t i = 0; i < device->load_count && device->loads[i].from_us <= now_us;
          i++)
@@ -89,7 +90,7 @@ void hsi_executor_set_speeds(hsi_executor *executor, double now_us)
     const uint32_t idle =
         executor->is_cpu && device->team > 1 ? workers - executor->busy : 0;
     const double rate =
-        1 / (hsi_curve_at(&device->stretch, jobs) * load_at(device, now_us));
+        1 / (hsi_curve_at(&device->stretch, jobs) * hsi_executor_load(executor, now_us));
     for (uint32_t i = 0; i < workers; i++) {
         hsi_executing *worker = &executor->workers[i];
         if (!is_at_work(worker))

@@ -31,6 +31,8 @@ hsi_executing *hsi_executor_idle(hsi_executor *executor);
 /* What is `count` and `members` of the worker begins: so much work after so long. */
 void hsi_executor_begin(hsi_executor *executor, hsi_executing *worker, double now_us,
                         double fixed_us, double work_us);
+/* The factor of the outside load then. */
+double hsi_executor_load(const hsi_executor *executor, double now_us);
 /* Sets the speed of all that is at work, after anything has begun or ended. */
 void hsi_executor_set_speeds(hsi_executor *executor, double now_us);
 /* When something changes by itself: a phase ends, or the load changes; INFINITY: never. Speeds are

@@ -88,6 +88,35 @@ static hsched_status fill_core(hsi_simulated_model *model,
     return HSCHED_OK;
 }
 
+/* With what the engine will do as the expectation: the policy is judged, not the table. */
+static hsched_status fill_choices(hsi_simulated_model *model,
+                                  const hsi_platform *platform, uint32_t max_batch)
+{
+    hsi_placement_problem *p = &model->problem;
+    hsi_choices *c = &model->chosen.choices;
+    const double shared = model->engine.parallel;
+    for (uint32_t d = 0; d < p->device_count; d++) {
+        p->weight[d] = 1;
+        p->workers[d] = platform->devices[d].workers;
+    }
+    for (uint32_t k = 0; k < HSI_CHOICE_SIZES && 1u << k <= platform->devices[0].team;
+         k++) {
+        c->team[k] = (float)(1 - shared + shared / (1u << k));
+        c->team_count = k + 1;
+    }
+    for (uint32_t d = 1; d < p->device_count && max_batch > 1; d++) {
+        double whole = p->job_us[d];
+        for (uint32_t s = 0; s < p->section_count; s++)
+            whole += p->us[s * p->device_count + d];
+        for (uint32_t k = 0; k < HSI_CHOICE_SIZES && 1u << k <= max_batch; k++) {
+            c->batch_us[d][k] = (float)(whole * hsi_curve_at(&model->batch[d], 1u << k));
+            c->batch_count[d] = k + 1;
+        }
+    }
+    model->engine.core.choices = c;
+    return hsi_choices_make(p, &model->chosen);
+}
+
 static hsched_status fill(hsi_simulated_model *model, const hsi_platform *platform,
                           const hsi_measured *measured,
                           const hsi_simulated_model_config *config)
@@ -116,6 +145,8 @@ static hsched_status fill(hsi_simulated_model *model, const hsi_platform *platfo
         status = fill_core(model, config, platform->device_count, max_batch);
     if (status == HSCHED_OK)
         status = hsi_plan_describe(model->plan, model->name, &model->trace);
+    if (status == HSCHED_OK && config->policy->choose)
+        status = fill_choices(model, platform, max_batch);
     model->engine.costs = &model->problem;
     model->engine.batch = model->batch;
     return status;
@@ -156,6 +187,7 @@ void hsi_simulated_model_destroy(hsi_simulated_model *model)
 {
     if (!model)
         return;
+    hsi_choices_clear(&model->chosen);
     hsi_problem_clear(&model->problem);
     hsi_trace_model_release(model->trace);
     hsi_free(model->sections);

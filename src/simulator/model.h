@@ -3,6 +3,7 @@
 #define HSI_SIMULATOR_MODEL_H
 
 #include "plan/plan.h"
+#include "sched/choices.h"
 #include "simulator/engine.h"
 #include "simulator/measured.h"
 #include "trace/model.h"
@@ -21,7 +22,8 @@ typedef struct hsi_simulated_model {
     hsched_math math;
     hsched_graph *graph; /* with its symbols set: the plan borrows from it */
     hsi_plan *plan;
-    hsi_placement_problem problem; /* what a policy that plans plans with */
+    hsi_placement_problem problem; /* what everything costs */
+    hsi_chosen chosen; /* what a policy that chooses chooses from; else zeroed */
     hsi_core_section *sections;
     hsi_batch_queue queues[HSI_PLACEMENT_DEVICES];
     hsi_curve batch[HSI_PLACEMENT_DEVICES];
