@@ -179,7 +179,12 @@ typedef enum hsched_policy {
                                      (M. Kim, 2021); without an accelerator the same as CPU_ONLY */
     HSCHED_POLICY_GPU_ONLY = 3,   /* every layer that it can on the least loaded accelerator, the
                                      others on the CPU; without one the same as CPU_ONLY */
-    HSCHED_POLICY_PLUGIN = 4      /* hsched_runtime_config.policy_plugin, which must be set */
+    HSCHED_POLICY_PLUGIN = 4,     /* hsched_runtime_config.policy_plugin, which must be set */
+    HSCHED_POLICY_COST = 5        /* each run, section by section, where it is expected to end
+                                     first: by what sections take (hsched_model_profile, or
+                                     `hsched profile`, measures it; jobs correct it), what is
+                                     waiting, and how slowed down each device is by other
+                                     programs. What is not measured goes as with GPU_ONLY */
 } hsched_policy;
 
 /* What GPUs compute float32 layers with. The CPU always computes in float32. */

@@ -15,9 +15,10 @@ void cli_session_options(cli_session *s, cli_option options[CLI_SESSION_OPTIONS]
         { "workers", "N", "CPU worker threads (default: one per CPU)", cli_parse_count,
           &s->workers },
         { "policy", "POLICY",
-          "cpu_only; gpu_only; or layer_type: convolutions to the\n"
-          "first accelerator (default: gpu_only where there is a\n"
-          "GPU, else cpu_only; layer_type with --sim)",
+          "cpu_only; gpu_only; layer_type: convolutions to the\n"
+          "first accelerator; or cost: where runs end first by what\n"
+          "`hsched profile` has measured (default: gpu_only where\n"
+          "there is a GPU, else cpu_only; layer_type with --sim)",
           cli_parse_string, &s->policy_name },
         { "math", "MATH", "on GPUs: default (tf32), strict, fp16 or bf16",
           cli_parse_string, &s->math_name },
@@ -148,10 +149,11 @@ static int check_policy(cli_session *s)
     static const cli_word words[] = { { "cpu_only", HSCHED_POLICY_CPU_ONLY },
                                       { "gpu_only", HSCHED_POLICY_GPU_ONLY },
                                       { "layer_type", HSCHED_POLICY_LAYER_TYPE },
+                                      { "cost", HSCHED_POLICY_COST },
                                       { NULL, 0 } };
     int value;
     if (!find_word(words, s->policy_name, &value)) {
-        cli_error("--policy '%s' is none of cpu_only, gpu_only and layer_type",
+        cli_error("--policy '%s' is none of cpu_only, gpu_only, layer_type and cost",
                   s->policy_name);
         return CLI_USAGE;
     }

@@ -1,6 +1,6 @@
 /*
- * Background work of devices with queues: capturing graphs, choosing kernels. One thread of
- * low priority; it sleeps when no device has any.
+ * Background work: of devices with queues, capturing graphs and choosing kernels; and planning
+ * models anew. One thread of low priority; it sleeps when there is none.
  */
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/sync.h"
-#include "runtime/runtime.h"
+#include "runtime/planner.h"
 
 /* One round over the devices. 1 if any did something. */
 static int work(hsched_runtime *rt)
@@ -25,7 +25,8 @@ static int work(hsched_runtime *rt)
                     hsched_error_detail());
         any |= did;
     }
-    return any;
+    return any ||
+           hsi_planner_work(rt); /* runs wait for graphs, and for plans they do not */
 }
 
 static void *background_main(void *argument)
@@ -66,7 +67,7 @@ void hsi_background_poke(void *runtime)
 
 hsched_status hsi_background_start(hsched_runtime *rt)
 {
-    if (!hsi_runtime_mapper(rt))
+    if (rt->device_count < 2)
         return HSCHED_OK;
     if (pthread_mutex_init(&rt->background.mutex, NULL) != 0)
         return hsi_error(HSCHED_ERROR_SYSTEM, "a mutex could not be made");

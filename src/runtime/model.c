@@ -1,11 +1,13 @@
 /* Models: compiling, loading, reference counting, and what they tell about themselves. */
 #include "base/alloc.h"
 #include "base/status.h"
+#include "runtime/planner.h"
 #include "runtime/tracing.h"
 #include "worker/queue.h"
 
 enum {
-    DEFAULT_MAX_BATCH = 16
+    DEFAULT_MAX_BATCH = 16,
+    LEARN_FIRST = 64 /* jobs; then twice as many each time */
 };
 
 hsched_status hsi_model_check_policy(const hsched_runtime *rt, hsched_policy policy)
@@ -21,6 +23,7 @@ hsched_status hsi_model_check_policy(const hsched_runtime *rt, hsched_policy pol
     case HSCHED_POLICY_CPU_ONLY:
     case HSCHED_POLICY_LAYER_TYPE:
     case HSCHED_POLICY_GPU_ONLY:
+    case HSCHED_POLICY_COST:
         return HSCHED_OK;
     }
     return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
@@ -38,6 +41,8 @@ static const hsi_policy *policy_of(const hsched_runtime *rt, hsched_policy polic
         return &hsi_policy_layer_type;
     if (policy == HSCHED_POLICY_GPU_ONLY && rt->device_count > 1)
         return &hsi_policy_gpu_only;
+    if (policy == HSCHED_POLICY_COST && rt->device_count > 1)
+        return &hsi_policy_cost;
     return &hsi_policy_cpu_only;
 }
 
@@ -122,7 +127,8 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
         .cut = policy->cut,
         .preserve_section_inputs = keeps_section_inputs(rt, policy),
         .parallel_steps =
-            policy == &hsi_policy_gpu_only && hsi_runtime_mapper(rt) != NULL,
+            (policy == &hsi_policy_gpu_only || policy == &hsi_policy_cost) &&
+            hsi_runtime_mapper(rt) != NULL,
     };
     hsched_status status = make_plan(model, policy, &plan_config);
     if (status == HSCHED_OK)
@@ -138,7 +144,7 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
         model->graph = NULL;
     }
     model->weight_bytes += model->plan->constants_size;
-    return HSCHED_OK;
+    return hsi_planner_admit(model);
 }
 
 static void destroy(hsched_model *model)
@@ -148,6 +154,7 @@ static void destroy(hsched_model *model)
         model->free_runs = run->next_free;
         hsi_run_destroy(run);
     }
+    hsi_planner_dismiss(model);
     hsi_model_unprepare(model);
     hsi_trace_model_release(model->exec.trace_model);
     hsi_plan_destroy(model->plan);
@@ -189,6 +196,7 @@ HSCHED_API hsched_status hsched_model_compile(hsched_runtime *rt, hsched_graph *
     atomic_init(&model->references, 1);
     hsi_runtime_retain(rt);
     model->runtime = rt;
+    model->learn_until = LEARN_FIRST;
     model->constants_stay =
         (config.flags & (HSCHED_MODEL_MAP_WEIGHTS | HSCHED_MODEL_KEEP_CONSTANTS)) != 0;
     model->math = config.math;

@@ -2,6 +2,7 @@
  * hsched_model_profile: series of measurements, each repeated while its share of the time lasts.
  * What is timed where, and what the figures are good for: docs/design/cost.md.
  */
+#include "runtime/planner.h"
 #include "runtime/profile.h"
 
 #include <math.h>
@@ -390,11 +391,12 @@ static hsched_status visit_queue(profile *p, uint32_t device, visitor *visit)
     return status;
 }
 
+/* The CPU comes last: its series take longest, and time may run out. */
 static hsched_status visit_all(profile *p, visitor *visit)
 {
     const hsched_runtime *rt = p->model->runtime;
     hsched_status status = HSCHED_OK;
-    for (uint32_t d = 0; d < rt->device_count && status == HSCHED_OK; d++)
+    for (uint32_t d = rt->device_count; d-- > 0 && status == HSCHED_OK;)
         if (sections_on(p->model, d) > 0)
             status = (rt->devices[d].has_queue ? visit_queue : visit_host)(p, d, visit);
     return status;
@@ -507,6 +509,10 @@ static hsched_status profile_model(profile *p, const hsched_profile_config *conf
     if (!(config->flags & HSCHED_PROFILE_NOT_SAVED) && p->report.measured > 0) {
         hsched_status saved = hsi_costs_save(rt);
         status = status == HSCHED_OK ? saved : status;
+    }
+    if (p->model->planned) {
+        hsched_status planned = hsi_planner_plan(p->model);
+        status = status == HSCHED_OK ? planned : status;
     }
     return status;
 }

@@ -7,6 +7,7 @@
 #include "base/sync.h"
 #include "runtime/bind.h"
 #include "runtime/imports.h"
+#include "runtime/planner.h"
 #include "runtime/tracing.h"
 #include "runtime/runtime.h"
 #include "worker/queue.h"
@@ -190,6 +191,7 @@ hsched_status hsi_runs_submit(hsched_run *const *runs, uint32_t count,
     pthread_mutex_lock(&rt->pool->lock);
     /* Not before: the core would take a later event's time, and deadlines count from there. */
     const uint64_t now = hsi_now_us();
+    hsi_observe_refresh(rt, now);
     while (*submitted < count && status == HSCHED_OK) {
         status = hand_over(runs[*submitted], now);
         *submitted += status == HSCHED_OK;

@@ -3,6 +3,7 @@
 #include "base/status.h"
 #include "base/sync.h"
 #include "buffer/buffer.h"
+#include "runtime/planner.h"
 #include "runtime/tracing.h"
 #include "worker/queue.h"
 
@@ -83,6 +84,7 @@ static hsched_status create_pool(hsched_runtime *rt)
         .device_failed = hsi_controller_device_failed,
         .run_failed = hsi_controller_run_failed,
         .started = hsi_controller_started,
+        .ended = hsi_observe_job,
         .background = hsi_background_poke,
         .user = rt,
     };

@@ -72,6 +72,8 @@ struct hsched_runtime {
     } sources;
 
     /* Guarded by the scheduler lock. */
+    hsched_model *planned_models; /* planner.h: a list */
+    uint64_t refresh_us;          /* when the devices' loads are looked at again */
     int stopping;
     int controller_stop;
     hsched_run
@@ -105,12 +107,16 @@ struct hsched_model {
     hsched_graph *own_graph; /* of hsched_model_load, likewise */
     int constants_stay;
     uint64_t weight_bytes;
-    uint64_t cost_hash; /* what the cost table knows it by */
+    uint64_t cost_hash;          /* what the cost table knows it by */
+    struct hsi_planned *planned; /* what the policy chooses from, or NULL: it does not */
 
     pthread_mutex_t run_mutex; /* a leaf lock: guards free_runs */
     hsched_run *free_runs;
 
     /* Guarded by the scheduler lock. */
+    hsched_model *next_planned;
+    uint32_t learnt,
+        learn_until; /* jobs that told the cost table; it is planned anew then */
     hsi_histogram latency;
     uint64_t failed, cancelled, missed, dropped;
 };

@@ -22,7 +22,10 @@ static hsched_status run_step(hsi_worker *w, const hsi_exec_run *run, uint32_t i
         if (atomic_load_explicit(&w->team.members, memory_order_relaxed) < helpers &&
             atomic_load_explicit(&w->pool->idle_cpu_workers, memory_order_relaxed) > 0)
             hsi_worker_recruit(w, helpers);
-        if (atomic_load_explicit(&w->team.members, memory_order_relaxed) > 0) {
+        const uint32_t members =
+            atomic_load_explicit(&w->team.members, memory_order_relaxed);
+        if (members > 0) {
+            w->helpers = members > w->helpers ? members : w->helpers;
             step.trace = w->trace;
             step.traced_run = run;
             step.traced_step = index;

@@ -20,6 +20,16 @@
 typedef struct hsi_worker_pool hsi_worker_pool;
 struct hsi_queue;
 
+/* What is told of a job that ended well. */
+typedef struct hsi_ended_job {
+    uint32_t device;
+    const hsi_job *first; /* of the runs that were joined */
+    uint32_t count;       /*   so many */
+    uint32_t workers;     /* that shared its steps, at most */
+    uint32_t at_once;     /* jobs on the device when it ended, this one included */
+    uint64_t began_ns, ended_ns;
+} hsi_ended_job;
+
 typedef struct hsi_worker {
     hsi_worker_pool *pool;
     pthread_t thread;
@@ -38,6 +48,7 @@ typedef struct hsi_worker {
     void *scratch;
     hsi_team team;
     size_t team_scratch; /* scratch that every member of the team has at least */
+    uint32_t helpers;    /* that its present job had at once, at most */
 } hsi_worker;
 
 typedef struct hsi_worker_pool_config {
@@ -55,6 +66,8 @@ typedef struct hsi_worker_pool_config {
     void (*run_failed)(void *user, hsi_core_run *run, const char *detail);
     /* Called under the lock when a device with a queue has begun with jobs. */
     void (*started)(void *user, hsi_job *const *jobs, uint32_t count);
+    /* Called under the lock when a job ended well, before the core knows. */
+    void (*ended)(void *user, const hsi_ended_job *job);
     /* Called without the lock when a device has background work. */
     void (*background)(void *user);
     void *user;

@@ -216,6 +216,15 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
     }
     if (status == HSCHED_ERROR_DEVICE)
         lose_device(q);
+    if (status == HSCHED_OK)
+        q->pool->config.ended(q->pool->config.user,
+                              &(hsi_ended_job){ .device = q->device,
+                                                .first = f->jobs[0],
+                                                .count = f->count,
+                                                .workers = 1,
+                                                .at_once = q->running + 1,
+                                                .began_ns = f->started_ns,
+                                                .ended_ns = now_ns });
     if (status == HSCHED_OK) {
         q->jobs++;
         q->steps += f->job.step_count;

@@ -17,8 +17,9 @@
 #include "unit/random_graph.h"
 
 enum {
-    MODELS = 3, /* of one graph: gpu_only, layer_type, and wherever chance will have it */
-    RUNS = 5,   /* of each at once */
+    MODELS =
+        4, /* of one graph: gpu_only, layer_type, cost, and wherever chance will have it */
+    RUNS = 5, /* of each at once */
     ROUNDS = 3
 };
 
@@ -121,7 +122,8 @@ static void load_models(world *w)
 {
     static const hsched_policy policies[MODELS] = { HSCHED_POLICY_GPU_ONLY,
                                                     HSCHED_POLICY_LAYER_TYPE,
-                                                    HSCHED_POLICY_PLUGIN };
+                                                    HSCHED_POLICY_PLUGIN,
+                                                    HSCHED_POLICY_COST };
     const hsched_layout layout =
         choose(w, 0, 1) ? HSCHED_LAYOUT_NHWC : HSCHED_LAYOUT_DENSE;
     for (int m = 0; m < MODELS; m++)

@@ -1,0 +1,34 @@
+/*
+ * What the policy `cost` chooses from: found from the cost table when a model is loaded or was
+ * profiled, and again in the background when jobs have taught the table more.
+ */
+#ifndef HSI_RUNTIME_PLANNER_H
+#define HSI_RUNTIME_PLANNER_H
+
+#include "runtime/runtime.h"
+#include "sched/choices.h"
+
+typedef struct hsi_planned {
+    hsi_chosen chosen;
+    hsi_cost_source source; /* the worst of what it was made from */
+} hsi_planned;
+
+/* The model is prepared and has a policy that chooses: it is planned, now and later on, until it
+ * is dismissed. Others: nothing. Errors: OUT_OF_MEMORY. */
+hsched_status hsi_planner_admit(hsched_model *model);
+void hsi_planner_dismiss(hsched_model *model);
+
+/* Makes the choices anew, from what the table knows now. Any thread; takes the table's lock, then
+ * the scheduler's. Errors: OUT_OF_MEMORY; the old ones stay. */
+hsched_status hsi_planner_plan(hsched_model *model);
+
+/* Background work: plans one model of which much was learnt. 1 if there was one. */
+int hsi_planner_work(hsched_runtime *rt);
+
+/* observe.c. What a job took goes into the table, and what the table makes of it into the core.
+ * Under the scheduler lock. */
+void hsi_observe_job(void *runtime, const hsi_ended_job *job);
+/* How loaded devices are, also those where nothing runs: before runs are placed. Likewise. */
+void hsi_observe_refresh(hsched_runtime *rt, uint64_t now_us);
+
+#endif

@@ -1,0 +1,207 @@
+/*
+ * The policy `cost` in a runtime with a simulated device with a queue: what it knows before and
+ * after a profile, what it learns from jobs, and that results are right wherever runs go.
+ */
+#include "common/queue_runs.h"
+
+#include <hsched/experimental.h>
+
+#include "common/support.h"
+#include "common/tiny.h"
+#include "runtime/planner.h"
+
+enum {
+    AT_ONCE = 8,
+    ROUNDS = 20
+};
+
+static const hsi_choices *choices_of(hsched_model *model)
+{
+    assert_non_null(model->planned);
+    return &model->planned->chosen.choices;
+}
+
+static hsched_runtime *open_runtime(char folder[64])
+{
+    snprintf(folder, 64, "/tmp/hsched-planner-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    return queue_runtime_open(&(queue_device_script){ .ready = 4 },
+                              &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT,
+                                                        .cpu_workers = 2,
+                                                        .cache_dir = folder });
+}
+
+static void close_runtime(hsched_runtime *rt, const char *folder)
+{
+    char command[128];
+    queue_runtime_close(rt);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void run_many(const queue_net *net)
+{
+    queue_trial trials[AT_ONCE];
+    queue_trials_make(trials, AT_ONCE, net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (uint32_t i = 0; i < AT_ONCE; i++)
+            queue_trial_submit(&trials[i]);
+        queue_trials_finish(trials, AT_ONCE);
+    }
+    queue_trials_free(trials, AT_ONCE);
+}
+
+static void expect_nothing_failed(hsched_runtime *rt)
+{
+    const hsched_runtime_stats stats = queue_runtime_stats(rt);
+    assert_int_equal(stats.runs_failed, 0);
+    assert_int_equal(stats.runs_restarted, 0);
+    assert_int_equal(stats.invalid_placements, 0);
+}
+
+static void what_is_not_known_goes_to_the_device(void **state)
+{
+    (void)state;
+    char folder[64];
+    hsched_runtime *rt = open_runtime(folder);
+    queue_net net;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_COST);
+    assert_int_equal(choices_of(net.model)->count, 0);
+    run_many(&net);
+    const hsched_device_stats device = queue_device_stats(rt);
+    assert_true(device.jobs > 0);
+    assert_int_equal(queue_runtime_stats(rt).crossings, 0);
+    expect_nothing_failed(rt);
+    queue_net_free(&net);
+    close_runtime(rt, folder);
+}
+
+static void a_profile_gives_choices(void **state)
+{
+    (void)state;
+    char folder[64];
+    hsched_runtime *rt = open_runtime(folder);
+    queue_net net;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_COST);
+    assert_ok(hsched_model_profile(
+        net.model,
+        &(hsched_profile_config){ HSCHED_PROFILE_CONFIG_INIT, .repetitions = 3 }, NULL));
+    const hsi_choices *c = choices_of(net.model);
+    assert_true(c->count >= 1);
+    assert_true(net.model->planned->source >= HSI_COST_INTERPOLATED);
+    assert_true(c->batch_count[QUEUE_DEVICE] > 1);
+    assert_true(c->team_count == 2);
+    for (uint32_t k = 0; k < c->count; k++) {
+        double sum = 0;
+        for (uint32_t d = 0; d < c->device_count; d++)
+            sum += (double)c->list[k].rest_us[d];
+        assert_true(sum > 0);
+    }
+    run_many(&net);
+    expect_nothing_failed(rt);
+    queue_net_free(&net);
+
+    /* Another model of the same structure knows it from the beginning. */
+    queue_net_tiny(&net, rt, HSCHED_POLICY_COST);
+    assert_true(choices_of(net.model)->count >= 1);
+    queue_net_free(&net);
+    close_runtime(rt, folder);
+}
+
+/* Whatever the policy was told, results stay right; here it is told that the device is so slow
+ * that nothing should go there, and then the reverse. */
+static void runs_go_where_they_end_first(void **state)
+{
+    (void)state;
+    char folder[64];
+    hsched_runtime *rt = open_runtime(folder);
+    queue_net net;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_COST);
+    for (int slow = 0; slow < 2; slow++) {
+        const double cpu_us = slow ? 10 : 1e6, device_us = slow ? 1e6 : 10;
+        for (uint32_t d = 0; d < 2; d++) {
+            hsi_cost_point point = { .key = hsi_costs_key(net.model, HSI_COST_RUN, 0, d),
+                                     .us = d ? device_us : cpu_us,
+                                     .samples = 1 };
+            pthread_mutex_lock(&rt->costs.mutex);
+            assert_ok(hsi_cost_table_put(rt->costs.table, &point, 0));
+            pthread_mutex_unlock(&rt->costs.mutex);
+        }
+        assert_ok(hsi_planner_plan(net.model));
+        assert_true(choices_of(net.model)->count >= 1);
+        queue_trial t;
+        queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+        const uint64_t before = queue_device_stats(rt).jobs;
+        queue_trial_run(&t);
+        assert_int_equal(queue_device_stats(rt).jobs - before, slow ? 0 : 1);
+        queue_trial_free(&t);
+    }
+    expect_nothing_failed(rt);
+    queue_net_free(&net);
+    close_runtime(rt, folder);
+}
+
+/* Jobs that took long enough tell the table, and the background plans anew. */
+static void jobs_teach_the_table(void **state)
+{
+    (void)state;
+    char folder[64];
+    hsched_runtime *rt = open_runtime(folder);
+    queue_net net;
+    queue_net_make(&net, rt, tiny_network(96, 1),
+                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                           .policy = HSCHED_POLICY_COST,
+                                           .max_batch = 1 });
+    const hsi_planned *first = net.model->planned;
+    hsi_cost cost;
+    const hsi_cost_key key = hsi_costs_key(net.model, HSI_COST_RUN, 0, QUEUE_DEVICE);
+    for (int i = 0; i < 20 && net.model->learn_until == 64; i++)
+        run_many(&net);
+    assert_ok(hsched_runtime_settle(rt));
+    pthread_mutex_lock(&rt->costs.mutex);
+    hsi_cost_table_find(rt->costs.table, &key, 1, NULL, &cost);
+    pthread_mutex_unlock(&rt->costs.mutex);
+    assert_true(cost.source == HSI_COST_OBSERVED && cost.us > 0);
+    assert_true(net.model->learn_until > 64);
+    assert_ptr_not_equal(net.model->planned, first);
+    expect_nothing_failed(rt);
+    queue_net_free(&net);
+    close_runtime(rt, folder);
+}
+
+static void a_lost_device_costs_no_run(void **state)
+{
+    (void)state;
+    char folder[64];
+    hsched_runtime *rt = open_runtime(folder);
+    queue_net net;
+    queue_trial trials[AT_ONCE];
+    queue_net_tiny(&net, rt, HSCHED_POLICY_COST);
+    assert_ok(hsched_model_profile(
+        net.model,
+        &(hsched_profile_config){ HSCHED_PROFILE_CONFIG_INIT, .repetitions = 1 }, NULL));
+    queue_trials_make(trials, AT_ONCE, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
+    for (uint32_t i = 0; i < AT_ONCE; i++)
+        queue_trial_submit(&trials[i]);
+    pthread_mutex_lock(&rt->pool->lock);
+    hsi_core_device_lost(rt->core, QUEUE_DEVICE, 0);
+    hsi_worker_pool_after_events(rt->pool);
+    pthread_mutex_unlock(&rt->pool->lock);
+    queue_trials_finish(trials, AT_ONCE);
+    run_many(&net);
+    queue_trials_free(trials, AT_ONCE);
+    queue_net_free(&net);
+    close_runtime(rt, folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_not_known_goes_to_the_device),
+        cmocka_unit_test(a_profile_gives_choices),
+        cmocka_unit_test(runs_go_where_they_end_first),
+        cmocka_unit_test(jobs_teach_the_table),
+        cmocka_unit_test(a_lost_device_costs_no_run),
+    };
+    return cmocka_run_group_tests_name("planner", tests, NULL, NULL);
+}
