@@ -320,13 +320,12 @@ static void a_full_set_is_spread(void **state)
     uint32_t is_best = 0, is_cpu = 0, is_nearly_cpu = 0, is_without_last = 0;
     placement_case_init(&c, ACCELERATORS, ACCELERATORS + 1);
     placement_case_chain(&c, 0);
-    for (uint32_t s = 0; s < ACCELERATORS; s++)
+    for (uint32_t s = 0; s < ACCELERATORS; s++) {
+        const double own = s == 0 ? 1 / 64.0 : 16;
+        const double cpu = s == 0 ? 2 : 24 << (s < 6 ? s - 1 : 5);
         for (uint32_t d = 0; d <= ACCELERATORS; d++)
-            c.us[s * (ACCELERATORS + 1) + d] =
-                (d == 0       ? (s == 0 ? 2048 : 24 << (s < 6 ? s - 1 : 5))
-                 : d == s + 1 ? 16
-                              : 32) /
-                (s == 0 ? 1024.0 : 1);
+            c.us[s * (ACCELERATORS + 1) + d] = d == 0 ? cpu : d == s + 1 ? own : 2 * own;
+    }
     assert_ok(hsi_placement_set_make(p, &set));
     assert_int_equal(set.count, HSI_PLACEMENTS_MAX);
     for (uint32_t i = 0; i < set.count; i++) {
