@@ -51,27 +51,34 @@ static int find_key(const hsched_model *model, const hsi_ended_job *job, double 
     return 1;
 }
 
-/* So many jobs' work is done at the same time, at best. */
+/* So many jobs' work is done at the same time, at best; 0: as the core thinks. */
 static double capacity_of(const hsched_runtime *rt, uint32_t device)
 {
-    double most = 1;
-    for (uint32_t jobs = 2; jobs <= rt->workers[device] && jobs <= 32; jobs *= 2) {
+    const uint32_t workers = rt->workers[device];
+    double most = 0;
+    for (uint32_t jobs = 1; jobs <= workers;) {
         hsi_cost_source source;
         const double stretch = hsi_cost_table_stretch(
             rt->costs.table, rt->costs.devices[device], jobs, &source);
-        if (source >= HSI_COST_INTERPOLATED && jobs / stretch > most)
+        if (jobs > 1 && source < HSI_COST_INTERPOLATED)
+            break;
+        if (jobs > 1 && jobs / stretch > most)
             most = jobs / stretch;
-        else if (device == 0 && source < HSI_COST_INTERPOLATED)
-            most = jobs;
+        jobs = jobs == workers || jobs * 2 < workers ? jobs * 2 : workers;
     }
     return most;
 }
 
-static void tell_core(hsched_runtime *rt, uint32_t device, uint64_t now_us)
+typedef struct speed {
+    double load, capacity;
+} speed;
+
+/* With the table's lock, which is given back before the core is told: it may place runs anew. */
+static speed find_speed(const hsched_runtime *rt, uint32_t device, uint64_t now_us)
 {
-    const double load =
-        hsi_cost_table_load(rt->costs.table, rt->costs.devices[device], now_us);
-    hsi_core_set_speed(rt->core, device, load, capacity_of(rt, device), now_us);
+    return (
+        speed){ hsi_cost_table_load(rt->costs.table, rt->costs.devices[device], now_us),
+                capacity_of(rt, device) };
 }
 
 void hsi_observe_job(void *runtime, const hsi_ended_job *job)
@@ -84,24 +91,30 @@ void hsi_observe_job(void *runtime, const hsi_ended_job *job)
         took_us < SHORTEST_US || pthread_mutex_trylock(&rt->costs.mutex) != 0)
         return;
     const uint64_t now_us = job->ended_ns / 1000;
-    if (find_key(model, job, &took_us, &key) &&
-        hsi_cost_table_observe(rt->costs.table, now_us, &key, job->at_once, took_us) ==
-            HSCHED_OK) {
-        tell_core(rt, job->device, now_us);
-        if (++model->learnt == model->learn_until)
-            hsi_background_poke(rt);
-    }
+    const int learnt = find_key(model, job, &took_us, &key) &&
+                       hsi_cost_table_observe(rt->costs.table, now_us, &key, job->at_once,
+                                              took_us) == HSCHED_OK;
+    const speed now = find_speed(rt, job->device, now_us);
     pthread_mutex_unlock(&rt->costs.mutex);
+    if (!learnt)
+        return;
+    hsi_core_set_speed(rt->core, job->device, now.load, now.capacity, now_us);
+    if (++model->learnt == model->learn_until)
+        hsi_background_poke(rt);
+    hsi_observe_refresh(rt, now_us);
 }
 
 void hsi_observe_refresh(hsched_runtime *rt, uint64_t now_us)
 {
+    speed speeds[HSI_MAX_DEVICES];
     if (!rt->planned_models || (now_us != 0 && now_us < rt->refresh_us) ||
         pthread_mutex_trylock(&rt->costs.mutex) != 0)
         return;
     now_us = now_us ? now_us : hsi_now_us();
     for (uint32_t d = 0; d < rt->device_count; d++)
-        tell_core(rt, d, now_us);
-    rt->refresh_us = now_us + REFRESH_US;
+        speeds[d] = find_speed(rt, d, now_us);
     pthread_mutex_unlock(&rt->costs.mutex);
+    rt->refresh_us = now_us + REFRESH_US;
+    for (uint32_t d = 0; d < rt->device_count; d++)
+        hsi_core_set_speed(rt->core, d, speeds[d].load, speeds[d].capacity, now_us);
 }

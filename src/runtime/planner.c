@@ -15,6 +15,9 @@
 #define CROSSING_US        5.0
 #define CROSSING_US_A_BYTE (1 / 25e3)
 #define NEAR_US            1.0
+enum {
+    LEARN_MOST = 1 << 20 /* jobs between two plans */
+};
 /* What one more joined run costs, of one alone, until batches are measured or observed; on an H100
  * it is 0.15 to 0.2 for networks of ImageNet's size, with eight and more of them. */
 #define JOINED_SHARE 0.3
@@ -58,9 +61,8 @@ static double weight_of(const making *m, uint32_t section)
     return 1 + work.flops / FLOPS_A_BYTE + work.bytes;
 }
 
-/* Each section of its own: the sum, or -1 if some are not known as well as that. */
-static double find_sections(making *m, uint32_t device, hsi_cost_source least,
-                            uint32_t *count)
+/* Each section of its own: the sum, or -1 if some were never measured or seen. */
+static double find_sections(making *m, uint32_t device, uint32_t *count)
 {
     double sum = 0;
     *count = 0;
@@ -68,7 +70,7 @@ static double find_sections(making *m, uint32_t device, hsi_cost_source least,
         if (!has_section(m, s, device))
             continue;
         const hsi_cost cost = look_up(m, HSI_COST_SECTION, s, device, 1, 1);
-        if (cost.source < least)
+        if (cost.source < HSI_COST_INTERPOLATED)
             return -1;
         if (cost.source < m->source)
             m->source = cost.source;
@@ -118,17 +120,16 @@ static void find_times(making *m, uint32_t device)
     const hsi_cost run = look_up(m, HSI_COST_RUN, 0, device, 1, 1);
     if (all && run.source >= HSI_COST_INTERPOLATED)
         m->run_us[device] = run.us;
-    double sum = find_sections(m, device, HSI_COST_INTERPOLATED, &count);
+    const double sum = find_sections(m, device, &count);
     const int known = sum >= 0;
-    if (!known && !(m->run_us[device] > 0))
-        sum = find_sections(m, device, HSI_COST_ESTIMATED, &count);
-    if (sum < 0 && !(m->run_us[device] > 0)) {
+    if (!known && !(m->run_us[device] > 0)) {
         m->cannot |= 1u << device;
         return;
     }
     if (known && queue)
         take_launches_out(m, device, sum, count);
-    if (m->run_us[device] > 0) {
+    /* The CPU's jobs are its sections: they are what is corrected. */
+    if (m->run_us[device] > 0 && (queue || !known)) {
         const double jobs = m->run_us[device] - m->job_us[device];
         share_out(m, device, jobs > 0 ? jobs : m->run_us[device], !known);
         if (run.source < m->source)
@@ -370,7 +371,7 @@ int hsi_planner_work(hsched_runtime *rt)
         model = model->next_planned;
     if (model) {
         model->learnt = 0;
-        model->learn_until *= 2;
+        model->learn_until *= model->learn_until < LEARN_MOST ? 2 : 1;
     }
     pthread_mutex_unlock(&rt->pool->lock);
     if (!model)

@@ -510,7 +510,7 @@ static hsched_status profile_model(profile *p, const hsched_profile_config *conf
         hsched_status saved = hsi_costs_save(rt);
         status = status == HSCHED_OK ? saved : status;
     }
-    if (p->model->planned) {
+    if (p->model->core.policy->choose) {
         hsched_status planned = hsi_planner_plan(p->model);
         status = status == HSCHED_OK ? planned : status;
     }

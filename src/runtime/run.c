@@ -196,10 +196,8 @@ hsched_status hsi_runs_submit(hsched_run *const *runs, uint32_t count,
         status = hand_over(runs[*submitted], now);
         *submitted += status == HSCHED_OK;
     }
-    if (*submitted > 0) {
-        hsi_worker_pool_after_events(rt->pool);
-        hsi_controller_set_alarm(rt);
-    }
+    hsi_worker_pool_after_events(rt->pool); /* loads may have moved runs, too */
+    hsi_controller_set_alarm(rt);
     pthread_mutex_unlock(&rt->pool->lock);
     return status;
 }
@@ -214,6 +212,7 @@ hsched_status hsi_run_submit_instead(hsched_run *run, hsched_run *old, int both,
         return status;
     pthread_mutex_lock(&rt->pool->lock);
     const uint64_t now = hsi_now_us();
+    hsi_observe_refresh(rt, now);
     const int waits = old && hsi_core_waits(&old->exec.core);
     if (waits || both)
         status = hand_over(run, now);
@@ -227,10 +226,8 @@ hsched_status hsi_run_submit_instead(hsched_run *run, hsched_run *old, int both,
             hsi_tracing_run_cancelled(old);
         hsi_core_cancel(rt->core, &old->exec.core, now);
     }
-    if (status == HSCHED_OK) {
-        hsi_worker_pool_after_events(rt->pool);
-        hsi_controller_set_alarm(rt);
-    }
+    hsi_worker_pool_after_events(rt->pool);
+    hsi_controller_set_alarm(rt);
     pthread_mutex_unlock(&rt->pool->lock);
     return status;
 }
@@ -321,7 +318,7 @@ static hsi_queue *queue_to_attend(const hsched_run *run)
 {
     const hsched_runtime *rt = run->model->runtime;
     if (!run->model->exec.mapper || run->model->exec.crosses ||
-        run->exec.core.restarts > 0)
+        run->exec.core.restarts > 0 || (run->model->exec.floats && !run->exec.event_slot))
         return NULL;
     for (uint32_t d = 1; d < rt->device_count; d++)
         if (rt->pool->queues[d] && hsi_queue_needs_attention(rt->pool->queues[d]))

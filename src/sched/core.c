@@ -63,8 +63,12 @@ hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core)
     if (!made)
         return hsi_out_of_memory("the scheduler");
     made->config = *config;
-    for (uint32_t d = 0; d < config->device_count; d++)
-        settle_device(&made->config.devices[d], d);
+    for (uint32_t d = 0; d < config->device_count; d++) {
+        hsi_core_device *device = &made->config.devices[d];
+        settle_device(device, d);
+        made->placed_load[d] = device->load;
+        made->placed_capacity[d] = device->capacity;
+    }
     made->available = (UINT32_C(1) << config->device_count) - 1;
     made->admission.active_limit = config->active_limit;
     *core = made;
@@ -509,10 +513,13 @@ void hsi_core_set_speed(hsi_core *core, uint32_t device, double load, double cap
     hsi_core_device *d = &core->config.devices[device];
     hsi_core_device told = { .workers = d->workers, .load = load, .capacity = capacity };
     settle_device(&told, device);
-    if (!is_much(told.load, d->load) && !is_much(told.capacity, d->capacity))
-        return;
     d->load = told.load;
     d->capacity = told.capacity;
+    if (!is_much(d->load, core->placed_load[device]) &&
+        !is_much(d->capacity, core->placed_capacity[device]))
+        return;
+    core->placed_load[device] = d->load;
+    core->placed_capacity[device] = d->capacity;
     hsi_work_replace_all(core);
     settle(core);
 }

@@ -40,6 +40,8 @@ struct hsi_core {
     uint32_t queued[HSI_MAX_DEVICES];       /* jobs, whether in the heap or behind it */
     uint32_t backlog[HSI_MAX_DEVICES];      /* jobs queued or running */
     double work_us[HSI_MAX_DEVICES];        /* the sums of the active runs' work_us */
+    /* How fast devices were when runs were last placed anew for that. */
+    double placed_load[HSI_MAX_DEVICES], placed_capacity[HSI_MAX_DEVICES];
     hsi_admission admission;
     hsi_heap deadlines; /* of runs that have not ended, and not missed them */
     hsi_core_run *active_runs;

@@ -72,9 +72,9 @@ double hsi_policy_cost_end_us(const hsi_place_query *q, const hsi_core_run *run,
     double end = (double)rest_of(c, choice, q->section)[c->device_count], wait = 0;
     (void)run;
     for (uint32_t d = 0; d < c->device_count; d++) {
-        double own = own_work_us(q, choice, d);
-        if (!(own > 0))
+        if (!(rest_of(c, choice, q->section)[d] > 0))
             continue;
+        double own = own_work_us(q, choice, d);
         if (d == 0)
             own = helped(q, own);
         end += own * q->devices[d].load;

@@ -13,12 +13,13 @@ static void add(hsi_core *core, const hsi_core_run *run, double sign)
         core->work_us[d] += sign * (double)run->work_us[d];
 }
 
-/* Do all active runs go before this one? Those of one priority do, without deadlines: they were
- * submitted earlier. */
+/* Do all active runs go before this one? Those of one priority do, without deadlines, when it
+ * becomes active: it is the latest of them, unless it had to wait for other runs. */
 static int all_go_before(const hsi_core *core, const hsi_core_run *run)
 {
     const hsi_admission *a = &core->admission;
-    if (core->deadlines.count > 0 || core->config.order)
+    if (core->deadlines.count > 0 || core->config.order || run->edge_count > 0 ||
+        run->jobs_out > 0 || run->sections_left < run->model->section_count)
         return 0;
     for (uint32_t w = 0; w < HSI_LEVEL_WORDS; w++) {
         const uint32_t level = (uint32_t)(HSCHED_PRIORITY_MAX - run->priority);
@@ -27,6 +28,11 @@ static int all_go_before(const hsi_core *core, const hsi_core_run *run)
             return 0;
     }
     return 1;
+}
+
+static int goes_before(const hsi_core_run *a, const hsi_core_run *b)
+{
+    return a->key != b->key ? a->key < b->key : a->sequence < b->sequence;
 }
 
 static void find_ahead(const hsi_core *core, const hsi_core_run *run, double *ahead_us)
@@ -39,7 +45,7 @@ static void find_ahead(const hsi_core *core, const hsi_core_run *run, double *ah
         for (uint32_t d = 0; d < devices; d++)
             ahead_us[d] = 0;
         for (const hsi_core_run *r = core->active_runs; r; r = r->next_active)
-            for (uint32_t d = 0; d < devices && r != run && r->key <= run->key; d++)
+            for (uint32_t d = 0; d < devices && goes_before(r, run); d++)
                 ahead_us[d] += (double)r->work_us[d];
     }
     for (uint32_t d = 0; d < devices; d++)
@@ -110,21 +116,33 @@ static int has_not_started(const hsi_core_run *run)
     return 1;
 }
 
-/* Those that were submitted first choose first, as they did. */
+static int is_replaceable(const hsi_core_run *run)
+{
+    return run->model->policy->choose && !hsi_run_is_stopping(run) &&
+           has_not_started(run);
+}
+
+static void distribute_first(hsi_core *core, hsi_core_run *run)
+{
+    core->stats.replaced++;
+    for (uint32_t s = 0; s < run->model->section_count; s++)
+        if (run->jobs[s].pending == 0 && run->jobs[s].state == HSI_JOB_WAITING)
+            hsi_distribute(core, &run->jobs[s]);
+}
+
+/* All of them lose their places first: who chooses looks at nothing that comes behind him. Those
+ * that became active first choose first, as they did. */
 void hsi_work_replace_all(hsi_core *core)
 {
-    hsi_core_run *last = core->active_runs;
-    while (last && last->next_active)
-        last = last->next_active;
-    for (hsi_core_run *run = last; run; run = run->prev_active) {
-        if (!run->model->policy->choose || hsi_run_is_stopping(run) ||
-            run->jobs_out == 0 || !has_not_started(run))
+    hsi_core_run *last = NULL;
+    for (hsi_core_run *run = core->active_runs; run; run = run->next_active) {
+        last = run;
+        if (!is_replaceable(run))
             continue;
         hsi_run_withdraw(core, run);
         hsi_work_forget(core, run);
-        core->stats.replaced++;
-        for (uint32_t s = 0; s < run->model->section_count; s++)
-            if (run->jobs[s].pending == 0 && run->jobs[s].state == HSI_JOB_WAITING)
-                hsi_distribute(core, &run->jobs[s]);
     }
+    for (hsi_core_run *run = last; run; run = run->prev_active)
+        if (run->jobs_out == 0 && is_replaceable(run))
+            distribute_first(core, run);
 }

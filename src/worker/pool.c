@@ -180,21 +180,14 @@ static void tell_ended(const hsi_worker *w, const hsi_job *job, uint64_t began_n
                        uint64_t ended_ns)
 {
     const hsi_worker_pool *pool = w->pool;
-    const uint32_t workers = pool->config.workers[w->device];
-    const int idle = w->device == 0 ? atomic_load_explicit(&pool->idle_cpu_workers,
-                                                           memory_order_relaxed)
-                                    : 0;
-    const uint32_t busy =
-        idle > 0 && (uint32_t)idle < workers ? workers - (uint32_t)idle : workers;
-    pool->config.ended(
-        pool->config.user,
-        &(hsi_ended_job){ .device = w->device,
-                          .first = job,
-                          .count = 1,
-                          .workers = w->helpers + 1,
-                          .at_once = busy > w->helpers ? busy - w->helpers : 1,
-                          .began_ns = began_ns,
-                          .ended_ns = ended_ns });
+    pool->config.ended(pool->config.user,
+                       &(hsi_ended_job){ .device = w->device,
+                                         .first = job,
+                                         .count = 1,
+                                         .workers = w->helpers + 1,
+                                         .at_once = pool->executing[w->device],
+                                         .began_ns = began_ns,
+                                         .ended_ns = ended_ns });
 }
 
 static void execute(hsi_worker *w, hsi_job *job)
@@ -212,6 +205,7 @@ static void execute(hsi_worker *w, hsi_job *job)
     const int has_scratch = ensure_scratch(w, run->model->scratch_size);
     hsi_trace_job_taken(w);
     w->helpers = 0;
+    pool->executing[w->device]++;
     pthread_mutex_unlock(&pool->lock);
 
     hsched_status status;
@@ -231,6 +225,7 @@ static void execute(hsi_worker *w, hsi_job *job)
     hsi_probe_job(run->probe, job, 1, began, ended);
     if (status == HSCHED_OK)
         tell_ended(w, job, began, ended);
+    pool->executing[w->device]--;
     w->jobs++;
     w->steps += steps;
     w->busy_ns += ended - began;

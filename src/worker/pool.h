@@ -86,9 +86,10 @@ struct hsi_worker_pool {
         jobs_waiting; /* a hint: CPU jobs are queued, helpers should leave their team */
     /* Guarded by the lock. */
     hsi_worker *idle[HSI_MAX_DEVICES];
-    uint32_t lost_devices; /* bits */
-    size_t scratch_size;   /* what any model loaded so far needs */
-    hsi_trace *trace;      /* that events are recorded in, or NULL; see tracing.h */
+    uint32_t executing[HSI_MAX_DEVICES]; /* jobs on workers */
+    uint32_t lost_devices;               /* bits */
+    size_t scratch_size;                 /* what any model loaded so far needs */
+    hsi_trace *trace; /* that events are recorded in, or NULL; see tracing.h */
     uint32_t
         traced_jobs; /* on workers, that are recorded in it or in one that ends now */
     pthread_cond_t untraced; /* traced_jobs became 0 */

@@ -203,12 +203,30 @@ static void set_alarms_of_others(const hsi_queue *q)
             set_alarm(pool->queues[d]);
 }
 
+static void sum_running(hsi_queue *q, uint64_t now_ns)
+{
+    if (now_ns > q->summed_ns) {
+        q->running_sum += q->running * (now_ns - q->summed_ns);
+        q->summed_ns = now_ns;
+    }
+}
+
+/* Jobs on the device while this one was, itself included, in the mean. */
+static uint32_t mean_running(const hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
+{
+    const uint64_t took = now_ns > f->started_ns ? now_ns - f->started_ns : 1;
+    const uint64_t mean = (q->running_sum - f->running_sum + took / 2) / took;
+    return mean > 0 ? (uint32_t)mean : 1;
+}
+
 /* Reports all jobs of a flight as ended and frees its lane. */
 static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
                        const hsi_worker *self)
 {
     hsi_core *core = q->pool->config.core;
     const uint64_t now_ns = hsi_now_ns();
+    sum_running(q, now_ns);
+    const uint32_t at_once = mean_running(q, f, now_ns);
     if (f->state == HSI_FLIGHT_ENDING) {
         q->running--;
         if (q->running == 0)
@@ -222,7 +240,7 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
                                                 .first = f->jobs[0],
                                                 .count = f->count,
                                                 .workers = 1,
-                                                .at_once = q->running + 1,
+                                                .at_once = at_once,
                                                 .began_ns = f->started_ns,
                                                 .ended_ns = now_ns });
     if (status == HSCHED_OK) {
@@ -296,6 +314,8 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     }
     f->expected_us = hsi_expect_of(f, members);
     f->state = HSI_FLIGHT_RUNNING;
+    sum_running(q, hsi_now_ns());
+    f->running_sum = q->running_sum;
     if (q->running++ == 0)
         q->busy_since_ns = f->started_ns;
     for (uint32_t m = 0; m < f->count; m++) {

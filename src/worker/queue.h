@@ -35,6 +35,7 @@ typedef struct hsi_flight {
     const hsched_memory *inputs[HSI_QUEUE_BATCH], *outputs[HSI_QUEUE_BATCH];
     void *wait_events[HSI_QUEUE_BATCH];
     uint64_t started_ns;
+    uint64_t running_sum;   /* the queue's when it was started */
     uint64_t unfinished_ns; /* when it was last seen not to have ended */
     float *expected_us;     /* of the model */
 } hsi_flight;
@@ -46,9 +47,10 @@ typedef struct hsi_queue {
     pthread_t thread;
     /* Guarded by the scheduler lock. */
     hsi_flight flights[HSI_QUEUE_LANES];
-    uint32_t running; /* flights that are RUNNING */
-    int submitting;   /* somebody is starting jobs: he will start those that come, too */
-    int attended;     /* somebody attends: */
+    uint32_t running;                /* flights that are RUNNING, or ENDING */
+    uint64_t running_sum, summed_ns; /* the integral of that over time, until then */
+    int submitting; /* somebody is starting jobs: he will start those that come, too */
+    int attended;   /* somebody attends: */
     const hsi_worker *worker; /*   this CPU worker, or else NULL */
     int summoned;             /* a CPU worker was woken to do so, or is about to */
     pthread_cond_t attendant; /* wakes him early */
