@@ -65,12 +65,12 @@ static double wait_us(const hsi_place_query *q, uint32_t device)
     return q->ahead_us[device] * d->load / d->capacity;
 }
 
-double hsi_policy_cost_end_us(const hsi_place_query *q, const hsi_core_run *run,
-                              uint32_t choice)
+/* When the rest of a run, from this section on, is expected to end with a choice; microseconds
+ * from now. */
+static double end_us(const hsi_place_query *q, uint32_t choice)
 {
     const hsi_choices *c = q->model->choices;
     double end = (double)rest_of(c, choice, q->section)[c->device_count], wait = 0;
-    (void)run;
     for (uint32_t d = 0; d < c->device_count; d++) {
         if (!(rest_of(c, choice, q->section)[d] > 0))
             continue;
@@ -101,12 +101,12 @@ static void choose(const hsi_place_query *q, hsi_core_run *run)
     double end = -1;
     if (begun && run->choice < c->count && is_possible(q, run->choice)) {
         best = run->choice;
-        end = hsi_policy_cost_end_us(q, run, best) * MUST_GAIN;
+        end = end_us(q, best) * MUST_GAIN;
     }
     for (uint32_t k = 0; k < c->count; k++) {
         if (!is_possible(q, k))
             continue;
-        double us = hsi_policy_cost_end_us(q, run, k);
+        double us = end_us(q, k);
         if (!begun && (c->list[k].uses & (c->list[k].uses - 1)))
             us *= PARTED;
         if (end < 0 || us < end) {

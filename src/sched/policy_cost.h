@@ -44,9 +44,4 @@ typedef struct hsi_choices {
     float team[HSI_CHOICE_SIZES];
 } hsi_choices;
 
-/* When the rest of a run, from this section on, is expected to end with a choice; microseconds from
- * query->now_us. */
-double hsi_policy_cost_end_us(const hsi_place_query *query, const hsi_core_run *run,
-                              uint32_t choice);
-
 #endif
