@@ -222,3 +222,24 @@ void queue_single_close(queue_single *single)
     queue_net_free(&single->net);
     queue_runtime_close(single->runtime);
 }
+
+void queue_expect_no_restarts(hsched_runtime *rt)
+{
+    const hsched_runtime_stats stats = queue_runtime_stats(rt);
+    assert_int_equal(stats.runs_restarted, 0);
+    assert_int_equal(stats.runs_failed, 0);
+    assert_int_equal(stats.jobs_moved, 0);
+}
+
+void queue_try_all_memory(const queue_net *net)
+{
+    for (int in = 0; in < USER_TENSOR_KEPT; in++)
+        for (int out = 0; out < USER_TENSOR_KINDS; out++) {
+            queue_trial t;
+            queue_trial_make(&t, net, (user_tensor_kind)in, (user_tensor_kind)out,
+                             (uint64_t)(1 + in * USER_TENSOR_KINDS + out));
+            for (int round = 0; round < 3; round++)
+                queue_trial_run(&t);
+            queue_trial_free(&t);
+        }
+}

@@ -80,4 +80,9 @@ void queue_trials_make(queue_trial *trials, uint32_t count, const queue_net *net
 void queue_trials_finish(queue_trial *trials, uint32_t count);
 void queue_trials_free(queue_trial *trials, uint32_t count);
 
+/* Nothing failed, and nothing went to the CPU that was meant for the device. */
+void queue_expect_no_restarts(hsched_runtime *runtime);
+/* Three runs in each pair of kinds of memory for inputs and outputs. */
+void queue_try_all_memory(const queue_net *net);
+
 #endif

@@ -12,29 +12,7 @@
 
 static const hsched_policy both[] = { HSCHED_POLICY_GPU_ONLY, HSCHED_POLICY_LAYER_TYPE };
 
-/* Nothing went to the CPU that was meant for the device. */
-static void expect_no_restarts(hsched_runtime *rt)
-{
-    const hsched_runtime_stats stats = queue_runtime_stats(rt);
-    assert_int_equal(stats.runs_restarted, 0);
-    assert_int_equal(stats.runs_failed, 0);
-    assert_int_equal(stats.jobs_moved, 0);
-}
-
 /* ---- Results ------------------------------------------------------------------- */
-
-static void try_all_memory(const queue_net *net)
-{
-    for (int in = 0; in < USER_TENSOR_KEPT; in++)
-        for (int out = 0; out < USER_TENSOR_KINDS; out++) {
-            queue_trial t;
-            queue_trial_make(&t, net, (user_tensor_kind)in, (user_tensor_kind)out,
-                             (uint64_t)(1 + in * USER_TENSOR_KINDS + out));
-            for (int round = 0; round < 3; round++)
-                queue_trial_run(&t);
-            queue_trial_free(&t);
-        }
-}
 
 static void all_memory_gives_the_cpus_bits(void **state)
 {
@@ -45,8 +23,8 @@ static void all_memory_gives_the_cpus_bits(void **state)
                 queue_runtime_open(&(queue_device_script){ .seed = seed }, NULL);
             queue_net net;
             queue_net_tiny(&net, rt, both[p]);
-            try_all_memory(&net);
-            expect_no_restarts(rt);
+            queue_try_all_memory(&net);
+            queue_expect_no_restarts(rt);
             const hsched_runtime_stats stats = queue_runtime_stats(rt);
             assert_true(p == 0 ? stats.crossings == 0 : stats.crossings > 0);
             assert_true(queue_device_stats(rt).jobs > 0);
@@ -77,7 +55,7 @@ static void networks_give_the_cpus_bits(void **state)
             queue_trial_free(&t);
             queue_net_free(&net);
         }
-    expect_no_restarts(rt);
+    queue_expect_no_restarts(rt);
     queue_runtime_close(rt);
 }
 
@@ -121,7 +99,7 @@ static void unsupported_sections_cross(void **state)
             assert_int_equal(queue_device_stats(rt).jobs - jobs, 2);
             queue_trial_free(&t);
         }
-        expect_no_restarts(rt);
+        queue_expect_no_restarts(rt);
         queue_net_free(&net);
         queue_runtime_close(rt);
     }
@@ -135,8 +113,8 @@ static void an_unsupported_step_has_a_section(void **state)
         &(queue_device_script){ .unsupported = 1u << HSCHED_STEP_SOFTMAX }, NULL);
     queue_net net;
     queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
-    try_all_memory(&net);
-    expect_no_restarts(rt);
+    queue_try_all_memory(&net);
+    queue_expect_no_restarts(rt);
     assert_true(queue_device_stats(rt).jobs > 0);
     queue_net_free(&net);
     queue_runtime_close(rt);
@@ -171,7 +149,7 @@ static void share_runs(user_tensor_kind kind)
         jobs[job.device]++;
     assert_int_equal(jobs[0], RUNS / 2);
     assert_int_equal(jobs[1], RUNS / 2);
-    expect_no_restarts(rt);
+    queue_expect_no_restarts(rt);
     queue_trials_free(trials, RUNS);
     queue_net_free(&net);
     queue_runtime_close(rt);
@@ -211,7 +189,7 @@ static void two_devices_use_all_memory(void **state)
                 queue_trial_submit(&trials[i]);
             queue_trials_finish(trials, RUNS);
         }
-        expect_no_restarts(rt);
+        queue_expect_no_restarts(rt);
         assert_int_equal(queue_runtime_stats(rt).crossings, crosses ? 4 * RUNS : 0);
         queue_trials_free(trials, RUNS);
         queue_net_free(&net);
@@ -266,8 +244,8 @@ static void the_last_job_brings_all_outputs(void **state)
                                                .policy = HSCHED_POLICY_LAYER_TYPE,
                                                .output_layout = HSCHED_LAYOUT_NHWC });
         assert_int_equal(device_of_last_step(net.model), third ? 0 : QUEUE_DEVICE);
-        try_all_memory(&net);
-        expect_no_restarts(rt);
+        queue_try_all_memory(&net);
+        queue_expect_no_restarts(rt);
         assert_true(queue_runtime_stats(rt).crossings > 0);
         queue_net_free(&net);
         queue_runtime_close(rt);
@@ -310,7 +288,7 @@ static void chain_runs(hsched_policy first, hsched_policy second, user_tensor_ki
         hsched_run_release(run);
         queue_trial_finish(&t);
     }
-    expect_no_restarts(rt);
+    queue_expect_no_restarts(rt);
     queue_trial_free(&t);
     queue_net_free(&a);
     queue_net_free(&b);
@@ -362,7 +340,7 @@ static void memory_that_cannot_be_registered_is_staged(void **state)
         queue_trial_make(&t, &net, USER_TENSOR_WRAPPED, USER_TENSOR_WRAPPED, 1);
         for (int round = 0; round < 3; round++)
             queue_trial_run(&t);
-        expect_no_restarts(rt);
+        queue_expect_no_restarts(rt);
         if (p == 0)
             assert_int_equal(queue_device_stats(rt).staged_bytes,
                              3 * (net.in[0].byte_size + net.out[0].byte_size));
@@ -510,7 +488,7 @@ static void wait_for_input(hsched_policy policy, hsched_graph *graph,
         queue_event_destroy(event);
     }
     free(nonsense);
-    expect_no_restarts(rt);
+    queue_expect_no_restarts(rt);
     queue_trial_free(&t);
     queue_net_free(&net);
     queue_runtime_close(rt);
@@ -670,7 +648,7 @@ static void no_device_waits_for_a_worker_who_is_with_another(void **state)
         queue_trial_finish(&blocked);
         queue_event_destroy(event);
     }
-    expect_no_restarts(rt);
+    queue_expect_no_restarts(rt);
     queue_trial_free(&busy);
     queue_trial_free(&blocked);
     queue_trial_free(&free_to_go);
@@ -721,7 +699,7 @@ static void many_threads_infer(void **state)
         pthread_join(threads[i], &wrong);
         assert_null(wrong);
     }
-    expect_no_restarts(rt);
+    queue_expect_no_restarts(rt);
     queue_trials_free(trials, THREADS);
     for (int p = 0; p < 2; p++)
         queue_net_free(&nets[p]);
