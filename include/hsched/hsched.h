@@ -1058,7 +1058,8 @@ HSCHED_API hsched_status hsched_run_output(hsched_run *run, uint32_t index, cons
  * write in place (plain memory, memory of another GPU) are copied only after that: wait for the
  * run. This call waits until the work has been enqueued, not until it is done. The event is the
  * library's, valid until the run is released. STATE: the run ended in failure; UNSUPPORTED: its
- * last layers run on the CPU (wait for the run instead). Any thread.
+ * last layers run on the CPU (wait for the run instead). With the policies COST and PLUGIN, which
+ * decide run by run, a run that is not on the GPU as a whole says so when it has ended. Any thread.
  */
 HSCHED_API hsched_status hsched_run_get_event(hsched_run *run, void **event);
 
