@@ -232,6 +232,7 @@ typedef struct hsched_device_config {
     uint32_t sm_count;         /* 0: all */
     hsched_gpu_tuning tuning;
     const char *cache_dir;     /* NULL: the default */
+    int no_graphs;             /* jobs are not captured as graphs */
 } hsched_device_config;
 
 typedef struct hsched_section_config {

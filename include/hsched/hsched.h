@@ -277,7 +277,9 @@ enum {
     HSCHED_RUNTIME_KEEP_OPENBLAS_THREADS = 1u << 1, /* do not set OpenBLAS, which has one setting
                                         per process, to one thread; our calls may then be slow */
     HSCHED_RUNTIME_REFERENCE = 1u << 2, /* CPU steps use the plain reference kernels: slow, exact */
-    HSCHED_RUNTIME_NO_GPU = 1u << 3     /* open no GPU */
+    HSCHED_RUNTIME_NO_GPU = 1u << 3,    /* open no GPU */
+    HSCHED_RUNTIME_NO_GRAPHS = 1u << 4  /* start kernels one by one, never as a CUDA graph: slow,
+                                           for comparison and for tools that see no graphs */
 };
 
 /*
@@ -885,10 +887,12 @@ enum {
     HSCHED_MODEL_ALLOW_EXTERNAL_DATA = 1u << 1, /* hsched_model_load only */
     HSCHED_MODEL_NO_FUSION = 1u << 2,   /* one step per layer: slow, for finding faults */
     HSCHED_MODEL_KEEP_CONSTANTS = 1u << 3, /* keep unpacked weights too, for hsched_model_verify */
-    HSCHED_MODEL_DETERMINISTIC = 1u << 4  /* runs are never joined and only kernels whose sums have
+    HSCHED_MODEL_DETERMINISTIC = 1u << 4, /* runs are never joined and only kernels whose sums have
                                              a fixed order are used: the same input gives the same
                                              bits on the same device, while the tuning cache says
                                              the same */
+    HSCHED_MODEL_STEP_JOBS = 1u << 5  /* each step is a section and a job of its own, as systems
+                                         work that submit layer by layer: slow, for comparison */
 };
 
 /*

@@ -63,6 +63,8 @@ static int is_cut(uint64_t work, uint64_t rest, uint64_t least, int32_t live)
 static int is_forced(const hsi_ir *ir, uint32_t s)
 {
     const hsi_plan_config *config = ir->config;
+    if (config->step_sections)
+        return 1;
     if (config->groups != NULL && config->groups[s] != config->groups[s + 1])
         return 1;
     return config->cut != NULL &&

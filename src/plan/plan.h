@@ -77,6 +77,7 @@ typedef struct hsi_plan_config {
     const char *const *taps;
     uint32_t tap_count;
     int no_fusion;
+    int step_sections;  /* each step is a section */
     uint32_t max_parts; /* >= 1 */
     int (*cut)(uint32_t class_before,
                uint32_t class_after); /* must cut there; may be NULL */

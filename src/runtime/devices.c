@@ -61,6 +61,7 @@ static hsched_status open_gpu(hsched_runtime *rt, const hsched_runtime_config *c
         .sm_count = config->gpu_sm_count,
         .tuning = config->gpu_tuning,
         .cache_dir = config->cache_dir,
+        .no_graphs = (config->flags & HSCHED_RUNTIME_NO_GRAPHS) != 0,
     };
     if (rt->device_count == HSI_MAX_DEVICES)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,

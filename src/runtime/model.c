@@ -51,7 +51,7 @@ static hsched_status check_config(const hsched_runtime *rt,
 {
     const uint32_t known = HSCHED_MODEL_MAP_WEIGHTS | HSCHED_MODEL_ALLOW_EXTERNAL_DATA |
                            HSCHED_MODEL_NO_FUSION | HSCHED_MODEL_KEEP_CONSTANTS |
-                           HSCHED_MODEL_DETERMINISTIC;
+                           HSCHED_MODEL_DETERMINISTIC | HSCHED_MODEL_STEP_JOBS;
     if (config->flags & ~known)
         return hsi_error(
             HSCHED_ERROR_INVALID_ARGUMENT,
@@ -123,6 +123,7 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
         .taps = config->taps,
         .tap_count = config->tap_count,
         .no_fusion = (config->flags & HSCHED_MODEL_NO_FUSION) != 0,
+        .step_sections = (config->flags & HSCHED_MODEL_STEP_JOBS) != 0,
         .max_parts = config->max_parts ? config->max_parts : rt->workers[0],
         .cut = policy->cut,
         .preserve_section_inputs = keeps_section_inputs(rt, policy),
@@ -203,6 +204,7 @@ HSCHED_API hsched_status hsched_model_compile(hsched_runtime *rt, hsched_graph *
     model->deterministic = (config.flags & HSCHED_MODEL_DETERMINISTIC) != 0;
     model->max_batch = config.max_batch ? config.max_batch : DEFAULT_MAX_BATCH;
     model->batch_wait_us = config.batch_wait_us;
+    model->step_jobs = (config.flags & HSCHED_MODEL_STEP_JOBS) != 0;
     graph->frozen = 1;
     model->name = hsi_strdup(config.name ? config.name : graph->name);
     status = model->name ? hsi_graph_specialise(graph, config.symbols,

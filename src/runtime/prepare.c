@@ -140,7 +140,8 @@ static hsched_status fill_core_model(hsched_model *model, const hsi_policy *poli
     model->core = (hsi_core_model){ .name = model->name,
                                     .section_count = plan->section_count,
                                     .sections = model->core_sections,
-                                    .policy = policy };
+                                    .policy = policy,
+                                    .max_sections_per_job = model->step_jobs ? 1 : 0 };
     return HSCHED_OK;
 }
 

@@ -93,9 +93,9 @@ static hsched_status create_pool(hsched_runtime *rt)
 
 static hsched_status check_config(const hsched_runtime_config *config)
 {
-    const uint32_t known = HSCHED_RUNTIME_NO_PINNING |
-                           HSCHED_RUNTIME_KEEP_OPENBLAS_THREADS |
-                           HSCHED_RUNTIME_REFERENCE | HSCHED_RUNTIME_NO_GPU;
+    const uint32_t known =
+        HSCHED_RUNTIME_NO_PINNING | HSCHED_RUNTIME_KEEP_OPENBLAS_THREADS |
+        HSCHED_RUNTIME_REFERENCE | HSCHED_RUNTIME_NO_GPU | HSCHED_RUNTIME_NO_GRAPHS;
     if (config->flags & ~known)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_runtime_create: flags 0x%x has bits that are not "

@@ -103,6 +103,7 @@ struct hsched_model {
     hsched_math math;
     int deterministic;
     uint32_t max_batch, batch_wait_us;
+    int step_jobs;           /* HSCHED_MODEL_STEP_JOBS */
     hsched_graph *graph;     /* the specialised copy, while its constants are in use */
     hsched_graph *own_graph; /* of hsched_model_load, likewise */
     int constants_stay;

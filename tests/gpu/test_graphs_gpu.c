@@ -194,15 +194,17 @@ static void choose_config(trial *t, hsched_policy policy)
     c->flags =
         (chance(t, 25) && policy != HSCHED_POLICY_PLUGIN ? HSCHED_MODEL_DETERMINISTIC
                                                          : 0) |
-        (chance(t, 15) ? HSCHED_MODEL_NO_FUSION : 0);
+        (chance(t, 15) ? HSCHED_MODEL_NO_FUSION : 0) |
+        (chance(t, 15) ? HSCHED_MODEL_STEP_JOBS : 0);
     snprintf(t->text, sizeof t->text,
              "HSCHED_TEST_SEED=%llu %s %s, inputs %s, outputs %s, max_batch %u, wait %u "
-             "us%s%s",
+             "us%s%s%s",
              (unsigned long long)t->p->seed, policy_name(policy), formats[t->format].name,
              c->input_layout ? "nhwc" : "dense", c->output_layout ? "nhwc" : "dense",
              c->max_batch, c->batch_wait_us,
              c->flags & HSCHED_MODEL_DETERMINISTIC ? ", deterministic" : "",
-             c->flags & HSCHED_MODEL_NO_FUSION ? ", without fusion" : "");
+             c->flags & HSCHED_MODEL_NO_FUSION ? ", without fusion" : "",
+             c->flags & HSCHED_MODEL_STEP_JOBS ? ", step by step" : "");
 }
 
 static trial *make_trial(fixture *f, const problem *p, hsched_policy policy, int format)

@@ -151,6 +151,36 @@ static void every_network_gives_the_cpus_results(void **state)
     hsched_runtime_destroy(rt);
 }
 
+static void steps_can_be_started_one_by_one(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = gpu_runtime_open(&(hsched_runtime_config){
+        HSCHED_RUNTIME_CONFIG_INIT, .flags = HSCHED_RUNTIME_NO_GRAPHS });
+    hsched_model *reference = on_cpu(rt, "resnet18");
+    hsched_model *model =
+        load(rt, "resnet18",
+             &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .math = HSCHED_MATH_STRICT,
+                                     .policy = HSCHED_POLICY_GPU_ONLY,
+                                     .flags = HSCHED_MODEL_STEP_JOBS });
+    tensors want = make_tensors(reference, 7), got = make_tensors(model, 7);
+    infer(reference, &want);
+    const hsched_device_stats before = stats_of(rt);
+    for (int round = 0; round < 3; round++) {
+        infer(model, &got);
+        expect_close("resnet18 step by step", &got, &want, 1e-4);
+        assert_ok(hsched_runtime_settle(rt));
+    }
+    const hsched_device_stats after = stats_of(rt);
+    assert_int_equal(after.jobs - before.jobs, 3 * hsched_model_step_count(model));
+    assert_int_equal(after.captures, 0);
+    assert_int_equal(after.graph_launches, 0);
+    free_tensors(&want);
+    free_tensors(&got);
+    hsched_model_release(model);
+    hsched_model_release(reference);
+    hsched_runtime_destroy(rt);
+}
+
 static void layer_type_shares_a_run_with_the_cpu(void **state)
 {
     (void)state;
@@ -723,6 +753,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_network_gives_the_cpus_results),
+        cmocka_unit_test(steps_can_be_started_one_by_one),
         cmocka_unit_test(layer_type_shares_a_run_with_the_cpu),
         cmocka_unit_test(deterministic_runs_are_bit_equal),
         cmocka_unit_test(joined_runs_keep_their_own_results),

@@ -133,7 +133,8 @@ static void load_models(world *w)
                 HSCHED_MODEL_CONFIG_INIT, .policy = policies[m], .input_layout = layout,
                 .output_layout = layout, .max_batch = (uint32_t)choose(w, 1, RUNS),
                 .batch_wait_us = choose(w, 0, 3) == 0 ? 200 : 0,
-                .flags = choose(w, 0, 5) == 0 ? HSCHED_MODEL_NO_FUSION : 0 },
+                .flags = (choose(w, 0, 5) == 0 ? HSCHED_MODEL_NO_FUSION : 0) |
+                         (choose(w, 0, 5) == 0 ? HSCHED_MODEL_STEP_JOBS : 0) },
             &w->models[m]));
     for (uint32_t i = 0; i < w->in_count; i++) {
         w->in[i] = (hsched_tensor_info){ HSCHED_TENSOR_INFO_INIT };

@@ -33,6 +33,32 @@ static void all_memory_gives_the_cpus_bits(void **state)
         }
 }
 
+static void steps_are_jobs_of_their_own_if_asked_for(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = queue_runtime_open(NULL, NULL);
+    queue_net net;
+    queue_trial trials[3];
+    queue_net_make(&net, rt, tiny_network(8, 1),
+                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                           .policy = HSCHED_POLICY_GPU_ONLY,
+                                           .flags = HSCHED_MODEL_STEP_JOBS });
+    const uint64_t steps = hsched_model_step_count(net.model);
+    assert_true(steps > 1);
+    queue_trials_make(trials, 3, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
+    const hsched_device_stats before = queue_device_stats(rt);
+    for (int i = 0; i < 3; i++)
+        queue_trial_submit(&trials[i]);
+    queue_trials_finish(trials, 3);
+    const hsched_device_stats after = queue_device_stats(rt);
+    assert_int_equal(after.jobs - before.jobs, 3 * steps);
+    assert_int_equal(queue_runtime_stats(rt).runs_joined, 0);
+    queue_expect_no_restarts(rt);
+    queue_trials_free(trials, 3);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
 /* The larger ones take long with plain loops: once each, and not under sanitizers. */
 static void networks_give_the_cpus_bits(void **state)
 {
@@ -711,6 +737,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_memory_gives_the_cpus_bits),
         cmocka_unit_test(networks_give_the_cpus_bits),
+        cmocka_unit_test(steps_are_jobs_of_their_own_if_asked_for),
         cmocka_unit_test(unsupported_sections_cross),
         cmocka_unit_test(an_unsupported_step_has_a_section),
         cmocka_unit_test(two_devices_share_the_runs),

@@ -300,6 +300,7 @@ hsched_status hsi_cuda_device_open(const hsched_device_config *config,
     }
     d->host = hsi_cuda_host;
     d->tuning = config->tuning;
+    d->no_graphs = config->no_graphs;
     hsched_status status = look_at(d, config->ordinal);
     if (status == HSCHED_OK)
         status = CU_CHECK("making a context", cuDevicePrimaryCtxRetain, &d->context,

@@ -56,6 +56,7 @@ struct hsched_backend_device {
     CUlibrary modules[HSI_CUDA_MODULE_COUNT];
     hsi_cuda_tune_cache *tune_cache; /* NULL: tuning is off */
     int tuning;                      /* hsched_gpu_tuning */
+    int no_graphs;
 
     hsi_cuda_memory memory;
     int stream_writes; /* streams can write and wait for words in mapped memory */

@@ -399,7 +399,8 @@ static hsched_status launch_steps(hsched_backend_slot *slot, const hsched_queue_
     hsi_cuda_device *d = slot->section->device;
     hsi_cuda_variant *v = slot->variant;
     const CUdeviceptr arena = job->arena ? job->arena->device : 0;
-    hsi_cuda_graph *graph = hsi_cuda_graph_find(slot, job->first_step, job->step_count);
+    hsi_cuda_graph *graph =
+        d->no_graphs ? NULL : hsi_cuda_graph_find(slot, job->first_step, job->step_count);
     if (graph && graph->exec && graph->generation == v->generation &&
         graph->arena == arena) {
         atomic_fetch_add(&d->graph_launches, 1);
