@@ -32,7 +32,7 @@ typedef struct cli_command {
 
 extern const cli_command cli_run_command, cli_info_command, cli_inspect_command,
     cli_verify_command, cli_profile_command, cli_sim_command, cli_export_command,
-    cli_zoo_command;
+    cli_zoo_command, cli_bench_command;
 
 /* "hsched: ..." and a newline to standard error. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

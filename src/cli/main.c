@@ -1,54 +1,17 @@
 /* The program: finds the command and runs it. */
 #include "cli/cli.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 static const cli_command *const commands[] = {
-    &cli_run_command,     &cli_info_command, &cli_inspect_command, &cli_verify_command,
-    &cli_profile_command, &cli_sim_command,  &cli_export_command,  &cli_zoo_command,
+    &cli_run_command,    &cli_info_command,    &cli_inspect_command,
+    &cli_verify_command, &cli_profile_command, &cli_sim_command,
+    &cli_bench_command,  &cli_export_command,  &cli_zoo_command,
 };
 enum {
     COMMANDS = sizeof commands / sizeof commands[0]
 };
-
-static void vmessage(const char *kind, const char *format, va_list arguments)
-{
-    fprintf(stderr, "hsched: %s", kind);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-}
-
-void cli_error(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vmessage("", format, arguments);
-    va_end(arguments);
-}
-
-void cli_warning(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vmessage("warning: ", format, arguments);
-    va_end(arguments);
-}
-
-int cli_failed(int exit_status, hsched_status status, const char *what)
-{
-    const char *detail = hsched_error_detail();
-    cli_error("%s: %s%s%s", what, hsched_status_text(status),
-              detail[0] ? "\n        " : "", detail);
-    return exit_status;
-}
-
-int cli_no_memory(void)
-{
-    cli_error("out of memory");
-    return CLI_SYSTEM;
-}
 
 static void print_help(void)
 {

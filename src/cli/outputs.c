@@ -174,14 +174,43 @@ json_t *cli_json_shape(const hsched_tensor_info *info)
     return shape;
 }
 
+static const size_t json_flags = JSON_INDENT(2) | JSON_REAL_PRECISION(12);
+
+static int json_made(const json_t *root)
+{
+    if (!root)
+        cli_error("the results could not be put together as JSON, for want of memory");
+    return root != NULL;
+}
+
 int cli_json_print(json_t *root)
 {
-    if (!root) {
-        cli_error("the results could not be put together as JSON, for want of memory");
+    if (!json_made(root))
         return CLI_SYSTEM;
-    }
-    int failed = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)) != 0;
+    int failed = json_dumpf(root, stdout, json_flags) != 0;
     json_decref(root);
     putchar('\n');
     return failed ? cli_no_memory() : CLI_OK;
+}
+
+int cli_json_write(json_t *root, const char *path)
+{
+    if (!path) {
+        json_decref(root);
+        return CLI_OK;
+    }
+    if (!json_made(root))
+        return CLI_SYSTEM;
+    FILE *file = fopen(path, "we");
+    int failed =
+        !file || json_dumpf(root, file, json_flags) != 0 || fputc('\n', file) == EOF;
+    int error = errno;
+    json_decref(root);
+    if (file && fclose(file) != 0 && !failed) {
+        failed = 1;
+        error = errno;
+    }
+    if (failed)
+        cli_error("--json %s: %s", path, strerror(error));
+    return failed ? CLI_SYSTEM : CLI_OK;
 }

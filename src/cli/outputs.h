@@ -32,5 +32,7 @@ json_t *cli_json_shape(const hsched_tensor_info *info);
 /* To standard output. Gives CLI_OK, or CLI_SYSTEM if `root` is NULL for want of memory;
  * frees it. */
 int cli_json_print(json_t *root);
+/* To a file, the value of --json; NULL: nothing is written. As above otherwise. */
+int cli_json_write(json_t *root, const char *path);
 
 #endif

@@ -1,24 +1,13 @@
 #include "cli/trace.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
+#include "cli/files.h"
 #include "cli/outputs.h"
 
 int cli_trace_check(const cli_trace *trace)
 {
-    if (!trace->path)
-        return CLI_OK;
-    const int file = open(trace->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    if (file < 0) {
-        cli_error("--trace %s: %s", trace->path, strerror(errno));
-        return CLI_SYSTEM;
-    }
-    close(file);
-    return CLI_OK;
+    return cli_check_writable("--trace", trace->path);
 }
 
 int cli_trace_start(const cli_trace *trace, hsched_runtime *runtime)

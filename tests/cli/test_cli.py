@@ -14,7 +14,7 @@ from trace_file import Trace
 
 DATA = hsched.ROOT / "examples" / "data"
 CNN = DATA / "digits-cnn.onnx"
-COMMANDS = ["run", "info", "inspect", "verify", "profile", "sim", "export", "zoo"]
+COMMANDS = ["run", "info", "inspect", "verify", "profile", "sim", "bench", "export", "zoo"]
 
 
 def status(program, *arguments, **options):
@@ -48,6 +48,7 @@ def test_help(program, command):
     ["run", "mlp", "--mean", "1,2"], ["run", "mlp", "--json=1"], ["run", "mlp", "--input", "x=y.npy"],
     ["inspect"], ["inspect", "mlp", "mlp"], ["verify"], ["verify", "mlp", "--tolerance", "0"],
     ["profile"], ["profile", "mlp", "--seconds", "0"], ["profile", "mlp", "--repetitions", "0"],
+    ["bench"], ["bench", "nonsense"], ["bench", "--json", "x"],
     ["verify", "mlp", "--tolerance", "nan"], ["export", "mlp"], ["zoo", "mlp"], ["info", "mlp"],
 ])
 def test_usage_errors(program, arguments):
