@@ -50,8 +50,11 @@ typedef enum hsched_cost_unit {
 
 typedef struct hsched_profile_config {
     size_t struct_size;
-    double seconds;       /* to spend; default 10. A series of measurements for which there is no
-                             time left is left out; one that was begun is done once at least */
+    double seconds;       /* to spend; default 10. First what the model takes alone on each device,
+                             which is measured whatever the time; then shared by workers and
+                             joined; then several jobs at once. A series of measurements for which
+                             there is no time left is left out; one that was begun is done once at
+                             least */
     uint32_t repetitions; /* of each measurement, if time allows; default 31, at most 1000 */
     const hsched_binding *inputs; /* data or buffers; NULL: zeros. As for hsched_submit */
     uint32_t input_count;

@@ -286,6 +286,12 @@ static hsched_status warm_up(profile *p, const series *s, const hsi_profile_shap
     return status;
 }
 
+/* What nothing can be planned without. */
+static int is_alone(const series *s)
+{
+    return s->workers == 1 && s->jobs == 1 && s->batch == 1;
+}
+
 static hsched_status repeat_in_time(profile *p, const series *s,
                                     const hsi_profile_shape *shape, uint64_t *times)
 {
@@ -294,11 +300,12 @@ static hsched_status repeat_in_time(profile *p, const series *s,
     const uint64_t now = hsi_now_ns();
     if (status != HSCHED_OK)
         return status;
-    if (!counts || now >= p->deadline_ns) {
+    if (!counts || (now >= p->deadline_ns && !is_alone(s))) {
         p->report.skipped++;
         return HSCHED_OK;
     }
-    const uint64_t until = now + (p->deadline_ns - now) / p->series_left;
+    const uint64_t left = now < p->deadline_ns ? p->deadline_ns - now : 0;
+    const uint64_t until = now + left / p->series_left;
     for (uint32_t i = 0; i < p->repetitions && status == HSCHED_OK; i++) {
         status = repeat(p, s, shape, times, &counts);
         if (hsi_now_ns() >= until)
@@ -311,7 +318,7 @@ static hsched_status measure(profile *p, const series *s)
 {
     const hsi_plan *plan = p->model->plan;
     hsi_profile_shape shape;
-    if (hsi_now_ns() >= p->deadline_ns) {
+    if (hsi_now_ns() >= p->deadline_ns && !is_alone(s)) {
         p->report.skipped++;
         p->series_left--;
         return HSCHED_OK;
@@ -343,51 +350,51 @@ static uint32_t next_number(uint32_t number, uint32_t most)
     return number >= most ? 0 : 2 * number < most ? 2 * number : most;
 }
 
+/* In the order of what a plan needs most. */
+typedef enum series_pass {
+    PASS_ALONE = 0, /* measured whatever the time */
+    PASS_SHARED,    /* by several workers, or for several runs */
+    PASS_AT_ONCE,
+    PASSES
+} series_pass;
+
 /* Every series of a device, to `visit`. */
 typedef hsched_status visitor(profile *p, const series *s);
 
-static hsched_status visit_host(profile *p, uint32_t device, visitor *visit)
+static hsched_status visit_host(profile *p, uint32_t device, series_pass pass,
+                                visitor *visit)
 {
     const uint32_t workers = device == 0 ? p->model->runtime->workers[0] : 1;
+    const uint32_t runs = workers < HSI_PROFILE_RUNS ? workers : HSI_PROFILE_RUNS;
     hsched_status status = HSCHED_OK;
-    series s = { .device = device, .jobs = 1, .batch = 1 };
-    for (uint32_t n = 1; n && status == HSCHED_OK; n = next_number(n, workers)) {
-        s.workers = n;
+    series s = { .device = device, .workers = 1, .jobs = 1, .batch = 1 };
+    uint32_t *const number = pass == PASS_AT_ONCE ? &s.jobs : &s.workers;
+    const uint32_t most = pass == PASS_AT_ONCE ? runs : workers;
+    if (pass == PASS_ALONE)
+        return visit(p, &s);
+    while ((*number = next_number(*number, most)) && status == HSCHED_OK)
         status = visit(p, &s);
-    }
-    s.workers = 1;
-    const uint32_t most = workers < HSI_PROFILE_RUNS ? workers : HSI_PROFILE_RUNS;
-    for (uint32_t n = next_number(1, most); n && status == HSCHED_OK;
-         n = next_number(n, most)) {
-        s.jobs = n;
-        status = visit(p, &s);
-    }
     return status;
 }
 
-static hsched_status visit_queue(profile *p, uint32_t device, visitor *visit)
+static hsched_status visit_queue(profile *p, uint32_t device, series_pass pass,
+                                 visitor *visit)
 {
     const hsched_model *model = p->model;
     const uint32_t lanes = model->runtime->workers[device];
-    hsched_status status = HSCHED_OK;
-    series s = { .device = device, .workers = 1, .jobs = 1, .batch = 1, .by_section = 1 };
-    status = visit(p, &s);
-    s.by_section = 0;
-    if (status == HSCHED_OK)
-        status = visit(p, &s);
     const uint32_t jobs = lanes < JOBS_MAX ? lanes : JOBS_MAX;
-    for (uint32_t n = next_number(1, jobs); n && status == HSCHED_OK;
-         n = next_number(n, jobs)) {
-        s.jobs = n;
-        status = visit(p, &s);
-    }
-    s.jobs = 1;
     const uint32_t batch = model->exec.joinable ? model->max_batch : 1;
-    for (uint32_t n = next_number(1, batch); n && status == HSCHED_OK;
-         n = next_number(n, batch)) {
-        s.batch = n;
+    hsched_status status = HSCHED_OK;
+    series s = { .device = device, .workers = 1, .jobs = 1, .batch = 1 };
+    uint32_t *const number = pass == PASS_AT_ONCE ? &s.jobs : &s.batch;
+    if (pass == PASS_ALONE) {
         status = visit(p, &s);
+        s.by_section = 1;
+        return status == HSCHED_OK ? visit(p, &s) : status;
     }
+    while ((*number = next_number(*number, pass == PASS_AT_ONCE ? jobs : batch)) &&
+           status == HSCHED_OK)
+        status = visit(p, &s);
     return status;
 }
 
@@ -396,9 +403,11 @@ static hsched_status visit_all(profile *p, visitor *visit)
 {
     const hsched_runtime *rt = p->model->runtime;
     hsched_status status = HSCHED_OK;
-    for (uint32_t d = rt->device_count; d-- > 0 && status == HSCHED_OK;)
-        if (sections_on(p->model, d) > 0)
-            status = (rt->devices[d].has_queue ? visit_queue : visit_host)(p, d, visit);
+    for (int pass = 0; pass < PASSES; pass++)
+        for (uint32_t d = rt->device_count; d-- > 0 && status == HSCHED_OK;)
+            if (sections_on(p->model, d) > 0)
+                status = (rt->devices[d].has_queue ? visit_queue : visit_host)(
+                    p, d, (series_pass)pass, visit);
     return status;
 }
 

@@ -148,6 +148,7 @@ static void what_cannot_be_saved(void **state)
     hsched_runtime_destroy(rt);
 }
 
+/* What the model takes alone is measured all the same. */
 static void no_time(void **state)
 {
     (void)state;
@@ -156,9 +157,12 @@ static void no_time(void **state)
     const hsched_profile_config config = { HSCHED_PROFILE_CONFIG_INIT, .seconds = 1e-9 };
     hsched_profile_report report = { HSCHED_PROFILE_REPORT_INIT };
     assert_ok(hsched_model_profile(model, &config, &report));
-    assert_int_equal(report.measured, 0);
-    assert_int_equal(report.skipped, 3);
-    assert_int_equal(SOURCE(model, .unit = HSCHED_COST_RUN), HSCHED_COST_UNKNOWN);
+    assert_int_equal(report.skipped, 2);
+    assert_int_equal(SOURCE(model, .unit = HSCHED_COST_RUN), HSCHED_COST_MEASURED);
+    assert_int_equal(ask(model, (hsched_cost_query){ .unit = HSCHED_COST_RUN }).samples,
+                     1);
+    assert_true(SOURCE(model, .unit = HSCHED_COST_RUN, .workers = 2) <
+                HSCHED_COST_MEASURED);
     hsched_model_release(model);
     hsched_runtime_destroy(rt);
 }
