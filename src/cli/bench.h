@@ -11,4 +11,6 @@ typedef struct cli_bench {
     const cli_command *command;
 } cli_bench;
 
+extern const cli_command cli_bench_collaborate;
+
 #endif

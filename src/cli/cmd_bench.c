@@ -5,6 +5,7 @@
 #include "cli/bench.h"
 
 static const cli_bench benches[] = {
+    { "collaborate", &cli_bench_collaborate },
     { NULL, NULL },
 };
 

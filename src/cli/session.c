@@ -294,15 +294,17 @@ int cli_session_start(cli_session *s)
     hsched_runtime_config config = {
         HSCHED_RUNTIME_CONFIG_INIT,
         .cpu_workers = s->workers,
-        .flags = (s->no_pinning ? HSCHED_RUNTIME_NO_PINNING : 0u) |
+        .flags = s->runtime_flags | (s->no_pinning ? HSCHED_RUNTIME_NO_PINNING : 0u) |
                  (s->reference ? HSCHED_RUNTIME_REFERENCE : 0u) |
                  (s->no_gpu ? HSCHED_RUNTIME_NO_GPU : 0u),
         .gpus = s->gpu_texts.count ? gpus : NULL,
         .gpu_count = s->gpu_texts.count,
         .gpu_memory_limit = s->gpu_memory,
         .gpu_sm_count = s->gpu_sms,
+        .gpu_streams = s->gpu_streams,
         .gpu_tuning = s->tuning,
         .policy = s->policy,
+        .policy_plugin = s->policy_plugin,
         .sims = s->sim_texts.count ? sims : NULL,
         .sim_count = s->sim_texts.count,
     };

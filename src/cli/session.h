@@ -21,7 +21,10 @@ typedef struct cli_session {
     int fix_symbols; /* those given become plain numbers of the graph */
     int reference, no_pinning, no_fusion;
     uint64_t seed;
-    uint32_t model_flags; /* HSCHED_MODEL_... that the command itself asks for */
+    /* What the command itself asks for: HSCHED_MODEL_... and HSCHED_RUNTIME_..., and as in
+     * hsched_runtime_config. */
+    uint32_t model_flags, runtime_flags, gpu_streams;
+    const struct hsched_policy_plugin *policy_plugin;
     /* made of it */
     hsched_policy policy;
     hsched_math math;

@@ -15,6 +15,8 @@ PRECISION is tf32 or fp16. HOW:
     shared        the same, but the instances of one network share their weights
     sequence      the graphs one after the other
 
+HSCHED_BENCH_SMS in the environment, if not 0, confines it to so many of the GPU's multiprocessors, by a green context.
+
 Networks are torchvision's with random weights, batch 1, 3x224x224, channels-last; inputs and outputs lie in the
 GPU's memory. Every network is warm before it is timed.
 """
@@ -164,7 +166,18 @@ def execute(words):
         return time_rounds(mix, precision, how, int(rounds))
 
 
+def confine():
+    """To a part of the GPU; the context is current from here on."""
+    sms = int(os.environ.get("HSCHED_BENCH_SMS", "0"))
+    if sms == 0:
+        return None
+    context = torch.cuda.green_contexts.GreenContext.create(num_sms=sms, device_id=0)
+    context.set_context()
+    return context
+
+
 def main():
+    partition = confine()  # it lives as long
     torch.backends.cudnn.benchmark = True
     torch.backends.cudnn.allow_tf32 = True
     torch.set_float32_matmul_precision("high")
@@ -172,7 +185,7 @@ def main():
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     print(json.dumps({"pytorch": torch.__version__, "torchvision": torchvision.__version__,
-                      "cudnn": torch.backends.cudnn.version(), "device": torch.cuda.get_device_name(0)}),
+                      "cudnn": torch.backends.cudnn.version(), "device": torch.cuda.get_device_name(0), "partition": partition is not None}),
           file=answers, flush=True)
     for line in sys.stdin:
         try:
