@@ -454,6 +454,39 @@ static void edges_are_the_graphs(void **state)
     queue_runtime_close(rt);
 }
 
+/* An input that two steps of a section read passes once; an output that two steps write, each its
+ * half, passes once as well. */
+static void inputs_and_outputs_pass_once(void **state)
+{
+    (void)state;
+    hsched_explanation_info info;
+    hsched_graph *g;
+    hsched_tensor x, a, b, y;
+    queue_net net;
+    hsched_runtime *rt = open_runtime(0);
+    assert_ok(hsched_graph_create("fork", &g));
+    assert_ok(
+        hsched_graph_add_input(g, "x", HSCHED_FLOAT32, 2, (int64_t[]){ 3, 32 }, &x));
+    assert_ok(hsched_graph_add_activation(
+        g, "a", x, (hsched_activation){ .kind = HSCHED_ACTIVATION_RELU }, &a));
+    assert_ok(hsched_graph_add_activation(
+        g, "b", x, (hsched_activation){ .kind = HSCHED_ACTIVATION_SIGMOID }, &b));
+    assert_ok(hsched_graph_add_concat(g, "y", (hsched_tensor[]){ a, b }, 2, 0, &y));
+    assert_ok(hsched_graph_add_output(g, y));
+    queue_net_make(&net, rt, g,
+                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                           .policy = HSCHED_POLICY_GPU_ONLY });
+    hsched_explanation *e = explain(net.model, NULL, &info);
+    assert_int_equal(info.sections, 1);
+    assert_int_equal(info.steps, 2); /* there is no copy: each writes its half */
+    assert_int_equal(info.io_bytes, 3 * 3 * 32 * sizeof(float));
+    assert_int_equal(info.crossings, 3);
+    expect_whole_list(e, &info);
+    hsched_explanation_destroy(e);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
 static void nothing_leaks_without_memory(void **state)
 {
     (void)state;
@@ -575,6 +608,7 @@ int main(void)
         cmocka_unit_test(load_moves_the_run),
         cmocka_unit_test(a_lost_device_is_the_reason),
         cmocka_unit_test(edges_are_the_graphs),
+        cmocka_unit_test(inputs_and_outputs_pass_once),
         cmocka_unit_test(nothing_leaks_without_memory),
         cmocka_unit_test(what_is_wrong_is_said),
         cmocka_unit_test(a_policy_of_the_users_is_not_asked),
