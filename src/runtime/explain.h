@@ -41,6 +41,10 @@ typedef struct hsi_outlook {
     hsi_curve batch[HSI_MAX_DEVICES];
     hsi_batch_queue queues[HSI_MAX_DEVICES];
     hsi_core_section *core_sections;
+    hsi_placement_problem
+        problem; /* the placing's, with these times: whole runs are what they
+                                      were measured to be */
+    double *us;
     double *parallel; /* per section */
     int unshared;     /* of some it is not known what several workers make of them */
     uint32_t runs;

@@ -30,6 +30,44 @@ static void describe_devices(hsi_outlook *o, const double *loads)
 
 /* ---- The model ------------------------------------------------------------ */
 
+/* By how much a whole run differs from its sections together, shared by so many workers; 1 if that
+ * is not known. Clocks were read inside of the sections, and what comes between them is in the run
+ * alone. What jobs have taught of sections since they were measured is left in them. */
+static double run_by_sections(const hsched_model *model, uint32_t device,
+                              uint32_t workers)
+{
+    const hsi_cost run = hsi_placing_look_up(model, HSI_COST_RUN, 0, device, 1, workers);
+    double sum_us = 0;
+    if (run.source < HSI_COST_INTERPOLATED)
+        return 1;
+    for (uint32_t s = 0; s < model->plan->section_count; s++) {
+        const hsi_cost cost =
+            hsi_placing_look_up(model, HSI_COST_SECTION, s, device, 1, workers);
+        if (cost.source < HSI_COST_INTERPOLATED ||
+            !(model->core_sections[s].device_mask >> device & 1))
+            return 1;
+        sum_us += cost.us / cost.correction;
+    }
+    return sum_us > 0 ? run.us / run.correction / sum_us : 1;
+}
+
+/* Under the table's lock. Devices with a queue have had that done already. */
+static void find_times(hsi_outlook *o)
+{
+    const hsi_placement_problem *p = &o->placing->problem;
+    const size_t times = (size_t)p->section_count * p->device_count;
+    memcpy(o->us, p->us, times * sizeof *o->us);
+    for (uint32_t d = 0; d < p->device_count; d++) {
+        if (o->model->runtime->devices[d].has_queue)
+            continue;
+        const double factor = run_by_sections(o->model, d, 1);
+        for (uint32_t s = 0; s < p->section_count; s++)
+            o->us[(size_t)s * p->device_count + d] *= factor;
+    }
+    o->problem = *p;
+    o->problem.us = o->us;
+}
+
 /* So that all workers together take what they were measured to take, be it more than one takes. */
 static double share_of(double alone_us, double all_us, uint32_t workers)
 {
@@ -48,12 +86,13 @@ static void find_parallel(hsi_outlook *o)
     const hsi_cost all = hsi_placing_look_up(model, HSI_COST_RUN, 0, 0, 1, workers);
     const int known = all.source >= HSI_COST_INTERPOLATED;
     const double whole = known ? share_of(one.us, all.us, workers) : 0;
+    const double factor = run_by_sections(model, 0, workers);
     for (uint32_t s = 0; s < model->plan->section_count; s++) {
-        const hsi_cost alone = hsi_placing_look_up(model, HSI_COST_SECTION, s, 0, 1, 1);
+        const double alone_us = o->us[(size_t)s * o->problem.device_count];
         const hsi_cost shared =
             hsi_placing_look_up(model, HSI_COST_SECTION, s, 0, 1, workers);
         const int own = shared.source >= HSI_COST_INTERPOLATED;
-        o->parallel[s] = own ? share_of(alone.us, shared.us, workers) : whole;
+        o->parallel[s] = own ? share_of(alone_us, factor * shared.us, workers) : whole;
         o->unshared |= !own && !known;
     }
 }
@@ -93,7 +132,7 @@ static void describe_model(hsi_outlook *o)
         o->core_sections[s].device_mask &= ~o->lost;
     }
     o->engine = (hsi_engine_model){ .core = model->core,
-                                    .costs = &o->placing->problem,
+                                    .costs = &o->problem,
                                     .batch = o->batch,
                                     .section_parallel = o->parallel };
     o->engine.core.sections = o->core_sections;
@@ -111,9 +150,10 @@ hsched_status hsi_outlook_init(hsi_outlook *o, hsched_model *model,
                         .runs = runs,
                         .core_sections = HSI_NEW_ARRAY(hsi_core_section, sections),
                         .parallel = HSI_NEW_ARRAY(double, sections),
+                        .us = HSI_NEW_ARRAY(double, (size_t)sections * rt->device_count),
                         .devices = HSI_NEW_ARRAY(uint8_t, (size_t)runs * sections),
                         .sections = HSI_NEW_ARRAY(hsi_outlook_section, sections) };
-    if (!o->core_sections || !o->parallel || !o->devices || !o->sections) {
+    if (!o->core_sections || !o->parallel || !o->us || !o->devices || !o->sections) {
         hsi_outlook_clear(o);
         return hsi_out_of_memory("an explanation");
     }
@@ -124,6 +164,7 @@ hsched_status hsi_outlook_init(hsi_outlook *o, hsched_model *model,
     take_choices(o);
     pthread_mutex_lock(&rt->costs.mutex);
     describe_devices(o, loads);
+    find_times(o);
     find_parallel(o);
     pthread_mutex_unlock(&rt->costs.mutex);
     fill_batches(o, sizes);
@@ -135,6 +176,7 @@ void hsi_outlook_clear(hsi_outlook *o)
     hsi_planned_release(o->planned);
     hsi_free(o->core_sections);
     hsi_free(o->parallel);
+    hsi_free(o->us);
     hsi_free(o->devices);
     hsi_free(o->sections);
     *o = (hsi_outlook){ 0 };
@@ -146,7 +188,7 @@ void hsi_outlook_clear(hsi_outlook *o)
  * it alone. */
 static void note_sections(hsi_outlook *o, const hsi_engine_job *job)
 {
-    const hsi_placement_problem *p = &o->placing->problem;
+    const hsi_placement_problem *p = &o->problem;
     const double took = job->end_us - job->begin_us - job->fixed_us;
     double sum = 0;
     for (uint32_t s = job->section; s < job->section + job->count; s++)

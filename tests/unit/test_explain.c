@@ -266,11 +266,18 @@ static void workers_take_what_they_were_measured_to(void **state)
     put_sections(net.model, 0, 100);
     for (uint32_t s = 0; s < sections; s++) /* help makes the first one slower */
         put(net.model, HSI_COST_SECTION, s, 0, 2, 1, s == 0 ? 130 : 70);
-    put(net.model, HSI_COST_RUN, 0, 0, 2, 1, 777);
     hsched_explanation *e = explain(net.model, NULL, &info);
     assert_int_equal(info.source, HSCHED_COST_MEASURED);
     assert_near(info.predicted_us, 130 + 70.0 * (sections - 1));
     assert_near(section_of(e, 0).measured_us, 130);
+    assert_near(section_of(e, 0).predicted_us, 130);
+    assert_near(info.measured_us, 0);
+    hsched_explanation_destroy(e);
+    /* A run has more in it than its sections: each has its share of that. */
+    put(net.model, HSI_COST_RUN, 0, 0, 2, 1, 777);
+    e = explain(net.model, NULL, &info);
+    assert_near(info.predicted_us, 777);
+    assert_near(section_of(e, 0).predicted_us, 777 * 130 / (130 + 70.0 * (sections - 1)));
     assert_near(info.measured_us, 777);
     assert_int_equal(info.jobs, sections);
     assert_int_equal(info.crossings, 0);
