@@ -134,6 +134,150 @@ HSCHED_API hsched_status hsched_model_get_cost(hsched_model *model,
                                                const hsched_cost_query *query,
                                                hsched_cost *cost);
 
+/* ---- Explaining: where a run goes, why, and what that is expected to cost ---- */
+
+/*
+ * What the model's policy does with a run on a machine that has nothing else to do, found by the
+ * scheduler itself in virtual time, from what the cost table knows: nothing is executed or measured
+ * (hsched_model_profile does that). An explanation does not change; it holds a reference to its
+ * model, and what it points to lives as long as it does. Any thread may read it.
+ *
+ * What is predicted: sections take what the table says, times the device's load; what passes
+ * between devices and starting jobs on them cost what they do for the policy `cost`. Not predicted:
+ * what the hand-over between threads takes, and what disturbs them. docs/design/explain.md has
+ * figures.
+ */
+typedef struct hsched_explanation hsched_explanation;
+
+typedef struct hsched_explain_config {
+    size_t struct_size;
+    const double *loads; /* per device of the runtime: what it executes takes so many times as long,
+                            because of something outside; 0, or beyond load_count: 1. From 0.001
+                            to 1e6 */
+    uint32_t load_count;
+    uint32_t batch;      /* runs submitted together, 1 to 64; default 1. They are joined on devices
+                            that join runs, as far as the model's max_batch allows */
+} hsched_explain_config;
+#define HSCHED_EXPLAIN_CONFIG_INIT .struct_size = sizeof(hsched_explain_config)
+
+/* Why a section is where it is. */
+typedef enum hsched_placement_reason {
+    HSCHED_PLACED_AS_ONLY_ONE = 1,   /* on the CPU: no other device can execute it. Where there are
+                                        accelerators it falls back */
+    HSCHED_PLACED_BY_POLICY = 2,     /* the policy's rule says so: cpu_only, gpu_only, layer_type */
+    HSCHED_PLACED_BY_COST = 3,       /* the run is expected to end first like this */
+    HSCHED_PLACED_WITHOUT_COSTS = 4, /* the policy is `cost`, but too little was measured: as with
+                                        gpu_only */
+    HSCHED_PLACED_UNPREPARED = 5,    /* on the CPU: a device that could execute it could not prepare
+                                        it, for want of memory for example; the log said why */
+    HSCHED_PLACED_AFTER_LOSS = 6     /* on the CPU: a device that could execute it is lost */
+} hsched_placement_reason;
+
+typedef struct hsched_explanation_info {
+    size_t struct_size;
+    const char *policy;       /* "cost", ... */
+    uint32_t batch;           /* runs; all that follows but predicted_us is of the first one */
+    uint32_t sections, steps, edges, crossings; /* that there are, to be asked for below */
+    uint32_t candidates;      /* policy cost: placements that it chose from; 0: there were none */
+    double predicted_us;      /* until the last run has ended; 0: something is not known */
+    hsched_cost_source source; /* the worst of what predicted_us is made of */
+    double measured_us;       /* a run (or all of them joined) that is all on one device, as
+                                 profiled, without load; 0: it is not, or was not measured */
+    double measured_spread_us;
+    uint32_t jobs;
+    uint32_t fallback_sections, fallback_steps; /* HSCHED_PLACED_AS_ONLY_ONE, beside accelerators */
+    uint32_t tensors;         /* that pass between devices: hsched_run_times.crossings */
+    uint64_t crossing_bytes;  /* of tensors that pass between devices, those that are there already
+                                 not counted again */
+    double crossing_us;       /* and what that takes */
+    uint64_t io_bytes;        /* of the model's inputs and outputs that pass from or to an */
+    double io_us;             /* accelerator */
+} hsched_explanation_info;
+#define HSCHED_EXPLANATION_INFO_INIT .struct_size = sizeof(hsched_explanation_info)
+
+typedef struct hsched_explained_section {
+    size_t struct_size;
+    uint32_t device;          /* of the runtime */
+    uint32_t first_step, step_count;
+    uint32_t job;             /* from 0 in the order in which they end; sections with the same
+                                 number are one job */
+    hsched_placement_reason reason;
+    const char *reason_text;  /* for people */
+    double begin_us;          /* when its job is expected to begin, after the submission */
+    double predicted_us;      /* what it takes there, crossings not included; with the start of its
+                                 job if it is the first of that. 0: not known */
+    hsched_cost_source source; /* of predicted_us */
+    double measured_us, measured_spread_us; /* alone there, shared by all CPU workers, without load;
+                                 0: it was not measured */
+    uint32_t runner_up;       /* the next best device for it; UINT32_MAX: there is none */
+    double runner_up_us;      /* what predicted_us of the whole would be with this section there and
+                                 all others where they are; 0: not known */
+} hsched_explained_section;
+#define HSCHED_EXPLAINED_SECTION_INIT .struct_size = sizeof(hsched_explained_section)
+
+typedef struct hsched_explained_step {
+    size_t struct_size;
+    uint32_t section, device;
+    double predicted_us;      /* its share of the section's */
+    hsched_cost_source source;
+    double measured_us, measured_spread_us; /* as for sections; 0 on devices that have no times of
+                                 steps */
+} hsched_explained_step;
+#define HSCHED_EXPLAINED_STEP_INIT .struct_size = sizeof(hsched_explained_step)
+
+/* A step reads what another has made, wherever they are: what a picture is drawn of. */
+typedef struct hsched_explained_edge {
+    size_t struct_size;
+    const char *tensor;       /* the step that makes it, or the model's input or output */
+    uint32_t from_step, to_step; /* HSCHED_EXPLAINED_USER: the application */
+    uint64_t bytes;
+} hsched_explained_edge;
+#define HSCHED_EXPLAINED_EDGE_INIT .struct_size = sizeof(hsched_explained_edge)
+
+#define HSCHED_EXPLAINED_USER UINT32_MAX /* in place of a step and a section: the application */
+
+/* A tensor that is read on another device than it was made on. */
+typedef struct hsched_explained_crossing {
+    size_t struct_size;
+    const char *tensor;       /* the step that makes it, or the model's input or output */
+    uint32_t from_step, from_section, from_device;
+    uint32_t to_step, to_section, to_device; /* the first step of the section that reads it */
+    uint64_t bytes;
+    double us;                /* 0 if it is there already */
+    int there;                /* not 0: another section's result that was taken over before */
+} hsched_explained_crossing;
+#define HSCHED_EXPLAINED_CROSSING_INIT .struct_size = sizeof(hsched_explained_crossing)
+
+/*
+ * Reads the cost cache's file the first time in a runtime. The policy `cost` is asked to choose
+ * from what it has at present, which lags behind the table a little while jobs teach it. config
+ * NULL: the defaults. Errors: INVALID_ARGUMENT; UNSUPPORTED (the policy is the user's: it may only
+ * be asked under the scheduler's lock, about runs that there are); OUT_OF_MEMORY. Any thread, not
+ * from a callback. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_model_explain(hsched_model *model,
+                                              const hsched_explain_config *config,
+                                              hsched_explanation **explanation);
+HSCHED_API void hsched_explanation_destroy(hsched_explanation *explanation); /* NULL: nothing */
+
+/* NOT_FOUND past the last. Since 0.1. */
+HSCHED_API hsched_status hsched_explanation_get_info(const hsched_explanation *explanation,
+                                                     hsched_explanation_info *info);
+HSCHED_API hsched_status hsched_explanation_get_section(const hsched_explanation *explanation,
+                                                        uint32_t section,
+                                                        hsched_explained_section *info);
+HSCHED_API hsched_status hsched_explanation_get_step(const hsched_explanation *explanation,
+                                                     uint32_t step, hsched_explained_step *info);
+HSCHED_API hsched_status hsched_explanation_get_edge(const hsched_explanation *explanation,
+                                                     uint32_t edge, hsched_explained_edge *info);
+HSCHED_API hsched_status hsched_explanation_get_crossing(const hsched_explanation *explanation,
+                                                         uint32_t crossing,
+                                                         hsched_explained_crossing *info);
+
+/* "only_one", "policy", "cost", "without_costs", "unprepared", "after_loss"; never NULL. Any
+ * thread. Since 0.1. */
+HSCHED_API const char *hsched_placement_reason_name(hsched_placement_reason reason);
+
 /* ---- Simulation: the scheduler on a machine that is not there ---------------- */
 
 /*

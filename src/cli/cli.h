@@ -31,8 +31,8 @@ typedef struct cli_command {
 } cli_command;
 
 extern const cli_command cli_run_command, cli_info_command, cli_inspect_command,
-    cli_verify_command, cli_profile_command, cli_sim_command, cli_export_command,
-    cli_zoo_command, cli_bench_command;
+    cli_verify_command, cli_profile_command, cli_plan_command, cli_sim_command,
+    cli_bench_command, cli_export_command, cli_zoo_command;
 
 /* "hsched: ..." and a newline to standard error. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -5,9 +5,9 @@
 #include <string.h>
 
 static const cli_command *const commands[] = {
-    &cli_run_command,    &cli_info_command,    &cli_inspect_command,
-    &cli_verify_command, &cli_profile_command, &cli_sim_command,
-    &cli_bench_command,  &cli_export_command,  &cli_zoo_command,
+    &cli_run_command,     &cli_info_command, &cli_inspect_command, &cli_verify_command,
+    &cli_profile_command, &cli_plan_command, &cli_sim_command,     &cli_bench_command,
+    &cli_export_command,  &cli_zoo_command,
 };
 enum {
     COMMANDS = sizeof commands / sizeof commands[0]

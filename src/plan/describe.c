@@ -48,6 +48,41 @@ uint64_t hsi_plan_crossing_bytes(const hsi_plan *plan, uint32_t from, uint32_t t
     return bytes;
 }
 
+uint64_t hsi_plan_result_bytes(const hsi_plan *plan, uint32_t step)
+{
+    return (uint64_t)bytes_of(&plan->steps[step].step.out);
+}
+
+int hsi_plan_takes_input(const hsi_plan *plan, uint32_t step, uint32_t k)
+{
+    const hsched_place *place = &plan->steps[step].in[k];
+    if (place->storage != HSCHED_STORAGE_INPUT)
+        return 0;
+    for (uint32_t i = plan->sections[plan->steps[step].section].first_step; i <= step;
+         i++) {
+        const uint32_t count = i < step ? plan->steps[i].step.input_count : k;
+        for (uint32_t j = 0; j < count; j++)
+            if (plan->steps[i].in[j].storage == HSCHED_STORAGE_INPUT &&
+                plan->steps[i].in[j].index == place->index)
+                return 0;
+    }
+    return 1;
+}
+
+void hsi_plan_io_bytes(const hsi_plan *plan, uint32_t section, uint64_t *input_bytes,
+                       uint64_t *output_bytes)
+{
+    const hsi_plan_section *s = &plan->sections[section];
+    *input_bytes = *output_bytes = 0;
+    for (uint32_t i = s->first_step; i < s->first_step + s->step_count; i++) {
+        for (uint32_t k = 0; k < plan->steps[i].step.input_count; k++)
+            if (hsi_plan_takes_input(plan, i, k))
+                *input_bytes += plan->inputs[plan->steps[i].in[k].index].byte_size;
+        if (plan->steps[i].out.storage == HSCHED_STORAGE_OUTPUT)
+            *output_bytes += hsi_plan_result_bytes(plan, i);
+    }
+}
+
 /* ---- For traces ----------------------------------------------------------- */
 
 static hsi_trace_model_size size_of(const hsi_plan *plan, const char *name)

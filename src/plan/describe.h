@@ -16,6 +16,16 @@ hsi_cost_work hsi_plan_work(const hsi_plan *plan, uint32_t first, uint32_t count
 uint64_t hsi_plan_crossing_bytes(const hsi_plan *plan, uint32_t from, uint32_t to,
                                  uint32_t *read_by);
 
+/* Bytes of the model's inputs that the section reads, each once and as a whole, and of the model's
+ * outputs that it writes. */
+void hsi_plan_io_bytes(const hsi_plan *plan, uint32_t section, uint64_t *input_bytes,
+                       uint64_t *output_bytes);
+/* 1 if the k-th operand of the step is an input of the model that no earlier step of its section
+ * reads. */
+int hsi_plan_takes_input(const hsi_plan *plan, uint32_t step, uint32_t k);
+/* Of what the step writes. */
+uint64_t hsi_plan_result_bytes(const hsi_plan *plan, uint32_t step);
+
 /* What traces say about it. Errors: OUT_OF_MEMORY. */
 hsched_status hsi_plan_describe(const hsi_plan *plan, const char *name,
                                 hsi_trace_model **result);

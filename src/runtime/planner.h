@@ -9,6 +9,7 @@
 #include "sched/choices.h"
 
 typedef struct hsi_planned {
+    atomic_int references;
     hsi_chosen chosen;
     hsi_cost_source source; /* the worst of what it was made from */
 } hsi_planned;
@@ -21,6 +22,11 @@ void hsi_planner_dismiss(hsched_model *model);
 /* Makes the choices anew, from what the table knows now. Any thread; takes the table's lock, then
  * the scheduler's. Errors: OUT_OF_MEMORY; the old ones stay. */
 hsched_status hsi_planner_plan(hsched_model *model);
+
+/* What the policy chooses from at present, to be released by the caller; NULL: the model's does
+ * not choose. Takes the scheduler lock. */
+hsi_planned *hsi_planner_get(hsched_model *model);
+void hsi_planned_release(hsi_planned *planned); /* NULL: nothing */
 
 /* Background work: plans one model of which much was learnt. 1 if there was one. */
 int hsi_planner_work(hsched_runtime *rt);

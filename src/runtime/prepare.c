@@ -44,17 +44,25 @@ int hsi_model_find_groups(const hsched_runtime *rt, const hsi_policy *policy,
     return mixed;
 }
 
+static uint32_t find_able(const hsched_model *model, uint32_t section)
+{
+    const hsched_runtime *rt = model->runtime;
+    uint32_t mask = 1;
+    for (uint32_t d = 1; d < rt->device_count; d++)
+        if (device_supports(&rt->devices[d], model->plan,
+                            &model->plan->sections[section]))
+            mask |= 1u << d;
+    return mask;
+}
+
 /* The accelerators that the policy may place this section on, as bits: where it would go with
  * nothing else to do, and where if what it chose before is very busy. */
 static uint32_t choose_devices(const hsched_model *model, uint32_t section)
 {
     uint32_t backlog[HSI_MAX_DEVICES] = { 0 };
     const hsched_runtime *rt = model->runtime;
-    uint32_t mask = 1, chosen = 0;
-    for (uint32_t d = 1; d < rt->device_count; d++)
-        if (device_supports(&rt->devices[d], model->plan,
-                            &model->plan->sections[section]))
-            mask |= 1u << d;
+    const uint32_t mask = model->able[section];
+    uint32_t chosen = 0;
     if (model->core.policy->anywhere)
         return mask & ~1u;
     for (;;) {
@@ -340,11 +348,13 @@ hsched_status hsi_model_prepare(hsched_model *model, const hsi_policy *policy)
     exec->section_prepared =
         HSI_NEW_ARRAY(uint32_t, (size_t)plan->section_count * exec->device_count);
     masks = HSI_NEW_ARRAY(uint32_t, plan->section_count);
-    if (!exec->prepared || !exec->section_prepared || !masks) {
+    model->able = HSI_NEW_ARRAY(uint32_t, plan->section_count);
+    if (!exec->prepared || !exec->section_prepared || !masks || !model->able) {
         hsi_free(masks);
         return hsi_out_of_memory("a model's sections");
     }
     for (uint32_t s = 0; s < plan->section_count; s++) {
+        model->able[s] = find_able(model, s);
         masks[s] = choose_devices(model, s);
         for (uint32_t d = 0; d < exec->device_count; d++)
             exec->section_prepared[s * exec->device_count + d] = d ? HSI_NOT_PREPARED : 0;
@@ -377,5 +387,6 @@ void hsi_model_unprepare(hsched_model *model)
     hsi_free(model->exec.section_prepared);
     hsi_free(model->exec.expected_us);
     hsi_free(model->core_sections);
+    hsi_free(model->able);
     hsi_free(model->batch_queues);
 }

@@ -40,12 +40,12 @@ void hsi_runtime_release(hsched_runtime *rt)
     hsi_free(rt);
 }
 
-static hsched_status create_core(hsched_runtime *rt)
+void hsi_runtime_core_config(const hsched_runtime *rt, hsi_core_config *result)
 {
     hsi_core_config config = { .device_count = rt->device_count,
                                .order = rt->plugin.hooks.order ? hsi_policy_plugin_order
                                                                : NULL,
-                               .order_user = &rt->plugin,
+                               .order_user = (void *)&rt->plugin,
                                .ageing_us = rt->ageing_us };
     uint32_t workers = 0, joinable = 0;
     for (uint32_t d = 0; d < rt->device_count; d++) {
@@ -69,6 +69,13 @@ static hsched_status create_core(hsched_runtime *rt)
     /* Enough runs to keep every worker busy while others wait on another device, and to be
      * joined where that is possible. */
     config.active_limit = 2 * workers + 2 + joinable;
+    *result = config;
+}
+
+static hsched_status create_core(hsched_runtime *rt)
+{
+    hsi_core_config config;
+    hsi_runtime_core_config(rt, &config);
     return hsi_core_create(&config, &rt->core);
 }
 

@@ -98,6 +98,9 @@ struct hsched_model {
     hsi_exec_model exec;
     hsi_core_model core;
     hsi_core_section *core_sections;
+    uint32_t *
+        able; /* per section: devices that can execute it, as bits, whether or not the policy
+                       has them prepare it */
     hsi_batch_queue
         *batch_queues; /* per device of the runtime; NULL: runs are never joined */
     hsched_math math;
@@ -165,6 +168,8 @@ hsched_status hsi_runtime_choose_cpus(hsched_runtime *rt,
 /* runtime.c */
 void hsi_runtime_retain(hsched_runtime *rt);
 void hsi_runtime_release(hsched_runtime *rt);
+/* The scheduler core as the runtime has it; devices' present speeds are left out. */
+void hsi_runtime_core_config(const hsched_runtime *rt, hsi_core_config *config);
 
 /* buffers.c: a device that can map memory for all of its kind, or NULL */
 hsi_exec_device *hsi_runtime_mapper(hsched_runtime *rt);

@@ -13,7 +13,8 @@
  *
  * and whenever one of these changes, what is left of all jobs goes on at the new rate. The CPU's
  * workers that have no job help those that have: each job's share is at most `team` workers, and
- * k of them make it 1 / (1 - p + p / k) times as fast (Amdahl), p being the model's `parallel`.
+ * k of them make it 1 / (1 - p + p / k) times as fast (Amdahl), p being the model's `parallel` or
+ * the section's.
  * Elsewhere the speed-up is 1.
  *
  * docs/design/simulator.md says what of a real machine this leaves out.
@@ -50,7 +51,10 @@ typedef struct hsi_engine_model {
     const hsi_curve
         *batch;      /* per device: of a job for so many runs, beside one for one */
     double parallel; /* of a section's work on the CPU: 0 to 1 */
-    void *user;      /* the caller's */
+    const double
+        *section_parallel; /* the same of each section; NULL: all alike. Below 0: help
+                                       makes it slower; above 1: it gains more than helpers */
+    void *user;            /* the caller's */
 } hsi_engine_model;
 
 /* Runs that are submitted: `runs` of each of `instances`. With a period all instances submit at

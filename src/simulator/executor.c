@@ -71,8 +71,10 @@ double hsi_executor_load(const hsi_executor *executor, double now_us)
 
 static double speed_up(const hsi_executing *worker, uint32_t team)
 {
-    const hsi_core_model *core = worker->members[0]->run->model;
-    const double p = ((const hsi_engine_model *)core)->parallel;
+    const hsi_job *job = worker->members[0]; /* on the CPU: of one section */
+    const hsi_engine_model *model = (const hsi_engine_model *)job->run->model;
+    const double p =
+        model->section_parallel ? model->section_parallel[job->section] : model->parallel;
     return 1 / (1 - p + p / team);
 }
 

@@ -172,7 +172,7 @@ hsched_status hsi_measured_find(const hsi_measured *m, uint32_t device,
     return HSCHED_OK;
 }
 
-void hsi_measured_stretch(const hsi_measured *m, uint32_t device, uint32_t most,
+void hsi_measured_stretch(const hsi_cost_table *table, uint32_t device, uint32_t most,
                           hsi_curve *curve)
 {
     hsi_cost_source source;
@@ -183,6 +183,6 @@ void hsi_measured_stretch(const hsi_measured *m, uint32_t device, uint32_t most,
              : jobs * 2) {
         curve->at[curve->count] = jobs;
         curve->factor[curve->count++] =
-            hsi_cost_table_stretch(m->table, m->numbers[device], jobs, &source);
+            hsi_cost_table_stretch(table, device, jobs, &source);
     }
 }

@@ -47,8 +47,8 @@ hsched_status hsi_measured_find(const hsi_measured *measured, uint32_t device,
                                 const hsi_measured_query *query,
                                 hsi_measured_times *times);
 
-/* How jobs there stretch, up to so many at once. */
-void hsi_measured_stretch(const hsi_measured *measured, uint32_t device, uint32_t most,
+/* How jobs on a device of the table stretch, up to so many at once. */
+void hsi_measured_stretch(const hsi_cost_table *table, uint32_t device, uint32_t most,
                           hsi_curve *curve);
 
 #endif

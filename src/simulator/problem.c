@@ -24,42 +24,6 @@ static uint32_t devices_of(const hsi_problem_source *source,
     return mask;
 }
 
-/* Has a step before `end` of the section read this input of the model? */
-static int is_read_before(const hsi_plan *plan, uint32_t first, uint32_t end,
-                          uint32_t input)
-{
-    for (uint32_t i = first; i < end; i++)
-        for (uint32_t k = 0; k < HSCHED_STEP_MAX_INPUTS; k++)
-            if (plan->steps[i].in[k].storage == HSCHED_STORAGE_INPUT &&
-                plan->steps[i].in[k].index == input)
-                return 1;
-    return 0;
-}
-
-static uint64_t result_bytes(const hsched_step *step)
-{
-    uint64_t bytes = hsched_dtype_size(step->out.dtype);
-    for (uint32_t i = 0; i < step->out.rank; i++)
-        bytes *= (uint64_t)step->out.dims[i];
-    return bytes;
-}
-
-/* What the section reads and writes of the user's memory. */
-static void count_io(const hsi_plan *plan, const hsi_plan_section *section,
-                     hsi_placement_section *place)
-{
-    for (uint32_t i = 0; i < section->step_count; i++) {
-        const uint32_t at = section->first_step + i;
-        const hsi_plan_step *s = &plan->steps[at];
-        for (uint32_t k = 0; k < HSCHED_STEP_MAX_INPUTS; k++)
-            if (s->in[k].storage == HSCHED_STORAGE_INPUT &&
-                !is_read_before(plan, section->first_step, at, s->in[k].index))
-                place->input_bytes += plan->inputs[s->in[k].index].byte_size;
-        if (s->out.storage == HSCHED_STORAGE_OUTPUT)
-            place->output_bytes += result_bytes(&s->step);
-    }
-}
-
 static hsched_status fill_sections(const hsi_problem_source *source,
                                    hsi_placement_section *places)
 {
@@ -76,7 +40,7 @@ static hsched_status fill_sections(const hsi_problem_source *source,
                                              .dep_bytes = bytes };
         for (uint32_t d = 0; d < section->dep_count; d++)
             bytes[d] = hsi_plan_crossing_bytes(plan, section->deps[d], s, read_by);
-        count_io(plan, section, &places[s]);
+        hsi_plan_io_bytes(plan, s, &places[s].input_bytes, &places[s].output_bytes);
     }
     const int done = read_by && places[plan->section_count - 1].dep_bytes;
     hsi_free(read_by);

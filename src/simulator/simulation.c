@@ -44,7 +44,8 @@ HSCHED_API hsched_status hsched_simulation_create(const char *platform_path,
         const hsi_platform_device *device = &sim->platform->devices[d];
         sim->stretch[d] = device->stretch;
         if (sim->measured)
-            hsi_measured_stretch(sim->measured, d, device->workers, &sim->stretch[d]);
+            hsi_measured_stretch(sim->measured->table, sim->measured->numbers[d],
+                                 device->workers, &sim->stretch[d]);
     }
     *simulation = sim;
     return HSCHED_OK;

@@ -14,7 +14,7 @@ from trace_file import Trace
 
 DATA = hsched.ROOT / "examples" / "data"
 CNN = DATA / "digits-cnn.onnx"
-COMMANDS = ["run", "info", "inspect", "verify", "profile", "sim", "bench", "export", "zoo"]
+COMMANDS = ["run", "info", "inspect", "verify", "profile", "plan", "sim", "bench", "export", "zoo"]
 
 
 def status(program, *arguments, **options):
