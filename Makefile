@@ -273,6 +273,10 @@ bench:                                  ## beside ONNX Runtime, on the same netw
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE BUILD=$(BUILD) \
 	    $(BUILD)/venv/bin/python tests/bench/bench.py $(BENCH)
 
+.PHONY: bench-core
+bench-core: $(BUILD)/tests/bench/bench_core ## what a dispatch costs, for more and more models and runs
+	@$(BUILD)/tests/bench/bench_core || test $$? = 2
+
 .PHONY: kit
 kit: $(BUILD)/gen/onnx.pb-c.c           ## what a machine with a GPU and no network lacks, into kit/
 	@BUILD=$(BUILD) KIT=$(KIT) sh tests/setup/kit.sh

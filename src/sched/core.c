@@ -10,6 +10,7 @@
 #include "sched/internal.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
@@ -71,6 +72,7 @@ hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core)
     }
     made->available = (UINT32_C(1) << config->device_count) - 1;
     made->admission.active_limit = config->active_limit;
+    hsi_work_init(made);
     *core = made;
     return HSCHED_OK;
 }
@@ -159,7 +161,7 @@ static void end_run(hsi_core *core, hsi_core_run *run, hsched_status status)
         core->blocked--;
     if (run->state == HSI_RUN_ACTIVE) {
         unlink_active(core, run);
-        hsi_work_forget(core, run);
+        hsi_work_ended(core, run);
     }
     hsi_admission_ended(&core->admission, run, run->state == HSI_RUN_ACTIVE);
 
@@ -232,6 +234,7 @@ static void activate(hsi_core *core, hsi_core_run *run)
 {
     run->state = HSI_RUN_ACTIVE;
     link_active(core, run);
+    hsi_work_began(core, run);
     run->admitted_us = core->now_us;
     for (uint32_t s = 0; s < run->model->section_count; s++)
         if (run->jobs[s].pending == 0 && run->jobs[s].state == HSI_JOB_WAITING)
@@ -305,20 +308,15 @@ static int64_t key_of(const hsi_core *core, const hsi_core_run *run)
 static void reset_run(hsi_core *core, hsi_core_run *run, hsi_core_edge *edges,
                       uint32_t edge_count)
 {
-    uint32_t sections = run->model->section_count;
-    *run = (hsi_core_run){
-        .model = run->model,
-        .jobs = run->jobs,
-        .priority = run->priority,
-        .deadline_us = run->deadline_us,
-        .drop_late = run->drop_late,
-        .state = HSI_RUN_BLOCKED,
-        .submitted_us = core->now_us,
-        .sequence = ++core->sequence,
-        .edges = edges,
-        .edge_count = edge_count,
-        .sections_left = sections,
-    };
+    const uint32_t sections = run->model->section_count;
+    const size_t from = offsetof(hsi_core_run, state);
+    memset((char *)run + from, 0, offsetof(hsi_core_run, in_queue) - from);
+    run->state = HSI_RUN_BLOCKED;
+    run->submitted_us = core->now_us;
+    run->sequence = ++core->sequence;
+    run->edges = edges;
+    run->edge_count = edge_count;
+    run->sections_left = sections;
     run->key = key_of(core, run);
     for (uint32_t s = 0; s < sections; s++)
         run->jobs[s] = (hsi_job){
@@ -427,18 +425,18 @@ static void sections_done(hsi_core *core, hsi_job *job)
     }
     run->sections_left -= job->count;
     run->jobs_run++;
-    hsi_work_done(core, job);
+    hsi_work_done(job);
     run->crossings += job->crossings;
     core->stats.jobs++;
     core->stats.crossings += job->crossings;
-    if (hsi_run_is_stopping(run) || run->restarting)
-        return;
-    for (uint32_t i = 0; i < job->count; i++)
+    const int goes_on = !hsi_run_is_stopping(run) && !run->restarting;
+    for (uint32_t i = 0; goes_on && i < job->count; i++)
         for (uint32_t u = 0; u < sections[i].user_count; u++) {
             hsi_job *user = &run->jobs[sections[i].users[u]];
             if (user->state == HSI_JOB_WAITING && user->pending == 0)
                 hsi_distribute(core, user);
         }
+    hsi_work_count(core, run);
 }
 
 /* A job did not end well, and whether it fails its run depends on where it ran. */

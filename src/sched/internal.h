@@ -13,7 +13,11 @@
 
 /* The runs of one priority. Level 0 is the most urgent priority. */
 typedef struct hsi_level {
-    hsi_heap waiting; /* runs that wait for admission */
+    /* Runs that wait for admission: in a list if they came in the order of their keys, as those
+     * without deadlines mostly do, which costs the same however many there are; else in a heap. */
+    hsi_core_run *first, *last;
+    hsi_heap waiting;
+    uint32_t waiting_count; /* in both */
     uint32_t active;
     uint32_t outstanding; /* submitted and not ended */
     uint32_t peak_active; /* what room in the job queues was reserved for: so many active
@@ -39,7 +43,8 @@ struct hsi_core {
     hsi_batch_queue *held[HSI_MAX_DEVICES]; /* the batch queues that are held back */
     uint32_t queued[HSI_MAX_DEVICES];       /* jobs, whether in the heap or behind it */
     uint32_t backlog[HSI_MAX_DEVICES];      /* jobs queued or running */
-    double work_us[HSI_MAX_DEVICES];        /* the sums of the active runs' work_us */
+    hsi_tree
+        choosing; /* the active runs whose policy chooses, with the work they bring */
     /* How fast devices were when runs were last placed anew for that. */
     double placed_load[HSI_MAX_DEVICES], placed_capacity[HSI_MAX_DEVICES];
     hsi_admission admission;
@@ -93,14 +98,27 @@ void hsi_deadlines_pass(hsi_core *core);
 
 /* ---- work.c: how much work runs bring, and choosing where ------------------ */
 
+void hsi_work_init(hsi_core *core);
+/* The run becomes active; and it is active no more. */
+void hsi_work_began(hsi_core *core, hsi_core_run *run);
+void hsi_work_ended(hsi_core *core, hsi_core_run *run);
 /* Asks the run's policy for its choice, if it makes one: this section may run now. */
 void hsi_work_choose(hsi_core *core, hsi_core_run *run, uint32_t section);
-/* A job of the run has ended well. */
-void hsi_work_done(hsi_core *core, const hsi_job *job);
+/* A job of the run has ended well; hsi_work_count is due. */
+void hsi_work_done(const hsi_job *job);
+/* Counts what work the run brings now, for those that come behind it. */
+void hsi_work_count(hsi_core *core, hsi_core_run *run);
 /* Active runs of which nothing has started are placed anew. */
 void hsi_work_replace_all(hsi_core *core);
-/* The run brings no more work, or starts anew on the CPU. */
+/* The run brings no more work for now: it is placed anew, or starts anew on the CPU. */
 void hsi_work_forget(hsi_core *core, hsi_core_run *run);
+
+static inline hsi_core_run *hsi_run_in_order(const hsi_tree_node *node)
+{
+    return node ? (hsi_core_run *)(void *)((char *)(uintptr_t)node -
+                                           offsetof(hsi_core_run, in_order))
+                : NULL;
+}
 
 /* ---- recovery.c: lost devices, restarts ----------------------------------- */
 

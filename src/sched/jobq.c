@@ -33,25 +33,19 @@ static hsi_job *heap_first(const hsi_core *core, uint32_t device)
 
 /* ---- Batch queues --------------------------------------------------------- */
 
-static int goes_before(const hsi_core_run *a, const hsi_core_run *b)
+static hsi_core_run *run_in_queue(hsi_tree_node *node)
 {
-    return a->key != b->key ? a->key < b->key : a->sequence < b->sequence;
+    return node
+               ? (hsi_core_run *)(void *)((char *)node - offsetof(hsi_core_run, in_queue))
+               : NULL;
 }
 
-/* Looks for the run's place from both ends: a run is mostly the last of all (equal
- * priorities) or near the first (an urgent one). */
 static void insert(hsi_batch_queue *queue, hsi_core_run *run)
 {
-    hsi_core_run *before = queue->last, *after = queue->first;
-    while (before && goes_before(run, before)) {
-        if (goes_before(run, after)) {
-            before = after->prev_queued;
-            break;
-        }
-        before = before->prev_queued;
-        after = after->next_queued;
-    }
-    after = before ? before->next_queued : queue->first;
+    run->in_queue.key = run->key;
+    run->in_queue.sequence = run->sequence;
+    hsi_core_run *before = run_in_queue(hsi_tree_insert(&queue->order, &run->in_queue));
+    hsi_core_run *after = before ? before->next_queued : queue->first;
     run->prev_queued = before;
     run->next_queued = after;
     if (before)
@@ -67,6 +61,7 @@ static void insert(hsi_batch_queue *queue, hsi_core_run *run)
 
 static void unlink_run(hsi_batch_queue *queue, hsi_core_run *run)
 {
+    hsi_tree_remove(&queue->order, &run->in_queue);
     if (run->prev_queued)
         run->prev_queued->next_queued = run->next_queued;
     else
