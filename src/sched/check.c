@@ -118,6 +118,13 @@ static const char *check_queue(const hsi_core *core, uint32_t device)
         const char *index = (const char *)heap->entries[i].heap_index;
         const hsi_job *job =
             (const hsi_job *)(const void *)(index - offsetof(hsi_job, heap_index));
+        if (job->paused) {
+            queued += hsi_paused_members(job);
+            if (job->state != HSI_JOB_RUNNING || job->executes ||
+                job->done >= job->count || !hsi_paused_is_wanted(job))
+                return "a paused job is executing, done, or nobody's";
+            continue;
+        }
         const hsi_batch_queue *queue = hsi_jobq_batch_queue(core, job);
         if (queue && queue->shown != job->run)
             return "a job that should be behind another is in its device's queue";
@@ -185,10 +192,30 @@ static const char *check_choosing(const hsi_core *core)
                            : "an active run is not among those placed by their work";
 }
 
+/* What is executing: counted by priority, in bits, and in the jobs themselves. */
+static const char *check_executing(const hsi_core *core, uint32_t device)
+{
+    const hsi_executing *e = &core->executing[device];
+    uint32_t sum = 0, marked = 0;
+    for (uint32_t i = 0; i < HSI_LEVELS; i++) {
+        sum += e->of_level[i];
+        if (!(e->levels[i / 64] >> i % 64 & 1) != (e->of_level[i] == 0))
+            return "the bit of a priority that is executing contradicts its count";
+    }
+    for (const hsi_core_run *run = core->active_runs; run; run = run->next_active)
+        for (uint32_t s = 0; s < run->model->section_count; s++)
+            marked += run->jobs[s].executes && run->jobs[s].device == device;
+    return sum == e->count && marked == e->count
+               ? NULL
+               : "the jobs that are executing are counted wrongly";
+}
+
 const char *hsi_core_check(const hsi_core *core)
 {
     for (uint32_t d = 0; d < core->config.device_count; d++) {
         const char *wrong = check_queue(core, d);
+        if (!wrong)
+            wrong = check_executing(core, d);
         if (wrong)
             return wrong;
         if (core->queued[d] > core->backlog[d])

@@ -19,7 +19,8 @@ typedef struct hsi_level {
     hsi_heap waiting;
     uint32_t waiting_count; /* in both */
     uint32_t active;
-    uint32_t outstanding; /* submitted and not ended */
+    uint32_t outstanding;   /* submitted and not ended */
+    uint64_t seen_until_us; /* it is in use until then at least */
     uint32_t peak_active; /* what room in the job queues was reserved for: so many active
                              runs */
     uint32_t peak_jobs;   /*   with so many jobs queued at once, each */
@@ -32,6 +33,13 @@ typedef struct hsi_admission {
     uint64_t waiting_levels[HSI_LEVEL_WORDS];
     hsi_level levels[HSI_LEVELS];
 } hsi_admission;
+
+/* What was handed out of a device and has not ended or paused; a batch is one. */
+typedef struct hsi_executing {
+    uint32_t count;
+    uint32_t of_level[HSI_LEVELS];
+    uint64_t levels[HSI_LEVEL_WORDS]; /* a bit for each that has any */
+} hsi_executing;
 
 struct hsi_core {
     hsi_core_config config;
@@ -47,10 +55,14 @@ struct hsi_core {
         choosing; /* the active runs whose policy chooses, with the work they bring */
     /* How fast devices were when runs were last placed anew for that. */
     double placed_load[HSI_MAX_DEVICES], placed_capacity[HSI_MAX_DEVICES];
+    hsi_executing executing[HSI_MAX_DEVICES];
+    uint32_t urgent_level; /* no level before this one is in use */
     hsi_admission admission;
     hsi_heap deadlines; /* of runs that have not ended, and not missed them */
     hsi_core_run *active_runs;
-    uint32_t blocked;                       /* runs that wait for other runs */
+    hsi_core_run
+        *next_active; /* who goes through the active runs comes to this one next */
+    uint32_t blocked; /* runs that wait for other runs */
     hsi_core_run *first_ended, *last_ended; /* not given out yet */
     hsi_core_run *untold; /* the first of those whose dependents were not told yet */
     hsi_core_stats stats; /* the counts of events; gauges are filled in by get_stats */
@@ -83,6 +95,29 @@ void hsi_run_end_if_done(hsi_core *core, hsi_core_run *run);
 /* Has a run stop for which status or cancel_requested says so already: at once, or when its
  * running jobs have ended. `status`: how it ends if it has not started. */
 void hsi_run_stop(hsi_core *core, hsi_core_run *run, hsched_status status);
+
+/* A job that was running has ended. */
+void hsi_job_end(hsi_core *core, hsi_job *job, hsched_status status);
+
+/* ---- executing.c ---------------------------------------------------------- */
+
+/* A run was submitted, or has ended. */
+void hsi_class_seen(hsi_core *core, const hsi_core_run *run);
+/* The first of what was handed out together is executing; a job is not, if it was that one. */
+void hsi_executing_began(hsi_core *core, hsi_job *leader);
+void hsi_executing_ended(hsi_core *core, hsi_job *job);
+/* Does what is executing keep this job from being begun? */
+int hsi_executing_bars(const hsi_core *core, const hsi_job *job);
+
+void hsi_pause(hsi_core *core, hsi_job *const *jobs, uint32_t count, uint32_t sections);
+/* Of a paused job that is the first of its batch: */
+uint32_t hsi_paused_members(const hsi_job *leader);
+int hsi_paused_is_wanted(const hsi_job *leader);       /* some run of it goes on */
+void hsi_paused_lose(hsi_core *core, hsi_job *leader); /* with its device */
+hsi_job *hsi_paused_next(const hsi_job *job); /* the next of its batch, or NULL */
+/* The run of this paused job goes on no more: the batch is over if no other does. The caller calls
+ * hsi_run_end_if_done for it. */
+void hsi_paused_release(hsi_core *core, hsi_job *job);
 
 /* ---- deadline.c ----------------------------------------------------------- */
 
@@ -134,8 +169,15 @@ void hsi_recovery_restart(hsi_core *core, hsi_core_run *run);
 /* Puts a formatted job into its device's queue. There is room: see hsi_admission_reserve.
  */
 void hsi_jobq_push(hsi_core *core, hsi_job *job);
+/* The same for a paused one. */
+void hsi_jobq_push_paused(hsi_core *core, hsi_job *leader);
+/* The job that would leave the queue first, if nothing is due to be shown; and the one after it; or
+ * NULL. */
+hsi_job *hsi_jobq_first(const hsi_core *core, uint32_t device);
+hsi_job *hsi_jobq_second(const hsi_core *core, uint32_t device);
 /* The best job of the queue leaves it, and up to `most` in all that may join it; returns
- * how many, 0 if all there are, are held back. States are the caller's. */
+ * how many, 0 if all there are, are held back, or the best may not be begun. States are the
+ * caller's. */
 uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t most);
 /* A running job has ended. */
 void hsi_jobq_ended(hsi_core *core, hsi_job *job);

@@ -23,12 +23,26 @@ static void heap_push(hsi_core *core, hsi_job *job)
     hsi_heap_push(&core->queues[job->device], entry);
 }
 
-static hsi_job *heap_first(const hsi_core *core, uint32_t device)
+static hsi_job *job_of(const hsi_heap_entry *entry)
 {
-    if (core->queues[device].count == 0)
-        return NULL;
-    char *index = (char *)core->queues[device].entries[0].heap_index;
+    char *index = (char *)entry->heap_index;
     return (hsi_job *)(void *)(index - offsetof(hsi_job, heap_index));
+}
+
+hsi_job *hsi_jobq_first(const hsi_core *core, uint32_t device)
+{
+    const hsi_heap *heap = &core->queues[device];
+    return heap->count > 0 ? job_of(&heap->entries[0]) : NULL;
+}
+
+hsi_job *hsi_jobq_second(const hsi_core *core, uint32_t device)
+{
+    const hsi_heap *heap = &core->queues[device];
+    const hsi_heap_entry *second = NULL;
+    for (uint32_t i = 1; i <= HSI_HEAP_WIDTH && i < heap->count; i++)
+        if (!second || hsi_heap_before(&heap->entries[i], second))
+            second = &heap->entries[i];
+    return second ? job_of(second) : NULL;
 }
 
 /* ---- Batch queues --------------------------------------------------------- */
@@ -179,8 +193,25 @@ void hsi_jobq_push(hsi_core *core, hsi_job *job)
         heap_push(core, job);
 }
 
+void hsi_jobq_push_paused(hsi_core *core, hsi_job *leader)
+{
+    core->queued[leader->device] += hsi_paused_members(leader);
+    heap_push(core, leader);
+}
+
+/* A paused job, or batch, leaves the heap. */
+static void remove_paused(hsi_core *core, hsi_job *leader)
+{
+    core->queued[leader->device] -= hsi_paused_members(leader);
+    hsi_heap_remove(&core->queues[leader->device], leader->heap_index);
+}
+
 void hsi_jobq_remove(hsi_core *core, hsi_job *job)
 {
+    if (job->paused) {
+        remove_paused(core, job);
+        return;
+    }
     hsi_batch_queue *queue = hsi_jobq_batch_queue(core, job);
     core->queued[job->device]--;
     if (queue) {
@@ -227,12 +258,27 @@ void hsi_jobq_set_ready(hsi_core *core, uint32_t device, hsi_batch_queue *queue,
     show(core, device, queue);
 }
 
+static uint32_t pop_paused(hsi_core *core, hsi_job *leader, hsi_job **jobs, uint32_t most)
+{
+    uint32_t count = 0;
+    if (hsi_paused_members(leader) > most)
+        return 0;
+    remove_paused(core, leader);
+    for (hsi_job *job = leader; job; job = hsi_paused_next(job)) {
+        job->paused = 0;
+        jobs[count++] = job;
+    }
+    return count;
+}
+
 uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t most)
 {
     show_due(core, device);
-    hsi_job *best = heap_first(core, device);
-    if (!best || most == 0)
+    hsi_job *best = hsi_jobq_first(core, device);
+    if (!best || most == 0 || hsi_executing_bars(core, best))
         return 0;
+    if (best->paused)
+        return pop_paused(core, best, jobs, most);
     hsi_batch_queue *queue = hsi_jobq_batch_queue(core, best);
     if (!queue) {
         core->queued[device]--;
@@ -256,5 +302,5 @@ uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t 
 hsi_job *hsi_jobq_any(const hsi_core *core, uint32_t device)
 {
     const hsi_batch_queue *held = core->held[device];
-    return held ? &held->first->jobs[0] : heap_first(core, device);
+    return held ? &held->first->jobs[0] : hsi_jobq_first(core, device);
 }
