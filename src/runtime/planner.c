@@ -55,9 +55,9 @@ static int has_section(const making *m, uint32_t section, uint32_t device)
     return m->model->core_sections[section].device_mask >> device & 1;
 }
 
-static double weight_of(const making *m, uint32_t section)
+double hsi_planner_weight(const hsched_model *model, uint32_t section)
 {
-    const hsi_cost_work work = hsi_costs_work(m->model, HSI_COST_SECTION, section);
+    const hsi_cost_work work = hsi_costs_work(model, HSI_COST_SECTION, section);
     return 1 + work.flops / FLOPS_A_BYTE + work.bytes;
 }
 
@@ -104,7 +104,7 @@ static void share_out(making *m, uint32_t device, double total, int by_work)
     for (uint32_t s = 0; s < m->sections; s++) {
         double *us = &m->us[s * m->devices + device];
         if (by_work)
-            *us = weight_of(m, s);
+            *us = hsi_planner_weight(m->model, s);
         sum += *us;
     }
     for (uint32_t s = 0; s < m->sections && sum > 0; s++)

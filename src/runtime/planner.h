@@ -22,6 +22,9 @@ void hsi_planner_dismiss(hsched_model *model);
  * the scheduler's. Errors: OUT_OF_MEMORY; the old ones stay. */
 hsched_status hsi_planner_plan(hsched_model *model);
 
+/* What a section weighs beside the others of its model, by its operations and bytes. */
+double hsi_planner_weight(const hsched_model *model, uint32_t section);
+
 /* Background work: plans one model of which much was learnt. 1 if there was one. */
 int hsi_planner_work(hsched_runtime *rt);
 

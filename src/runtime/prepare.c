@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "runtime/runtime.h"
+#include "runtime/planner.h"
 #include "worker/queue.h"
 
 static int device_supports(const hsi_exec_device *device, const hsi_plan *plan,
@@ -309,8 +309,13 @@ static hsched_status prepare_queue_records(hsched_model *model)
         return HSCHED_OK;
     exec->expectations = model->plan->section_count + HSI_QUEUE_BATCH;
     exec->expected_us = HSI_NEW_ARRAY(float, exec->expectations * exec->device_count);
-    if (!exec->expected_us)
+    exec->cut_us = HSI_NEW_ARRAY(float, exec->expectations * exec->device_count);
+    float *work = HSI_NEW_ARRAY(float, model->plan->section_count);
+    exec->section_work = work;
+    if (!exec->expected_us || !exec->cut_us || !work)
         return hsi_out_of_memory("a model's records");
+    for (uint32_t s = 0; s < model->plan->section_count; s++)
+        work[s] = (float)hsi_planner_weight(model, s);
     if (!exec->joinable)
         return HSCHED_OK;
     model->batch_queues = HSI_NEW_ARRAY(hsi_batch_queue, exec->device_count);
@@ -375,6 +380,8 @@ void hsi_model_unprepare(hsched_model *model)
     hsi_free(model->exec.prepared);
     hsi_free(model->exec.section_prepared);
     hsi_free(model->exec.expected_us);
+    hsi_free(model->exec.cut_us);
+    hsi_free((float *)model->exec.section_work);
     hsi_free(model->core_sections);
     hsi_free(model->batch_queues);
 }

@@ -418,9 +418,9 @@ uint64_t hsi_core_next_due(const hsi_core *core, uint32_t device)
     if (device >= core->config.device_count)
         return UINT64_MAX;
     const hsi_job *first = hsi_jobq_first(core, device);
-    if (first && !hsi_executing_bars(core, first))
+    uint64_t due = first ? hsi_executing_bars_until(core, first) : UINT64_MAX;
+    if (due <= core->now_us)
         return 0;
-    uint64_t due = UINT64_MAX;
     for (const hsi_batch_queue *q = core->held[device]; q; q = q->next_held) {
         const uint64_t until = hsi_jobq_held_until(core, device, q);
         if (until < due)

@@ -82,15 +82,36 @@ void hsi_executing_ended(hsi_core *core, hsi_job *job)
         e->levels[level / 64] &= ~(UINT64_C(1) << level % 64);
 }
 
-int hsi_executing_bars(const hsi_core *core, const hsi_job *job)
+int hsi_core_executing(const hsi_core *core, uint32_t device)
+{
+    const uint32_t level = first_level(core->executing[device].levels);
+    return level < HSI_LEVELS ? HSCHED_PRIORITY_MAX - (int)level : HSCHED_PRIORITY_MIN;
+}
+
+/* Until when a priority above this level is in use, if no run comes; UINT64_MAX: until one ends. */
+static uint64_t in_use_until(const hsi_core *core, uint32_t level)
+{
+    uint64_t until = 0;
+    for (uint32_t i = most_urgent(core); i < level; i++) {
+        const hsi_level *l = &core->admission.levels[i];
+        if (l->outstanding > 0)
+            return UINT64_MAX;
+        if (l->seen_until_us > until)
+            until = l->seen_until_us;
+    }
+    return until;
+}
+
+uint64_t hsi_executing_bars_until(const hsi_core *core, const hsi_job *job)
 {
     const hsi_core_device *device = &core->config.devices[job->device];
     const hsi_executing *e = &core->executing[job->device];
     const uint32_t level = level_of(job->run);
     if (device->strict && first_level(e->levels) < level)
-        return 1;
-    return device->reserved > 0 && e->count + device->reserved >= device->workers &&
-           level > most_urgent(core);
+        return UINT64_MAX;
+    if (device->reserved == 0 || e->count + device->reserved < device->workers)
+        return 0;
+    return in_use_until(core, level);
 }
 
 /* ---- Pausing -------------------------------------------------------------- */

@@ -106,8 +106,13 @@ void hsi_class_seen(hsi_core *core, const hsi_core_run *run);
 /* The first of what was handed out together is executing; a job is not, if it was that one. */
 void hsi_executing_began(hsi_core *core, hsi_job *leader);
 void hsi_executing_ended(hsi_core *core, hsi_job *job);
-/* Does what is executing keep this job from being begun? */
-int hsi_executing_bars(const hsi_core *core, const hsi_job *job);
+/* Until when what is executing keeps this job from being begun; it does not if that has passed;
+ * UINT64_MAX: until an event. */
+uint64_t hsi_executing_bars_until(const hsi_core *core, const hsi_job *job);
+static inline int hsi_executing_bars(const hsi_core *core, const hsi_job *job)
+{
+    return hsi_executing_bars_until(core, job) > core->now_us;
+}
 
 void hsi_pause(hsi_core *core, hsi_job *const *jobs, uint32_t count, uint32_t sections);
 /* Of a paused job that is the first of its batch: */

@@ -402,18 +402,21 @@ static void model_in_use(const mirror *m)
     w.in_use_until[level_of(m)] = w.now + w.config.class_memory_us;
 }
 
-/* Is a higher priority than this one in use? */
-static int is_outclassed(int priority, uint64_t now)
+/* Until when a higher priority than this one is in use. */
+static uint64_t outclassed_until(int priority)
 {
-    for (int p = priority + 1; p <= HSCHED_PRIORITY_MAX; p++)
-        if (w.outstanding[HSCHED_PRIORITY_MAX - p] > 0 ||
-            now < w.in_use_until[HSCHED_PRIORITY_MAX - p])
-            return 1;
-    return 0;
+    uint64_t until = 0;
+    for (int p = priority + 1; p <= HSCHED_PRIORITY_MAX; p++) {
+        if (w.outstanding[HSCHED_PRIORITY_MAX - p] > 0)
+            return UINT64_MAX;
+        if (w.in_use_until[HSCHED_PRIORITY_MAX - p] > until)
+            until = w.in_use_until[HSCHED_PRIORITY_MAX - p];
+    }
+    return until;
 }
 
-/* Does what is executing keep the run's job from being begun? */
-static int is_barred(const mirror *m, uint32_t device, uint64_t now)
+/* Until when what is executing keeps the run's job from being begun. */
+static uint64_t barred_until(const mirror *m, uint32_t device)
 {
     const hsi_core_device *d = &w.config.devices[device];
     uint32_t executing_now = 0;
@@ -421,10 +424,11 @@ static int is_barred(const mirror *m, uint32_t device, uint64_t now)
         const mirror *other = w.workers[device][k].leads;
         executing_now += other != NULL;
         if (other && d->strict && other->priority > m->priority)
-            return 1;
+            return UINT64_MAX;
     }
-    return d->reserved > 0 && executing_now + d->reserved >= d->workers &&
-           is_outclassed(m->priority, now);
+    return d->reserved > 0 && executing_now + d->reserved >= d->workers
+               ? outclassed_until(m->priority)
+               : 0;
 }
 
 static void model_ended(mirror *m)
@@ -980,13 +984,15 @@ static uint32_t expect_taken(uint32_t device, uint32_t most, uint64_t now,
     expected[0] = expected_first(device, now, &queued, &due);
     CHECK(queued == hsi_core_queued(w.core, device));
     const mirror *head = expected[0] ? (const mirror *)expected[0]->run : NULL;
-    if (head && is_barred(head, device, now)) {
-        CHECK(core_due <= now || core_due == due);
+    if (head && barred_until(head, device) > now) {
+        const uint64_t barred = barred_until(head, device);
+        CHECK(core_due <= now || core_due == (barred < due ? barred : due));
         total_barred++;
         return 0;
     }
     CHECK(head ? core_due <= now : core_due == due);
-    CHECK(!head || hsi_core_startable(w.core, device) > 0);
+    CHECK(!head || barred_until(head, device) > w.core->now_us ||
+          hsi_core_startable(w.core, device) > 0);
     if (!head)
         return 0;
     for (uint32_t i = 0; i < w.pause_count; i++)
@@ -1150,7 +1156,7 @@ static void event_take(uint32_t device, worker *by)
         by->end = w.now + 1 + below(w.slowness[device] * work);
     const int priority = random_priority();
     CHECK(hsi_core_segment_us(w.core, priority) ==
-          (w.config.max_segment_us > 0 && is_outclassed(priority, w.core->now_us)
+          (w.config.max_segment_us > 0 && outclassed_until(priority) > w.core->now_us
                ? w.config.max_segment_us
                : UINT64_MAX));
     total_overtook_held += count > 0 && w.core->held[device] != NULL;
