@@ -357,8 +357,8 @@ void hsi_core_job_paused(hsi_core *core, hsi_job *const *jobs, uint32_t count,
 /* The highest priority that is executing on a device, and HSCHED_PRIORITY_MIN if nothing is. */
 int hsi_core_executing(const hsi_core *core, uint32_t device);
 
-/* Decision: how many jobs of a device's queue workers could begin now, about; at least 1 if there is
- * one to take. */
+/* Decision: how many jobs of a queue workers could begin now, about; at least 1 if there is one to
+ * take. */
 uint32_t hsi_core_startable(const hsi_core *core, uint32_t device);
 
 /* Event: how fast a device is now; as in hsi_core_device. If that makes much of a difference to
