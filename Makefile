@@ -278,6 +278,16 @@ bench:                                  ## beside ONNX Runtime, on the same netw
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE BUILD=$(BUILD) \
 	    $(BUILD)/venv/bin/python tests/bench/bench.py $(BENCH)
 
+# Both end with 2 where a figure is worse than it should be, and say where.
+.PHONY: bench-core
+bench-core: $(BUILD)/tests/bench/bench_core $(BUILD)/bench/bench_dispatch ## what a dispatch costs, for more models and runs
+	@$(BUILD)/tests/bench/bench_core || test $$? = 2
+	@$(BUILD)/bench/bench_dispatch || test $$? = 2
+
+.PHONY: bench-priority
+bench-priority: $(BUILD)/bench/bench_priority plugin-or-why ## a network of high priority beside others; PRIORITY="NETWORK OTHERS ..."
+	@$(BUILD)/bench/bench_priority $(PRIORITY)
+
 .PHONY: kit
 kit: $(BUILD)/gen/onnx.pb-c.c           ## what a machine with a GPU and no network lacks, into kit/
 	@BUILD=$(BUILD) KIT=$(KIT) sh tests/setup/kit.sh

@@ -269,7 +269,15 @@ typedef struct hsched_runtime_config {
                                  nothing grows further; default 131072 */
     const struct hsched_policy_plugin *policy_plugin; /* a policy of one's own (hsched/policy.h),
                                  copied; default: none */
+    uint32_t max_segment_us;  /* how long runs of lower priorities hold an accelerator: while a
+                                 higher priority is in use (by runs in flight or in the last two
+                                 seconds), their jobs and batches are executed in segments of at
+                                 most so long, as far as sections allow, and pause in between for
+                                 what is more urgent. Without different priorities nothing is ever
+                                 cut. On the CPU a segment is a section. Default 500;
+                                 HSCHED_NEVER: not cut at all */
 } hsched_runtime_config;
+#define HSCHED_NEVER UINT32_MAX
 #define HSCHED_RUNTIME_CONFIG_INIT .struct_size = sizeof(hsched_runtime_config)
 
 enum {
@@ -365,6 +373,10 @@ typedef struct hsched_device_stats {
     uint64_t graph_launches, direct_launches; /* jobs started as a graph, and kernel by kernel */
     uint64_t evictions;     /* weights or slots given up for want of memory */
     uint64_t staged_bytes;  /* copied by the CPU because the user's memory is not mapped */
+    /* All devices; see hsched_runtime_config.max_segment_us. */
+    uint64_t pauses;        /* times that a job was interrupted between two segments */
+    uint64_t long_segments; /* that took longer, since a section does, or others shared the device,
+                               or what a job takes was not known yet */
 } hsched_device_stats;
 #define HSCHED_DEVICE_STATS_INIT .struct_size = sizeof(hsched_device_stats)
 /* Any thread. */
@@ -1001,8 +1013,10 @@ typedef struct hsched_run_config {
                                       library keeps the output, see hsched_run_output */
     uint32_t output_count;         /* default: the model's */
     int priority;                  /* HSCHED_PRIORITY_MIN to _MAX; higher goes first; default 0.
-                                      Above 0, and from 10 on again, its work on a GPU also goes
-                                      before other work of this process there */
+                                      While it executes on a device, or waits there for its event,
+                                      nothing of a lower one is begun on that. Above 0, and from 10
+                                      on again, its work on a GPU also goes before other work of
+                                      this process there */
     hsched_run_callback callback;
     void *callback_user;
     void *wait_event;              /* a CUDA event (CUevent or cudaEvent_t) already recorded: the

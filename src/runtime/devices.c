@@ -283,11 +283,15 @@ HSCHED_API hsched_status hsched_runtime_get_device_stats(const hsched_runtime *r
         const hsi_worker *w = &rt->pool->workers[rt->pool->first_worker[device] + i];
         filled.jobs += w->jobs;
         filled.steps += w->steps;
+        filled.pauses += w->pauses;
+        filled.long_segments += w->long_segments;
         busy_ns += w->busy_ns;
     }
     if (queue) {
         filled.jobs = queue->jobs;
         filled.steps = queue->steps;
+        filled.pauses = queue->pauses;
+        filled.long_segments = queue->long_segments;
         busy_ns = queue->busy_ns;
     }
     pthread_mutex_unlock(&rt->pool->lock);

@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "runtime/runtime.h"
+#include "runtime/placing.h"
 #include "worker/queue.h"
 
 static int device_supports(const hsi_exec_device *device, const hsi_plan *plan,
@@ -318,8 +318,16 @@ static hsched_status prepare_queue_records(hsched_model *model)
         return HSCHED_OK;
     exec->expectations = model->plan->section_count + HSI_QUEUE_BATCH;
     exec->expected_us = HSI_NEW_ARRAY(float, exec->expectations * exec->device_count);
-    if (!exec->expected_us)
+    exec->cut_us = HSI_NEW_ARRAY(float, exec->expectations * exec->device_count);
+    float *work = HSI_NEW_ARRAY(float, model->plan->section_count);
+    exec->section_work = work;
+    if (!exec->expected_us || !exec->cut_us || !work)
         return hsi_out_of_memory("a model's records");
+    for (uint32_t s = 0; s < model->plan->section_count; s++) {
+        const hsi_plan_section *section = &model->plan->sections[s];
+        work[s] =
+            (float)hsi_placing_weight(model, section->first_step, section->step_count);
+    }
     if (!exec->joinable)
         return HSCHED_OK;
     model->batch_queues = HSI_NEW_ARRAY(hsi_batch_queue, exec->device_count);
@@ -386,6 +394,8 @@ void hsi_model_unprepare(hsched_model *model)
     hsi_free(model->exec.prepared);
     hsi_free(model->exec.section_prepared);
     hsi_free(model->exec.expected_us);
+    hsi_free(model->exec.cut_us);
+    hsi_free((float *)model->exec.section_work);
     hsi_free(model->core_sections);
     hsi_free(model->able);
     hsi_free(model->batch_queues);

@@ -114,23 +114,72 @@ void hsi_admission_submitted(hsi_admission *admission, const hsi_core_run *run)
     admission->levels[level_of(run)].outstanding++;
 }
 
+/* ---- Those that wait ------------------------------------------------------ */
+
+static int goes_before(const hsi_core_run *a, const hsi_core_run *b)
+{
+    return a->key != b->key ? a->key < b->key : a->sequence < b->sequence;
+}
+
+static void append(hsi_level *level, hsi_core_run *run)
+{
+    run->heap_index = UINT32_MAX;
+    run->next_active = NULL;
+    run->prev_active = level->last;
+    if (level->last)
+        level->last->next_active = run;
+    else
+        level->first = run;
+    level->last = run;
+}
+
+static void unlink_run(hsi_level *level, const hsi_core_run *run)
+{
+    if (run->prev_active)
+        run->prev_active->next_active = run->next_active;
+    else
+        level->first = run->next_active;
+    if (run->next_active)
+        run->next_active->prev_active = run->prev_active;
+    else
+        level->last = run->prev_active;
+}
+
+static hsi_core_run *best_of(const hsi_level *level)
+{
+    if (level->waiting.count == 0)
+        return level->first;
+    char *index = (char *)level->waiting.entries[0].heap_index;
+    hsi_core_run *run =
+        (hsi_core_run *)(void *)(index - offsetof(hsi_core_run, heap_index));
+    return level->first && goes_before(level->first, run) ? level->first : run;
+}
+
 void hsi_admission_wait(hsi_admission *admission, hsi_core_run *run)
 {
-    uint32_t index = level_of(run);
-    hsi_heap_entry entry = { .key = run->key,
-                             .sequence = run->sequence,
-                             .heap_index = &run->heap_index };
-    hsi_heap_push(&admission->levels[index].waiting, entry);
+    const uint32_t index = level_of(run);
+    hsi_level *level = &admission->levels[index];
+    if (!level->last || goes_before(level->last, run))
+        append(level, run);
+    else
+        hsi_heap_push(&level->waiting,
+                      (hsi_heap_entry){ .key = run->key,
+                                        .sequence = run->sequence,
+                                        .heap_index = &run->heap_index });
+    level->waiting_count++;
     set_bit(admission->waiting_levels, index);
     admission->waiting++;
 }
 
 void hsi_admission_stop_waiting(hsi_admission *admission, hsi_core_run *run)
 {
-    uint32_t index = level_of(run);
-    hsi_heap *waiting = &admission->levels[index].waiting;
-    hsi_heap_remove(waiting, run->heap_index);
-    if (waiting->count == 0)
+    const uint32_t index = level_of(run);
+    hsi_level *level = &admission->levels[index];
+    if (run->heap_index == UINT32_MAX)
+        unlink_run(level, run);
+    else
+        hsi_heap_remove(&level->waiting, run->heap_index);
+    if (--level->waiting_count == 0)
         clear_bit(admission->waiting_levels, index);
     admission->waiting--;
 }
@@ -148,27 +197,40 @@ static uint32_t threshold(const hsi_admission *admission)
     return index;
 }
 
+/* With many runs waiting, each has long left the caches when its turn comes: those that come next
+ * are fetched while this one is seen to, first the run, the next time what it points to. */
+static void fetch_next(const hsi_level *level)
+{
+    const hsi_core_run *next = best_of(level);
+    if (!next)
+        return;
+    if (next == level->first && next->next_active)
+        for (size_t i = 0; i < offsetof(hsi_core_run, counted_ns); i += 64)
+            __builtin_prefetch((const char *)next->next_active + i, 1);
+    const size_t jobs = sizeof *next->jobs * next->model->section_count;
+    for (size_t i = 0; i < jobs && i < 1024; i += 64)
+        __builtin_prefetch((const char *)next->jobs + i, 1);
+}
+
 hsi_core_run *hsi_admission_next(hsi_admission *admission)
 {
     if (admission->waiting == 0)
         return NULL;
-    const hsi_heap_entry *best = NULL;
-    uint32_t end = threshold(admission);
+    hsi_core_run *run = NULL;
+    const uint32_t end = threshold(admission);
     for (uint32_t i = next_bit(admission->waiting_levels, 0); i < end;
          i = next_bit(admission->waiting_levels, i + 1)) {
-        const hsi_heap_entry *head = &admission->levels[i].waiting.entries[0];
-        if (!best || hsi_heap_before(head, best))
-            best = head;
+        hsi_core_run *head = best_of(&admission->levels[i]);
+        if (!run || goes_before(head, run))
+            run = head;
     }
-    if (!best)
+    if (!run)
         return NULL;
-    char *index = (char *)best->heap_index;
-    hsi_core_run *run =
-        (hsi_core_run *)(void *)(index - offsetof(hsi_core_run, heap_index));
     hsi_admission_stop_waiting(admission, run);
     admission->levels[level_of(run)].active++;
     admission->active++;
     set_bit(admission->active_levels, level_of(run));
+    fetch_next(&admission->levels[level_of(run)]);
     return run;
 }
 

@@ -10,7 +10,8 @@ static const char *check_heap(const hsi_heap *heap)
     for (uint32_t i = 0; i < heap->count; i++) {
         if (*heap->entries[i].heap_index != i)
             return "an element does not know its place in its heap";
-        if (i > 0 && hsi_heap_before(&heap->entries[i], &heap->entries[(i - 1) / 2]))
+        if (i > 0 &&
+            hsi_heap_before(&heap->entries[i], &heap->entries[(i - 1) / HSI_HEAP_WIDTH]))
             return "a heap is out of order";
     }
     return NULL;
@@ -24,19 +25,32 @@ static const char *check_levels(const hsi_admission *admission)
         const char *wrong = check_heap(&level->waiting);
         if (wrong)
             return wrong;
+        uint32_t listed = 0;
+        for (const hsi_core_run *run = level->first; run; run = run->next_active) {
+            const hsi_core_run *next = run->next_active;
+            listed++;
+            if (run->heap_index != UINT32_MAX || run->state != HSI_RUN_WAITING ||
+                (next ? next->prev_active : level->last) != run)
+                return "the list of runs that wait for admission is broken";
+            if (next && (run->key != next->key ? run->key > next->key
+                                               : run->sequence >= next->sequence))
+                return "the list of runs that wait for admission is out of order";
+        }
+        if (level->waiting_count != listed + level->waiting.count)
+            return "a priority level counts wrongly who waits for admission";
         uint64_t bit = UINT64_C(1) << i % 64;
         if (!(admission->active_levels[i / 64] & bit) != (level->active == 0) ||
-            !(admission->waiting_levels[i / 64] & bit) != (level->waiting.count == 0))
+            !(admission->waiting_levels[i / 64] & bit) != (level->waiting_count == 0))
             return "the bit of a priority level contradicts its count";
         if (level->active > level->peak_active)
             return "more runs of a priority are active than room was made for";
-        if (level->active + level->waiting.count > level->outstanding)
+        if (level->active + level->waiting_count > level->outstanding)
             return "more runs of a priority are active or waiting than outstanding";
         active += level->active;
-        waiting += level->waiting.count;
+        waiting += level->waiting_count;
         if (level->active > admission->active_limit)
             return "more runs of a priority are active than the limit allows";
-        if (level->waiting.count > 0 && active < admission->active_limit)
+        if (level->waiting_count > 0 && active < admission->active_limit)
             return "a run waits for admission though it might be active";
     }
     if (active != admission->active || waiting != admission->waiting)
@@ -104,6 +118,13 @@ static const char *check_queue(const hsi_core *core, uint32_t device)
         const char *index = (const char *)heap->entries[i].heap_index;
         const hsi_job *job =
             (const hsi_job *)(const void *)(index - offsetof(hsi_job, heap_index));
+        if (job->paused) {
+            queued += hsi_paused_members(job);
+            if (job->state != HSI_JOB_RUNNING || job->executes ||
+                job->done >= job->count || !hsi_paused_is_wanted(job))
+                return "a paused job is executing, done, or nobody's";
+            continue;
+        }
         const hsi_batch_queue *queue = hsi_jobq_batch_queue(core, job);
         if (queue && queue->shown != job->run)
             return "a job that should be behind another is in its device's queue";
@@ -124,18 +145,69 @@ static const char *check_queue(const hsi_core *core, uint32_t device)
     return wrong;
 }
 
-static const char *check_work(const hsi_core *core, uint32_t device)
+static const hsi_tree_node *next_node(const hsi_tree_node *node)
 {
-    double sum = 0;
-    for (const hsi_core_run *run = core->active_runs; run; run = run->next_active) {
-        if (run->work_us[device] < 0)
-            return "a run brings less than no work";
-        sum += (double)run->work_us[device];
+    if (node->right) {
+        for (node = node->right; node->left;)
+            node = node->left;
+        return node;
     }
-    const double off = core->work_us[device] - sum;
-    return off > 1e-3 * (1 + sum) || off < -1e-3 * (1 + sum)
-               ? "the work of a device is not that of its runs"
-               : NULL;
+    while (node->parent && node->parent->right == node)
+        node = node->parent;
+    return node->parent;
+}
+
+/* Of all to its left below it, one by one. */
+static int is_sum_right(const hsi_core_run *run, uint32_t device)
+{
+    const hsi_tree_node *node = run->in_order.left;
+    int64_t sum = 0;
+    while (node && node->left)
+        node = node->left;
+    for (; node && node != &run->in_order; node = next_node(node))
+        sum += hsi_run_in_order(node)->counted_ns[device];
+    return sum == run->left_ns[device];
+}
+
+/* The tree of runs whose policy chooses: all that are active, in order, with sums. */
+static const char *check_choosing(const hsi_core *core)
+{
+    uint32_t active = 0, found = 0;
+    const hsi_tree_node *last = NULL, *node = core->choosing.root;
+    for (const hsi_core_run *run = core->active_runs; run; run = run->next_active)
+        active += run->model->policy->choose != NULL;
+    while (node && node->left)
+        node = node->left;
+    for (; node; last = node, node = next_node(node), found++) {
+        const hsi_core_run *run = hsi_run_in_order(node);
+        if (node->key != run->key || (last && !hsi_tree_before(last, node)))
+            return "the runs that are placed by their work are out of order";
+        for (uint32_t d = 0; d < core->config.device_count; d++)
+            if (run->work_us[d] < 0 ||
+                run->counted_ns[d] != (int64_t)(run->work_us[d] * 1e3f) ||
+                !is_sum_right(run, d))
+                return "the work of runs is not the sum of what each brings";
+    }
+    return found == active ? NULL
+                           : "an active run is not among those placed by their work";
+}
+
+/* What is executing: counted by priority, in bits, and in the jobs themselves. */
+static const char *check_executing(const hsi_core *core, uint32_t device)
+{
+    const hsi_executing *e = &core->executing[device];
+    uint32_t sum = 0, marked = 0;
+    for (uint32_t i = 0; i < HSI_LEVELS; i++) {
+        sum += e->of_level[i];
+        if (!(e->levels[i / 64] >> i % 64 & 1) != (e->of_level[i] == 0))
+            return "the bit of a priority that is executing contradicts its count";
+    }
+    for (const hsi_core_run *run = core->active_runs; run; run = run->next_active)
+        for (uint32_t s = 0; s < run->model->section_count; s++)
+            marked += run->jobs[s].executes && run->jobs[s].device == device;
+    return sum == e->count && marked == e->count
+               ? NULL
+               : "the jobs that are executing are counted wrongly";
 }
 
 const char *hsi_core_check(const hsi_core *core)
@@ -143,7 +215,7 @@ const char *hsi_core_check(const hsi_core *core)
     for (uint32_t d = 0; d < core->config.device_count; d++) {
         const char *wrong = check_queue(core, d);
         if (!wrong)
-            wrong = check_work(core, d);
+            wrong = check_executing(core, d);
         if (wrong)
             return wrong;
         if (core->queued[d] > core->backlog[d])
@@ -153,6 +225,9 @@ const char *hsi_core_check(const hsi_core *core)
         if (core->queued[d] > 0 && !(core->available >> d & 1))
             return "jobs are queued on a lost device";
     }
+    const char *unsorted = check_choosing(core);
+    if (unsorted)
+        return unsorted;
     if (core->untold)
         return "dependents of an ended run were not told";
     if (!core->first_ended != !core->last_ended)

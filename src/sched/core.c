@@ -10,6 +10,7 @@
 #include "sched/internal.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
@@ -32,6 +33,13 @@ static hsched_status check_config(const hsi_core_config *config)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "scheduler: the CPU joins no runs and has no memory of its own; "
                          "leave its max_batch and own_memory 0");
+    for (uint32_t d = 0; d < config->device_count; d++)
+        if (config->devices[d].reserved >= config->devices[d].workers)
+            return hsi_error(
+                HSCHED_ERROR_INVALID_ARGUMENT,
+                "scheduler: %u of %u workers of device %u are reserved; leave "
+                "at least one to all priorities",
+                config->devices[d].reserved, config->devices[d].workers, d);
     if (config->ageing_us == 0 || config->ageing_us > HSI_AGEING_MAX_US)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "scheduler: ageing of %llu us per priority; give 1 to 2^48",
@@ -71,6 +79,8 @@ hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core)
     }
     made->available = (UINT32_C(1) << config->device_count) - 1;
     made->admission.active_limit = config->active_limit;
+    made->urgent_level = HSI_LEVELS;
+    hsi_work_init(made);
     *core = made;
     return HSCHED_OK;
 }
@@ -142,6 +152,8 @@ static void unlink_active(hsi_core *core, hsi_core_run *run)
         core->active_runs = run->next_active;
     if (run->next_active)
         run->next_active->prev_active = run->prev_active;
+    if (core->next_active == run)
+        core->next_active = run->next_active;
 }
 
 /* The run has no job in a queue or running. Its dependents are told by settle(). */
@@ -159,9 +171,10 @@ static void end_run(hsi_core *core, hsi_core_run *run, hsched_status status)
         core->blocked--;
     if (run->state == HSI_RUN_ACTIVE) {
         unlink_active(core, run);
-        hsi_work_forget(core, run);
+        hsi_work_ended(core, run);
     }
     hsi_admission_ended(&core->admission, run, run->state == HSI_RUN_ACTIVE);
+    hsi_class_seen(core, run);
 
     run->state = HSI_RUN_ENDED;
     run->status = status;
@@ -183,6 +196,8 @@ void hsi_run_withdraw(hsi_core *core, hsi_core_run *run)
      * any more. */
     for (uint32_t s = 0; run->jobs_out > 0 && s < run->model->section_count; s++) {
         hsi_job *job = &run->jobs[s];
+        if (job->state == HSI_JOB_RUNNING && job->paused)
+            hsi_paused_release(core, job);
         if (job->state != HSI_JOB_QUEUED)
             continue;
         hsi_jobq_remove(core, job);
@@ -232,6 +247,7 @@ static void activate(hsi_core *core, hsi_core_run *run)
 {
     run->state = HSI_RUN_ACTIVE;
     link_active(core, run);
+    hsi_work_began(core, run);
     run->admitted_us = core->now_us;
     for (uint32_t s = 0; s < run->model->section_count; s++)
         if (run->jobs[s].pending == 0 && run->jobs[s].state == HSI_JOB_WAITING)
@@ -305,20 +321,15 @@ static int64_t key_of(const hsi_core *core, const hsi_core_run *run)
 static void reset_run(hsi_core *core, hsi_core_run *run, hsi_core_edge *edges,
                       uint32_t edge_count)
 {
-    uint32_t sections = run->model->section_count;
-    *run = (hsi_core_run){
-        .model = run->model,
-        .jobs = run->jobs,
-        .priority = run->priority,
-        .deadline_us = run->deadline_us,
-        .drop_late = run->drop_late,
-        .state = HSI_RUN_BLOCKED,
-        .submitted_us = core->now_us,
-        .sequence = ++core->sequence,
-        .edges = edges,
-        .edge_count = edge_count,
-        .sections_left = sections,
-    };
+    const uint32_t sections = run->model->section_count;
+    const size_t from = offsetof(hsi_core_run, state);
+    memset((char *)run + from, 0, offsetof(hsi_core_run, in_queue) - from);
+    run->state = HSI_RUN_BLOCKED;
+    run->submitted_us = core->now_us;
+    run->sequence = ++core->sequence;
+    run->edges = edges;
+    run->edge_count = edge_count;
+    run->sections_left = sections;
     run->key = key_of(core, run);
     for (uint32_t s = 0; s < sections; s++)
         run->jobs[s] = (hsi_job){
@@ -345,6 +356,7 @@ hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
     advance(core, now_us);
     reset_run(core, run, edges, edge_count);
     hsi_admission_submitted(&core->admission, run);
+    hsi_class_seen(core, run);
     hsi_deadline_submitted(core, run);
     core->blocked++;
     int failed = 0;
@@ -383,6 +395,8 @@ uint32_t hsi_core_take_batch(hsi_core *core, uint32_t device, hsi_job **jobs,
     for (uint32_t k = 0; k < count; k++)
         for (uint32_t i = 0; i < jobs[k]->count; i++)
             jobs[k][i].state = HSI_JOB_RUNNING;
+    if (count > 0)
+        hsi_executing_began(core, jobs[0]);
     return count;
 }
 
@@ -403,9 +417,10 @@ uint64_t hsi_core_next_due(const hsi_core *core, uint32_t device)
 {
     if (device >= core->config.device_count)
         return UINT64_MAX;
-    if (core->queues[device].count > 0)
+    const hsi_job *first = hsi_jobq_first(core, device);
+    uint64_t due = first ? hsi_executing_bars_until(core, first) : UINT64_MAX;
+    if (due <= core->now_us)
         return 0;
-    uint64_t due = UINT64_MAX;
     for (const hsi_batch_queue *q = core->held[device]; q; q = q->next_held) {
         const uint64_t until = hsi_jobq_held_until(core, device, q);
         if (until < due)
@@ -427,18 +442,18 @@ static void sections_done(hsi_core *core, hsi_job *job)
     }
     run->sections_left -= job->count;
     run->jobs_run++;
-    hsi_work_done(core, job);
+    hsi_work_done(job);
     run->crossings += job->crossings;
     core->stats.jobs++;
     core->stats.crossings += job->crossings;
-    if (hsi_run_is_stopping(run) || run->restarting)
-        return;
-    for (uint32_t i = 0; i < job->count; i++)
+    const int goes_on = !hsi_run_is_stopping(run) && !run->restarting;
+    for (uint32_t i = 0; goes_on && i < job->count; i++)
         for (uint32_t u = 0; u < sections[i].user_count; u++) {
             hsi_job *user = &run->jobs[sections[i].users[u]];
             if (user->state == HSI_JOB_WAITING && user->pending == 0)
                 hsi_distribute(core, user);
         }
+    hsi_work_count(core, run);
 }
 
 /* A job did not end well, and whether it fails its run depends on where it ran. */
@@ -470,19 +485,33 @@ static void job_failed(hsi_core *core, hsi_job *job, hsched_status status)
         hsi_recovery_lose_device(core, device);
 }
 
-void hsi_core_job_ended(hsi_core *core, hsi_job *job, hsched_status status,
-                        uint64_t now_us)
+void hsi_job_end(hsi_core *core, hsi_job *job, hsched_status status)
 {
     hsi_core_run *run = job->run;
-    advance(core, now_us);
     core->backlog[job->device]--;
     run->jobs_out--;
+    hsi_executing_ended(core, job);
     hsi_jobq_ended(core, job);
     if (status == HSCHED_OK)
         sections_done(core, job);
     else
         job_failed(core, job, status);
     hsi_run_end_if_done(core, run);
+}
+
+void hsi_core_job_ended(hsi_core *core, hsi_job *job, hsched_status status,
+                        uint64_t now_us)
+{
+    advance(core, now_us);
+    hsi_job_end(core, job, status);
+    settle(core);
+}
+
+void hsi_core_job_paused(hsi_core *core, hsi_job *const *jobs, uint32_t count,
+                         uint32_t sections, uint64_t now_us)
+{
+    advance(core, now_us);
+    hsi_pause(core, jobs, count, sections);
     settle(core);
 }
 
@@ -569,6 +598,20 @@ hsi_core_run *hsi_core_next_ended(hsi_core *core)
 uint32_t hsi_core_queued(const hsi_core *core, uint32_t device)
 {
     return device < core->config.device_count ? core->queued[device] : 0;
+}
+
+uint32_t hsi_core_startable(const hsi_core *core, uint32_t device)
+{
+    if (device >= core->config.device_count)
+        return 0;
+    const hsi_job *first = hsi_jobq_first(core, device);
+    if (first && hsi_executing_bars(core, first))
+        return core->held[device] != NULL; /* of those some may be due, and better */
+    const hsi_job *second = first ? hsi_jobq_second(core, device) : NULL;
+    if (second && core->config.devices[device].strict &&
+        second->run->priority < first->run->priority)
+        return 1;
+    return core->queued[device];
 }
 
 void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats)

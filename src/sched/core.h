@@ -38,6 +38,8 @@
 
 #include <hsched/hsched.h>
 
+#include "sched/tree.h"
+
 #define HSI_MAX_DEVICES 16
 
 typedef struct hsi_core hsi_core;
@@ -63,6 +65,7 @@ typedef struct hsi_core_section {
  */
 typedef struct hsi_batch_queue {
     hsi_core_run *first, *last;
+    hsi_tree order;      /* the same, to find a new one's place */
     hsi_core_run *shown; /* whose job is in the device's queue: `first`, or NULL */
     uint32_t count;
     uint32_t
@@ -111,12 +114,15 @@ typedef struct hsi_job {
     hsi_core_run *run;
     uint32_t section;
     uint32_t count;
-    uint32_t pending;    /* dependencies not done yet */
-    uint8_t device;      /* where it is queued, runs or ran */
-    uint8_t state;       /* hsi_job_state */
-    uint8_t moved;       /* its device was lost, or the run was restarted: it may only be
+    uint32_t pending; /* dependencies not done yet */
+    uint8_t device;   /* where it is queued, runs or ran */
+    uint8_t state;    /* hsi_job_state */
+    uint8_t moved;    /* its device was lost, or the run was restarted: it may only be
                             queued on the CPU */
-    uint8_t leads;       /* running, the first of a batch */
+    uint8_t leads;    /* running, the first of a batch */
+    uint8_t executes; /* running, the first of what was handed out, and not paused */
+    uint8_t paused;   /* running, and back in the queue: hsi_core_job_paused */
+    uint32_t done;    /* running: so many of its sections are done, when it was paused */
     uint32_t crossings;  /* tensors this job takes over from other devices */
     uint32_t heap_index; /* in its queue */
 } hsi_job;
@@ -173,13 +179,22 @@ struct hsi_core_run {
                             not execute them */
     uint32_t restarts;  /* times that all its sections went back to waiting */
     uint8_t choice;     /* the policy's */
+    uint8_t devices;    /* of the core, if the policy chooses */
     float
         work_us[HSI_MAX_DEVICES]; /* that it still brings to each device; 0: not known */
-    uint32_t heap_index;          /* in the admission queue */
+    uint32_t
+        heap_index; /* among those that wait for admission; UINT32_MAX: in their list */
     uint32_t deadline_index; /* among the deadlines, until it has ended or missed it */
     hsi_core_run *next_ended;
-    hsi_core_run *next_active, *prev_active;
+    hsi_core_run *leader, *next_member;      /* of the paused batch that its job is in */
+    hsi_core_run *next_active, *prev_active; /* or, before, among those in that list */
     hsi_core_run *next_queued, *prev_queued; /* in its hsi_batch_queue */
+    /* What is below is set when it is needed. */
+    hsi_tree_node in_queue; /*   and there, too */
+    /* Among the active runs whose policy chooses; its work as it is counted there, and that of all
+     * to its left below it. Whole numbers: what is added and taken away again leaves nothing. */
+    hsi_tree_node in_order;
+    int64_t counted_ns[HSI_MAX_DEVICES], left_ns[HSI_MAX_DEVICES];
 };
 
 typedef struct hsi_core_device {
@@ -193,6 +208,12 @@ typedef struct hsi_core_device {
                              number. See hsi_core_take_batch */
     uint32_t join_gap_us, join_most_us; /* how long runs are held back while a batch of
                                            their model is executing; see there */
+    /* A job is not begun while one of a higher priority is executing: those that share the device
+     * slow each other down. */
+    int strict;
+    /* So many workers, less than all, begin no job but of the highest priority in use: so a run of
+     * that finds one. In use: by runs in flight, or a short while ago. */
+    uint32_t reserved;
     int own_memory; /* what its sections have made may lie in its memory only, so that
                            runs are restarted: see hsi_core_job_ended; not the CPU */
     /* For policies; hsi_core_set_speed. 0: 1, and on the CPU its workers. */
@@ -252,6 +273,12 @@ typedef struct hsi_core_config {
     hsi_core_device devices[HSI_MAX_DEVICES];
     uint64_t ageing_us;    /* > 0, at most HSI_AGEING_MAX_US */
     uint32_t active_limit; /* > 0 */
+    /* While a higher priority is in use a job ought to pause after so long: hsi_core_segment_us. 0:
+     * it need not. */
+    uint64_t max_segment_us;
+    uint64_t
+        class_memory_us; /* a priority is in use for so long after its last run was submitted
+                                 or has ended; 0: 2 s */
     /* The key of a run instead of the one above, asked once when it is submitted; or NULL. */
     int64_t (*order)(void *user, const hsi_core_run *run);
     void *order_user;
@@ -287,7 +314,8 @@ uint64_t hsi_core_next_deadline(const hsi_core *core);
 /* Are there runs for hsi_core_next_ended to give out? */
 int hsi_core_has_ended(const hsi_core *core);
 
-/* Decision: the best job of a device's queue, now running, or NULL. Jobs that are held
+/* Decision: the best job of a device's queue, now running, or NULL, also if what is executing
+ * keeps it from being begun (strict, reserved). Jobs that are held
  * back at the time of the latest event are passed over. As hsi_core_take_batch it is a tick,
  * too, at that time. */
 hsi_job *hsi_core_take(hsi_core *core, uint32_t device);
@@ -309,6 +337,29 @@ hsi_job *hsi_core_take(hsi_core *core, uint32_t device);
  */
 uint32_t hsi_core_take_batch(hsi_core *core, uint32_t device, hsi_job **jobs,
                              uint32_t most, uint64_t now_us);
+
+/*
+ * Decision: how long a job, or batch, whose highest priority is this one may execute before it
+ * pauses for others, at the end of one of its sections; UINT64_MAX: as long as it likes.
+ */
+uint64_t hsi_core_segment_us(const hsi_core *core, int priority);
+
+/*
+ * Event: jobs that were taken together have done `sections` more of their sections, but not all,
+ * and pause. They go back into the queue, as one, in the place of the first; a take gives all of
+ * them again (or nothing, if it has not the room), with `done` sections less to do. Meanwhile they
+ * are running, as far as their runs are concerned, which end or are restarted when no run of the
+ * batch goes on.
+ */
+void hsi_core_job_paused(hsi_core *core, hsi_job *const *jobs, uint32_t count,
+                         uint32_t sections, uint64_t now_us);
+
+/* The highest priority that is executing on a device, and HSCHED_PRIORITY_MIN if nothing is. */
+int hsi_core_executing(const hsi_core *core, uint32_t device);
+
+/* Decision: how many jobs of a queue workers could begin now, about; at least 1 if there is one to
+ * take. */
+uint32_t hsi_core_startable(const hsi_core *core, uint32_t device);
 
 /* Event: how fast a device is now; as in hsi_core_device. If that makes much of a difference to
  * what was known, runs that have not started anything are placed anew, where the policy chooses. */

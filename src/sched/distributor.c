@@ -82,6 +82,7 @@ void hsi_distribute(hsi_core *core, hsi_job *job)
     hsi_core_run *run = job->run;
     uint32_t device = 0;
     job->count = 1;
+    job->done = 0;
     if (!job->moved) {
         hsi_work_choose(core, run, job->section);
         device = ask_policy(core, job);

@@ -36,7 +36,7 @@ static void put(hsi_heap *heap, uint32_t index, hsi_heap_entry entry)
 static void sift_up(hsi_heap *heap, uint32_t index, hsi_heap_entry entry)
 {
     while (index > 0) {
-        uint32_t parent = (index - 1) / 2;
+        uint32_t parent = (index - 1) / HSI_HEAP_WIDTH;
         if (!hsi_heap_before(&entry, &heap->entries[parent]))
             break;
         put(heap, index, heap->entries[parent]);
@@ -49,12 +49,13 @@ static void sift_up(hsi_heap *heap, uint32_t index, hsi_heap_entry entry)
 static void sift_down(hsi_heap *heap, uint32_t index, hsi_heap_entry entry)
 {
     for (;;) {
-        uint64_t child = 2 * (uint64_t)index + 1;
+        uint64_t child = HSI_HEAP_WIDTH * (uint64_t)index + 1;
         if (child >= heap->count)
             break;
-        if (child + 1 < heap->count &&
-            hsi_heap_before(&heap->entries[child + 1], &heap->entries[child]))
-            child++;
+        const uint64_t last = child + HSI_HEAP_WIDTH - 1;
+        for (uint64_t other = child + 1; other <= last && other < heap->count; other++)
+            if (hsi_heap_before(&heap->entries[other], &heap->entries[child]))
+                child = other;
         if (!hsi_heap_before(&heap->entries[child], &entry))
             break;
         put(heap, index, heap->entries[child]);
@@ -73,7 +74,7 @@ void hsi_heap_remove(hsi_heap *heap, uint32_t index)
     hsi_heap_entry last = heap->entries[--heap->count];
     if (index == heap->count)
         return;
-    if (index > 0 && hsi_heap_before(&last, &heap->entries[(index - 1) / 2]))
+    if (index > 0 && hsi_heap_before(&last, &heap->entries[(index - 1) / HSI_HEAP_WIDTH]))
         sift_up(heap, index, last);
     else
         sift_down(heap, index, last);

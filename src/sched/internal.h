@@ -13,9 +13,14 @@
 
 /* The runs of one priority. Level 0 is the most urgent priority. */
 typedef struct hsi_level {
-    hsi_heap waiting; /* runs that wait for admission */
+    /* Runs that wait for admission: in a list if they came in the order of their keys, as those
+     * without deadlines mostly do, which costs the same however many there are; else in a heap. */
+    hsi_core_run *first, *last;
+    hsi_heap waiting;
+    uint32_t waiting_count; /* in both */
     uint32_t active;
-    uint32_t outstanding; /* submitted and not ended */
+    uint32_t outstanding;   /* submitted and not ended */
+    uint64_t seen_until_us; /* it is in use until then at least */
     uint32_t peak_active; /* what room in the job queues was reserved for: so many active
                              runs */
     uint32_t peak_jobs;   /*   with so many jobs queued at once, each */
@@ -29,6 +34,13 @@ typedef struct hsi_admission {
     hsi_level levels[HSI_LEVELS];
 } hsi_admission;
 
+/* What was handed out of a device and has not ended or paused; a batch is one. */
+typedef struct hsi_executing {
+    uint32_t count;
+    uint32_t of_level[HSI_LEVELS];
+    uint64_t levels[HSI_LEVEL_WORDS]; /* a bit for each that has any */
+} hsi_executing;
+
 struct hsi_core {
     hsi_core_config config;
     uint64_t now_us;       /* time of the latest event */
@@ -39,13 +51,18 @@ struct hsi_core {
     hsi_batch_queue *held[HSI_MAX_DEVICES]; /* the batch queues that are held back */
     uint32_t queued[HSI_MAX_DEVICES];       /* jobs, whether in the heap or behind it */
     uint32_t backlog[HSI_MAX_DEVICES];      /* jobs queued or running */
-    double work_us[HSI_MAX_DEVICES];        /* the sums of the active runs' work_us */
+    hsi_tree
+        choosing; /* the active runs whose policy chooses, with the work they bring */
     /* How fast devices were when runs were last placed anew for that. */
     double placed_load[HSI_MAX_DEVICES], placed_capacity[HSI_MAX_DEVICES];
+    hsi_executing executing[HSI_MAX_DEVICES];
+    uint32_t urgent_level; /* no level before this one is in use */
     hsi_admission admission;
     hsi_heap deadlines; /* of runs that have not ended, and not missed them */
     hsi_core_run *active_runs;
-    uint32_t blocked;                       /* runs that wait for other runs */
+    hsi_core_run
+        *next_active; /* who goes through the active runs comes to this one next */
+    uint32_t blocked; /* runs that wait for other runs */
     hsi_core_run *first_ended, *last_ended; /* not given out yet */
     hsi_core_run *untold; /* the first of those whose dependents were not told yet */
     hsi_core_stats stats; /* the counts of events; gauges are filled in by get_stats */
@@ -79,6 +96,34 @@ void hsi_run_end_if_done(hsi_core *core, hsi_core_run *run);
  * running jobs have ended. `status`: how it ends if it has not started. */
 void hsi_run_stop(hsi_core *core, hsi_core_run *run, hsched_status status);
 
+/* A job that was running has ended. */
+void hsi_job_end(hsi_core *core, hsi_job *job, hsched_status status);
+
+/* ---- executing.c ---------------------------------------------------------- */
+
+/* A run was submitted, or has ended. */
+void hsi_class_seen(hsi_core *core, const hsi_core_run *run);
+/* The first of what was handed out together is executing; a job is not, if it was that one. */
+void hsi_executing_began(hsi_core *core, hsi_job *leader);
+void hsi_executing_ended(hsi_core *core, hsi_job *job);
+/* Until when what is executing keeps this job from being begun; it does not if that has passed;
+ * UINT64_MAX: until an event. */
+uint64_t hsi_executing_bars_until(const hsi_core *core, const hsi_job *job);
+static inline int hsi_executing_bars(const hsi_core *core, const hsi_job *job)
+{
+    return hsi_executing_bars_until(core, job) > core->now_us;
+}
+
+void hsi_pause(hsi_core *core, hsi_job *const *jobs, uint32_t count, uint32_t sections);
+/* Of a paused job that is the first of its batch: */
+uint32_t hsi_paused_members(const hsi_job *leader);
+int hsi_paused_is_wanted(const hsi_job *leader);       /* some run of it goes on */
+void hsi_paused_lose(hsi_core *core, hsi_job *leader); /* with its device */
+hsi_job *hsi_paused_next(const hsi_job *job); /* the next of its batch, or NULL */
+/* The run of this paused job goes on no more: the batch is over if no other does. The caller calls
+ * hsi_run_end_if_done for it. */
+void hsi_paused_release(hsi_core *core, hsi_job *job);
+
 /* ---- deadline.c ----------------------------------------------------------- */
 
 /* Room for one more deadline; 0: there is no memory. */
@@ -93,14 +138,27 @@ void hsi_deadlines_pass(hsi_core *core);
 
 /* ---- work.c: how much work runs bring, and choosing where ------------------ */
 
+void hsi_work_init(hsi_core *core);
+/* The run becomes active; and it is active no more. */
+void hsi_work_began(hsi_core *core, hsi_core_run *run);
+void hsi_work_ended(hsi_core *core, hsi_core_run *run);
 /* Asks the run's policy for its choice, if it makes one: this section may run now. */
 void hsi_work_choose(hsi_core *core, hsi_core_run *run, uint32_t section);
-/* A job of the run has ended well. */
-void hsi_work_done(hsi_core *core, const hsi_job *job);
+/* A job of the run has ended well; hsi_work_count is due. */
+void hsi_work_done(const hsi_job *job);
+/* Counts what work the run brings now, for those that come behind it. */
+void hsi_work_count(hsi_core *core, hsi_core_run *run);
 /* Active runs of which nothing has started are placed anew. */
 void hsi_work_replace_all(hsi_core *core);
-/* The run brings no more work, or starts anew on the CPU. */
+/* The run brings no more work for now: it is placed anew, or starts anew on the CPU. */
 void hsi_work_forget(hsi_core *core, hsi_core_run *run);
+
+static inline hsi_core_run *hsi_run_in_order(const hsi_tree_node *node)
+{
+    return node ? (hsi_core_run *)(void *)((char *)(uintptr_t)node -
+                                           offsetof(hsi_core_run, in_order))
+                : NULL;
+}
 
 /* ---- recovery.c: lost devices, restarts ----------------------------------- */
 
@@ -116,8 +174,15 @@ void hsi_recovery_restart(hsi_core *core, hsi_core_run *run);
 /* Puts a formatted job into its device's queue. There is room: see hsi_admission_reserve.
  */
 void hsi_jobq_push(hsi_core *core, hsi_job *job);
+/* The same for a paused one. */
+void hsi_jobq_push_paused(hsi_core *core, hsi_job *leader);
+/* The job that would leave the queue first, if nothing is due to be shown; and the one after it; or
+ * NULL. */
+hsi_job *hsi_jobq_first(const hsi_core *core, uint32_t device);
+hsi_job *hsi_jobq_second(const hsi_core *core, uint32_t device);
 /* The best job of the queue leaves it, and up to `most` in all that may join it; returns
- * how many, 0 if all there are, are held back. States are the caller's. */
+ * how many, 0 if all there are, are held back, or the best may not be begun. States are the
+ * caller's. */
 uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t most);
 /* A running job has ended. */
 void hsi_jobq_ended(hsi_core *core, hsi_job *job);

@@ -23,35 +23,43 @@ static void heap_push(hsi_core *core, hsi_job *job)
     hsi_heap_push(&core->queues[job->device], entry);
 }
 
-static hsi_job *heap_first(const hsi_core *core, uint32_t device)
+static hsi_job *job_of(const hsi_heap_entry *entry)
 {
-    if (core->queues[device].count == 0)
-        return NULL;
-    char *index = (char *)core->queues[device].entries[0].heap_index;
+    char *index = (char *)entry->heap_index;
     return (hsi_job *)(void *)(index - offsetof(hsi_job, heap_index));
+}
+
+hsi_job *hsi_jobq_first(const hsi_core *core, uint32_t device)
+{
+    const hsi_heap *heap = &core->queues[device];
+    return heap->count > 0 ? job_of(&heap->entries[0]) : NULL;
+}
+
+hsi_job *hsi_jobq_second(const hsi_core *core, uint32_t device)
+{
+    const hsi_heap *heap = &core->queues[device];
+    const hsi_heap_entry *second = NULL;
+    for (uint32_t i = 1; i <= HSI_HEAP_WIDTH && i < heap->count; i++)
+        if (!second || hsi_heap_before(&heap->entries[i], second))
+            second = &heap->entries[i];
+    return second ? job_of(second) : NULL;
 }
 
 /* ---- Batch queues --------------------------------------------------------- */
 
-static int goes_before(const hsi_core_run *a, const hsi_core_run *b)
+static hsi_core_run *run_in_queue(hsi_tree_node *node)
 {
-    return a->key != b->key ? a->key < b->key : a->sequence < b->sequence;
+    return node
+               ? (hsi_core_run *)(void *)((char *)node - offsetof(hsi_core_run, in_queue))
+               : NULL;
 }
 
-/* Looks for the run's place from both ends: a run is mostly the last of all (equal
- * priorities) or near the first (an urgent one). */
 static void insert(hsi_batch_queue *queue, hsi_core_run *run)
 {
-    hsi_core_run *before = queue->last, *after = queue->first;
-    while (before && goes_before(run, before)) {
-        if (goes_before(run, after)) {
-            before = after->prev_queued;
-            break;
-        }
-        before = before->prev_queued;
-        after = after->next_queued;
-    }
-    after = before ? before->next_queued : queue->first;
+    run->in_queue.key = run->key;
+    run->in_queue.sequence = run->sequence;
+    hsi_core_run *before = run_in_queue(hsi_tree_insert(&queue->order, &run->in_queue));
+    hsi_core_run *after = before ? before->next_queued : queue->first;
     run->prev_queued = before;
     run->next_queued = after;
     if (before)
@@ -67,6 +75,7 @@ static void insert(hsi_batch_queue *queue, hsi_core_run *run)
 
 static void unlink_run(hsi_batch_queue *queue, hsi_core_run *run)
 {
+    hsi_tree_remove(&queue->order, &run->in_queue);
     if (run->prev_queued)
         run->prev_queued->next_queued = run->next_queued;
     else
@@ -184,8 +193,25 @@ void hsi_jobq_push(hsi_core *core, hsi_job *job)
         heap_push(core, job);
 }
 
+void hsi_jobq_push_paused(hsi_core *core, hsi_job *leader)
+{
+    core->queued[leader->device] += hsi_paused_members(leader);
+    heap_push(core, leader);
+}
+
+/* A paused job, or batch, leaves the heap. */
+static void remove_paused(hsi_core *core, hsi_job *leader)
+{
+    core->queued[leader->device] -= hsi_paused_members(leader);
+    hsi_heap_remove(&core->queues[leader->device], leader->heap_index);
+}
+
 void hsi_jobq_remove(hsi_core *core, hsi_job *job)
 {
+    if (job->paused) {
+        remove_paused(core, job);
+        return;
+    }
     hsi_batch_queue *queue = hsi_jobq_batch_queue(core, job);
     core->queued[job->device]--;
     if (queue) {
@@ -232,12 +258,27 @@ void hsi_jobq_set_ready(hsi_core *core, uint32_t device, hsi_batch_queue *queue,
     show(core, device, queue);
 }
 
+static uint32_t pop_paused(hsi_core *core, hsi_job *leader, hsi_job **jobs, uint32_t most)
+{
+    uint32_t count = 0;
+    if (hsi_paused_members(leader) > most)
+        return 0;
+    remove_paused(core, leader);
+    for (hsi_job *job = leader; job; job = hsi_paused_next(job)) {
+        job->paused = 0;
+        jobs[count++] = job;
+    }
+    return count;
+}
+
 uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t most)
 {
     show_due(core, device);
-    hsi_job *best = heap_first(core, device);
-    if (!best || most == 0)
+    hsi_job *best = hsi_jobq_first(core, device);
+    if (!best || most == 0 || hsi_executing_bars(core, best))
         return 0;
+    if (best->paused)
+        return pop_paused(core, best, jobs, most);
     hsi_batch_queue *queue = hsi_jobq_batch_queue(core, best);
     if (!queue) {
         core->queued[device]--;
@@ -261,5 +302,5 @@ uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t 
 hsi_job *hsi_jobq_any(const hsi_core *core, uint32_t device)
 {
     const hsi_batch_queue *held = core->held[device];
-    return held ? &held->first->jobs[0] : heap_first(core, device);
+    return held ? &held->first->jobs[0] : hsi_jobq_first(core, device);
 }

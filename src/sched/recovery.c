@@ -52,9 +52,10 @@ static int has_used(const hsi_core_run *run, uint32_t device)
 
 static void restart_users(hsi_core *core, uint32_t device)
 {
-    hsi_core_run *next;
-    for (hsi_core_run *run = core->active_runs; run; run = next) {
-        next = run->next_active;
+    hsi_core_run *run;
+    core->next_active = core->active_runs;
+    while ((run = core->next_active) != NULL) {
+        core->next_active = run->next_active; /* others may end with this one */
         if (hsi_run_is_stopping(run) || run->restarting || !has_used(run, device))
             continue;
         hsi_recovery_begin_restart(core, run);
@@ -73,6 +74,10 @@ void hsi_recovery_lose_device(hsi_core *core, uint32_t device)
     }
     hsi_job *job;
     while ((job = hsi_jobq_any(core, device)) != NULL) {
+        if (job->paused) {
+            hsi_paused_lose(core, job);
+            continue;
+        }
         hsi_jobq_remove(core, job);
         core->backlog[device]--;
         job->run->jobs_out--;

@@ -1,56 +1,92 @@
 /*
  * How much work runs bring to the devices, as far as their policy says so, and asking it where
- * they go. Sums only guide policies: rounding may leave a little where nothing is, which is
- * dropped whenever no run is active.
+ * they go. Active runs whose policy chooses stand in a tree in the scheduler's order, and each
+ * knows the work of all to its left below it: so what goes before a run is summed up on the way
+ * from it to the root, however many runs there are.
  */
 #include "sched/internal.h"
 
+#include <stddef.h>
+
 #include "sched/policy_cost.h"
 
-static void add(hsi_core *core, const hsi_core_run *run, double sign)
+/* A node on the left takes itself and what is to its left out of what is left of its parent; one on
+ * the right has the parent, and what was to the left of that, to its left. */
+static void raised(hsi_tree_node *node, hsi_tree_node *parent)
 {
-    for (uint32_t d = 0; d < core->config.device_count; d++)
-        core->work_us[d] += sign * (double)run->work_us[d];
+    hsi_core_run *run = hsi_run_in_order(node), *above = hsi_run_in_order(parent);
+    for (uint32_t d = 0; d < run->devices; d++)
+        if (parent->left == node)
+            above->left_ns[d] -= run->left_ns[d] + run->counted_ns[d];
+        else
+            run->left_ns[d] += above->left_ns[d] + above->counted_ns[d];
 }
 
-/* Do all active runs go before this one? Those of one priority do, without deadlines, when it
- * becomes active: it is the latest of them, unless it had to wait for other runs. */
-static int all_go_before(const hsi_core *core, const hsi_core_run *run)
+void hsi_work_init(hsi_core *core)
 {
-    const hsi_admission *a = &core->admission;
-    if (core->deadlines.count > 0 || core->config.order || run->edge_count > 0 ||
-        run->jobs_out > 0 || run->sections_left < run->model->section_count)
-        return 0;
-    for (uint32_t w = 0; w < HSI_LEVEL_WORDS; w++) {
-        const uint32_t level = (uint32_t)(HSCHED_PRIORITY_MAX - run->priority);
-        const uint64_t mine = w == level / 64 ? UINT64_C(1) << level % 64 : 0;
-        if (a->active_levels[w] & ~mine)
-            return 0;
+    core->choosing.raised = raised;
+}
+
+void hsi_work_began(hsi_core *core, hsi_core_run *run)
+{
+    if (!run->model->policy->choose)
+        return;
+    run->devices = (uint8_t)core->config.device_count;
+    for (uint32_t d = 0; d < run->devices; d++)
+        run->counted_ns[d] = run->left_ns[d] = 0;
+    run->in_order.key = run->key;
+    run->in_order.sequence = run->sequence;
+    hsi_tree_insert(&core->choosing, &run->in_order);
+}
+
+void hsi_work_ended(hsi_core *core, hsi_core_run *run)
+{
+    if (!run->model->policy->choose)
+        return;
+    hsi_work_forget(core, run);
+    hsi_tree_remove(&core->choosing, &run->in_order);
+}
+
+void hsi_work_count(hsi_core *core, hsi_core_run *run)
+{
+    int64_t more[HSI_MAX_DEVICES];
+    const uint32_t devices = core->config.device_count;
+    int any = 0;
+    if (!run->model->policy->choose)
+        return;
+    for (uint32_t d = 0; d < devices; d++) {
+        const int64_t work = (int64_t)(run->work_us[d] * 1e3f);
+        more[d] = work - run->counted_ns[d];
+        run->counted_ns[d] = work;
+        any |= more[d] != 0;
     }
-    return 1;
+    const hsi_tree_node *node = &run->in_order;
+    for (; any && node->parent; node = node->parent) {
+        if (node->parent->right == node)
+            continue;
+        hsi_core_run *above = hsi_run_in_order(node->parent);
+        for (uint32_t d = 0; d < devices; d++)
+            above->left_ns[d] += more[d];
+    }
 }
 
-static int goes_before(const hsi_core_run *a, const hsi_core_run *b)
-{
-    return a->key != b->key ? a->key < b->key : a->sequence < b->sequence;
-}
-
+/* Work of the active runs that go before this one. */
 static void find_ahead(const hsi_core *core, const hsi_core_run *run, double *ahead_us)
 {
     const uint32_t devices = core->config.device_count;
-    if (all_go_before(core, run)) {
+    int64_t sum[HSI_MAX_DEVICES];
+    for (uint32_t d = 0; d < devices; d++)
+        sum[d] = run->left_ns[d];
+    const hsi_tree_node *node = &run->in_order;
+    for (; node->parent; node = node->parent) {
+        if (node->parent->left == node)
+            continue;
+        const hsi_core_run *above = hsi_run_in_order(node->parent);
         for (uint32_t d = 0; d < devices; d++)
-            ahead_us[d] = core->work_us[d] - (double)run->work_us[d];
-    } else {
-        for (uint32_t d = 0; d < devices; d++)
-            ahead_us[d] = 0;
-        for (const hsi_core_run *r = core->active_runs; r; r = r->next_active)
-            for (uint32_t d = 0; d < devices && goes_before(r, run); d++)
-                ahead_us[d] += (double)r->work_us[d];
+            sum[d] += above->left_ns[d] + above->counted_ns[d];
     }
     for (uint32_t d = 0; d < devices; d++)
-        if (ahead_us[d] < 0)
-            ahead_us[d] = 0;
+        ahead_us[d] = (double)sum[d] * 1e-3;
 }
 
 void hsi_work_choose(hsi_core *core, hsi_core_run *run, uint32_t section)
@@ -73,36 +109,32 @@ void hsi_work_choose(hsi_core *core, hsi_core_run *run, uint32_t section)
         .ahead_us = ahead_us,
         .now_us = core->now_us,
     };
-    add(core, run, -1);
     model->policy->choose(&query, run);
-    add(core, run, 1);
+    hsi_work_count(core, run);
 }
 
-void hsi_work_done(hsi_core *core, const hsi_job *job)
+void hsi_work_done(const hsi_job *job)
 {
     hsi_core_run *run = job->run;
     const hsi_choices *c = run->model->choices;
     float *left = &run->work_us[job->device];
-    if (!c || c->count == 0 || !(*left > 0))
+    if (!run->model->policy->choose || !c || c->count == 0 || !(*left > 0))
         return;
     float done = 0;
     for (uint32_t i = 0; i < job->count; i++)
         done += c->section_us[(job->section + i) * c->device_count + job->device];
     if (done > *left || job->count == run->model->section_count)
         done = *left;
-    const float before = *left;
     *left -= done;
-    core->work_us[job->device] -= (double)before - (double)*left;
 }
 
 void hsi_work_forget(hsi_core *core, hsi_core_run *run)
 {
-    for (uint32_t d = 0; d < core->config.device_count; d++) {
-        core->work_us[d] -= (double)run->work_us[d];
-        if (core->work_us[d] < 0 || !core->active_runs)
-            core->work_us[d] = 0;
+    if (!run->model->policy->choose)
+        return;
+    for (uint32_t d = 0; d < core->config.device_count; d++)
         run->work_us[d] = 0;
-    }
+    hsi_work_count(core, run);
 }
 
 /* Nothing of it is running or done, and nothing of it was moved to the CPU. */

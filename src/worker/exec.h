@@ -66,6 +66,12 @@ typedef struct hsi_exec_model {
      * guarded by the scheduler lock. */
     float *expected_us;
     uint32_t expectations;
+    /* To cut jobs into segments: for each entry of expected_us, the time that they are cut by,
+     * which changes only with much of it, since each segment has a graph of its own; and for each
+     * section its share of the work. The scheduler lock, too. */
+    float *cut_us;
+    const float *section_work;
+    int told_long;                /* that a section is longer than a segment should be */
     hsi_trace_model *trace_model; /* what traces say about it */
     pthread_mutex_t
         make_mutex; /* held while a run is given a slot, which may have to be made */
@@ -98,6 +104,8 @@ typedef struct hsi_exec_run {
     uint8_t *section_done; /* per section: it has ended well, if not its whole job */
     uint32_t restarts;     /* as core.restarts was when section_done was last looked at */
     uint32_t batch;        /* runs in the batch that it was executed in */
+    uint32_t members;      /* that its slot holds, if its job is executed in segments */
+    uint64_t spent_ns;     /* on segments before the present one */
     const hsched_backend *event_backend; /* of the last job on a device with a queue */
     hsched_backend_slot *event_slot;     /*   or NULL; guarded by the scheduler lock */
     /* Guarded by the scheduler lock. */

@@ -1,5 +1,7 @@
 #include "worker/expect.h"
 
+#include "sched/policy_cost.h"
+
 enum {
     CLOSE_LOOK_NS =
         10000,          /* looks that follow each other so closely measure a job's end */
@@ -20,6 +22,87 @@ float *hsi_expect_of(const hsi_flight *f, uint32_t members)
                         : &row[model->plan->section_count + members - 1];
 }
 
+/* ---- Segments ------------------------------------------------------------- */
+
+/* What the job is expected to take. A batch of a size that never was takes no longer than the next
+ * larger one, or than a smaller one in proportion; 0: unknown. */
+static float whole_us(const hsi_flight *f, uint32_t members)
+{
+    float least = 0;
+    for (uint32_t m = members; m <= HSI_QUEUE_BATCH && least == 0; m++)
+        least = *hsi_expect_of(f, m);
+    for (uint32_t m = members - 1; m > 0; m--) {
+        const float us = *hsi_expect_of(f, m) * (float)members / (float)m;
+        if (us > 0)
+            return least > 0 && least < us ? least : us;
+    }
+    return least;
+}
+
+/* What is much of a change cuts the job anew. */
+static float cut_by(const hsi_flight *f, uint32_t members)
+{
+    const hsi_exec_model *model = ((const hsi_exec_run *)f->jobs[0]->run)->model;
+    float *cut = model->cut_us + (hsi_expect_of(f, members) - model->expected_us);
+    const float now = whole_us(f, members);
+    if (now > *cut * 1.5f || now * 1.5f < *cut)
+        *cut = now;
+    return *cut;
+}
+
+static float weight_of(const hsi_job *job, uint32_t section)
+{
+    const hsi_exec_model *model = ((const hsi_exec_run *)job->run)->model;
+    const hsi_choices *c = job->run->model->choices;
+    const float us =
+        c && c->count > 0 ? c->section_us[section * c->device_count + job->device] : 0;
+    return us > 0 ? us : model->section_work[section];
+}
+
+void hsi_expect_cut(hsi_flight *f, uint32_t members, uint64_t bound_us)
+{
+    const hsi_job *job = f->jobs[0];
+    const hsi_exec_model *model = ((const hsi_exec_run *)job->run)->model;
+    const uint32_t left = job->count - job->done;
+    float sum = 0;
+    f->sections = left;
+    f->segment_us = 0;
+    f->bound_us = bound_us;
+    if ((bound_us == UINT64_MAX && job->done == 0) || (model->floats && f->count > 1))
+        return;
+    const float whole = cut_by(f, members), bound = (float)bound_us;
+    for (uint32_t i = 0; i < job->count; i++)
+        sum += weight_of(job, job->section + i);
+    if (!(whole > 0) || !(sum > 0))
+        return;
+    const float us = whole / sum;
+    f->segment_us = us * weight_of(job, job->section + job->done);
+    for (f->sections = 1; f->sections < left; f->sections++) {
+        const uint32_t next = job->section + job->done + f->sections;
+        const float more = us * weight_of(job, next);
+        if (f->segment_us + more > bound)
+            break;
+        f->segment_us += more;
+    }
+    if (f->sections == job->count)
+        f->segment_us = 0;
+}
+
+static void approach(float *expected, float took)
+{
+    if (*expected == 0 || took < *expected)
+        *expected = took;
+    else
+        *expected += 0.2f * (took - *expected);
+}
+
+void hsi_expect_learn_whole(const hsi_flight *f, uint32_t members, uint64_t took_ns)
+{
+    approach(hsi_expect_of(f, members), (float)took_ns / 1000);
+}
+
+/* ---- Ends ----------------------------------------------------------------- */
+
 /* It ended between the last look that saw it running and now. If these are far apart, who attends
  * either slept past the end that he expected, and knows only that he expected it too late;
  * or it was overdue, and he knows how long it ran at least. */
@@ -29,10 +112,7 @@ void hsi_expect_learn(hsi_flight *f, uint64_t now_ns)
     const float least = (float)(f->unfinished_ns - f->started_ns) / 1000;
     float *expected = f->expected_us;
     if (now_ns - f->unfinished_ns <= CLOSE_LOOK_NS) {
-        if (*expected == 0 || took < *expected)
-            *expected = took;
-        else
-            *expected += 0.2f * (took - *expected);
+        approach(expected, took);
     } else if (least >= *expected) {
         *expected += 0.2f * ((least + took) / 2 - *expected);
     } else {

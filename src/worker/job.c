@@ -87,11 +87,26 @@ static hsched_status prepare(const hsi_worker *w, hsi_exec_run *run)
     return status;
 }
 
-hsched_status hsi_job_execute(hsi_worker *w, const hsi_job *job, uint32_t *steps)
+/* After so many sections: those to come take as long as those that were, as far as is known. */
+static int is_long_enough(uint64_t began_ns, uint32_t sections, uint64_t bound_us)
+{
+    if (bound_us == UINT64_MAX)
+        return 0;
+    const uint64_t spent_us = (hsi_now_ns() - began_ns) / 1000;
+    return spent_us + spent_us / sections > bound_us;
+}
+
+hsched_status hsi_job_execute(hsi_worker *w, const hsi_job *job, uint64_t bound_us,
+                              uint32_t *steps, uint32_t *sections)
 {
     hsi_exec_run *run = (hsi_exec_run *)job->run;
+    const uint64_t began_ns = hsi_now_ns();
     hsched_status status = prepare(w, run);
-    for (uint32_t i = 0; i < job->count && status == HSCHED_OK; i++) {
+    *sections = 0;
+    for (uint32_t i = job->done; i < job->count && status == HSCHED_OK; i++) {
+        if (*sections > 0 && is_long_enough(began_ns, *sections, bound_us))
+            break;
+        ++*sections;
         uint32_t section = job->section + i;
         /* A device was lost later in the same job: what this section has made is whole,
          * but what it read may be overwritten, so it must not run again. */

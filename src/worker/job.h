@@ -4,9 +4,11 @@
 
 #include "worker/pool.h"
 
-/* Computes all sections of the job, in order. Called without the lock. *steps: steps
- * computed. */
-hsched_status hsi_job_execute(hsi_worker *worker, const hsi_job *job, uint32_t *steps);
+/* Computes the sections of the job that are not done, in order; no more begin once the next would
+ * probably take it beyond `bound_us`. Called without the lock. *steps: steps computed; *sections:
+ * how many of the sections, from job->done on. */
+hsched_status hsi_job_execute(hsi_worker *worker, const hsi_job *job, uint64_t bound_us,
+                              uint32_t *steps, uint32_t *sections);
 
 /* Asks idle CPU workers to join the owner's team until it has `helpers` of them. Takes
  * the lock. */

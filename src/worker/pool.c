@@ -67,6 +67,12 @@ static void set_jobs_waiting(hsi_worker_pool *pool, uint32_t jobs)
     atomic_store_explicit(&pool->jobs_waiting, jobs != 0, memory_order_relaxed);
 }
 
+static void set_top_priority(hsi_worker_pool *pool)
+{
+    atomic_store_explicit(&pool->top_priority, hsi_core_executing(pool->config.core, 0),
+                          memory_order_relaxed);
+}
+
 /* After events that `self` (may be NULL) brought: it takes one of its device's jobs
  * itself, next, so that a chain of sections wakes nobody. */
 static void notify(hsi_worker_pool *pool, const hsi_worker *self)
@@ -74,7 +80,7 @@ static void notify(hsi_worker_pool *pool, const hsi_worker *self)
     for (uint32_t d = 0; d < pool->config.device_count; d++) {
         if (pool->queues[d])
             continue;
-        uint32_t queued = hsi_core_queued(pool->config.core, d);
+        uint32_t queued = hsi_core_startable(pool->config.core, d);
         if (queued > 0 && self && self->device == d)
             queued--;
         if (d == 0)
@@ -123,6 +129,9 @@ void hsi_worker_recruit(hsi_worker *owner, uint32_t helpers)
     hsi_worker_pool *pool = owner->pool;
     pthread_mutex_lock(&pool->lock);
     unsigned members = atomic_load_explicit(&owner->team.members, memory_order_relaxed);
+    /* Who idles is for the run with the highest priority, which will ask. */
+    if (hsi_core_executing(pool->config.core, 0) > owner->priority)
+        helpers = 0;
     if (members == 0)
         owner->team_scratch = pool->scratch_size;
     while (members < helpers) {
@@ -130,6 +139,7 @@ void hsi_worker_recruit(hsi_worker *owner, uint32_t helpers)
         if (!w)
             break;
         w->helping = &owner->team;
+        w->help_priority = owner->priority;
         members =
             atomic_fetch_add_explicit(&owner->team.members, 1, memory_order_relaxed) + 1;
     }
@@ -163,12 +173,13 @@ static void help(hsi_worker *w)
     hsi_worker_pool *pool = w->pool;
     hsi_team *team = w->helping;
     const int can_help = ensure_scratch(w, pool->scratch_size);
+    const hsi_team_leave leave = { &pool->jobs_waiting, &pool->top_priority,
+                                   w->help_priority };
     w->helping = NULL;
     pthread_mutex_unlock(&pool->lock);
     uint64_t began = hsi_now_ns();
     if (can_help)
-        hsi_team_help(team, w->scratch, (uint32_t)(w - pool->workers),
-                      &pool->jobs_waiting);
+        hsi_team_help(team, w->scratch, (uint32_t)(w - pool->workers), &leave);
     else /* this worker cannot help; the owner computes all parts itself */
         atomic_fetch_sub_explicit(&team->members, 1, memory_order_relaxed);
     uint64_t spent = hsi_now_ns() - began;
@@ -190,11 +201,20 @@ static void tell_ended(const hsi_worker *w, const hsi_job *job, uint64_t began_n
                                          .ended_ns = ended_ns });
 }
 
+/* Under the lock. A run that is measured is not interrupted. */
+static uint64_t bound_of(const hsi_worker_pool *pool, const hsi_exec_run *run)
+{
+    return run->probe ? UINT64_MAX
+                      : hsi_core_segment_us(pool->config.core, run->core.priority);
+}
+
 static void execute(hsi_worker *w, hsi_job *job)
 {
     hsi_worker_pool *pool = w->pool;
     hsi_exec_run *run = (hsi_exec_run *)job->run;
-    uint32_t steps = 0;
+    const uint64_t bound_us = bound_of(pool, run);
+    uint32_t steps = 0, sections = job->count;
+    w->priority = run->core.priority;
     uint64_t began = hsi_now_ns();
     if (run->started_us == 0)
         run->started_us = began / 1000;
@@ -212,18 +232,19 @@ static void execute(hsi_worker *w, hsi_job *job)
     if (!has_scratch)
         status = hsi_out_of_memory("a worker's scratch memory");
     else
-        status = hsi_job_execute(w, job, &steps);
+        status = hsi_job_execute(w, job, bound_us, &steps, &sections);
     uint64_t ended = hsi_now_ns();
 
     int lost_now = status == HSCHED_ERROR_DEVICE && w->device != 0;
     pthread_mutex_lock(&pool->lock);
-    if (status == HSCHED_OK && hsi_exec_must_unshadow(run, job->count)) {
+    const int pauses = status == HSCHED_OK && job->done + sections < job->count;
+    if (status == HSCHED_OK && !pauses && hsi_exec_must_unshadow(run, job->count)) {
         pthread_mutex_unlock(&pool->lock);
         status = hsi_exec_unshadow(run);
         pthread_mutex_lock(&pool->lock);
     }
     hsi_probe_job(run->probe, job, 1, began, ended);
-    if (status == HSCHED_OK)
+    if (status == HSCHED_OK && sections == job->count)
         tell_ended(w, job, began, ended);
     pool->executing[w->device]--;
     w->jobs++;
@@ -239,13 +260,18 @@ static void execute(hsi_worker *w, hsi_job *job)
         pool->config.run_failed(pool->config.user, job->run, hsched_error_detail());
     if (w->trace || pool->trace)
         hsi_trace_job_ended(w, job, began, ended, status);
-    hsi_core_job_ended(pool->config.core, job, status, ended / 1000);
+    w->long_segments += bound_us != UINT64_MAX && (ended - began) / 1000 > bound_us;
+    w->pauses += (uint64_t)pauses;
+    if (pauses)
+        hsi_core_job_paused(pool->config.core, &job, 1, sections, ended / 1000);
+    else
+        hsi_core_job_ended(pool->config.core, job, status, ended / 1000);
 }
 
 static int cpu_has_jobs(void *user)
 {
     const hsi_worker_pool *pool = user;
-    return pool->stopping || hsi_core_queued(pool->config.core, 0) > 0;
+    return pool->stopping || hsi_core_startable(pool->config.core, 0) > 0;
 }
 
 /* It does not attend to these devices now, for which it may have been woken. `but`: to this one
@@ -289,8 +315,10 @@ static void *worker_main(void *argument)
         hsi_job *job = hsi_core_take(pool->config.core, w->device);
         if (hsi_core_has_ended(pool->config.core)) /* dropped: its deadline has passed */
             after_events(pool, NULL);
-        if (w->device == 0)
-            set_jobs_waiting(pool, hsi_core_queued(pool->config.core, 0));
+        if (w->device == 0) {
+            set_jobs_waiting(pool, hsi_core_startable(pool->config.core, 0));
+            set_top_priority(pool);
+        }
         if (job) {
             if (pool->trace)
                 hsi_trace_queued(pool, w->device);
@@ -400,6 +428,7 @@ hsched_status hsi_worker_pool_create(const hsi_worker_pool_config *config,
         total += config->devices[d].has_queue ? 0 : config->workers[d];
     }
     pool->config = *config;
+    atomic_init(&pool->top_priority, HSCHED_PRIORITY_MIN);
     pool->workers = HSI_NEW_ARRAY(hsi_worker, total);
     if (!pool->workers || pthread_mutex_init(&pool->lock, NULL) != 0) {
         hsi_free(pool->workers);

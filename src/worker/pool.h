@@ -39,7 +39,10 @@ typedef struct hsi_worker {
     /* Guarded by the scheduler lock. */
     struct hsi_worker *next_idle;
     int woken;
-    hsi_team *helping; /* asked to help there */
+    hsi_team *helping;              /* asked to help there, */
+    int help_priority;              /*   with a run of this priority */
+    int priority;                   /* of the run that its present job is of */
+    uint64_t pauses, long_segments; /* as in hsched_device_stats */
     uint64_t jobs, steps, busy_ns;
     size_t scratch_size, spare_size;
     void *spare; /* larger scratch memory for it to take; NULL: none */
@@ -83,7 +86,9 @@ struct hsi_worker_pool {
     atomic_int
         idle_cpu_workers; /* a hint outside the lock: is it worth asking for help? */
     atomic_int
-        jobs_waiting; /* a hint: CPU jobs are queued, helpers should leave their team */
+        jobs_waiting; /* a hint: CPU jobs can be begun, helpers should leave their team */
+    atomic_int top_priority; /* a hint: the highest that the CPU is executing; so should
+                                helpers of lower ones */
     /* Guarded by the lock. */
     hsi_worker *idle[HSI_MAX_DEVICES];
     uint32_t executing[HSI_MAX_DEVICES]; /* jobs on workers */

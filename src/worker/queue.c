@@ -33,8 +33,13 @@ static const hsi_exec_device *device_of(const hsi_queue *q)
 static int is_partial(const hsi_flight *f)
 {
     const hsi_exec_model *model = run_of(f->jobs[0])->model;
-    return model->crosses ||
-           (model->floats && f->jobs[0]->count != model->plan->section_count);
+    return model->crosses || (model->floats && f->sections != model->plan->section_count);
+}
+
+/* Is it the last segment of its job? */
+static int is_last(const hsi_flight *f)
+{
+    return f->jobs[0]->done + f->sections == f->jobs[0]->count;
 }
 
 /* ---- What to do next (under the lock) --------------------------------------- */
@@ -79,7 +84,9 @@ static hsched_status choose_members(hsi_queue *q, hsi_flight *f, uint32_t others
 {
     const hsi_exec_model *model = run_of(f->jobs[0])->model;
     *members = *ready = 1;
-    if (!model->joinable)
+    if (f->jobs[0]->done > 0) /* it goes on in the slot that it has */
+        *members = run_of(f->jobs[0])->members;
+    if (f->jobs[0]->done > 0 || !model->joinable)
         return HSCHED_OK;
     for (uint32_t i = 0; i < model->prepared_count; i++)
         if (model->prepared[i].device == q->device)
@@ -94,7 +101,8 @@ static void describe_job(hsi_flight *f, const hsi_exec_model *model,
                          const hsched_memory *arena)
 {
     const hsi_job *first = f->jobs[0];
-    const hsi_plan_section *sections = &model->plan->sections[first->section];
+    const hsi_plan_section *sections =
+        &model->plan->sections[first->section + first->done];
     f->job = (hsched_queue_job){ .struct_size = sizeof f->job,
                                  .first_step = sections[0].first_step,
                                  .members = f->count,
@@ -102,7 +110,7 @@ static void describe_job(hsi_flight *f, const hsi_exec_model *model,
                                  .outputs = f->outputs,
                                  .arena = arena,
                                  .priority = HSCHED_PRIORITY_MIN };
-    for (uint32_t i = 0; i < first->count; i++)
+    for (uint32_t i = 0; i < f->sections; i++)
         f->job.step_count += sections[i].step_count;
     for (uint32_t m = 0; m < f->count; m++) {
         hsi_exec_run *run = run_of(f->jobs[m]);
@@ -219,19 +227,47 @@ static uint32_t mean_running(const hsi_queue *q, const hsi_flight *f, uint64_t n
     return mean > 0 ? (uint32_t)mean : 1;
 }
 
-/* Reports all jobs of a flight as ended and frees its lane. */
-static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
-                       const hsi_worker *self)
+/* The device has done with it; returns how many jobs it had meanwhile. */
+static uint32_t leave_device(hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
 {
-    hsi_core *core = q->pool->config.core;
-    const uint64_t now_ns = hsi_now_ns();
     sum_running(q, now_ns);
     const uint32_t at_once = mean_running(q, f, now_ns);
     if (f->state == HSI_FLIGHT_ENDING) {
         q->running--;
         if (q->running == 0)
             q->busy_ns += now_ns - q->busy_since_ns;
+        q->long_segments +=
+            f->bound_us != UINT64_MAX && (now_ns - f->started_ns) / 1000 > f->bound_us;
     }
+    return at_once;
+}
+
+/* The segment has ended well, and there are more: the jobs go back into the queue, and others that
+ * are more urgent go first. */
+static void pause_flight(hsi_queue *q, hsi_flight *f)
+{
+    const uint64_t now_ns = hsi_now_ns();
+    const uint32_t count = f->count, sections = f->sections;
+    hsi_job *jobs[HSI_QUEUE_BATCH];
+    leave_device(q, f, now_ns);
+    q->pauses++;
+    q->steps += f->job.step_count;
+    if (q->pool->trace)
+        hsi_trace_flight_ended(q, f, now_ns, HSCHED_OK);
+    run_of(f->jobs[0])->spent_ns += now_ns - f->started_ns;
+    memcpy(jobs, f->jobs, count * sizeof jobs[0]);
+    f->state = HSI_FLIGHT_FREE;
+    hsi_core_job_paused(q->pool->config.core, jobs, count, sections, now_ns / 1000);
+}
+
+/* Reports all jobs of a flight as ended and frees its lane. */
+static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
+                       const hsi_worker *self)
+{
+    hsi_core *core = q->pool->config.core;
+    const uint64_t now_ns = hsi_now_ns();
+    const uint32_t at_once = leave_device(q, f, now_ns);
+    const uint64_t began_ns = f->started_ns - run_of(f->jobs[0])->spent_ns;
     if (status == HSCHED_ERROR_DEVICE)
         lose_device(q);
     if (status == HSCHED_OK)
@@ -241,7 +277,7 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
                                                 .count = f->count,
                                                 .workers = 1,
                                                 .at_once = at_once,
-                                                .began_ns = f->started_ns,
+                                                .began_ns = began_ns,
                                                 .ended_ns = now_ns });
     if (status == HSCHED_OK) {
         q->jobs++;
@@ -257,7 +293,7 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
     for (uint32_t m = 0; m < count; m++) {
         hsi_exec_run *run = run_of(jobs[m]);
         run->batch = count;
-        hsi_probe_job(run->probe, jobs[m], count, f->started_ns, now_ns);
+        hsi_probe_job(run->probe, jobs[m], count, began_ns, now_ns);
         for (uint32_t i = 0; i < jobs[m]->count; i++)
             run->section_done[jobs[m]->section + i] = status == HSCHED_OK;
         hsi_core_job_ended(core, jobs[m], status, now_ns / 1000);
@@ -279,8 +315,27 @@ static uint32_t others_of_model(const hsi_queue *q, const hsi_job *job)
     return count;
 }
 
-static void begin_flight(hsi_flight *f, uint64_t now_ns)
+/* The highest priority of its runs; a run that is measured is not cut. */
+static uint64_t bound_of(const hsi_queue *q, const hsi_flight *f)
 {
+    int priority = HSCHED_PRIORITY_MIN;
+    for (uint32_t m = 0; m < f->count; m++) {
+        if (run_of(f->jobs[m])->probe)
+            return UINT64_MAX;
+        if (f->jobs[m]->run->priority > priority)
+            priority = f->jobs[m]->run->priority;
+    }
+    return hsi_core_segment_us(q->pool->config.core, priority);
+}
+
+static void begin_flight(const hsi_queue *q, hsi_flight *f, uint64_t now_ns)
+{
+    hsi_exec_run *leader = run_of(f->jobs[0]);
+    if (f->jobs[0]->done == 0) {
+        leader->members = f->count;
+        leader->spent_ns = 0;
+    }
+    hsi_expect_cut(f, leader->members, bound_of(q, f));
     for (uint32_t m = 0; m < f->count; m++) {
         hsi_exec_run *run = run_of(f->jobs[m]);
         if (run->started_us == 0)
@@ -293,10 +348,22 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     hsi_worker_pool *pool = q->pool;
     hsi_flight *f = &q->flights[lane];
     f->state = HSI_FLIGHT_STARTING;
-    begin_flight(f, f->started_ns = hsi_now_ns());
+    begin_flight(q, f, f->started_ns = hsi_now_ns());
+    const int too_long = f->bound_us != UINT64_MAX && f->sections == 1 &&
+                         f->segment_us > (float)f->bound_us &&
+                         !run_of(f->jobs[0])->model->told_long;
+    if (too_long)
+        run_of(f->jobs[0])->model->told_long = 1;
     const uint32_t others = others_of_model(q, f->jobs[0]);
     uint32_t members, ready;
     pthread_mutex_unlock(&pool->lock);
+    if (too_long)
+        hsi_log(
+            HSCHED_LOG_INFO,
+            "model '%s': a section of it takes about %.0f us on the GPU in a batch of "
+            "%u, longer than max_segment_us: runs of higher priorities may wait so "
+            "long; a smaller hsched_model_config.max_batch makes it shorter",
+            run_of(f->jobs[0])->core.model->name, (double)f->segment_us, f->count);
     hsched_status status = start(q, lane, others, &members, &ready);
     const hsi_exec_device *d = device_of(q);
     if (d->backend->has_background(d->handle))
@@ -306,20 +373,21 @@ static void start_flight(hsi_queue *q, uint32_t lane)
                 hsched_error_detail());
     pthread_mutex_lock(&pool->lock);
     hsi_exec_model *model = run_of(f->jobs[0])->model;
-    if (model->joinable)
+    if (model->joinable && f->jobs[0]->done == 0)
         hsi_core_set_ready(pool->config.core, f->jobs[0]->run->model, q->device, ready);
     if (status != HSCHED_OK) {
         end_flight(q, f, status, NULL);
         return;
     }
-    f->expected_us = hsi_expect_of(f, members);
+    run_of(f->jobs[0])->members = members;
+    f->expected_us = f->segment_us > 0 ? &f->segment_us : hsi_expect_of(f, members);
     f->state = HSI_FLIGHT_RUNNING;
     sum_running(q, hsi_now_ns());
     f->running_sum = q->running_sum;
     if (q->running++ == 0)
         q->busy_since_ns = f->started_ns;
     for (uint32_t m = 0; m < f->count; m++) {
-        if (is_partial(f)) /* its end is not the run's */
+        if (is_partial(f) || !is_last(f)) /* its end is not the run's */
             continue;
         run_of(f->jobs[m])->event_backend = d->backend;
         run_of(f->jobs[m])->event_slot = f->slot;
@@ -359,7 +427,7 @@ void hsi_queue_pump(hsi_queue *q, const hsi_worker *self)
     q->submitting = 0;
     /* A CPU worker with nothing else to do attends right after this, unless he finds that
      * another device needs him first: then he excuses himself. */
-    if (self && self->device == 0 && !q->attended && hsi_core_queued(core, 0) == 0 &&
+    if (self && self->device == 0 && !q->attended && hsi_core_startable(core, 0) == 0 &&
         runs_come_back(q)) {
         q->summoned = 1;
         return;
@@ -409,6 +477,16 @@ static int collect(hsi_queue *q)
             status = d->backend->queue_finish(f->slot, &f->job);
             pthread_mutex_lock(&q->pool->lock);
         }
+        if (status == HSCHED_OK && !is_last(f)) {
+            pause_flight(q, f);
+            hsi_worker_pool_notify(q->pool, q->worker);
+            set_alarms_of_others(q);
+            continue;
+        }
+        if (status == HSCHED_OK && f->segment_us > 0)
+            hsi_expect_learn_whole(f, run_of(f->jobs[0])->members,
+                                   run_of(f->jobs[0])->spent_ns + hsi_now_ns() -
+                                       f->started_ns);
         if (status == HSCHED_OK)
             status = bring_outputs(q, f);
         end_flight(q, f, status, q->worker);

@@ -37,7 +37,10 @@ typedef struct hsi_flight {
     uint64_t started_ns;
     uint64_t running_sum;   /* the queue's when it was started */
     uint64_t unfinished_ns; /* when it was last seen not to have ended */
-    float *expected_us;     /* of the model */
+    float *expected_us;     /* of the model, or segment_us */
+    uint32_t sections; /* the segment: so many of the job's sections, behind those done */
+    uint64_t bound_us; /* so long it should be at most; UINT64_MAX: as long as it likes */
+    float segment_us;  /* how long it is expected to be; 0: it is the whole job */
 } hsi_flight;
 
 typedef struct hsi_queue {
@@ -62,6 +65,7 @@ typedef struct hsi_queue {
     uint64_t credited_us;
     uint64_t jobs, steps, busy_ns, busy_since_ns;
     uint64_t runs_joined;
+    uint64_t pauses, long_segments; /* as in hsched_device_stats */
 } hsi_queue;
 
 hsched_status hsi_queue_start(hsi_worker_pool *pool, uint32_t device, uint32_t lanes,

@@ -115,10 +115,18 @@ hsched_status hsi_team_run(hsi_team *team, const hsi_exec_step *step, void *scra
     return status;
 }
 
-void hsi_team_help(hsi_team *team, void *scratch, uint32_t worker, atomic_int *leave)
+static int is_to_leave(const hsi_team_leave *leave)
+{
+    return atomic_load_explicit(leave->jobs_waiting, memory_order_relaxed) ||
+           atomic_load_explicit(leave->top_priority, memory_order_relaxed) >
+               leave->priority;
+}
+
+void hsi_team_help(hsi_team *team, void *scratch, uint32_t worker,
+                   const hsi_team_leave *leave)
 {
     uint64_t idle_since = hsi_now_ns();
-    while (!atomic_load_explicit(leave, memory_order_relaxed)) {
+    while (!is_to_leave(leave)) {
         if (compute_one(team, scratch, worker, 0)) {
             idle_since = hsi_now_ns();
         } else {

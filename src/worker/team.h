@@ -36,8 +36,15 @@ void hsi_team_clear(hsi_team *team);
 hsched_status hsi_team_run(hsi_team *team, const hsi_exec_step *step, void *scratch,
                            uint32_t worker);
 
-/* A helper: computes parts until none appeared for some microseconds, or *leave became
- * not 0. */
-void hsi_team_help(hsi_team *team, void *scratch, uint32_t worker, atomic_int *leave);
+/* When a helper leaves its team: as soon as one of these says so. */
+typedef struct hsi_team_leave {
+    const atomic_int *jobs_waiting; /* not 0 */
+    const atomic_int *top_priority; /* above this one: */
+    int priority;
+} hsi_team_leave;
+
+/* A helper: computes parts until none appeared for some microseconds, or it is to leave. */
+void hsi_team_help(hsi_team *team, void *scratch, uint32_t worker,
+                   const hsi_team_leave *leave);
 
 #endif

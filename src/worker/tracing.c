@@ -108,6 +108,8 @@ static void record_flight(const hsi_queue *q, const hsi_flight *f, uint64_t ende
         event.status = (int16_t)status;
         event.flags = flags;
         event.job.batch = (uint16_t)f->count;
+        event.job.section += f->jobs[m]->done;
+        event.job.count = f->sections;
         hsi_trace_put(hsi_trace_shared(trace), &event);
     }
 }

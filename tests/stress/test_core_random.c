@@ -51,7 +51,8 @@ typedef struct mirror { /* what the model knows of a run */
     int upstream_open[TEST_EDGES];
     uint8_t section[TEST_SECTIONS]; /* section_state */
     uint8_t device[TEST_SECTIONS];
-    uint8_t pinned[TEST_SECTIONS]; /* was on a lost device: the CPU only */
+    uint32_t job_of[TEST_SECTIONS]; /* running: the first section of its job */
+    uint8_t pinned[TEST_SECTIONS];  /* was on a lost device: the CPU only */
     int restarting;
     int leads;            /* the first of a batch that is executing */
     uint32_t accelerator; /* the first that took a job of it, 0: none */
@@ -61,8 +62,16 @@ typedef struct mirror { /* what the model knows of a run */
 typedef struct worker {
     hsi_job *jobs[BATCH];
     uint32_t count;
+    uint32_t taken, done; /* jobs that it took, and sections of them done before */
     uint64_t end;
+    const mirror *leads; /* of what it took, the first, which has not ended; or NULL */
 } worker;
+
+/* A batch that has paused. */
+typedef struct pause {
+    hsi_job *jobs[BATCH];
+    uint32_t count, device, done;
+} pause;
 
 typedef struct world {
     hsi_core *core;
@@ -76,6 +85,9 @@ typedef struct world {
     uint32_t slowness[DEVICES]; /* of a section, at most */
     mirror runs[RUNS];
     worker workers[DEVICES][WORKERS];
+    pause pauses[RUNS];
+    uint32_t pause_count;
+    uint64_t in_use_until[HSI_LEVELS];
     uint32_t outstanding[HSI_LEVELS], peak[HSI_LEVELS], peak_jobs[HSI_LEVELS];
     uint32_t peak_deadlines;
 } world;
@@ -91,6 +103,7 @@ static world w;
 static executing executing_of[MODELS][DEVICES];
 static uint64_t seed, events, invalid_answers, random_state;
 static uint64_t total[HSCHED_ERROR_DEADLINE + 1], total_lost, total_moved, total_invalid;
+static uint64_t total_paused, total_released, total_barred;
 static uint64_t total_missed, total_restarts, total_joined, total_rode_along,
     total_overtook_held;
 
@@ -270,6 +283,8 @@ static void world_create(void)
         .device_count = 1 + below(DEVICES),
         .ageing_us = ageings[below(4)],
         .active_limit = 1 + below(w.joining ? RUNS : 1 + below(24)),
+        .max_segment_us = below(3) ? 1 + below(1000) : 0,
+        .class_memory_us = 1 + below(20000),
     };
     w.config.devices[0] = (hsi_core_device){ 1 + below(WORKERS), below(2), below(2), 0 };
     for (uint32_t d = 1; d < w.config.device_count; d++)
@@ -282,6 +297,10 @@ static void world_create(void)
             .join_gap_us = below(200),
             .join_most_us = below(1000),
         };
+    for (uint32_t d = 0; d < w.config.device_count; d++) {
+        w.config.devices[d].strict = below(2) != 0;
+        w.config.devices[d].reserved = below(2) ? below(w.config.devices[d].workers) : 0;
+    }
     memset(executing_of, 0, sizeof executing_of);
     assert_int_equal(hsi_core_create(&w.config, &w.core), HSCHED_OK);
     for (uint32_t i = 0; i < MODELS; i++)
@@ -373,6 +392,45 @@ static hsched_status expected_status(const mirror *m)
     return HSCHED_ERROR_CANCELLED;
 }
 
+static uint32_t level_of(const mirror *m)
+{
+    return (uint32_t)(HSCHED_PRIORITY_MAX - m->priority);
+}
+
+static void model_in_use(const mirror *m)
+{
+    w.in_use_until[level_of(m)] = w.now + w.config.class_memory_us;
+}
+
+/* Until when a higher priority than this one is in use. */
+static uint64_t outclassed_until(int priority)
+{
+    uint64_t until = 0;
+    for (int p = priority + 1; p <= HSCHED_PRIORITY_MAX; p++) {
+        if (w.outstanding[HSCHED_PRIORITY_MAX - p] > 0)
+            return UINT64_MAX;
+        if (w.in_use_until[HSCHED_PRIORITY_MAX - p] > until)
+            until = w.in_use_until[HSCHED_PRIORITY_MAX - p];
+    }
+    return until;
+}
+
+/* Until when what is executing keeps the run's job from being begun. */
+static uint64_t barred_until(const mirror *m, uint32_t device)
+{
+    const hsi_core_device *d = &w.config.devices[device];
+    uint32_t executing_now = 0;
+    for (uint32_t k = 0; k < d->workers; k++) {
+        const mirror *other = w.workers[device][k].leads;
+        executing_now += other != NULL;
+        if (other && d->strict && other->priority > m->priority)
+            return UINT64_MAX;
+    }
+    return d->reserved > 0 && executing_now + d->reserved >= d->workers
+               ? outclassed_until(m->priority)
+               : 0;
+}
+
 static void model_ended(mirror *m)
 {
     const hsi_core_run *run = &m->test.run;
@@ -390,7 +448,8 @@ static void model_ended(mirror *m)
     m->last_status = run->status;
     w.dropped += run->status == HSCHED_ERROR_DEADLINE;
     total[run->status]++;
-    w.outstanding[HSCHED_PRIORITY_MAX - m->priority]--;
+    w.outstanding[level_of(m)]--;
+    model_in_use(m);
     /* The storage is the caller's again. */
     memset(m->test.jobs, 0xa5, sizeof m->test.jobs);
     memset(m->test.edges, 0xa5, sizeof m->test.edges);
@@ -423,9 +482,52 @@ static void check_sections(const mirror *m)
     CHECK(jobs <= w.most_jobs[m->model - w.models]);
 }
 
+static void model_restart_if_drained(mirror *m);
+
+/* Of a paused job: nobody works on it any more. */
+static void model_paused_over(hsi_job *job, uint32_t device, int lost)
+{
+    mirror *m = (mirror *)job->run;
+    m->running--;
+    executing_on(m, device)->batches -= (uint32_t)m->leads;
+    m->leads = 0;
+    for (uint32_t s = 0; s < m->model->core.section_count; s++)
+        if (m->section[s] == RUNNING && m->job_of[s] == job->section) {
+            m->section[s] = TO_RUN;
+            m->pinned[s] |= lost;
+        }
+    if (!is_stopping(m) && device != 0 && (m->restarting || lost)) {
+        m->moved++;
+        w.moved++;
+    }
+    model_restart_if_drained(m);
+}
+
+static void model_end_pause(uint32_t index, int lost)
+{
+    const pause over = w.pauses[index];
+    w.pauses[index] = w.pauses[--w.pause_count];
+    for (uint32_t k = 0; k < over.count; k++)
+        model_paused_over(over.jobs[k], over.device, lost);
+    total_released++;
+}
+
+/* Paused batches of which no run goes on. */
+static void model_release_paused(void)
+{
+    for (uint32_t i = w.pause_count; i-- > 0;) {
+        int wanted = 0;
+        for (uint32_t k = 0; k < w.pauses[i].count; k++)
+            wanted |= goes_on((const mirror *)w.pauses[i].jobs[k]->run);
+        if (!wanted)
+            model_end_pause(i, 0);
+    }
+}
+
 static void after_event(void)
 {
     hsi_core_run *ended;
+    model_release_paused();
     while ((ended = hsi_core_next_ended(w.core)) != NULL)
         model_ended((mirror *)ended);
     model_admit();
@@ -586,6 +688,7 @@ static void event_submit(void)
         w.peak_jobs[level] = jobs;
     may_grow |= are_more_than_ever();
     uint64_t calls = hsi_alloc_count();
+    model_in_use(m);
     hsched_status status = hsi_core_submit(w.core, &m->test.run, upstream, m->test.edges,
                                            m->upstream_count, w.now);
     CHECK(status == HSCHED_OK);
@@ -648,6 +751,9 @@ static void model_lost(uint32_t device)
         model_lost_memory(device);
         return;
     }
+    for (uint32_t i = w.pause_count; i-- > 0;)
+        if (w.pauses[i].device == device)
+            model_end_pause(i, 1);
     for (uint32_t i = 0; i < RUNS; i++) {
         mirror *m = &w.runs[i];
         for (uint32_t s = 0; m->in_flight && s < m->model->core.section_count; s++) {
@@ -695,6 +801,7 @@ static void event_job_ended(worker *by)
     hsi_job *job = by->jobs[which];
     by->jobs[which] = by->jobs[--by->count];
     mirror *m = (mirror *)job->run;
+    by->leads = by->leads == m ? NULL : by->leads;
     uint32_t first = job->section, count = job->count, device = job->device;
     hsched_status status = random_result(device);
     int lost = status == HSCHED_ERROR_DEVICE && device != 0;
@@ -720,6 +827,29 @@ static void event_job_ended(worker *by)
     model_restart_if_drained(m);
     uint64_t calls = hsi_alloc_count();
     hsi_core_job_ended(w.core, job, status, w.now);
+    CHECK(hsi_alloc_count() == calls);
+    after_event();
+}
+
+/* What the worker has taken pauses, if it has sections left after the next. */
+static void event_paused(worker *by)
+{
+    hsi_job *first = by->jobs[0];
+    const uint32_t device = first->device;
+    if (by->count == 0 || by->count != by->taken || by->done + 1 >= first->count)
+        return;
+    pause *p = &w.pauses[w.pause_count++];
+    const uint32_t more = 1 + below(first->count - by->done - 1);
+    *p = (pause){ .count = by->count, .device = device, .done = by->done + more };
+    memcpy(p->jobs, by->jobs, sizeof p->jobs);
+    by->count = 0;
+    by->leads = NULL;
+    total_paused++;
+    const int lost = w.lost >> device & 1 && !w.config.devices[device].own_memory;
+    if (lost)
+        model_end_pause(w.pause_count - 1, 1);
+    uint64_t calls = hsi_alloc_count();
+    hsi_core_job_paused(w.core, by->jobs, by->taken, more, w.now);
     CHECK(hsi_alloc_count() == calls);
     after_event();
 }
@@ -825,6 +955,17 @@ static const hsi_job *expected_first(uint32_t device, uint64_t now, uint32_t *qu
         if (is_free)
             free_runs[free_count++] = m;
     }
+    for (uint32_t i = 0; i < w.pause_count; i++) {
+        const hsi_job *job = w.pauses[i].jobs[0];
+        if (w.pauses[i].device != device)
+            continue;
+        *queued += w.pauses[i].count;
+        const mirror *m = (const mirror *)job->run,
+                     *other = best ? (mirror *)best->run : m;
+        if (!best || goes_before(m, other) ||
+            (m == other && job->section < best->section))
+            best = job;
+    }
     for (uint32_t i = 0; i < free_count; i++) {
         const mirror *m = free_runs[i];
         uint64_t levels = (uint64_t)(HSCHED_PRIORITY_MAX - m->priority);
@@ -842,10 +983,24 @@ static uint32_t expect_taken(uint32_t device, uint32_t most, uint64_t now,
     uint64_t due, core_due = hsi_core_next_due(w.core, device);
     expected[0] = expected_first(device, now, &queued, &due);
     CHECK(queued == hsi_core_queued(w.core, device));
-    CHECK(expected[0] ? core_due <= now : core_due == due);
-    if (!expected[0])
+    const mirror *head = expected[0] ? (const mirror *)expected[0]->run : NULL;
+    if (head && barred_until(head, device) > now) {
+        const uint64_t barred = barred_until(head, device);
+        CHECK(core_due <= now || core_due == (barred < due ? barred : due));
+        total_barred++;
         return 0;
-    const mirror *head = (const mirror *)expected[0]->run;
+    }
+    CHECK(head ? core_due <= now : core_due == due);
+    CHECK(!head || barred_until(head, device) > w.core->now_us ||
+          hsi_core_startable(w.core, device) > 0);
+    if (!head)
+        return 0;
+    for (uint32_t i = 0; i < w.pause_count; i++)
+        if (w.pauses[i].jobs[0] == expected[0]) {
+            for (uint32_t k = 0; k < w.pauses[i].count; k++)
+                expected[k] = w.pauses[i].jobs[k];
+            return w.pauses[i].count <= most ? w.pauses[i].count : 0;
+        }
     if (!is_joinable(head, expected[0]->section, device))
         return 1;
     uint32_t ready = head->model->batch_queues[device].ready;
@@ -916,6 +1071,7 @@ static void model_taken(const hsi_job *job, uint32_t device)
         CHECK(m->section[s] == TO_RUN && is_ready(m, s, job->section));
         CHECK(m->test.jobs[s].state == HSI_JOB_RUNNING);
         m->section[s] = RUNNING;
+        m->job_of[s] = job->section;
         m->device[s] = (uint8_t)device;
         for (uint32_t i = 0; i < section->dep_count; i++)
             if (m->device[section->deps[i]] != device)
@@ -944,6 +1100,23 @@ static void model_batch_taken(const worker *by, uint32_t device)
     head->leads = 1;
 }
 
+/* A batch goes on that had paused: takes it out of the list. 0: it is none. */
+static int model_resumed(worker *by)
+{
+    for (uint32_t i = 0; i < w.pause_count; i++) {
+        const pause p = w.pauses[i];
+        if (p.jobs[0] != by->jobs[0])
+            continue;
+        CHECK(p.count == by->count);
+        for (uint32_t k = 0; k < p.count; k++)
+            CHECK(p.jobs[k] == by->jobs[k] && p.jobs[k]->done == p.done);
+        by->done = p.done;
+        w.pauses[i] = w.pauses[--w.pause_count];
+        return 1;
+    }
+    return 0;
+}
+
 static void event_take(uint32_t device, worker *by)
 {
     if (hsi_core_next_deadline(w.core) <= w.now)
@@ -964,11 +1137,16 @@ static void event_take(uint32_t device, worker *by)
     events++;
     CHECK(by->count == count);
     uint32_t work = 0;
-    if (count > 0)
+    by->done = 0;
+    by->taken = count;
+    by->leads = count > 0 ? (const mirror *)by->jobs[0]->run : NULL;
+    const int resumed = count > 0 && model_resumed(by);
+    if (count > 0 && !resumed)
         model_batch_taken(by, device);
     for (uint32_t i = 0; i < count; i++) {
         CHECK(by->jobs[i] == expected[i]);
-        model_taken(by->jobs[i], device);
+        if (!resumed)
+            model_taken(by->jobs[i], device);
         work += by->jobs[i]->count;
         total_joined += i > 0;
         total_rode_along += ((mirror *)by->jobs[i]->run)->priority <
@@ -976,6 +1154,11 @@ static void event_take(uint32_t device, worker *by)
     }
     if (count > 0)
         by->end = w.now + 1 + below(w.slowness[device] * work);
+    const int priority = random_priority();
+    CHECK(hsi_core_segment_us(w.core, priority) ==
+          (w.config.max_segment_us > 0 && outclassed_until(priority) > w.core->now_us
+               ? w.config.max_segment_us
+               : UINT64_MAX));
     total_overtook_held += count > 0 && w.core->held[device] != NULL;
 }
 
@@ -1068,7 +1251,10 @@ static void step(int closing)
         w.now = due;
     else if (next && (closing || next->end <= w.next_arrival)) {
         w.now = next->end > w.now ? next->end : w.now;
-        event_job_ended(next);
+        if (below(3) == 0)
+            event_paused(next);
+        if (next->count > 0)
+            event_job_ended(next);
     } else if (!closing) {
         w.now = w.next_arrival > w.now ? w.next_arrival : w.now;
         w.next_arrival = w.now + below((uint32_t)(2 * w.mean_interval));
@@ -1090,7 +1276,7 @@ static void run_world(uint64_t event_count)
     }
     for (uint32_t d = 0; d < w.config.device_count; d++)
         CHECK(hsi_core_queued(w.core, d) == 0 && w.core->backlog[d] == 0);
-    CHECK(next_to_end() == NULL);
+    CHECK(next_to_end() == NULL && w.pause_count == 0);
     total_moved += w.moved;
     total_restarts += w.restarts;
     total_missed += w.missed;
@@ -1122,7 +1308,9 @@ static void test_random_events(void **state)
         "%llu because of upstream runs; %llu devices lost, %llu jobs moved, %llu "
         "invalid placements, %llu restarts; %llu deadlines missed, %llu runs dropped for "
         "that; %llu jobs joined others, %llu of them less "
-        "urgent, %llu takes passed over jobs held back\n",
+        "urgent, %llu takes passed over jobs held back; %llu pauses, %llu of them for "
+        "good; "
+        "%llu takes were barred\n",
         (unsigned long long)events, (unsigned long long)worlds,
         (unsigned long long)total[HSCHED_OK],
         (unsigned long long)total[HSCHED_ERROR_CANCELLED],
@@ -1133,7 +1321,8 @@ static void test_random_events(void **state)
         (unsigned long long)total_restarts, (unsigned long long)total_missed,
         (unsigned long long)total[HSCHED_ERROR_DEADLINE],
         (unsigned long long)total_joined, (unsigned long long)total_rode_along,
-        (unsigned long long)total_overtook_held);
+        (unsigned long long)total_overtook_held, (unsigned long long)total_paused,
+        (unsigned long long)total_released, (unsigned long long)total_barred);
     if (count >= 1000000) { /* the walk went everywhere */
         assert_true(total[HSCHED_OK] > 0 && total[HSCHED_ERROR_CANCELLED] > 0);
         assert_true(total[HSCHED_ERROR_IO] > 0 && total[HSCHED_ERROR_DEVICE] > 0);
@@ -1142,6 +1331,8 @@ static void test_random_events(void **state)
         assert_true(total_missed > total[HSCHED_ERROR_DEADLINE]);
         assert_true(total[HSCHED_ERROR_DEADLINE] > 0);
         assert_true(total_joined > 0 && total_rode_along > 0 && total_overtook_held > 0);
+        assert_true(total_paused > total_released && total_released > 0);
+        assert_true(total_barred > 0);
     }
 }
 

@@ -359,7 +359,12 @@ static uint32_t layer_type(uint32_t class_bits, uint32_t device_mask)
     const hsi_core_device devices[4] = { { 1, 1 }, { 1, 1 }, { 1, 1 }, { 1, 1 } };
     hsi_core_section section = { .class_bits = class_bits, .device_mask = 0xf };
     hsi_core_model model = { "", 1, &section, &hsi_policy_layer_type };
-    hsi_place_query query = { &model, 0, device_mask, 4, devices, backlog };
+    hsi_place_query query = { .model = &model,
+                              .device_mask = device_mask,
+                              .available = 0xf,
+                              .device_count = 4,
+                              .devices = devices,
+                              .backlog = backlog };
     return hsi_policy_layer_type.place(&query);
 }
 
