@@ -159,14 +159,16 @@ HSCHED_API void hsched_simulation_destroy(hsched_simulation *simulation); /* NUL
 typedef struct hsched_simulation_model_config {
     size_t struct_size;
     const char *name;       /* default: the graph's */
-    const char *policy;     /* "cpu_only", "gpu_only", "layer_type"; default: gpu_only where the
-                               platform has more than the CPU, else cpu_only */
+    const char *policy;     /* "cpu_only", "gpu_only", "layer_type", "cost"; default: gpu_only where
+                               the platform has more than the CPU, else cpu_only */
     hsched_math math;       /* on other devices than the CPU */
     uint32_t max_batch;     /* runs that may be joined; default: as many as the platform's devices
                                take; 1: never */
     uint32_t batch_wait_us; /* as in hsched_model_config */
     const hsched_symbol *symbols; /* values of named dimensions; others are 1 */
     uint32_t symbol_count;
+    hsched_objective objective; /* of the policy "cost"; default: hsched_simulation_config's. Not
+                                   POWER_CAP */
 } hsched_simulation_model_config;
 #define HSCHED_SIMULATION_MODEL_CONFIG_INIT .struct_size = sizeof(hsched_simulation_model_config)
 
@@ -214,6 +216,11 @@ typedef struct hsched_simulation_config {
     double jitter;     /* each job's work is varied by up to this share of it, evenly; below 1 */
     uint64_t seed;     /* of that: the same seed gives the same result */
     const char *trace; /* a file that is written, for ui.perfetto.dev; NULL: none */
+    hsched_objective objective; /* of models of the policy "cost" that have none; there must be one
+                                   of that policy. ENERGY and POWER_CAP need the watts of all
+                                   devices in the platform file */
+    double power_cap_watts;     /* with POWER_CAP, and only then: what all devices may draw on the
+                                   average, but for what jobs that execute draw above it */
 } hsched_simulation_config;
 #define HSCHED_SIMULATION_CONFIG_INIT .struct_size = sizeof(hsched_simulation_config)
 
@@ -227,6 +234,8 @@ typedef struct hsched_simulation_report {
     uint64_t deadline_misses;              /* of both */
     uint64_t jobs, crossings;              /* crossings: tensors that passed between devices */
     uint32_t model_count, device_count;
+    double joules; /* drawn by all devices until the last run ended; 0: watts of one of them are
+                      not in the platform file */
 } hsched_simulation_report;
 #define HSCHED_SIMULATION_REPORT_INIT .struct_size = sizeof(hsched_simulation_report)
 
@@ -248,12 +257,15 @@ typedef struct hsched_simulation_device_report {
     uint64_t jobs;
     double busy_us; /* with at least one job there */
     double use;     /* of its workers, until the last run ended: 0 to 1 */
+    double joules;  /* idle watts until then, the rest for the CPU's workers and others' time that
+                       are busy; 0: its watts are not in the platform file */
 } hsched_simulation_device_report;
 #define HSCHED_SIMULATION_DEVICE_REPORT_INIT .struct_size = sizeof(hsched_simulation_device_report)
 
 /*
  * Executes all that was submitted, from time 0 until the last run has ended; may be called again,
- * with the same result for the same config. `report` may be NULL. Errors: INVALID_ARGUMENT; STATE
+ * with the same result for the same config. `report` may be NULL. Errors: INVALID_ARGUMENT;
+ * NOT_FOUND (an objective needs watts that the platform file does not have); STATE
  * (nothing was submitted); IO (the trace); OUT_OF_MEMORY. Since 0.1.
  */
 HSCHED_API hsched_status hsched_simulation_run(hsched_simulation *simulation,

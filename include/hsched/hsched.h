@@ -187,6 +187,28 @@ typedef enum hsched_policy {
                                      programs. What is not measured goes as with GPU_ONLY */
 } hsched_policy;
 
+/*
+ * What the policy COST minimises; the other policies know one rule only, so that an objective needs
+ * COST. A runtime has one, and models may have another: an application that answers a user wants
+ * LATENCY for that network and ENERGY for the one that sorts pictures at night.
+ */
+typedef enum hsched_objective {
+    HSCHED_OBJECTIVE_DEFAULT = 0,  /* a model's: the runtime's; a runtime's: MAKESPAN */
+    HSCHED_OBJECTIVE_MAKESPAN = 1, /* when all that waits has ended: throughput. Runs are joined */
+    HSCHED_OBJECTIVE_LATENCY = 2,  /* each run's own end: it is split over devices where that is
+                                      sooner; it is never held back to be joined, and joined only
+                                      where those that wait end sooner by it on the average */
+    HSCHED_OBJECTIVE_ENERGY = 3,   /* what the run adds to the energy that is drawn until all has
+                                      ended: the devices' active power for its work, their idle
+                                      power for the time that it adds; of placements that meet the
+                                      run's deadline, if any do. Needs the devices' watts */
+    HSCHED_OBJECTIVE_POWER_CAP = 4 /* as MAKESPAN, under hsched_runtime_config.power_cap_watts;
+                                      a runtime's only */
+} hsched_objective;
+
+/* "makespan", ...; "default"; never NULL. Any thread. Since 0.1. */
+HSCHED_API const char *hsched_objective_name(hsched_objective objective);
+
 /* What GPUs compute float32 layers with. The CPU always computes in float32. */
 typedef enum hsched_math {
     HSCHED_MATH_DEFAULT = 0, /* float32 in memory; convolutions and matrix products round their

@@ -20,7 +20,9 @@ static const char help_text[] =
 typedef struct sim_command {
     cli_session session; /* of it: symbols, seed */
     cli_list positional, loads;
-    const char *policy, *precision, *trace;
+    const char *policy, *precision, *trace, *objective_name;
+    hsched_objective objective;
+    double power_cap_watts;
     double period_us, deadline_us, jitter, priority;
     uint32_t iterations;
     uint64_t seed;
@@ -78,6 +80,23 @@ static int check_precision(sim_command *c)
     return CLI_USAGE;
 }
 
+/* A cap is an objective, and objectives are the policy cost's: neither need be said. */
+static int check_objective(sim_command *c)
+{
+    if (!c->objective_name && c->power_cap_watts > 0)
+        c->objective_name = "power_cap";
+    if (!c->objective_name)
+        return 1;
+    if (!cli_find_objective(c->objective_name, &c->objective))
+        return 0;
+    if (!c->policy)
+        c->policy = "cost";
+    if ((c->objective == HSCHED_OBJECTIVE_POWER_CAP) == (c->power_cap_watts > 0))
+        return 1;
+    cli_error("--power-cap WATTS and --objective power_cap go together");
+    return 0;
+}
+
 static int check(sim_command *c)
 {
     if (c->positional.count < 2) {
@@ -98,7 +117,7 @@ static int check(sim_command *c)
         cli_error("--jitter is not from 0 to below 1");
         return CLI_USAGE;
     }
-    return check_precision(c);
+    return check_objective(c) ? check_precision(c) : CLI_USAGE;
 }
 
 /* ---- Networks ------------------------------------------------------------- */
@@ -188,12 +207,18 @@ static int simulate(sim_command *c)
     if (exit_status != CLI_OK)
         return exit_status;
     const hsched_simulation_config config = { HSCHED_SIMULATION_CONFIG_INIT,
-                                              .jitter = c->jitter, .seed = c->seed,
-                                              .trace = c->trace };
+                                              .jitter = c->jitter,
+                                              .seed = c->seed,
+                                              .trace = c->trace,
+                                              .objective = c->objective,
+                                              .power_cap_watts = c->power_cap_watts };
     hsched_simulation_report report = { HSCHED_SIMULATION_REPORT_INIT };
     status = hsched_simulation_run(c->simulation, &config, &report);
     if (status != HSCHED_OK)
-        return cli_failed(CLI_SYSTEM, status, "the simulation");
+        return cli_failed(status == HSCHED_ERROR_INVALID_ARGUMENT ? CLI_USAGE
+                          : status == HSCHED_ERROR_NOT_FOUND      ? CLI_LOAD
+                                                                  : CLI_SYSTEM,
+                          status, "the simulation");
     return c->json ? cli_sim_print_json(c->simulation, &report, c->trace)
                    : cli_sim_print(c->simulation, &report, c->trace);
 }
@@ -206,6 +231,12 @@ static int run(int argc, char **argv)
           "cpu_only, gpu_only, layer_type or cost (gpu_only where\n"
           "there is more than a CPU)",
           cli_parse_string, &c.policy },
+        { "objective", "NAME",
+          "of the policy cost, which it implies: makespan, latency,\n"
+          "energy or power_cap (makespan)",
+          cli_parse_string, &c.objective_name },
+        { "power-cap", "WATTS", "keep what is drawn below it, on the average",
+          cli_parse_positive, &c.power_cap_watts },
         { "precision", "MATH",
           "what accelerators compute with: default (tf32), strict,\n"
           "fp16 or bf16",

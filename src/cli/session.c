@@ -141,6 +141,18 @@ static int find_word(const cli_word *words, const char *text, int *value)
     return 0;
 }
 
+int cli_find_objective(const char *name, hsched_objective *objective)
+{
+    for (int o = HSCHED_OBJECTIVE_MAKESPAN; o <= HSCHED_OBJECTIVE_POWER_CAP; o++)
+        if (strcmp(hsched_objective_name((hsched_objective)o), name) == 0) {
+            *objective = (hsched_objective)o;
+            return 1;
+        }
+    cli_error("--objective '%s' is none of makespan, latency, energy and power_cap",
+              name);
+    return 0;
+}
+
 static int check_policy(cli_session *s)
 {
     s->policy = s->sim_texts.count ? HSCHED_POLICY_LAYER_TYPE : HSCHED_POLICY_DEFAULT;

@@ -10,6 +10,9 @@ enum {
     CLI_GPUS_MAX = 15
 };
 
+/* An objective by its name; 0 after saying what there is. */
+int cli_find_objective(const char *name, hsched_objective *objective);
+
 typedef struct cli_session {
     /* from the command line */
     uint32_t workers;

@@ -166,7 +166,7 @@ static void end_accesses(hsched_runtime *rt, hsched_run *run)
 /* Nothing to dispose of: sleeps until there is, or until a deadline has passed. */
 static void watch_deadlines(hsched_runtime *rt)
 {
-    const uint64_t due = hsi_core_next_deadline(rt->core), now = hsi_now_us();
+    const uint64_t due = hsi_core_next_tick(rt->core), now = hsi_now_us();
     if (due <= now) {
         hsi_core_tick(rt->core, now);
         hsi_worker_pool_after_events(rt->pool);
@@ -182,7 +182,7 @@ static void watch_deadlines(hsched_runtime *rt)
 
 void hsi_controller_set_alarm(hsched_runtime *rt)
 {
-    if (hsi_core_next_deadline(rt->core) < rt->controller_alarm_us)
+    if (hsi_core_next_tick(rt->core) < rt->controller_alarm_us)
         pthread_cond_signal(&rt->controller_wake);
 }
 

@@ -29,6 +29,13 @@ typedef struct hsi_admission {
     hsi_level levels[HSI_LEVELS];
 } hsi_admission;
 
+/* power.c: of a device, since it was last told what it drew; counted only if there is a cap. */
+typedef struct hsi_drawn {
+    uint64_t since_us;
+    double modelled_uj, counted_uj; /* by its watts alone; with what it was off by */
+    double off_watts; /* what it really draws above its watts, as last told */
+} hsi_drawn;
+
 struct hsi_core {
     hsi_core_config config;
     uint64_t now_us;       /* time of the latest event */
@@ -42,6 +49,8 @@ struct hsi_core {
     double work_us[HSI_MAX_DEVICES];        /* the sums of the active runs' work_us */
     /* How fast devices were when runs were last placed anew for that. */
     double placed_load[HSI_MAX_DEVICES], placed_capacity[HSI_MAX_DEVICES];
+    hsi_drawn drawn[HSI_MAX_DEVICES];
+    double owed_uj; /* was drawn above the power cap, and not saved again yet */
     hsi_admission admission;
     hsi_heap deadlines; /* of runs that have not ended, and not missed them */
     hsi_core_run *active_runs;
@@ -83,6 +92,8 @@ void hsi_run_stop(hsi_core *core, hsi_core_run *run, hsched_status status);
 
 /* Room for one more deadline; 0: there is no memory. */
 int hsi_deadline_reserve(hsi_core *core, const hsi_core_run *run);
+/* From what time on hsi_deadlines_pass changes something; UINT64_MAX: never, as it is. */
+uint64_t hsi_deadline_next(const hsi_core *core);
 /* What the run's deadline takes off its key. */
 int64_t hsi_deadline_gain(const hsi_core *core, const hsi_core_run *run);
 void hsi_deadline_submitted(hsi_core *core, hsi_core_run *run);
@@ -101,6 +112,19 @@ void hsi_work_done(hsi_core *core, const hsi_job *job);
 void hsi_work_replace_all(hsi_core *core);
 /* The run brings no more work, or starts anew on the CPU. */
 void hsi_work_forget(hsi_core *core, hsi_core_run *run);
+
+/* ---- power.c: the power cap ------------------------------------------------ */
+
+/* The time goes on to now_us: what was drawn until then counts. */
+void hsi_power_advance(hsi_core *core, uint64_t now_us);
+/* The device drew so much on the average since this was last told of it. */
+void hsi_power_told(hsi_core *core, uint32_t device, double watts);
+/* May a job begin on the device at the time of the latest event? */
+int hsi_power_allows(const hsi_core *core, uint32_t device);
+/* From what time on it may if no event comes; UINT64_MAX: not before one. It may not now. */
+uint64_t hsi_power_until(const hsi_core *core, uint32_t device);
+/* The cap without what devices draw that idle; 0: there is no cap. */
+double hsi_power_spare_watts(const hsi_core *core);
 
 /* ---- recovery.c: lost devices, restarts ----------------------------------- */
 

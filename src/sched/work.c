@@ -71,6 +71,9 @@ void hsi_work_choose(hsi_core *core, hsi_core_run *run, uint32_t section)
         .previous_device = run->accelerator,
         .run = run,
         .ahead_us = ahead_us,
+        .work_us = core->work_us,
+        .spare_watts = hsi_power_spare_watts(core),
+        .owed_uj = core->owed_uj,
         .now_us = core->now_us,
     };
     add(core, run, -1);

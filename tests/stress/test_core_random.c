@@ -529,7 +529,7 @@ static void event_tick(void)
     hsi_core_tick(w.core, w.now);
     CHECK(hsi_alloc_count() == calls);
     after_event();
-    CHECK(hsi_core_next_deadline(w.core) > w.now);
+    CHECK(hsi_core_next_tick(w.core) > w.now);
 }
 
 static void choose_upstream(mirror *m, hsi_core_run **upstream)
@@ -946,7 +946,7 @@ static void model_batch_taken(const worker *by, uint32_t device)
 
 static void event_take(uint32_t device, worker *by)
 {
-    if (hsi_core_next_deadline(w.core) <= w.now)
+    if (hsi_core_next_tick(w.core) <= w.now)
         event_tick();
     int single = below(w.config.devices[device].max_batch > 1 ? 16 : 2) == 0;
     uint32_t most = single ? 1 : 1 + below(BATCH);
