@@ -209,6 +209,13 @@ typedef enum hsched_objective {
 /* "makespan", ...; "default"; never NULL. Any thread. Since 0.1. */
 HSCHED_API const char *hsched_objective_name(hsched_objective objective);
 
+/* What a device draws, for objectives that have to know. */
+typedef struct hsched_device_watts {
+    const char *device; /* hsched_device_info.name */
+    double watts;       /* when it works: the CPU with all workers, others with any job */
+    double idle_watts;  /* when it does not; at most as many */
+} hsched_device_watts;
+
 /* What GPUs compute float32 layers with. The CPU always computes in float32. */
 typedef enum hsched_math {
     HSCHED_MATH_DEFAULT = 0, /* float32 in memory; convolutions and matrix products round their
@@ -291,6 +298,18 @@ typedef struct hsched_runtime_config {
                                  nothing grows further; default 131072 */
     const struct hsched_policy_plugin *policy_plugin; /* a policy of one's own (hsched/policy.h),
                                  copied; default: none */
+    hsched_objective objective; /* of the policy COST, which must be this runtime's then */
+    /*
+     * POWER_CAP, and only then: what the devices may draw together on the average. Whatever the
+     * model, a job that would go beyond it begins, alone, when what was drawn above the cap before
+     * has been saved again: so the average since such a moment is above the cap by no more than
+     * what one job, and those that it began beside, draw above it until they end. A best effort:
+     * watts are what device_watts says or meters measure, and what other programs draw is only
+     * seen by meters.
+     */
+    double power_cap_watts;
+    const hsched_device_watts *device_watts; /* the user's word counts before what was measured */
+    uint32_t device_watts_count;
 } hsched_runtime_config;
 #define HSCHED_RUNTIME_CONFIG_INIT .struct_size = sizeof(hsched_runtime_config)
 
@@ -898,6 +917,8 @@ typedef struct hsched_model_config {
                                      of at most so many; default 16; 1: never; at most 64 */
     uint32_t batch_wait_us;       /* a run may wait so long for others to join it; default 0: only
                                      what waits already is joined */
+    hsched_objective objective;   /* default: the runtime's, if the model's policy is COST. Not
+                                     POWER_CAP; LATENCY waits for nobody: no batch_wait_us then */
 } hsched_model_config;
 #define HSCHED_MODEL_CONFIG_INIT .struct_size = sizeof(hsched_model_config)
 

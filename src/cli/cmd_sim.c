@@ -20,9 +20,8 @@ static const char help_text[] =
 typedef struct sim_command {
     cli_session session; /* of it: symbols, seed */
     cli_list positional, loads;
-    const char *policy, *precision, *trace, *objective_name;
-    hsched_objective objective;
-    double power_cap_watts;
+    const char *policy, *precision, *trace;
+    cli_objective objective;
     double period_us, deadline_us, jitter, priority;
     uint32_t iterations;
     uint64_t seed;
@@ -80,23 +79,6 @@ static int check_precision(sim_command *c)
     return CLI_USAGE;
 }
 
-/* A cap is an objective, and objectives are the policy cost's: neither need be said. */
-static int check_objective(sim_command *c)
-{
-    if (!c->objective_name && c->power_cap_watts > 0)
-        c->objective_name = "power_cap";
-    if (!c->objective_name)
-        return 1;
-    if (!cli_find_objective(c->objective_name, &c->objective))
-        return 0;
-    if (!c->policy)
-        c->policy = "cost";
-    if ((c->objective == HSCHED_OBJECTIVE_POWER_CAP) == (c->power_cap_watts > 0))
-        return 1;
-    cli_error("--power-cap WATTS and --objective power_cap go together");
-    return 0;
-}
-
 static int check(sim_command *c)
 {
     if (c->positional.count < 2) {
@@ -117,7 +99,9 @@ static int check(sim_command *c)
         cli_error("--jitter is not from 0 to below 1");
         return CLI_USAGE;
     }
-    return check_objective(c) ? check_precision(c) : CLI_USAGE;
+    if (cli_objective_check(&c->objective, &c->policy) != CLI_OK)
+        return CLI_USAGE;
+    return check_precision(c);
 }
 
 /* ---- Networks ------------------------------------------------------------- */
@@ -210,8 +194,9 @@ static int simulate(sim_command *c)
                                               .jitter = c->jitter,
                                               .seed = c->seed,
                                               .trace = c->trace,
-                                              .objective = c->objective,
-                                              .power_cap_watts = c->power_cap_watts };
+                                              .objective = c->objective.value,
+                                              .power_cap_watts =
+                                                  c->objective.power_cap_watts };
     hsched_simulation_report report = { HSCHED_SIMULATION_REPORT_INIT };
     status = hsched_simulation_run(c->simulation, &config, &report);
     if (status != HSCHED_OK)
@@ -234,9 +219,9 @@ static int run(int argc, char **argv)
         { "objective", "NAME",
           "of the policy cost, which it implies: makespan, latency,\n"
           "energy or power_cap (makespan)",
-          cli_parse_string, &c.objective_name },
+          cli_parse_string, &c.objective.name },
         { "power-cap", "WATTS", "keep what is drawn below it, on the average",
-          cli_parse_positive, &c.power_cap_watts },
+          cli_parse_positive, &c.objective.power_cap_watts },
         { "precision", "MATH",
           "what accelerators compute with: default (tf32), strict,\n"
           "fp16 or bf16",

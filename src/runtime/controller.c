@@ -116,6 +116,8 @@ void hsi_controller_after_events(void *runtime)
         hsi_tracing_observe(rt);
     while ((core_run = hsi_core_next_ended(rt->core)) != NULL)
         end_run(rt, (hsched_run *)core_run);
+    if (rt->power.cap_watts > 0) /* what is kept back may now begin at another time */
+        hsi_controller_set_alarm(rt);
 }
 
 void hsi_controller_run_failed(void *runtime, hsi_core_run *core_run, const char *detail)
@@ -163,8 +165,9 @@ static void end_accesses(hsched_runtime *rt, hsched_run *run)
     announce_end(rt, run);
 }
 
-/* Nothing to dispose of: sleeps until there is, or until a deadline has passed. */
-static void watch_deadlines(hsched_runtime *rt)
+/* Nothing to dispose of: sleeps until there is, or until a deadline has passed or jobs may begin
+ * that the power cap has kept back. */
+static void watch_times(hsched_runtime *rt)
 {
     const uint64_t due = hsi_core_next_tick(rt->core), now = hsi_now_us();
     if (due <= now) {
@@ -196,7 +199,7 @@ static void *controller_main(void *argument)
         if (!run) {
             if (rt->controller_stop)
                 break;
-            watch_deadlines(rt);
+            watch_times(rt);
             continue;
         }
         rt->ended_first = run->next_ended;

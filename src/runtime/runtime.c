@@ -46,6 +46,7 @@ static hsched_status create_core(hsched_runtime *rt)
                                .order = rt->plugin.hooks.order ? hsi_policy_plugin_order
                                                                : NULL,
                                .order_user = &rt->plugin,
+                               .power_cap_watts = rt->power.cap_watts,
                                .ageing_us = rt->ageing_us };
     uint32_t workers = 0, joinable = 0;
     for (uint32_t d = 0; d < rt->device_count; d++) {
@@ -63,6 +64,8 @@ static hsched_status create_core(hsched_runtime *rt)
             .max_batches = BATCHES_AT_ONCE,
             .join_gap_us = JOIN_GAP_US,
             .join_most_us = JOIN_MOST_US,
+            .watts = rt->power.watts[d],
+            .idle_watts = rt->power.idle_watts[d],
         };
         joinable += queue ? HSI_QUEUE_BATCH : 0;
     }
@@ -172,6 +175,8 @@ HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user
     rt->max_runs = config.max_runs ? config.max_runs : DEFAULT_MAX_RUNS;
     if (status == HSCHED_OK)
         status = hsi_costs_create(rt, &config);
+    if (status == HSCHED_OK)
+        status = hsi_power_create(rt, &config);
     if (status == HSCHED_OK)
         status = hsi_sources_create(rt);
     if (status == HSCHED_OK)

@@ -58,6 +58,15 @@ struct hsched_runtime {
         int loaded;                        /* the cache file was read */
     } costs;
 
+    /* power.c; set before there are threads. */
+    struct {
+        hsched_objective objective; /* of models that have none */
+        double cap_watts;           /* 0: none */
+        double watts[HSI_MAX_DEVICES],
+            idle_watts[HSI_MAX_DEVICES]; /* 0: not known then */
+        uint32_t told; /* devices whose watts are the user's word, as bits */
+    } power;
+
     /* source.h */
     struct {
         pthread_mutex_t
@@ -101,6 +110,7 @@ struct hsched_model {
     hsi_batch_queue
         *batch_queues; /* per device of the runtime; NULL: runs are never joined */
     hsched_math math;
+    hsched_objective objective; /* DEFAULT: its policy has none */
     int deterministic;
     uint32_t max_batch, batch_wait_us;
     hsched_graph *graph;     /* the specialised copy, while its constants are in use */
@@ -181,6 +191,15 @@ hsi_cost_work hsi_costs_work(const hsched_model *model, hsi_cost_unit unit,
                              uint32_t index);
 hsched_status hsi_costs_load(hsched_runtime *rt); /* the first time; takes the mutex */
 hsched_status hsi_costs_save(hsched_runtime *rt); /* what is new; takes the mutex */
+
+/* power.c: objectives, and what devices draw. */
+/* Once devices, policy and costs are there, before the core is. Errors: INVALID_ARGUMENT; NOT_FOUND
+ * (what a device draws is not known, and has to be); those of hsi_costs_load. */
+hsched_status hsi_power_create(hsched_runtime *rt, const hsched_runtime_config *config);
+/* The objective of a model of such a config, checked. Errors: as above. */
+hsched_status hsi_power_model_objective(hsched_runtime *rt,
+                                        const hsched_model_config *config,
+                                        hsched_objective *objective);
 
 /* release.c: the thread that makes runs of the releases of sources */
 hsched_status hsi_sources_create(hsched_runtime *rt);

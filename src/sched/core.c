@@ -546,6 +546,16 @@ void hsi_core_set_speed(hsi_core *core, uint32_t device, double load, double cap
     settle(core);
 }
 
+void hsi_core_set_watts(hsi_core *core, uint32_t device, double watts, double idle_watts,
+                        uint64_t now_us)
+{
+    advance(core, now_us);
+    if (device >= core->config.device_count)
+        return;
+    core->config.devices[device].watts = watts;
+    core->config.devices[device].idle_watts = idle_watts;
+}
+
 void hsi_core_set_drawn(hsi_core *core, uint32_t device, double watts, uint64_t now_us)
 {
     advance(core, now_us);

@@ -327,6 +327,11 @@ uint32_t hsi_core_take_batch(hsi_core *core, uint32_t device, hsi_job **jobs,
 void hsi_core_set_speed(hsi_core *core, uint32_t device, double load, double capacity,
                         uint64_t now_us);
 
+/* Event: a device is known to draw so much when it works, and when it idles; as in
+ * hsi_core_device. Runs that have a place keep it. */
+void hsi_core_set_watts(hsi_core *core, uint32_t device, double watts, double idle_watts,
+                        uint64_t now_us);
+
 /* Event: what a device drew on the average since the last event of this kind for it. It counts
  * instead of what was thought, and what it differed by is expected to go on. Nothing without a
  * power cap. */

@@ -74,7 +74,7 @@ static void notify(hsi_worker_pool *pool, const hsi_worker *self)
     for (uint32_t d = 0; d < pool->config.device_count; d++) {
         if (pool->queues[d])
             continue;
-        uint32_t queued = hsi_core_queued(pool->config.core, d);
+        uint32_t queued = hsi_core_startable(pool->config.core, d);
         if (queued > 0 && self && self->device == d)
             queued--;
         if (d == 0)
@@ -245,7 +245,7 @@ static void execute(hsi_worker *w, hsi_job *job)
 static int cpu_has_jobs(void *user)
 {
     const hsi_worker_pool *pool = user;
-    return pool->stopping || hsi_core_queued(pool->config.core, 0) > 0;
+    return pool->stopping || hsi_core_startable(pool->config.core, 0) > 0;
 }
 
 /* It does not attend to these devices now, for which it may have been woken. `but`: to this one
@@ -290,7 +290,7 @@ static void *worker_main(void *argument)
         if (hsi_core_has_ended(pool->config.core)) /* dropped: its deadline has passed */
             after_events(pool, NULL);
         if (w->device == 0)
-            set_jobs_waiting(pool, hsi_core_queued(pool->config.core, 0));
+            set_jobs_waiting(pool, hsi_core_startable(pool->config.core, 0));
         if (job) {
             if (pool->trace)
                 hsi_trace_queued(pool, w->device);

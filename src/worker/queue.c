@@ -359,7 +359,7 @@ void hsi_queue_pump(hsi_queue *q, const hsi_worker *self)
     q->submitting = 0;
     /* A CPU worker with nothing else to do attends right after this, unless he finds that
      * another device needs him first: then he excuses himself. */
-    if (self && self->device == 0 && !q->attended && hsi_core_queued(core, 0) == 0 &&
+    if (self && self->device == 0 && !q->attended && hsi_core_startable(core, 0) == 0 &&
         runs_come_back(q)) {
         q->summoned = 1;
         return;
