@@ -3,6 +3,9 @@
 /* A run on several devices cannot be joined with others, and counts on there being no others: it is
  * to end so many times earlier than on one. */
 #define PARTED 1.2
+/* What a run saves of devices' work is worth such a share of what it ends earlier. */
+#define SAVED 0.1
+#define ALL   0.999 /* but for rounding */
 
 static const float *rest_of(const hsi_choices *c, uint32_t choice, uint32_t section)
 {
@@ -156,6 +159,28 @@ static double others_end_us(const hsi_place_query *q)
     return end;
 }
 
+/* Do all others go before this run? Then it delays none of them. */
+static int is_last(const hsi_place_query *q)
+{
+    for (uint32_t d = 0; d < q->device_count; d++)
+        if (q->ahead_us[d] < q->work_us[d] * ALL)
+            return 0;
+    return 1;
+}
+
+static double makespan_us(const hsi_place_query *q, const hsi_core_run *run,
+                          uint32_t choice, int begun, double end)
+{
+    if (run->deadline_us > 0 || (!begun && !is_last(q)))
+        return end;
+    double work = 0;
+    for (uint32_t d = 0; d < q->model->choices->device_count; d++)
+        work += hsi_objective_work_us(q, choice, d) * q->devices[d].load /
+                q->devices[d].capacity;
+    const double others = others_end_us(q);
+    return (end > others ? end : others) + SAVED * work;
+}
+
 /* ---- Energy --------------------------------------------------------------- */
 
 static double active_watts(const hsi_core_device *device)
@@ -218,7 +243,7 @@ hsi_worth hsi_objective_worth(const hsi_place_query *q, const hsi_core_run *run,
             worth.value = energy_uj(q, choice, end);
         return worth;
     case HSCHED_OBJECTIVE_POWER_CAP:
-        worth.value *= parted;
+        worth.value = makespan_us(q, run, choice, begun, end * parted);
         if (q->spare_watts > 0 && paid_us(q, choice) > worth.value)
             worth.value = paid_us(q, choice);
         return worth;
@@ -227,5 +252,6 @@ hsi_worth hsi_objective_worth(const hsi_place_query *q, const hsi_core_run *run,
         break;
     }
     worth.value *= parted;
+    worth.value = makespan_us(q, run, choice, begun, worth.value);
     return worth;
 }

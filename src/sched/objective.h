@@ -4,7 +4,8 @@
  * Two things are expected of each choice: when the run ends, and what energy it adds.
  *
  *   makespan   the end, of which a whole run on a device that joins runs is what one more adds; a
- *              run on several devices must end that much earlier, since it cannot be joined
+ *              run on several devices must end that much earlier, since it cannot be joined. An end
+ *              before that of all others gains nothing: then it is the work that counts
  *   latency    the end of this run as it is: with all of its batch, and split without a malus
  *   energy     the energy, of those that end by the deadline; else of all, the end
  *   power_cap  the end as makespan has it, or what the power allows if that is later: what all that
