@@ -131,6 +131,37 @@ HSCHED_API hsched_status hsched_model_get_cost(hsched_model *model,
                                                const hsched_cost_query *query,
                                                hsched_cost *cost);
 
+/* ---- Meters: what devices draw ------------------------------------------------- */
+
+enum {
+    HSCHED_METER_WATTS = 1u << 0,
+    HSCHED_METER_JOULES = 1u << 1,
+    HSCHED_METER_USE = 1u << 2
+};
+
+typedef struct hsched_meter_reading {
+    size_t struct_size;
+    const char *name; /* "NVML", "RAPL package-0", "rail VDD_CPU_CV"; lives as long as the runtime
+                       */
+    uint32_t known;   /* bits of HSCHED_METER_...: which of the following */
+    double watts;     /* now, or lately */
+    double joules;    /* since the runtime was made. Meters that know watts only are read 10 times
+                         a second while there is work and two seconds longer, and added up; times
+                         in between count as the reading that ends them */
+    double use;       /* the share of the time, lately, in which anything executed there: 0 to 1 */
+} hsched_meter_reading;
+#define HSCHED_METER_READING_INIT .struct_size = sizeof(hsched_meter_reading)
+
+/*
+ * Reads what measures a device: NVML of a GPU, RAPL of the CPU, or the rails that an INA3221 of
+ * the board watches. All that draws is in it, other programs' doings too; of a CPU's rail sometimes
+ * more than the CPU, as its name says. Errors: INVALID_ARGUMENT; NOT_FOUND (nothing that this
+ * process can read measures it, or there is no such device). May block for as long as the driver
+ * takes, milliseconds. Any thread. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_runtime_read_meter(hsched_runtime *runtime, uint32_t device,
+                                                   hsched_meter_reading *reading);
+
 /* ---- Simulation: the scheduler on a machine that is not there ---------------- */
 
 /*

@@ -12,9 +12,9 @@
  *
  * ID is the hash of the device's text; ID and MODEL are 16 hexadecimal digits, UNIT is step,
  * section or run, MATH one of tf32, float32, fp16, bf16; CORRECTION is a factor's logarithm, SEEN
- * how many jobs it is from, OBSERVED 1 if nobody measured; WATTS is what the device draws when
- * all of it works, IDLE when it idles. Times, factors and watts have six decimals. A file without a kind of
- * line is valid; versions that do not know one count it as damaged.
+ * how many jobs it is from, OBSERVED 1 if nobody measured; WATTS is what the device draws when all
+ * of it works, IDLE when it idles. Times, factors and watts have six decimals. A file without a
+ * kind of line is valid; versions that do not know one count it as damaged.
  */
 #ifndef HSI_COST_LINE_H
 #define HSI_COST_LINE_H

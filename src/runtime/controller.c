@@ -39,7 +39,8 @@ void hsi_controller_enlist(hsched_runtime *rt, hsched_run *run)
     if (rt->in_flight)
         rt->in_flight->previous_in_flight = run;
     rt->in_flight = run;
-    rt->in_flight_count++;
+    if (rt->in_flight_count++ == 0)
+        hsi_background_set_active(rt, 1);
 }
 
 static void delist(hsched_runtime *rt, hsched_run *run)
@@ -50,8 +51,10 @@ static void delist(hsched_runtime *rt, hsched_run *run)
         rt->in_flight = run->next_in_flight;
     if (run->next_in_flight)
         run->next_in_flight->previous_in_flight = run->previous_in_flight;
-    if (--rt->in_flight_count == 0)
-        pthread_cond_broadcast(&rt->quiet);
+    if (--rt->in_flight_count > 0)
+        return;
+    pthread_cond_broadcast(&rt->quiet);
+    hsi_background_set_active(rt, 0);
 }
 
 static void count_end(hsched_runtime *rt, hsched_run *run, hsched_status status)

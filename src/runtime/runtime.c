@@ -3,6 +3,7 @@
 #include "base/status.h"
 #include "base/sync.h"
 #include "buffer/buffer.h"
+#include "runtime/meters.h"
 #include "runtime/planner.h"
 #include "runtime/tracing.h"
 #include "worker/queue.h"
@@ -30,6 +31,7 @@ void hsi_runtime_release(hsched_runtime *rt)
         return;
     hsi_sources_destroy(rt);
     hsi_costs_destroy(rt);
+    hsi_meters_close(rt);
     hsi_runtime_close_devices(rt);
     hsi_core_destroy(rt->core);
     hsi_worker_pool_free(rt->pool);
@@ -169,6 +171,8 @@ HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user
     status = hsi_runtime_choose_cpus(rt, &config);
     if (status == HSCHED_OK)
         status = hsi_runtime_open_devices(rt, &config);
+    if (status == HSCHED_OK)
+        status = hsi_meters_open(rt);
     if (status == HSCHED_OK)
         status = set_policy(rt, &config);
     rt->ageing_us = config.ageing_us ? config.ageing_us : DEFAULT_AGEING_US;

@@ -20,6 +20,8 @@
 #include "worker/exec.h"
 #include "worker/pool.h"
 
+typedef struct hsi_meter_set hsi_meter_set; /* meters.c */
+
 struct hsched_runtime {
     atomic_int references; /* the user's, and one of each model and buffer */
     hsched_policy policy;
@@ -45,7 +47,11 @@ struct hsched_runtime {
         pthread_mutex_t mutex; /* a leaf lock: guards the rest */
         pthread_cond_t wake, idle;
         int poked, working, stop;
+        int active; /* runs are in flight; else there were until */
+        uint64_t active_until_us;
+        uint64_t metered_us; /* when meters were read last */
     } background;
+    hsi_meter_set *meters;
 
     /* costs.c */
     struct {
@@ -83,6 +89,15 @@ struct hsched_runtime {
     /* Guarded by the scheduler lock. */
     hsched_model *planned_models; /* planner.h: a list */
     uint64_t refresh_us;          /* when the devices' loads are looked at again */
+    /* meters.h: what is known of each device by its meter. */
+    struct {
+        uint64_t job_ended_us; /* the last of ours; 0: none has */
+        double load;           /* by others, as of at_us */
+        uint64_t at_us;
+        uint32_t jobs; /* that have ended since */
+        double joules; /* as of joules_us; 0: not yet */
+        uint64_t joules_us;
+    } witness[HSI_MAX_DEVICES];
     int stopping;
     int controller_stop;
     hsched_run
@@ -210,6 +225,8 @@ void hsi_sources_destroy(hsched_runtime *rt); /* also after a failed create */
 hsched_status hsi_background_start(hsched_runtime *rt); /* if a device has any */
 void hsi_background_stop(hsched_runtime *rt);
 void hsi_background_poke(void *runtime); /* there is some; any thread */
+/* The first run is in flight, or the last one is not any more: it reads meters accordingly. */
+void hsi_background_set_active(hsched_runtime *rt, int active);
 
 /* controller.c: all but the thread's own function under the scheduler lock */
 hsched_status hsi_controller_start(hsched_runtime *rt);
