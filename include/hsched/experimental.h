@@ -69,6 +69,8 @@ typedef struct hsched_profile_report {
     uint32_t skipped;  /* series of measurements that were left out: no time was left, or the
                           device did not do what was to be measured */
     double seconds;    /* spent */
+    uint32_t metered;  /* devices of which it was measured what they draw: those that have a meter
+                          and can execute all of the model */
 } hsched_profile_report;
 #define HSCHED_PROFILE_REPORT_INIT .struct_size = sizeof(hsched_profile_report)
 
@@ -161,6 +163,16 @@ typedef struct hsched_meter_reading {
  */
 HSCHED_API hsched_status hsched_runtime_read_meter(hsched_runtime *runtime, uint32_t device,
                                                    hsched_meter_reading *reading);
+
+/*
+ * What the objectives ENERGY and POWER_CAP take a device to draw: what the user has said in
+ * hsched_runtime_config.device_watts, else what hsched_model_profile has measured, in this process
+ * or another; the latest. *watts when all of it works, *idle_watts when it does not; either may be
+ * NULL. Errors: INVALID_ARGUMENT, NOT_FOUND (it is not known, or there is no such device),
+ * OUT_OF_MEMORY. Any thread. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_runtime_get_watts(hsched_runtime *runtime, uint32_t device,
+                                                  double *watts, double *idle_watts);
 
 /* ---- Simulation: the scheduler on a machine that is not there ---------------- */
 

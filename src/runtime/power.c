@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <hsched/experimental.h>
+
 #include "base/status.h"
 #include "base/sync.h"
 #include "runtime/runtime.h"
@@ -218,4 +220,31 @@ hsched_status hsi_power_model_objective(hsched_runtime *rt,
                          "LATENCY, for which nothing waits; leave one of them out",
                          config->batch_wait_us);
     return *objective == HSCHED_OBJECTIVE_ENERGY ? learn_watts(rt) : HSCHED_OK;
+}
+
+/* ---- Asking -------------------------------------------------------------------- */
+
+HSCHED_API hsched_status hsched_runtime_get_watts(hsched_runtime *rt, uint32_t device,
+                                                  double *active_watts,
+                                                  double *idle_watts)
+{
+    watts found;
+    if (!rt)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_runtime_get_watts: runtime is NULL");
+    if (device >= rt->device_count)
+        return hsi_error(HSCHED_ERROR_NOT_FOUND,
+                         "hsched_runtime_get_watts: there is no device %u; there are %u",
+                         device, rt->device_count);
+    hsched_status status = look_up_watts(rt, &found);
+    if (status == HSCHED_OK && !(found.active[device] > 0))
+        status = hsi_error(HSCHED_ERROR_NOT_FOUND,
+                           "hsched_runtime_get_watts: what device %u draws is neither "
+                           "given (device_watts) nor measured (hsched_model_profile)",
+                           device);
+    if (active_watts)
+        *active_watts = status == HSCHED_OK ? found.active[device] : 0;
+    if (idle_watts)
+        *idle_watts = status == HSCHED_OK ? found.idle[device] : 0;
+    return status;
 }

@@ -257,6 +257,69 @@ static void work_has_meters_read(void **state)
     queue_runtime_close(rt);
 }
 
+/* ---- Profiles ---- */
+
+/* Meters that always say the same, so that what comes out is known. */
+static void a_profile_measures_watts(void **state)
+{
+    (void)state;
+    put(INA "/name", "ina3221\n");
+    put(INA "/in1_label", "VDD_CPU_CV\n");
+    put(INA "/in1_input", "5000\n");
+    put(INA "/curr1_input", "400\n");
+    hsched_meters meters = { .known = HSCHED_METERS_WATTS, .watts = 30, .name = "m" };
+    hsched_runtime *rt = open_runtime(&meters);
+    queue_net net;
+    double watts, idle_watts;
+    hsched_profile_report report = { HSCHED_PROFILE_REPORT_INIT };
+    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
+    assert_fails(hsched_runtime_get_watts(rt, 0, &watts, &idle_watts),
+                 HSCHED_ERROR_NOT_FOUND, "neither");
+    assert_true(watts == 0 && idle_watts == 0);
+    assert_ok(
+        hsched_model_profile(net.model,
+                             &(hsched_profile_config){ HSCHED_PROFILE_CONFIG_INIT,
+                                                       .repetitions = 2, .seconds = 1 },
+                             &report));
+    assert_int_equal(report.metered, 2);
+    assert_ok(hsched_runtime_get_watts(rt, 0, &watts, &idle_watts));
+    assert_true(fabs(watts - 2) < 1e-6 && fabs(idle_watts - 2) < 1e-6);
+    assert_ok(hsched_runtime_get_watts(rt, QUEUE_DEVICE, &watts, &idle_watts));
+    assert_true(fabs(watts - 30) < 1e-6 && fabs(idle_watts - 30) < 1e-6);
+    assert_fails(hsched_runtime_get_watts(rt, 2, NULL, NULL), HSCHED_ERROR_NOT_FOUND,
+                 "no device 2");
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+
+    /* Another runtime knows them from the cache, and so may want energy. */
+    queue_device_set_meters(NULL);
+    rt = queue_runtime_open(
+        &(queue_device_script){ 0 },
+        &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 2,
+                                  .cache_dir = folder, .policy = HSCHED_POLICY_COST,
+                                  .objective = HSCHED_OBJECTIVE_ENERGY });
+    assert_ok(hsched_runtime_get_watts(rt, QUEUE_DEVICE, &watts, NULL));
+    assert_true(fabs(watts - 30) < 1e-6);
+    queue_runtime_close(rt);
+}
+
+static void without_meters_a_profile_measures_times_only(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(NULL);
+    queue_net net;
+    hsched_profile_report report = { HSCHED_PROFILE_REPORT_INIT };
+    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
+    assert_ok(hsched_model_profile(
+        net.model,
+        &(hsched_profile_config){ HSCHED_PROFILE_CONFIG_INIT, .repetitions = 1 },
+        &report));
+    assert_int_equal(report.metered, 0);
+    assert_true(report.measured > 0);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, remove_folder)
@@ -268,6 +331,8 @@ int main(void)
         TEST(our_own_use_is_no_load),
         TEST(what_is_drawn_counts),
         TEST(work_has_meters_read),
+        TEST(a_profile_measures_watts),
+        TEST(without_meters_a_profile_measures_times_only),
     };
     return cmocka_run_group_tests_name("meters of a runtime", tests, NULL, NULL);
 }
