@@ -131,7 +131,7 @@ static void there_are_at_most_so_many(void **state)
 {
     (void)state;
     hsi_meters meters;
-    char number[8], name[16];
+    char number[12], name[24];
     for (int i = 0; i < HSI_METERS_MAX + 5; i++) {
         snprintf(number, sizeof number, "%d", i);
         snprintf(name, sizeof name, "package-%d", i);
