@@ -59,7 +59,7 @@ endif
 CFLAGS_ALL += $(SAN)
 endif
 
-LIB_DIRS := base trace buffer graph onnx backend backend/ref backend/cpu backend/sim cost plan sched simulator worker runtime
+LIB_DIRS := base meter trace buffer graph onnx backend backend/ref backend/cpu backend/sim cost plan sched simulator worker runtime
 LIB_SRC := $(wildcard $(LIB_DIRS:%=src/%/*.c))
 ZOO_SRC := $(wildcard src/zoo/*.c)
 CLI_SRC := $(wildcard src/cli/*.c)
@@ -194,6 +194,9 @@ $(BUILD)/libtests.a: $(call obj,$(TEST_SUPPORT))
 PLAIN_TESTS := $(BUILD)/tests/unit/test_tune_cache $(BUILD)/tests/unit/test_order
 $(PLAIN_TESTS): private TEST_OBJ = $(CUDA_PLAIN)
 $(PLAIN_TESTS): $(CUDA_PLAIN)
+NVML_OBJ := $(call obj,src/backend/cuda/nvml.c)
+$(BUILD)/tests/unit/test_nvml: private TEST_OBJ = $(NVML_OBJ)
+$(BUILD)/tests/unit/test_nvml: $(NVML_OBJ)
 # The plain loops that the GPU programs of the benchmarks are checked with are tested themselves.
 LOAD_OBJ := $(call obj,$(wildcard tests/bench/loads/*.c))
 $(BUILD)/tests/unit/test_loads: private TEST_OBJ = $(LOAD_OBJ)

@@ -279,6 +279,22 @@ typedef struct hsched_queue_stats {
         direct_launches, evictions, staged_bytes;
 } hsched_queue_stats;
 
+enum {
+    HSCHED_METERS_WATTS = 1u << 0,
+    HSCHED_METERS_JOULES = 1u << 1,
+    HSCHED_METERS_USE = 1u << 2
+};
+
+/* Filled in by read_meters. */
+typedef struct hsched_meters {
+    size_t struct_size;
+    uint32_t known;   /* bits of HSCHED_METERS_...: which of the following */
+    double watts;     /* now, or lately */
+    double joules;    /* since some time in the past */
+    double use;       /* the share of the time, lately, in which anything executed there: 0 to 1 */
+    const char *name; /* "NVML"; lives as long as the device */
+} hsched_meters;
+
 typedef struct hsched_backend_device hsched_backend_device;   /* the backend's own */
 typedef struct hsched_backend_section hsched_backend_section; /* the backend's own */
 typedef struct hsched_backend_slot hsched_backend_slot;       /* the backend's own */
@@ -398,6 +414,14 @@ typedef struct hsched_backend {
     /* Copies between the device's memory and the host's, and waits. */
     hsched_status (*memory_copy)(hsched_backend_device *device, uint64_t address, void *host,
                                  size_t size, int to_device);
+
+    /* ---- Any device ---- */
+
+    /* Optional (NULL: none). What the hardware's own meters say of the device, all programs'
+     * doings included; what it cannot measure is not in `known`, which is no error. Any thread, one
+     * at a time: the lock of the runtime's meters is held, which none but their readers wait for.
+     * May block for as long as the driver takes, which is milliseconds. */
+    hsched_status (*read_meters)(hsched_backend_device *device, hsched_meters *meters);
 } hsched_backend;
 
 /* A plug-in exports one function of this name and type: its table, NULL if `abi` is not its own. */

@@ -72,6 +72,8 @@ typedef struct hsched_profile_report {
     uint32_t skipped;  /* series of measurements that were left out: no time was left, or the
                           device did not do what was to be measured */
     double seconds;    /* spent */
+    uint32_t metered;  /* devices of which it was measured what they draw: those that have a meter
+                          and can execute all of the model */
 } hsched_profile_report;
 #define HSCHED_PROFILE_REPORT_INIT .struct_size = sizeof(hsched_profile_report)
 
@@ -278,6 +280,47 @@ HSCHED_API hsched_status hsched_explanation_get_crossing(const hsched_explanatio
  * thread. Since 0.1. */
 HSCHED_API const char *hsched_placement_reason_name(hsched_placement_reason reason);
 
+/* ---- Meters: what devices draw ------------------------------------------------- */
+
+enum {
+    HSCHED_METER_WATTS = 1u << 0,
+    HSCHED_METER_JOULES = 1u << 1,
+    HSCHED_METER_USE = 1u << 2
+};
+
+typedef struct hsched_meter_reading {
+    size_t struct_size;
+    const char *name; /* "NVML", "RAPL package-0", "rail VDD_CPU_CV"; lives as long as the runtime
+                       */
+    uint32_t known;   /* bits of HSCHED_METER_...: which of the following */
+    double watts;     /* now, or lately */
+    double joules;    /* since the runtime was made. Meters that know watts only are read 10 times
+                         a second while there is work and two seconds longer, and added up; times
+                         in between count as the reading that ends them */
+    double use;       /* the share of the time, lately, in which anything executed there: 0 to 1 */
+} hsched_meter_reading;
+#define HSCHED_METER_READING_INIT .struct_size = sizeof(hsched_meter_reading)
+
+/*
+ * Reads what measures a device: NVML of a GPU, RAPL of the CPU, or the rails that an INA3221 of
+ * the board watches. All that draws is in it, other programs' doings too; of a CPU's rail sometimes
+ * more than the CPU, as its name says. Errors: INVALID_ARGUMENT; NOT_FOUND (nothing that this
+ * process can read measures it, or there is no such device). May block for as long as the driver
+ * takes, milliseconds. Any thread. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_runtime_read_meter(hsched_runtime *runtime, uint32_t device,
+                                                   hsched_meter_reading *reading);
+
+/*
+ * What the objectives ENERGY and POWER_CAP take a device to draw: what the user has said in
+ * hsched_runtime_config.device_watts, else what hsched_model_profile has measured, in this process
+ * or another; the latest. *watts when all of it works, *idle_watts when it does not; either may be
+ * NULL. Errors: INVALID_ARGUMENT, NOT_FOUND (it is not known, or there is no such device),
+ * OUT_OF_MEMORY. Any thread. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_runtime_get_watts(hsched_runtime *runtime, uint32_t device,
+                                                  double *watts, double *idle_watts);
+
 /* ---- Simulation: the scheduler on a machine that is not there ---------------- */
 
 /*
@@ -306,14 +349,16 @@ HSCHED_API void hsched_simulation_destroy(hsched_simulation *simulation); /* NUL
 typedef struct hsched_simulation_model_config {
     size_t struct_size;
     const char *name;       /* default: the graph's */
-    const char *policy;     /* "cpu_only", "gpu_only", "layer_type"; default: gpu_only where the
-                               platform has more than the CPU, else cpu_only */
+    const char *policy;     /* "cpu_only", "gpu_only", "layer_type", "cost"; default: gpu_only where
+                               the platform has more than the CPU, else cpu_only */
     hsched_math math;       /* on other devices than the CPU */
     uint32_t max_batch;     /* runs that may be joined; default: as many as the platform's devices
                                take; 1: never */
     uint32_t batch_wait_us; /* as in hsched_model_config */
     const hsched_symbol *symbols; /* values of named dimensions; others are 1 */
     uint32_t symbol_count;
+    hsched_objective objective; /* of the policy "cost"; default: hsched_simulation_config's. Not
+                                   POWER_CAP */
 } hsched_simulation_model_config;
 #define HSCHED_SIMULATION_MODEL_CONFIG_INIT .struct_size = sizeof(hsched_simulation_model_config)
 
@@ -361,6 +406,11 @@ typedef struct hsched_simulation_config {
     double jitter;     /* each job's work is varied by up to this share of it, evenly; below 1 */
     uint64_t seed;     /* of that: the same seed gives the same result */
     const char *trace; /* a file that is written, for ui.perfetto.dev; NULL: none */
+    hsched_objective objective; /* of models of the policy "cost" that have none; there must be one
+                                   of that policy. ENERGY and POWER_CAP need the watts of all
+                                   devices in the platform file */
+    double power_cap_watts;     /* with POWER_CAP, and only then: what all devices may draw on the
+                                   average, but for what jobs that execute draw above it */
 } hsched_simulation_config;
 #define HSCHED_SIMULATION_CONFIG_INIT .struct_size = sizeof(hsched_simulation_config)
 
@@ -374,6 +424,8 @@ typedef struct hsched_simulation_report {
     uint64_t deadline_misses;              /* of both */
     uint64_t jobs, crossings;              /* crossings: tensors that passed between devices */
     uint32_t model_count, device_count;
+    double joules; /* drawn by all devices until the last run ended; 0: watts of one of them are
+                      not in the platform file */
 } hsched_simulation_report;
 #define HSCHED_SIMULATION_REPORT_INIT .struct_size = sizeof(hsched_simulation_report)
 
@@ -395,12 +447,15 @@ typedef struct hsched_simulation_device_report {
     uint64_t jobs;
     double busy_us; /* with at least one job there */
     double use;     /* of its workers, until the last run ended: 0 to 1 */
+    double joules;  /* idle watts until then, the rest for the CPU's workers and others' time that
+                       are busy; 0: its watts are not in the platform file */
 } hsched_simulation_device_report;
 #define HSCHED_SIMULATION_DEVICE_REPORT_INIT .struct_size = sizeof(hsched_simulation_device_report)
 
 /*
  * Executes all that was submitted, from time 0 until the last run has ended; may be called again,
- * with the same result for the same config. `report` may be NULL. Errors: INVALID_ARGUMENT; STATE
+ * with the same result for the same config. `report` may be NULL. Errors: INVALID_ARGUMENT;
+ * NOT_FOUND (an objective needs watts that the platform file does not have); STATE
  * (nothing was submitted); IO (the trace); OUT_OF_MEMORY. Since 0.1.
  */
 HSCHED_API hsched_status hsched_simulation_run(hsched_simulation *simulation,

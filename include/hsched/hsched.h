@@ -187,6 +187,35 @@ typedef enum hsched_policy {
                                      programs. What is not measured goes as with GPU_ONLY */
 } hsched_policy;
 
+/*
+ * What the policy COST minimises; the other policies know one rule only, so that an objective needs
+ * COST. A runtime has one, and models may have another: an application that answers a user wants
+ * LATENCY for that network and ENERGY for the one that sorts pictures at night.
+ */
+typedef enum hsched_objective {
+    HSCHED_OBJECTIVE_DEFAULT = 0,  /* a model's: the runtime's; a runtime's: MAKESPAN */
+    HSCHED_OBJECTIVE_MAKESPAN = 1, /* when all that waits has ended: throughput. Runs are joined */
+    HSCHED_OBJECTIVE_LATENCY = 2,  /* each run's own end: it is split over devices where that is
+                                      sooner; it is never held back to be joined, and joined only
+                                      where those that wait end sooner by it on the average */
+    HSCHED_OBJECTIVE_ENERGY = 3,   /* what the run adds to the energy that is drawn until all has
+                                      ended: the devices' active power for its work, their idle
+                                      power for the time that it adds; of placements that meet the
+                                      run's deadline, if any do. Needs the devices' watts */
+    HSCHED_OBJECTIVE_POWER_CAP = 4 /* as MAKESPAN, under hsched_runtime_config.power_cap_watts;
+                                      a runtime's only */
+} hsched_objective;
+
+/* "makespan", ...; "default"; never NULL. Any thread. Since 0.1. */
+HSCHED_API const char *hsched_objective_name(hsched_objective objective);
+
+/* What a device draws, for objectives that have to know. */
+typedef struct hsched_device_watts {
+    const char *device; /* hsched_device_info.name */
+    double watts;       /* when it works: the CPU with all workers, others with any job */
+    double idle_watts;  /* when it does not; at most as many */
+} hsched_device_watts;
+
 /* What GPUs compute float32 layers with. The CPU always computes in float32. */
 typedef enum hsched_math {
     HSCHED_MATH_DEFAULT = 0, /* float32 in memory; convolutions and matrix products round their
@@ -276,6 +305,18 @@ typedef struct hsched_runtime_config {
                                  what is more urgent. Without different priorities nothing is ever
                                  cut. On the CPU a segment is a section. Default 500;
                                  HSCHED_NEVER: not cut at all */
+    hsched_objective objective; /* of the policy COST, which must be this runtime's then */
+    /*
+     * POWER_CAP, and only then: what the devices may draw together on the average. Whatever the
+     * model, a job that would go beyond it begins, alone, when what was drawn above the cap before
+     * has been saved again: so the average since such a moment is above the cap by no more than
+     * what one job, and those that it began beside, draw above it until they end. A best effort:
+     * watts are what device_watts says or meters measure, and what other programs draw is only
+     * seen by meters.
+     */
+    double power_cap_watts;
+    const hsched_device_watts *device_watts; /* the user's word counts before what was measured */
+    uint32_t device_watts_count;
 } hsched_runtime_config;
 #define HSCHED_NEVER UINT32_MAX
 #define HSCHED_RUNTIME_CONFIG_INIT .struct_size = sizeof(hsched_runtime_config)
@@ -890,6 +931,8 @@ typedef struct hsched_model_config {
                                      of at most so many; default 16; 1: never; at most 64 */
     uint32_t batch_wait_us;       /* a run may wait so long for others to join it; default 0: only
                                      what waits already is joined */
+    hsched_objective objective;   /* default: the runtime's, if the model's policy is COST. Not
+                                     POWER_CAP; LATENCY waits for nobody: no batch_wait_us then */
 } hsched_model_config;
 #define HSCHED_MODEL_CONFIG_INIT .struct_size = sizeof(hsched_model_config)
 

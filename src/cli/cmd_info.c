@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cli/meters.h"
 #include "cli/outputs.h"
 #include "cli/session.h"
 #include "cli/table.h"
@@ -64,9 +65,9 @@ static const char *kind_name(hsched_device_kind kind)
     return "unknown";
 }
 
-static int print_devices(const hsched_runtime *runtime)
+static int print_devices(hsched_runtime *runtime)
 {
-    char memory[CLI_SHORT_MAX];
+    char memory[CLI_SHORT_MAX], meter[120];
     printf("devices\n");
     for (uint32_t i = 0; i < hsched_runtime_device_count(runtime); i++) {
         hsched_device_info info = { HSCHED_DEVICE_INFO_INIT };
@@ -83,6 +84,10 @@ static int print_devices(const hsched_runtime *runtime)
             printf("       %u of %u multiprocessors\n", info.sm_count, info.sm_total);
         if (info.libraries && info.libraries[0])
             printf("       %s\n", info.libraries);
+        if (cli_meter_text(runtime, i, meter, sizeof meter))
+            printf("       power meter %s\n", meter);
+        else
+            printf("       no power meter\n");
     }
     return CLI_OK;
 }
@@ -126,7 +131,7 @@ static json_t *environment_json(void)
     return warnings;
 }
 
-static int print_json(const hsched_runtime *runtime)
+static int print_json(hsched_runtime *runtime)
 {
     json_t *devices = json_array(), *backends = json_array();
     for (uint32_t i = 0; i < hsched_runtime_device_count(runtime); i++) {
@@ -137,15 +142,15 @@ static int print_json(const hsched_runtime *runtime)
             json_decref(backends);
             return cli_failed(CLI_SYSTEM, status, "device");
         }
-        cli_json_append(&devices,
-                        json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:i, s:i}", "name",
-                                  info.name, "kind", kind_name(info.kind), "description",
-                                  info.description ? info.description : "", "libraries",
-                                  info.libraries ? info.libraries : "", "workers",
-                                  (int)info.workers, "memory_bytes",
-                                  (json_int_t)info.memory_bytes, "lost", info.lost != 0,
-                                  "sm_count", (int)info.sm_count, "sm_total",
-                                  (int)info.sm_total));
+        cli_json_append(
+            &devices,
+            json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:b, s:i, s:i, s:o}", "name",
+                      info.name, "kind", kind_name(info.kind), "description",
+                      info.description ? info.description : "", "libraries",
+                      info.libraries ? info.libraries : "", "workers", (int)info.workers,
+                      "memory_bytes", (json_int_t)info.memory_bytes, "lost",
+                      info.lost != 0, "sm_count", (int)info.sm_count, "sm_total",
+                      (int)info.sm_total, "meter", cli_meter_json(runtime, i)));
     }
     hsched_backend_info backend = { HSCHED_BACKEND_INFO_INIT };
     for (uint32_t i = 0; hsched_backend_get_info(i, &backend) == HSCHED_OK; i++)

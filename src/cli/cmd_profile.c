@@ -191,6 +191,19 @@ static int print_device_wholes(const profiled *p, uint32_t device,
     return status;
 }
 
+/* What is known of it, by this profile or another. */
+static void print_watts(const profiled *p)
+{
+    for (uint32_t d = 0; d < hsched_runtime_device_count(p->runtime); d++) {
+        hsched_device_info info;
+        double watts, idle_watts;
+        if (hsched_runtime_get_watts(p->runtime, d, &watts, &idle_watts) == HSCHED_OK &&
+            device_info(p, d, &info) == CLI_OK)
+            printf("%s draws %.2f W, %.2f W when it idles\n", info.name, watts,
+                   idle_watts);
+    }
+}
+
 static int print_all(const profiled *p)
 {
     static const char *const columns[] = { ">#",  "STEP",    "KIND",    "DEVICE",
@@ -207,6 +220,7 @@ static int print_all(const profiled *p)
     printf("%s: %u entries measured in %.1f s%s\n", hsched_model_name(p->model),
            p->report.measured, p->report.seconds,
            p->report.skipped ? ", some left out; give more --seconds" : "");
+    print_watts(p);
     int ok = cli_table_print(table, 2);
     cli_table_destroy(table);
     if (!ok && status == CLI_OK)
@@ -325,11 +339,12 @@ static int append_model(const profiled *p, json_t **models)
          d++)
         status = append_device(p, d, &l);
     cli_json_append(models,
-                    json_pack("{s:o, s:i, s:i, s:f, s:o, s:o, s:o, s:o}", "name",
+                    json_pack("{s:o, s:i, s:i, s:i, s:f, s:o, s:o, s:o, s:o}", "name",
                               cli_json_text(hsched_model_name(p->model)), "measured",
                               (int)p->report.measured, "skipped", (int)p->report.skipped,
-                              "seconds", p->report.seconds, "steps", l.steps, "sections",
-                              l.sections, "runs", l.runs, "stretch", l.stretch));
+                              "metered", (int)p->report.metered, "seconds",
+                              p->report.seconds, "steps", l.steps, "sections", l.sections,
+                              "runs", l.runs, "stretch", l.stretch));
     return status;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/meters.h"
 #include "cli/outputs.h"
 #include "cli/pump.h"
 #include "cli/session.h"
@@ -22,6 +23,7 @@ typedef struct run_command {
     cli_trace trace;
     cli_lane *lanes;
     hsched_device_stats *before, *after; /* of each device, around the measured part */
+    double *joules; /* that each device has drawn in it; < 0: not known */
     uint32_t device_count;
     double elapsed_us;
 } run_command;
@@ -74,7 +76,8 @@ static int measure(run_command *r)
     r->device_count = hsched_runtime_device_count(r->session.runtime);
     r->before = calloc(r->device_count, sizeof *r->before);
     r->after = calloc(r->device_count, sizeof *r->after);
-    if (!r->before || !r->after)
+    r->joules = calloc(r->device_count, sizeof *r->joules);
+    if (!r->before || !r->after || !r->joules)
         return cli_no_memory();
     int status = CLI_OK;
     if (r->warmup > 0)
@@ -85,7 +88,13 @@ static int measure(run_command *r)
         status = cli_trace_start(&r->trace, r->session.runtime);
     if (status != CLI_OK)
         return status;
+    for (uint32_t d = 0; d < r->device_count; d++)
+        r->joules[d] = cli_meter_joules(r->session.runtime, d);
     status = cli_pump(r->lanes, r->models.count, r->instances, r->iterations, r->json);
+    for (uint32_t d = 0; d < r->device_count; d++) {
+        const double joules = cli_meter_joules(r->session.runtime, d);
+        r->joules[d] = joules >= 0 && r->joules[d] >= 0 ? joules - r->joules[d] : -1;
+    }
     cli_trace_stop(&r->trace, r->session.runtime);
     uint64_t first = UINT64_MAX, last = 0;
     for (uint32_t i = 0; i < r->models.count; i++) {
@@ -163,11 +172,26 @@ static int print_models(const run_command *r)
     return ok ? CLI_OK : cli_no_memory();
 }
 
+/* What all devices have drawn for a run in the mean; < 0: some of that is not known. */
+static double joules_per_run(const run_command *r)
+{
+    double joules = 0;
+    uint64_t runs = 0;
+    for (uint32_t d = 0; d < r->device_count; d++) {
+        if (r->joules[d] < 0)
+            return -1;
+        joules += r->joules[d];
+    }
+    for (uint32_t i = 0; i < r->models.count; i++)
+        runs += r->lanes[i].succeeded;
+    return runs > 0 ? joules / (double)runs : -1;
+}
+
 static int print_devices(const run_command *r)
 {
-    static const char *const columns[] = { "DEVICE",          ">WORKERS", ">JOBS",
-                                           ">STEPS",          ">BUSY s",  ">LOAD",
-                                           "STEPS OF MODELS", NULL };
+    static const char *const columns[] = { "DEVICE",  ">WORKERS",        ">JOBS",
+                                           ">STEPS",  ">BUSY s",         ">LOAD",
+                                           ">JOULES", "STEPS OF MODELS", NULL };
     cli_table *table = cli_table_create(columns);
     int status = CLI_OK;
     for (uint32_t d = 0; d < r->device_count && status == CLI_OK; d++) {
@@ -192,11 +216,18 @@ static int print_devices(const run_command *r)
                        (unsigned long long)(r->after[d].steps - r->before[d].steps));
         cli_table_cell(table, "%.3f", (r->after[d].busy_us - r->before[d].busy_us) / 1e6);
         cli_table_cell(table, "%.0f%%", 100 * device_load(r, d, &info));
+        if (r->joules[d] >= 0)
+            cli_table_cell(table, "%.3f", r->joules[d]);
+        else
+            cli_table_cell(table, "-");
         cli_table_cell(table, "%s", where);
     }
     putchar('\n');
     int ok = cli_table_print(table, 0);
     cli_table_destroy(table);
+    if (joules_per_run(r) >= 0)
+        printf("\n%.4f J a run, all that the devices have drawn meanwhile\n",
+               joules_per_run(r));
     return status != CLI_OK ? status : ok ? CLI_OK : cli_no_memory();
 }
 
@@ -234,17 +265,19 @@ static int print_json(const run_command *r)
         }
         cli_json_append(
             &devices,
-            json_pack("{s:s, s:i, s:b, s:I, s:I, s:f, s:f}", "name", info.name, "workers",
-                      (int)info.workers, "lost", info.lost != 0, "jobs",
+            json_pack("{s:s, s:i, s:b, s:I, s:I, s:f, s:f, s:o}", "name", info.name,
+                      "workers", (int)info.workers, "lost", info.lost != 0, "jobs",
                       (json_int_t)(r->after[d].jobs - r->before[d].jobs), "steps",
                       (json_int_t)(r->after[d].steps - r->before[d].steps), "busy_us",
                       r->after[d].busy_us - r->before[d].busy_us, "load",
-                      device_load(r, d, &info)));
+                      device_load(r, d, &info), "joules",
+                      r->joules[d] >= 0 ? json_real(r->joules[d]) : json_null()));
     }
-    return cli_json_print(json_pack("{s:s, s:f, s:o, s:o, s:o*}", "version",
-                                    hsched_version(), "elapsed_us", r->elapsed_us,
-                                    "models", models, "devices", devices, "trace",
-                                    cli_trace_json(&r->trace)));
+    return cli_json_print(json_pack(
+        "{s:s, s:f, s:o, s:o, s:o, s:o*}", "version", hsched_version(), "elapsed_us",
+        r->elapsed_us, "models", models, "devices", devices, "joules_per_run",
+        joules_per_run(r) >= 0 ? json_real(joules_per_run(r)) : json_null(), "trace",
+        cli_trace_json(&r->trace)));
 }
 
 /* DIR, or DIR/MODEL where there are several. */
@@ -349,6 +382,7 @@ static int run(int argc, char **argv)
     free(r.lanes);
     free(r.before);
     free(r.after);
+    free(r.joules);
     cli_input_options_free(&r.inputs);
     cli_session_end(&r.session);
     cli_list_free(&r.models);

@@ -21,6 +21,7 @@ typedef struct sim_command {
     cli_session session; /* of it: symbols, seed */
     cli_list positional, loads;
     const char *policy, *precision, *trace;
+    cli_objective objective;
     double period_us, deadline_us, jitter, priority;
     uint32_t iterations;
     uint64_t seed;
@@ -98,6 +99,8 @@ static int check(sim_command *c)
         cli_error("--jitter is not from 0 to below 1");
         return CLI_USAGE;
     }
+    if (cli_objective_check(&c->objective, &c->policy) != CLI_OK)
+        return CLI_USAGE;
     return check_precision(c);
 }
 
@@ -188,12 +191,19 @@ static int simulate(sim_command *c)
     if (exit_status != CLI_OK)
         return exit_status;
     const hsched_simulation_config config = { HSCHED_SIMULATION_CONFIG_INIT,
-                                              .jitter = c->jitter, .seed = c->seed,
-                                              .trace = c->trace };
+                                              .jitter = c->jitter,
+                                              .seed = c->seed,
+                                              .trace = c->trace,
+                                              .objective = c->objective.value,
+                                              .power_cap_watts =
+                                                  c->objective.power_cap_watts };
     hsched_simulation_report report = { HSCHED_SIMULATION_REPORT_INIT };
     status = hsched_simulation_run(c->simulation, &config, &report);
     if (status != HSCHED_OK)
-        return cli_failed(CLI_SYSTEM, status, "the simulation");
+        return cli_failed(status == HSCHED_ERROR_INVALID_ARGUMENT ? CLI_USAGE
+                          : status == HSCHED_ERROR_NOT_FOUND      ? CLI_LOAD
+                                                                  : CLI_SYSTEM,
+                          status, "the simulation");
     return c->json ? cli_sim_print_json(c->simulation, &report, c->trace)
                    : cli_sim_print(c->simulation, &report, c->trace);
 }
@@ -206,6 +216,12 @@ static int run(int argc, char **argv)
           "cpu_only, gpu_only, layer_type or cost (gpu_only where\n"
           "there is more than a CPU)",
           cli_parse_string, &c.policy },
+        { "objective", "NAME",
+          "of the policy cost, which it implies: makespan, latency,\n"
+          "energy or power_cap (makespan)",
+          cli_parse_string, &c.objective.name },
+        { "power-cap", "WATTS", "keep what is drawn below it, on the average",
+          cli_parse_positive, &c.objective.power_cap_watts },
         { "precision", "MATH",
           "what accelerators compute with: default (tf32), strict,\n"
           "fp16 or bf16",

@@ -20,6 +20,16 @@ void cli_session_options(cli_session *s, cli_option options[CLI_SESSION_OPTIONS]
           "`hsched profile` has measured (default: gpu_only where\n"
           "there is a GPU, else cpu_only; layer_type with --sim)",
           cli_parse_string, &s->policy_name },
+        { "objective", "NAME",
+          "of the policy cost, which it implies: makespan, latency,\n"
+          "energy or power_cap (makespan)",
+          cli_parse_string, &s->objective.name },
+        { "power-cap", "WATTS", "keep what devices draw below it, on the average",
+          cli_parse_positive, &s->objective.power_cap_watts },
+        { "device-watts", "DEVICE=W[:IDLE]",
+          "what a device draws when it works, and when it idles,\n"
+          "instead of what was measured; may be repeated",
+          cli_parse_append, &s->objective.watts_texts },
         { "math", "MATH", "on GPUs: default (tf32), strict, fp16 or bf16",
           cli_parse_string, &s->math_name },
         { "gpu", "N", "use GPU N; may be repeated (default: the first)", cli_parse_append,
@@ -244,7 +254,8 @@ static int check_gpus(cli_session *s)
 
 int cli_session_check(cli_session *s)
 {
-    if (check_policy(s) != CLI_OK || check_gpus(s) != CLI_OK)
+    if (cli_objective_check(&s->objective, &s->policy_name) != CLI_OK ||
+        check_policy(s) != CLI_OK || check_gpus(s) != CLI_OK)
         return CLI_USAGE;
     if (s->library_names &&
         !parse_bits(s->library_names, strlen(s->library_names), libraries)) {
@@ -291,8 +302,16 @@ int cli_session_start(cli_session *s)
     for (uint32_t i = 0; i < s->gpu_texts.count; i++)
         if (!parse_gpu(s->gpu_texts.values[i], &gpus[i]))
             return CLI_USAGE;
+    hsched_device_watts *watts;
+    int made = cli_objective_make_watts(&s->objective, &watts);
+    if (made != CLI_OK)
+        return made;
     hsched_runtime_config config = {
         HSCHED_RUNTIME_CONFIG_INIT,
+        .objective = s->objective.value,
+        .power_cap_watts = s->objective.power_cap_watts,
+        .device_watts = watts,
+        .device_watts_count = s->objective.watts_texts.count,
         .cpu_workers = s->workers,
         .flags = s->runtime_flags | (s->no_pinning ? HSCHED_RUNTIME_NO_PINNING : 0u) |
                  (s->reference ? HSCHED_RUNTIME_REFERENCE : 0u) |
@@ -312,6 +331,7 @@ int cli_session_start(cli_session *s)
         config.cpu_libraries =
             parse_bits(s->library_names, strlen(s->library_names), libraries);
     hsched_status status = hsched_runtime_create(&config, &s->runtime);
+    cli_objective_free_watts(&s->objective, watts);
     return status == HSCHED_OK ? CLI_OK : cli_failed(CLI_SYSTEM, status, "the runtime");
 }
 
@@ -323,6 +343,7 @@ void cli_session_end(cli_session *s)
     free(s->symbols);
     free(s->symbol_used);
     cli_list_free(&s->gpu_texts);
+    cli_list_free(&s->objective.watts_texts);
     cli_list_free(&s->sim_texts);
     cli_list_free(&s->symbol_texts);
     s->runtime = NULL;

@@ -3,7 +3,7 @@
 #ifndef CLI_SESSION_H
 #define CLI_SESSION_H
 
-#include "cli/options.h"
+#include "cli/objective.h"
 
 enum {
     CLI_SIMS_MAX = 8,
@@ -17,6 +17,7 @@ typedef struct cli_session {
     uint32_t gpu_sms, max_batch;
     int no_gpu;
     cli_list gpu_texts;
+    cli_objective objective;
     cli_list sim_texts, symbol_texts;
     int fix_symbols; /* those given become plain numbers of the graph */
     int reference, no_pinning, no_fusion;
@@ -39,7 +40,7 @@ typedef struct cli_session {
 
 /* Fills the table of options, with the entry that ends it. */
 enum {
-    CLI_SESSION_OPTIONS = 17
+    CLI_SESSION_OPTIONS = 20
 };
 void cli_session_options(cli_session *session, cli_option options[CLI_SESSION_OPTIONS]);
 

@@ -21,6 +21,12 @@ static hsched_simulation_device_report device_at(const hsched_simulation *simula
     return d;
 }
 
+/* On the average. */
+static double watts_of(const hsched_simulation_report *report)
+{
+    return report->makespan_us > 0 ? 1e6 * report->joules / report->makespan_us : 0;
+}
+
 /* ---- For people ----------------------------------------------------------- */
 
 static int print_models(const hsched_simulation *simulation, uint32_t count)
@@ -53,8 +59,9 @@ static int print_models(const hsched_simulation *simulation, uint32_t count)
 static int print_devices(const hsched_simulation *simulation,
                          const hsched_simulation_report *report)
 {
-    static const char *const columns[] = { "DEVICE",   "KIND",  ">WORKERS",      ">JOBS",
-                                           ">BUSY MS", ">BUSY", ">WORKERS BUSY", NULL };
+    static const char *const columns[] = { "DEVICE",        "KIND",     ">WORKERS",
+                                           ">JOBS",         ">BUSY MS", ">BUSY",
+                                           ">WORKERS BUSY", ">JOULES",  NULL };
     cli_table *table = cli_table_create(columns);
     for (uint32_t i = 0; i < report->device_count; i++) {
         const hsched_simulation_device_report d = device_at(simulation, i);
@@ -65,6 +72,10 @@ static int print_devices(const hsched_simulation *simulation,
         cli_table_cell(table, "%.3f", d.busy_us / 1000);
         cli_table_cell(table, "%.0f%%", 100 * d.busy_us / report->makespan_us);
         cli_table_cell(table, "%.0f%%", 100 * d.use);
+        if (d.joules > 0)
+            cli_table_cell(table, "%.4f", d.joules);
+        else
+            cli_table_cell(table, "-");
     }
     const int ok = cli_table_print(table, 0);
     cli_table_destroy(table);
@@ -78,10 +89,17 @@ int cli_sim_print(const hsched_simulation *simulation,
            report->measured ? "costs measured on this machine" : "costs from rates",
            report->description[0] ? "; " : "", report->description);
     printf(
-        "all has ended after %.3f ms: %llu runs, %llu deadlines missed, %llu dropped\n\n",
+        "all has ended after %.3f ms: %llu runs, %llu deadlines missed, %llu dropped\n",
         report->makespan_us / 1000, (unsigned long long)report->runs_succeeded,
         (unsigned long long)report->deadline_misses,
         (unsigned long long)report->runs_dropped);
+    if (report->joules > 0)
+        printf("drawn: %.4f J, %.2f W on the average", report->joules, watts_of(report));
+    if (report->joules > 0 && report->runs_succeeded > 0)
+        printf(", %.4f J a run", report->joules / (double)report->runs_succeeded);
+    if (report->joules > 0)
+        printf("\n");
+    printf("\n");
     int status = print_models(simulation, report->model_count);
     printf("\n");
     if (status == CLI_OK)
@@ -92,6 +110,12 @@ int cli_sim_print(const hsched_simulation *simulation,
 }
 
 /* ---- For programs --------------------------------------------------------- */
+
+/* null: not known. */
+static json_t *joules_json(double joules)
+{
+    return joules > 0 ? cli_json_real(joules) : json_null();
+}
 
 static json_t *model_json(const hsched_simulation_model_report *m)
 {
@@ -108,10 +132,10 @@ static json_t *model_json(const hsched_simulation_model_report *m)
 
 static json_t *device_json(const hsched_simulation_device_report *d)
 {
-    return json_pack("{s:o, s:s, s:i, s:I, s:o, s:o}", "name", cli_json_text(d->name),
-                     "kind", d->kind, "workers", (int)d->workers, "jobs",
-                     (json_int_t)d->jobs, "busy_us", cli_json_real(d->busy_us), "use",
-                     cli_json_real(d->use));
+    return json_pack("{s:o, s:s, s:i, s:I, s:o, s:o, s:o}", "name",
+                     cli_json_text(d->name), "kind", d->kind, "workers", (int)d->workers,
+                     "jobs", (json_int_t)d->jobs, "busy_us", cli_json_real(d->busy_us),
+                     "use", cli_json_real(d->use), "joules", joules_json(d->joules));
 }
 
 int cli_sim_print_json(const hsched_simulation *simulation,
@@ -135,6 +159,8 @@ int cli_sim_print_json(const hsched_simulation *simulation,
         "missed", (json_int_t)report->deadline_misses, "dropped",
         (json_int_t)report->runs_dropped, "jobs", (json_int_t)report->jobs, "crossings",
         (json_int_t)report->crossings, "models", models, "devices", devices);
+    if (root)
+        json_object_set_new(root, "joules", joules_json(report->joules));
     if (root && trace)
         json_object_set_new(root, "trace", cli_json_text(trace));
     return cli_json_print(root);

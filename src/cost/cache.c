@@ -122,6 +122,13 @@ static hsched_status load_line(hsi_cost_table *table, const hsi_cost_line *line,
                    : hsi_cost_table_put_stretch(table, device, line->jobs, line->factor,
                                                 0);
     }
+    if (line->kind == HSI_COST_LINE_WATTS) {
+        double watts, idle_watts;
+        return hsi_cost_table_watts(table, device, &watts, &idle_watts)
+                   ? HSCHED_OK
+                   : hsi_cost_table_put_watts(table, device, line->watts,
+                                              line->idle_watts, 0);
+    }
     hsi_cost_point point = line->point;
     point.key.device = device;
     return hsi_cost_table_get(table, &point.key) ? HSCHED_OK
@@ -177,10 +184,14 @@ static hsi_cost_line *lines_of(const hsi_cost_record *records, size_t count)
                                        .text = r->device,
                                        .text_length = strlen(r->device) };
         made[2 * i + 1] = (hsi_cost_line){
-            .kind = r->point.us > 0 ? HSI_COST_LINE_POINT : HSI_COST_LINE_STRETCH,
+            .kind = r->point.us > 0 ? HSI_COST_LINE_POINT
+                    : r->watts > 0  ? HSI_COST_LINE_WATTS
+                                    : HSI_COST_LINE_STRETCH,
             .device = id,
             .jobs = r->jobs,
             .factor = r->factor,
+            .watts = r->watts,
+            .idle_watts = r->idle_watts,
         };
         if (r->point.us > 0)
             made[2 * i + 1].point = r->point;

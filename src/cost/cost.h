@@ -22,7 +22,8 @@ enum {
     HSI_COST_POINTS_MAX = 1 << 16,
     HSI_COST_DEVICE_TEXT = 320, /* bytes of a device's text, the 0 at the end included */
     HSI_COST_STRETCH_MAX = 16,
-    HSI_COST_COUNT_MAX = 65535 /* of a batch, of workers, of jobs at once */
+    HSI_COST_COUNT_MAX = 65535, /* of a batch, of workers, of jobs at once */
+    HSI_COST_WATTS_MAX = 1000000
 };
 
 typedef enum hsi_cost_unit {
@@ -105,6 +106,13 @@ hsched_status hsi_cost_table_put(hsi_cost_table *table, const hsi_cost_point *po
 hsched_status hsi_cost_table_put_stretch(hsi_cost_table *table, uint32_t device,
                                          uint32_t jobs, double factor, int dirty);
 
+/* What a device draws when all of it works, and when it idles. Errors: INVALID_ARGUMENT. */
+hsched_status hsi_cost_table_put_watts(hsi_cost_table *table, uint32_t device,
+                                       double watts, double idle_watts, int dirty);
+/* 0 if that is not known; both are 0 then. */
+int hsi_cost_table_watts(const hsi_cost_table *table, uint32_t device, double *watts,
+                         double *idle_watts);
+
 /* Exactly this entry, corrections included; NULL: there is none. Valid until the next put or
  * observation. */
 const hsi_cost_point *hsi_cost_table_get(const hsi_cost_table *table,
@@ -141,11 +149,13 @@ double hsi_cost_table_load(const hsi_cost_table *table, uint32_t device, uint64_
 
 /* ---- For the cache file --------------------------------------------------- */
 
-typedef struct hsi_cost_record { /* a point, or (point.us is 0) of a stretch */
-    const char *device;          /* its text; lives as long as the table */
-    hsi_cost_point point;        /* stretch: key.device only */
+typedef struct
+    hsi_cost_record {     /* a point, or (point.us is 0) watts, or (0, too) a stretch */
+    const char *device;   /* its text; lives as long as the table */
+    hsi_cost_point point; /* others: key.device only */
     uint32_t jobs;
     double factor;
+    double watts, idle_watts;
 } hsi_cost_record;
 
 /* What is dirty, to be freed with hsi_free, and no longer is; hsi_cost_table_mark_dirty takes

@@ -44,11 +44,31 @@ static size_t collect_stretches(hsi_cost_table *table, hsi_cost_record *records)
     return count;
 }
 
+static size_t collect_watts(hsi_cost_table *table, hsi_cost_record *records)
+{
+    size_t count = 0;
+    for (uint32_t d = 0; d < table->device_count; d++) {
+        hsi_cost_device *device = table->devices[d];
+        if (!device->watts_dirty)
+            continue;
+        if (records) {
+            records[count] = (hsi_cost_record){ .device = device->text,
+                                                .point.key.device = d,
+                                                .watts = device->watts,
+                                                .idle_watts = device->idle_watts };
+            device->watts_dirty = 0;
+        }
+        count++;
+    }
+    return count;
+}
+
 hsched_status hsi_cost_table_take_dirty(hsi_cost_table *table, hsi_cost_record **records,
                                         size_t *count)
 {
     const size_t points = collect_points(table, NULL);
-    *count = points + collect_stretches(table, NULL);
+    const size_t stretches = collect_stretches(table, NULL);
+    *count = points + stretches + collect_watts(table, NULL);
     *records = HSI_NEW_ARRAY(hsi_cost_record, *count + 1);
     if (!*records) {
         *count = 0;
@@ -56,6 +76,7 @@ hsched_status hsi_cost_table_take_dirty(hsi_cost_table *table, hsi_cost_record *
     }
     collect_points(table, *records);
     collect_stretches(table, *records + points);
+    collect_watts(table, *records + points + stretches);
     return HSCHED_OK;
 }
 
@@ -71,6 +92,7 @@ void hsi_cost_table_mark_dirty(hsi_cost_table *table, const hsi_cost_record *rec
             continue;
         }
         hsi_cost_device *d = table->devices[r->point.key.device];
+        d->watts_dirty |= r->watts > 0;
         for (uint32_t k = 0; k < d->stretch_count; k++)
             d->stretch[k].dirty |= d->stretch[k].jobs == r->jobs;
     }

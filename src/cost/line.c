@@ -154,6 +154,13 @@ static int parse_stretch(const field *f, hsi_cost_line *line)
            line->factor <= HSI_COST_COUNT_MAX;
 }
 
+static int parse_watts(const field *f, hsi_cost_line *line)
+{
+    return parse_fixed(&f[2], &line->watts) && parse_fixed(&f[3], &line->idle_watts) &&
+           line->watts > 0 && line->watts <= HSI_COST_WATTS_MAX &&
+           line->idle_watts >= 0 && line->idle_watts <= line->watts;
+}
+
 static int parse_device(const field *f, hsi_cost_line *line)
 {
     line->text = f[2].text;
@@ -197,6 +204,10 @@ int hsi_cost_line_parse(const char *text, size_t length, hsi_cost_line *line)
         line->kind = HSI_COST_LINE_POINT;
         return parse_point(f, &line->point);
     }
+    if (count == 5 && is(&f[0], "watts")) {
+        line->kind = HSI_COST_LINE_WATTS;
+        return parse_watts(f, line);
+    }
     line->kind = HSI_COST_LINE_STRETCH;
     return count == 5 && is(&f[0], "stretch") && parse_stretch(f, line);
 }
@@ -219,7 +230,7 @@ static int format_point(char *text, size_t size, const hsi_cost_line *line)
 
 void hsi_cost_line_write(FILE *file, const hsi_cost_line *line)
 {
-    char text[HSI_COST_LINE_LENGTH], factor[32];
+    char text[HSI_COST_LINE_LENGTH], factor[32], idle[32];
     int length;
     if (line->kind == HSI_COST_LINE_POINT) {
         length = format_point(text, sizeof text, line);
@@ -227,6 +238,11 @@ void hsi_cost_line_write(FILE *file, const hsi_cost_line *line)
         write_fixed(factor, sizeof factor, line->factor);
         length = snprintf(text, sizeof text, "stretch\t%016" PRIx64 "\t%u\t%s\t",
                           line->device, line->jobs, factor);
+    } else if (line->kind == HSI_COST_LINE_WATTS) {
+        write_fixed(factor, sizeof factor, line->watts < 1e-6 ? 1e-6 : line->watts);
+        write_fixed(idle, sizeof idle, line->idle_watts);
+        length = snprintf(text, sizeof text, "watts\t%016" PRIx64 "\t%s\t%s\t",
+                          line->device, factor, idle);
     } else {
         length = snprintf(text, sizeof text, "device\t%016" PRIx64 "\t%.*s\t",
                           line->device, (int)line->text_length, line->text);

@@ -8,10 +8,13 @@
  *            MICROSECONDS SPREAD SAMPLES FLOPS BYTES
  *            CORRECTION SEEN OBSERVED                      CRC
  *   stretch  ID JOBS FACTOR                                CRC
+ *   watts    ID WATTS IDLE                                 CRC
  *
  * ID is the hash of the device's text; ID and MODEL are 16 hexadecimal digits, UNIT is step,
  * section or run, MATH one of tf32, float32, fp16, bf16; CORRECTION is a factor's logarithm, SEEN
- * how many jobs it is from, OBSERVED 1 if nobody measured. Times and factors have six decimals.
+ * how many jobs it is from, OBSERVED 1 if nobody measured; WATTS is what the device draws when all
+ * of it works, IDLE when it idles. Times, factors and watts have six decimals. A file without a
+ * kind of line is valid; versions that do not know one count it as damaged.
  */
 #ifndef HSI_COST_LINE_H
 #define HSI_COST_LINE_H
@@ -28,7 +31,8 @@ enum {
 typedef enum hsi_cost_line_kind {
     HSI_COST_LINE_DEVICE = 1,
     HSI_COST_LINE_POINT,
-    HSI_COST_LINE_STRETCH
+    HSI_COST_LINE_STRETCH,
+    HSI_COST_LINE_WATTS
 } hsi_cost_line_kind;
 
 typedef struct hsi_cost_line {
@@ -39,6 +43,7 @@ typedef struct hsi_cost_line {
     hsi_cost_point point; /* point: all but key.device */
     uint32_t jobs;        /* stretch */
     double factor;
+    double watts, idle_watts; /* watts */
 } hsi_cost_line;
 
 uint64_t hsi_cost_device_id(const char *text, size_t length);

@@ -36,6 +36,8 @@ typedef struct hsi_cost_device {
     uint32_t stretch_count;
     hsi_cost_stretch_point stretch[HSI_COST_STRETCH_MAX]; /* jobs ascending */
     hsi_cost_rates rates[HSCHED_MATH_BF16 + 1];
+    double watts, idle_watts; /* 0: not known */
+    int watts_dirty;
     hsi_cost_load load;
 } hsi_cost_device;
 

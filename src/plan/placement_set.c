@@ -9,10 +9,14 @@
 #include "base/status.h"
 
 enum {
-    WEIGHT_FIRST = -3, /* powers of two: 1/8 to 64 */
+    WHOLE_MOST =
+        HSI_PLACEMENTS_MAX / 2, /* devices: with more, a placement on each would leave no
+                                            room for others */
+    WEIGHT_FIRST = -3,          /* powers of two: 1/8 to 64 */
     WEIGHT_LAST = 6,
-    /* Found with weight 1, all on the CPU, the other weights, each accelerator alone made dear. */
-    CANDIDATES = WEIGHT_LAST - WEIGHT_FIRST + 2 + HSI_PLACEMENT_DEVICES - 1
+    /* Found with weight 1, all on the CPU, the other weights, each accelerator alone made dear, all
+     * that it can on each. */
+    CANDIDATES = WEIGHT_LAST - WEIGHT_FIRST + 2 + HSI_PLACEMENT_DEVICES - 1 + WHOLE_MOST
 };
 
 typedef struct candidate {
@@ -79,6 +83,16 @@ static hsched_status find(candidates *all)
         set_weights(&all->problem, 1);
         all->problem.weight[d] = ldexp(1, WEIGHT_LAST);
         status = search_and_add(all, 0);
+    }
+    /* The least energy may be with a device that is never the fastest. */
+    for (uint32_t d = 1;
+         d < devices && devices > 2 && devices <= WHOLE_MOST && status == HSCHED_OK;
+         d++) {
+        candidate *made = &all->list[all->count];
+        for (uint32_t s = 0; s < all->problem.section_count; s++)
+            made->devices[s] =
+                (uint8_t)(all->problem.sections[s].device_mask >> d & 1 ? d : 0);
+        status = add(all, 1);
     }
     return status;
 }

@@ -9,7 +9,13 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/sync.h"
+#include "runtime/meters.h"
 #include "runtime/planner.h"
+
+enum {
+    AFTERWARDS_US = 2000000, /* meters are read for so long after the last run */
+    FRESH_US = 100000        /* what was read before is old */
+};
 
 /* One round over the devices. 1 if any did something. */
 static int work(hsched_runtime *rt)
@@ -29,6 +35,53 @@ static int work(hsched_runtime *rt)
            hsi_planner_work(rt); /* runs wait for graphs, and for plans they do not */
 }
 
+/* Under the mutex. When meters are to be read next; UINT64_MAX: not until there is work. */
+static uint64_t next_metering_us(const hsched_runtime *rt, uint64_t period_us)
+{
+    if (!hsi_meters_any(rt) ||
+        (!rt->background.active &&
+         rt->background.metered_us >= rt->background.active_until_us))
+        return UINT64_MAX;
+    return rt->background.metered_us + period_us;
+}
+
+/* Under the mutex, given up meanwhile: reads meters if that is due, else sleeps until it is, or
+ * until there is something to do. */
+static void meter_or_wait(hsched_runtime *rt)
+{
+    pthread_mutex_unlock(&rt->background.mutex);
+    const uint64_t period_us = hsi_meters_any(rt) ? hsi_meters_period_us(rt) : 0;
+    pthread_mutex_lock(&rt->background.mutex);
+    const uint64_t due = next_metering_us(rt, period_us), now = hsi_now_us();
+    if (rt->background.poked || rt->background.stop)
+        return;
+    if (due == UINT64_MAX) {
+        pthread_cond_wait(&rt->background.wake, &rt->background.mutex);
+    } else if (due > now) {
+        hsi_cond_wait_until(&rt->background.wake, &rt->background.mutex, due);
+    } else {
+        rt->background.metered_us = now;
+        pthread_mutex_unlock(&rt->background.mutex);
+        hsi_meters_work(rt);
+        pthread_mutex_lock(&rt->background.mutex);
+    }
+}
+
+/* Under the scheduler lock. A thread is not woken for each of many short runs: only if it is time
+ * to read meters again. */
+void hsi_background_set_active(hsched_runtime *rt, int active)
+{
+    if (!rt->background.started || !hsi_meters_any(rt))
+        return;
+    const uint64_t now = hsi_now_us();
+    pthread_mutex_lock(&rt->background.mutex);
+    rt->background.active = active;
+    rt->background.active_until_us = now + AFTERWARDS_US;
+    if (active && now > rt->background.metered_us + FRESH_US)
+        pthread_cond_signal(&rt->background.wake);
+    pthread_mutex_unlock(&rt->background.mutex);
+}
+
 static void *background_main(void *argument)
 {
     hsched_runtime *rt = argument;
@@ -39,7 +92,7 @@ static void *background_main(void *argument)
         if (!rt->background.poked) {
             rt->background.working = 0;
             pthread_cond_broadcast(&rt->background.idle);
-            pthread_cond_wait(&rt->background.wake, &rt->background.mutex);
+            meter_or_wait(rt);
             continue;
         }
         rt->background.poked = 0;
@@ -67,7 +120,7 @@ void hsi_background_poke(void *runtime)
 
 hsched_status hsi_background_start(hsched_runtime *rt)
 {
-    if (rt->device_count < 2)
+    if (rt->device_count < 2 && !hsi_meters_any(rt))
         return HSCHED_OK;
     if (pthread_mutex_init(&rt->background.mutex, NULL) != 0)
         return hsi_error(HSCHED_ERROR_SYSTEM, "a mutex could not be made");

@@ -39,7 +39,8 @@ void hsi_controller_enlist(hsched_runtime *rt, hsched_run *run)
     if (rt->in_flight)
         rt->in_flight->previous_in_flight = run;
     rt->in_flight = run;
-    rt->in_flight_count++;
+    if (rt->in_flight_count++ == 0)
+        hsi_background_set_active(rt, 1);
 }
 
 static void delist(hsched_runtime *rt, hsched_run *run)
@@ -50,8 +51,10 @@ static void delist(hsched_runtime *rt, hsched_run *run)
         rt->in_flight = run->next_in_flight;
     if (run->next_in_flight)
         run->next_in_flight->previous_in_flight = run->previous_in_flight;
-    if (--rt->in_flight_count == 0)
-        pthread_cond_broadcast(&rt->quiet);
+    if (--rt->in_flight_count > 0)
+        return;
+    pthread_cond_broadcast(&rt->quiet);
+    hsi_background_set_active(rt, 0);
 }
 
 static void count_end(hsched_runtime *rt, hsched_run *run, hsched_status status)
@@ -116,6 +119,8 @@ void hsi_controller_after_events(void *runtime)
         hsi_tracing_observe(rt);
     while ((core_run = hsi_core_next_ended(rt->core)) != NULL)
         end_run(rt, (hsched_run *)core_run);
+    if (rt->power.cap_watts > 0) /* what is kept back may now begin at another time */
+        hsi_controller_set_alarm(rt);
 }
 
 void hsi_controller_run_failed(void *runtime, hsi_core_run *core_run, const char *detail)
@@ -163,10 +168,11 @@ static void end_accesses(hsched_runtime *rt, hsched_run *run)
     announce_end(rt, run);
 }
 
-/* Nothing to dispose of: sleeps until there is, or until a deadline has passed. */
-static void watch_deadlines(hsched_runtime *rt)
+/* Nothing to dispose of: sleeps until there is, or until a deadline has passed or jobs may begin
+ * that the power cap has kept back. */
+static void watch_times(hsched_runtime *rt)
 {
-    const uint64_t due = hsi_core_next_deadline(rt->core), now = hsi_now_us();
+    const uint64_t due = hsi_core_next_tick(rt->core), now = hsi_now_us();
     if (due <= now) {
         hsi_core_tick(rt->core, now);
         hsi_worker_pool_after_events(rt->pool);
@@ -182,7 +188,7 @@ static void watch_deadlines(hsched_runtime *rt)
 
 void hsi_controller_set_alarm(hsched_runtime *rt)
 {
-    if (hsi_core_next_deadline(rt->core) < rt->controller_alarm_us)
+    if (hsi_core_next_tick(rt->core) < rt->controller_alarm_us)
         pthread_cond_signal(&rt->controller_wake);
 }
 
@@ -196,7 +202,7 @@ static void *controller_main(void *argument)
         if (!run) {
             if (rt->controller_stop)
                 break;
-            watch_deadlines(rt);
+            watch_times(rt);
             continue;
         }
         rt->ended_first = run->next_ended;

@@ -138,6 +138,7 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
         status = hsi_model_prepare(model, policy);
     if (status != HSCHED_OK)
         return status;
+    model->core.objective = model->objective;
     hsi_costs_identify(model, config);
     hsi_plan_packed(model->plan, model->constants_stay);
     if (!model->constants_stay) {
@@ -176,9 +177,12 @@ HSCHED_API hsched_status hsched_model_compile(hsched_runtime *rt, hsched_graph *
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_model_compile: runtime, graph or model is NULL");
     *result = NULL;
+    hsched_objective objective;
     hsched_status status = HSI_CONFIG_READ(user_config, &config);
     if (status == HSCHED_OK)
         status = check_config(rt, &config);
+    if (status == HSCHED_OK)
+        status = hsi_power_model_objective(rt, &config, &objective);
     if (status != HSCHED_OK)
         return status;
     if (graph->output_count == 0)
@@ -201,6 +205,7 @@ HSCHED_API hsched_status hsched_model_compile(hsched_runtime *rt, hsched_graph *
     model->constants_stay =
         (config.flags & (HSCHED_MODEL_MAP_WEIGHTS | HSCHED_MODEL_KEEP_CONSTANTS)) != 0;
     model->math = config.math;
+    model->objective = objective;
     model->deterministic = (config.flags & HSCHED_MODEL_DETERMINISTIC) != 0;
     model->max_batch = config.max_batch ? config.max_batch : DEFAULT_MAX_BATCH;
     model->batch_wait_us = config.batch_wait_us;

@@ -7,6 +7,7 @@
 #include <hsched/experimental.h>
 
 #include "base/sync.h"
+#include "runtime/meters.h"
 #include "runtime/planner.h"
 
 enum {
@@ -76,9 +77,10 @@ typedef struct speed {
 /* With the table's lock, which is given back before the core is told: it may place runs anew. */
 static speed find_speed(const hsched_runtime *rt, uint32_t device, uint64_t now_us)
 {
-    return (
-        speed){ hsi_cost_table_load(rt->costs.table, rt->costs.devices[device], now_us),
-                capacity_of(rt, device) };
+    double load = hsi_cost_table_load(rt->costs.table, rt->costs.devices[device], now_us);
+    if (load == 1) /* jobs show none, or there were none */
+        load = hsi_meters_load(rt, device, now_us);
+    return (speed){ load, capacity_of(rt, device) };
 }
 
 void hsi_observe_job(void *runtime, const hsi_ended_job *job)
@@ -87,6 +89,8 @@ void hsi_observe_job(void *runtime, const hsi_ended_job *job)
     hsched_model *model = (hsched_model *)model_of(job);
     double took_us = (double)(job->ended_ns - job->began_ns) / 1000;
     hsi_cost_key key;
+    rt->witness[job->device].job_ended_us = job->ended_ns / 1000;
+    rt->witness[job->device].jobs++;
     if (!model->planned || ((const hsi_exec_run *)job->first->run)->probe ||
         took_us < SHORTEST_US || pthread_mutex_trylock(&rt->costs.mutex) != 0)
         return;

@@ -496,6 +496,26 @@ static hsched_status check_idle(hsched_runtime *rt)
                            (unsigned long long)in_flight);
 }
 
+/* Before the series, which take all the time that there is. What the runs of this teach nobody. */
+static hsched_status measure_power(profile *p, double seconds)
+{
+    const hsi_profile_power power = { .input = &p->input,
+                                      .probes = p->probes,
+                                      .seconds = hsi_profile_power_seconds(seconds) };
+    hsched_status status = HSCHED_OK;
+    for (uint32_t d = p->model->runtime->device_count; d-- > 0 && status == HSCHED_OK;) {
+        int measured = 0;
+        if (sections_on(p->model, d) == p->model->plan->section_count)
+            status = hsi_profile_measure_power(&power, d, &measured);
+        p->report.metered += (uint32_t)measured;
+        if (status == HSCHED_ERROR_DEVICE) { /* it is lost: others go on */
+            p->report.skipped++;
+            status = HSCHED_OK;
+        }
+    }
+    return status;
+}
+
 /* One at a time. */
 static hsched_status profile_model(profile *p, const hsched_profile_config *config)
 {
@@ -507,15 +527,17 @@ static hsched_status profile_model(profile *p, const hsched_profile_config *conf
         status = make(p);
     if (status != HSCHED_OK)
         return status;
+    const double seconds = fmin(config->seconds > 0 ? config->seconds : 10, 1e9);
     p->began_ns = hsi_now_ns();
-    p->deadline_ns =
-        p->began_ns +
-        (uint64_t)(fmin(config->seconds > 0 ? config->seconds : 10, 1e9) * 1e9);
+    p->deadline_ns = p->began_ns + (uint64_t)(seconds * 1e9);
+    status = measure_power(p, seconds);
     visit_all(p, count_series);
-    status = visit_all(p, measure);
+    if (status == HSCHED_OK)
+        status = visit_all(p, measure);
     p->report.seconds = (double)(hsi_now_ns() - p->began_ns) / 1e9;
     /* What was measured before something went wrong is not worth less. */
-    if (!(config->flags & HSCHED_PROFILE_NOT_SAVED) && p->report.measured > 0) {
+    if (!(config->flags & HSCHED_PROFILE_NOT_SAVED) &&
+        p->report.measured + p->report.metered > 0) {
         hsched_status saved = hsi_costs_save(rt);
         status = status == HSCHED_OK ? saved : status;
     }

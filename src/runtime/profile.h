@@ -46,4 +46,16 @@ hsched_status hsi_profile_run(const hsi_profile_input *input,
                               const hsi_profile_shape *shape,
                               hsi_exec_probe *const *probes, uint32_t count);
 
+/* profile_power.c: what a device draws, for the table. *measured 0: nothing measures it. Errors:
+ * those of hsi_profile_run. */
+typedef struct hsi_profile_power {
+    const hsi_profile_input *input;
+    hsi_exec_probe *const *probes; /* HSI_PROFILE_RUNS */
+    double seconds;                /* of idling, and of work */
+} hsi_profile_power;
+hsched_status hsi_profile_measure_power(const hsi_profile_power *power, uint32_t device,
+                                        int *measured);
+/* How long each of the two may take, of so much in all. */
+double hsi_profile_power_seconds(double total);
+
 #endif

@@ -3,6 +3,7 @@
 #include "base/status.h"
 #include "base/sync.h"
 #include "buffer/buffer.h"
+#include "runtime/meters.h"
 #include "runtime/planner.h"
 #include "runtime/tracing.h"
 #include "worker/queue.h"
@@ -34,6 +35,7 @@ void hsi_runtime_release(hsched_runtime *rt)
         return;
     hsi_sources_destroy(rt);
     hsi_costs_destroy(rt);
+    hsi_meters_close(rt);
     hsi_runtime_close_devices(rt);
     hsi_core_destroy(rt->core);
     hsi_worker_pool_free(rt->pool);
@@ -50,6 +52,7 @@ void hsi_runtime_core_config(const hsched_runtime *rt, hsi_core_config *result)
                                .order = rt->plugin.hooks.order ? hsi_policy_plugin_order
                                                                : NULL,
                                .order_user = (void *)&rt->plugin,
+                               .power_cap_watts = rt->power.cap_watts,
                                .ageing_us = rt->ageing_us,
                                .max_segment_us = rt->max_segment_us };
     uint32_t workers = 0, joinable = 0;
@@ -70,6 +73,8 @@ void hsi_runtime_core_config(const hsched_runtime *rt, hsi_core_config *result)
             .join_most_us = JOIN_MOST_US,
             .strict = 1,
             .reserved = queue && rt->workers[d] > 1,
+            .watts = rt->power.watts[d],
+            .idle_watts = rt->power.idle_watts[d],
         };
         joinable += queue ? HSI_QUEUE_BATCH : 0;
     }
@@ -181,6 +186,8 @@ HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user
     if (status == HSCHED_OK)
         status = hsi_runtime_open_devices(rt, &config);
     if (status == HSCHED_OK)
+        status = hsi_meters_open(rt);
+    if (status == HSCHED_OK)
         status = set_policy(rt, &config);
     rt->ageing_us = config.ageing_us ? config.ageing_us : DEFAULT_AGEING_US;
     rt->max_segment_us = config.max_segment_us == HSCHED_NEVER ? 0
@@ -189,6 +196,8 @@ HSCHED_API hsched_status hsched_runtime_create(const hsched_runtime_config *user
     rt->max_runs = config.max_runs ? config.max_runs : DEFAULT_MAX_RUNS;
     if (status == HSCHED_OK)
         status = hsi_costs_create(rt, &config);
+    if (status == HSCHED_OK)
+        status = hsi_power_create(rt, &config);
     if (status == HSCHED_OK)
         status = hsi_sources_create(rt);
     if (status == HSCHED_OK)

@@ -20,6 +20,8 @@
 #include "worker/exec.h"
 #include "worker/pool.h"
 
+typedef struct hsi_meter_set hsi_meter_set; /* meters.c */
+
 struct hsched_runtime {
     atomic_int references; /* the user's, and one of each model and buffer */
     hsched_policy policy;
@@ -45,7 +47,11 @@ struct hsched_runtime {
         pthread_mutex_t mutex; /* a leaf lock: guards the rest */
         pthread_cond_t wake, idle;
         int poked, working, stop;
+        int active; /* runs are in flight; else there were until */
+        uint64_t active_until_us;
+        uint64_t metered_us; /* when meters were read last */
     } background;
+    hsi_meter_set *meters;
 
     /* costs.c */
     struct {
@@ -57,6 +63,15 @@ struct hsched_runtime {
         char *folder;                      /* hsched_runtime_config.cache_dir, or NULL */
         int loaded;                        /* the cache file was read */
     } costs;
+
+    /* power.c; set before there are threads. */
+    struct {
+        hsched_objective objective; /* of models that have none */
+        double cap_watts;           /* 0: none */
+        double watts[HSI_MAX_DEVICES],
+            idle_watts[HSI_MAX_DEVICES]; /* 0: not known then */
+        uint32_t told; /* devices whose watts are the user's word, as bits */
+    } power;
 
     /* source.h */
     struct {
@@ -74,6 +89,15 @@ struct hsched_runtime {
     /* Guarded by the scheduler lock. */
     hsched_model *planned_models; /* planner.h: a list */
     uint64_t refresh_us;          /* when the devices' loads are looked at again */
+    /* meters.h: what is known of each device by its meter. */
+    struct {
+        uint64_t job_ended_us; /* the last of ours; 0: none has */
+        double load;           /* by others, as of at_us */
+        uint64_t at_us;
+        uint32_t jobs; /* that have ended since */
+        double joules; /* as of joules_us; 0: not yet */
+        uint64_t joules_us;
+    } witness[HSI_MAX_DEVICES];
     int stopping;
     int controller_stop;
     hsched_run
@@ -104,6 +128,7 @@ struct hsched_model {
     hsi_batch_queue
         *batch_queues; /* per device of the runtime; NULL: runs are never joined */
     hsched_math math;
+    hsched_objective objective; /* DEFAULT: its policy has none */
     int deterministic;
     uint32_t max_batch, batch_wait_us;
     int step_jobs;           /* HSCHED_MODEL_STEP_JOBS */
@@ -188,6 +213,15 @@ hsi_cost_work hsi_costs_work(const hsched_model *model, hsi_cost_unit unit,
 hsched_status hsi_costs_load(hsched_runtime *rt); /* the first time; takes the mutex */
 hsched_status hsi_costs_save(hsched_runtime *rt); /* what is new; takes the mutex */
 
+/* power.c: objectives, and what devices draw. */
+/* Once devices, policy and costs are there, before the core is. Errors: INVALID_ARGUMENT; NOT_FOUND
+ * (what a device draws is not known, and has to be); those of hsi_costs_load. */
+hsched_status hsi_power_create(hsched_runtime *rt, const hsched_runtime_config *config);
+/* The objective of a model of such a config, checked. Errors: as above. */
+hsched_status hsi_power_model_objective(hsched_runtime *rt,
+                                        const hsched_model_config *config,
+                                        hsched_objective *objective);
+
 /* release.c: the thread that makes runs of the releases of sources */
 hsched_status hsi_sources_create(hsched_runtime *rt);
 void hsi_sources_stop(hsched_runtime *rt);    /* no release comes any more */
@@ -197,6 +231,8 @@ void hsi_sources_destroy(hsched_runtime *rt); /* also after a failed create */
 hsched_status hsi_background_start(hsched_runtime *rt); /* if a device has any */
 void hsi_background_stop(hsched_runtime *rt);
 void hsi_background_poke(void *runtime); /* there is some; any thread */
+/* The first run is in flight, or the last one is not any more: it reads meters accordingly. */
+void hsi_background_set_active(hsched_runtime *rt, int active);
 
 /* controller.c: all but the thread's own function under the scheduler lock */
 hsched_status hsi_controller_start(hsched_runtime *rt);

@@ -173,6 +173,7 @@ static int is_sum_right(const hsi_core_run *run, uint32_t device)
 static const char *check_choosing(const hsi_core *core)
 {
     uint32_t active = 0, found = 0;
+    int64_t sums[HSI_MAX_DEVICES] = { 0 };
     const hsi_tree_node *last = NULL, *node = core->choosing.root;
     for (const hsi_core_run *run = core->active_runs; run; run = run->next_active)
         active += run->model->policy->choose != NULL;
@@ -187,7 +188,12 @@ static const char *check_choosing(const hsi_core *core)
                 run->counted_ns[d] != (int64_t)(run->work_us[d] * 1e3f) ||
                 !is_sum_right(run, d))
                 return "the work of runs is not the sum of what each brings";
+            else
+                sums[d] += run->counted_ns[d];
     }
+    for (uint32_t d = 0; d < core->config.device_count; d++)
+        if (sums[d] != core->work_ns[d])
+            return "the work of all runs is not the sum of what each brings";
     return found == active ? NULL
                            : "an active run is not among those placed by their work";
 }

@@ -44,6 +44,10 @@ static hsched_status check_config(const hsi_core_config *config)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "scheduler: ageing of %llu us per priority; give 1 to 2^48",
                          (unsigned long long)config->ageing_us);
+    if (config->power_cap_watts < 0)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "scheduler: a power cap of %g W; give 0 or more",
+                         config->power_cap_watts);
     if (config->active_limit == 0)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "scheduler: no run may be active; give a limit of at least 1");
@@ -98,8 +102,10 @@ void hsi_core_destroy(hsi_core *core)
 
 static void advance(hsi_core *core, uint64_t now_us)
 {
-    if (now_us > core->now_us)
-        core->now_us = now_us;
+    if (now_us <= core->now_us)
+        return;
+    hsi_power_advance(core, now_us);
+    core->now_us = now_us;
 }
 
 /* ---- Edges between runs --------------------------------------------------- */
@@ -379,7 +385,7 @@ hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
 void hsi_core_tick(hsi_core *core, uint64_t now_us)
 {
     advance(core, now_us);
-    if (hsi_core_next_deadline(core) > core->now_us)
+    if (hsi_deadline_next(core) > core->now_us)
         return;
     hsi_deadlines_pass(core);
     settle(core);
@@ -391,6 +397,8 @@ uint32_t hsi_core_take_batch(hsi_core *core, uint32_t device, hsi_job **jobs,
     if (device >= core->config.device_count)
         return 0;
     hsi_core_tick(core, now_us);
+    if (!hsi_power_allows(core, device))
+        return 0;
     uint32_t count = hsi_jobq_pop(core, device, jobs, most);
     for (uint32_t k = 0; k < count; k++)
         for (uint32_t i = 0; i < jobs[k]->count; i++)
@@ -420,13 +428,29 @@ uint64_t hsi_core_next_due(const hsi_core *core, uint32_t device)
     const hsi_job *first = hsi_jobq_first(core, device);
     uint64_t due = first ? hsi_executing_bars_until(core, first) : UINT64_MAX;
     if (due <= core->now_us)
-        return 0;
-    for (const hsi_batch_queue *q = core->held[device]; q; q = q->next_held) {
+        due = 0;
+    for (const hsi_batch_queue *q = core->held[device]; q && due > 0; q = q->next_held) {
         const uint64_t until = hsi_jobq_held_until(core, device, q);
         if (until < due)
             due = until;
     }
-    return due;
+    if (due == UINT64_MAX || hsi_power_allows(core, device))
+        return due;
+    const uint64_t paid = hsi_power_until(core, device);
+    return paid > due ? paid : due;
+}
+
+uint64_t hsi_core_next_tick(const hsi_core *core)
+{
+    uint64_t next = hsi_deadline_next(core);
+    for (uint32_t d = 0; d < core->config.device_count; d++) {
+        if (core->queued[d] == 0 || hsi_power_allows(core, d))
+            continue;
+        const uint64_t paid = hsi_power_until(core, d);
+        if (paid < next)
+            next = paid;
+    }
+    return next;
 }
 
 /* The sections of a job are done: who waited for them may run, if the run still goes on.
@@ -553,6 +577,23 @@ void hsi_core_set_speed(hsi_core *core, uint32_t device, double load, double cap
     settle(core);
 }
 
+void hsi_core_set_watts(hsi_core *core, uint32_t device, double watts, double idle_watts,
+                        uint64_t now_us)
+{
+    advance(core, now_us);
+    if (device >= core->config.device_count)
+        return;
+    core->config.devices[device].watts = watts;
+    core->config.devices[device].idle_watts = idle_watts;
+}
+
+void hsi_core_set_drawn(hsi_core *core, uint32_t device, double watts, uint64_t now_us)
+{
+    advance(core, now_us);
+    if (device < core->config.device_count)
+        hsi_power_told(core, device, watts);
+}
+
 int hsi_core_waits(const hsi_core_run *run)
 {
     if (run->state == HSI_RUN_BLOCKED || run->state == HSI_RUN_WAITING)
@@ -602,7 +643,7 @@ uint32_t hsi_core_queued(const hsi_core *core, uint32_t device)
 
 uint32_t hsi_core_startable(const hsi_core *core, uint32_t device)
 {
-    if (device >= core->config.device_count)
+    if (device >= core->config.device_count || !hsi_power_allows(core, device))
         return 0;
     const hsi_job *first = hsi_jobq_first(core, device);
     if (first && hsi_executing_bars(core, first))
@@ -617,6 +658,7 @@ uint32_t hsi_core_startable(const hsi_core *core, uint32_t device)
 void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats)
 {
     *stats = core->stats;
+    stats->owed_uj = core->owed_uj;
     stats->active_runs = core->admission.active;
     stats->waiting_runs = core->admission.waiting;
     stats->blocked_runs = core->blocked;

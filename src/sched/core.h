@@ -97,6 +97,8 @@ typedef struct hsi_core_model {
     /* What the policy `cost` chooses from (policy_cost.h); NULL: nothing is known. The caller may
      * change what is in it between two calls. */
     const struct hsi_choices *choices;
+    hsched_objective
+        objective; /* of a policy that chooses; DEFAULT: MAKESPAN. See objective.h */
 } hsi_core_model;
 
 typedef enum hsi_job_state {
@@ -220,6 +222,8 @@ typedef struct hsi_core_device {
     double load; /* jobs take so many times as long now, for reasons outside */
     double
         capacity; /* that many jobs' work is done at the same time, if so many are there */
+    /* What it draws when it works, the CPU with all workers, and when it does not; 0: not known. */
+    double watts, idle_watts;
 } hsi_core_device;
 
 /* What a policy sees and answers. Hooks run under the scheduler's lock: they never block
@@ -236,8 +240,10 @@ typedef struct hsi_place_query {
         previous_device;     /* the accelerator that was chosen last for a section of this
                                  run; 0: none was */
     const hsi_core_run *run; /* NULL: a model is being prepared */
-    const double
-        *ahead_us; /* for `choose`, per device: work of runs that go before this one */
+    /* For `choose`, per device: work of runs that go before this one, and of all others. */
+    const double *ahead_us, *work_us;
+    double spare_watts; /* the power cap without what devices draw that idle; 0: no cap */
+    double owed_uj;     /* was drawn above the cap, and not saved again yet */
     uint64_t now_us;
 } hsi_place_query;
 
@@ -282,6 +288,11 @@ typedef struct hsi_core_config {
     /* The key of a run instead of the one above, asked once when it is submitted; or NULL. */
     int64_t (*order)(void *user, const hsi_core_run *run);
     void *order_user;
+    /* The devices are to draw so much on the average; 0: any. More than they draw when they idle.
+     * What jobs draw above it is owed, in microjoules; it is paid back by drawing less. A job
+     * begins if that makes them draw no more than the cap, or if nothing is owed and they do not
+     * yet. */
+    double power_cap_watts;
 } hsi_core_config;
 
 hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core);
@@ -308,8 +319,9 @@ hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
  */
 void hsi_core_tick(hsi_core *core, uint64_t now_us);
 
-/* Decision: from what time on a tick changes something; UINT64_MAX: never, as it is. */
-uint64_t hsi_core_next_deadline(const hsi_core *core);
+/* Decision: from what time on a tick changes something: a deadline has passed, or jobs may begin
+ * that the power cap had kept back; UINT64_MAX: never, as it is. */
+uint64_t hsi_core_next_tick(const hsi_core *core);
 
 /* Are there runs for hsi_core_next_ended to give out? */
 int hsi_core_has_ended(const hsi_core *core);
@@ -366,6 +378,16 @@ uint32_t hsi_core_startable(const hsi_core *core, uint32_t device);
 void hsi_core_set_speed(hsi_core *core, uint32_t device, double load, double capacity,
                         uint64_t now_us);
 
+/* Event: a device is known to draw so much when it works, and when it idles; as in
+ * hsi_core_device. Runs that have a place keep it. */
+void hsi_core_set_watts(hsi_core *core, uint32_t device, double watts, double idle_watts,
+                        uint64_t now_us);
+
+/* Event: what a device drew on the average since the last event of this kind for it. It counts
+ * instead of what was thought, and what it differed by is expected to go on. Nothing without a
+ * power cap. */
+void hsi_core_set_drawn(hsi_core *core, uint32_t device, double watts, uint64_t now_us);
+
 /* Event: so many runs of the model may be joined on the device for the time being; 0: no such
  * limit. It does not change what makes a batch full. */
 void hsi_core_set_ready(hsi_core *core, const hsi_core_model *model, uint32_t device,
@@ -421,6 +443,8 @@ hsi_core_run *hsi_core_next_ended(hsi_core *core);
 
 /* Jobs waiting in a device's queue, also those held back. */
 uint32_t hsi_core_queued(const hsi_core *core, uint32_t device);
+/* The same; 0 if the power cap keeps them back. */
+uint32_t hsi_core_startable(const hsi_core *core, uint32_t device);
 
 typedef struct hsi_core_stats {
     uint64_t jobs, crossings, jobs_moved; /* as in hsi_core_run */
@@ -428,6 +452,7 @@ typedef struct hsi_core_stats {
     uint64_t restarts;        /* as in hsi_core_run */
     uint64_t missed, dropped; /* deadlines; runs for that */
     uint64_t replaced;        /* runs that were placed anew before they started */
+    double owed_uj;           /* was drawn above the power cap, and not saved again yet */
     uint32_t active_runs;
     uint32_t waiting_runs; /* for admission */
     uint32_t blocked_runs; /* for other runs */

@@ -67,7 +67,7 @@ void hsi_deadlines_pass(hsi_core *core)
     }
 }
 
-uint64_t hsi_core_next_deadline(const hsi_core *core)
+uint64_t hsi_deadline_next(const hsi_core *core)
 {
     return core->deadlines.count > 0 ? (uint64_t)core->deadlines.entries[0].key + 1
                                      : UINT64_MAX;

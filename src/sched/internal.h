@@ -40,6 +40,12 @@ typedef struct hsi_executing {
     uint32_t of_level[HSI_LEVELS];
     uint64_t levels[HSI_LEVEL_WORDS]; /* a bit for each that has any */
 } hsi_executing;
+/* power.c: of a device, since it was last told what it drew; counted only if there is a cap. */
+typedef struct hsi_drawn {
+    uint64_t since_us;
+    double modelled_uj, counted_uj; /* by its watts alone; with what it was off by */
+    double off_watts; /* what it really draws above its watts, as last told */
+} hsi_drawn;
 
 struct hsi_core {
     hsi_core_config config;
@@ -52,11 +58,14 @@ struct hsi_core {
     uint32_t queued[HSI_MAX_DEVICES];       /* jobs, whether in the heap or behind it */
     uint32_t backlog[HSI_MAX_DEVICES];      /* jobs queued or running */
     hsi_tree
-        choosing; /* the active runs whose policy chooses, with the work they bring */
+        choosing; /* the active runs whose policy chooses, with the work they bring, */
+    int64_t work_ns[HSI_MAX_DEVICES]; /*   and the sums of that */
     /* How fast devices were when runs were last placed anew for that. */
     double placed_load[HSI_MAX_DEVICES], placed_capacity[HSI_MAX_DEVICES];
     hsi_executing executing[HSI_MAX_DEVICES];
     uint32_t urgent_level; /* no level before this one is in use */
+    hsi_drawn drawn[HSI_MAX_DEVICES];
+    double owed_uj; /* was drawn above the power cap, and not saved again yet */
     hsi_admission admission;
     hsi_heap deadlines; /* of runs that have not ended, and not missed them */
     hsi_core_run *active_runs;
@@ -128,6 +137,8 @@ void hsi_paused_release(hsi_core *core, hsi_job *job);
 
 /* Room for one more deadline; 0: there is no memory. */
 int hsi_deadline_reserve(hsi_core *core, const hsi_core_run *run);
+/* From what time on hsi_deadlines_pass changes something; UINT64_MAX: never, as it is. */
+uint64_t hsi_deadline_next(const hsi_core *core);
 /* What the run's deadline takes off its key. */
 int64_t hsi_deadline_gain(const hsi_core *core, const hsi_core_run *run);
 void hsi_deadline_submitted(hsi_core *core, hsi_core_run *run);
@@ -159,6 +170,18 @@ static inline hsi_core_run *hsi_run_in_order(const hsi_tree_node *node)
                                            offsetof(hsi_core_run, in_order))
                 : NULL;
 }
+/* ---- power.c: the power cap ------------------------------------------------ */
+
+/* The time goes on to now_us: what was drawn until then counts. */
+void hsi_power_advance(hsi_core *core, uint64_t now_us);
+/* The device drew so much on the average since this was last told of it. */
+void hsi_power_told(hsi_core *core, uint32_t device, double watts);
+/* May a job begin on the device at the time of the latest event? */
+int hsi_power_allows(const hsi_core *core, uint32_t device);
+/* From what time on it may if no event comes; UINT64_MAX: not before one. It may not now. */
+uint64_t hsi_power_until(const hsi_core *core, uint32_t device);
+/* The cap without what devices draw that idle; 0: there is no cap. */
+double hsi_power_spare_watts(const hsi_core *core);
 
 /* ---- recovery.c: lost devices, restarts ----------------------------------- */
 

@@ -14,6 +14,8 @@
 
 #include <stddef.h>
 
+#include "sched/objective.h"
+
 static void heap_push(hsi_core *core, hsi_job *job)
 {
     hsi_heap_entry entry = { .key = job->run->key,
@@ -113,6 +115,7 @@ static void stop_holding(hsi_core *core, uint32_t device, hsi_batch_queue *queue
 static uint64_t joining_until(const hsi_core_device *device, const hsi_batch_queue *queue)
 {
     if (device->max_batches == 0 || queue->executing == 0 || queue->ready == 1 ||
+        queue->first->model->objective == HSCHED_OBJECTIVE_LATENCY ||
         queue->first->priority > queue->executing_priority)
         return 0;
     if (queue->executing >= device->max_batches)
@@ -289,6 +292,10 @@ uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t 
     uint32_t limit = hsi_batch_limit(core, best->run->model, device), count = 0;
     if (queue->ready != 0 && queue->ready < limit)
         limit = queue->ready;
+    if (best->run->model->objective == HSCHED_OBJECTIVE_LATENCY)
+        limit = hsi_objective_batch(best->run->model->choices, device,
+                                    core->config.devices[device].capacity, queue->count,
+                                    limit);
     while (queue->first && count < most && count < limit) {
         jobs[count++] = &queue->first->jobs[0];
         unlink_run(queue, queue->first);

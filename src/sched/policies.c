@@ -1,4 +1,4 @@
-/* The policies that have a name. */
+/* The policies that have a name, and the names of objectives. */
 #include <string.h>
 
 #include "sched/core.h"
@@ -17,4 +17,21 @@ const hsi_policy *hsi_policy_find(const char *name)
         if (strcmp(policies[i]->name, name) == 0)
             return policies[i];
     return NULL;
+}
+
+HSCHED_API const char *hsched_objective_name(hsched_objective objective)
+{
+    switch (objective) {
+    case HSCHED_OBJECTIVE_MAKESPAN:
+        return "makespan";
+    case HSCHED_OBJECTIVE_LATENCY:
+        return "latency";
+    case HSCHED_OBJECTIVE_ENERGY:
+        return "energy";
+    case HSCHED_OBJECTIVE_POWER_CAP:
+        return "power_cap";
+    case HSCHED_OBJECTIVE_DEFAULT:
+        break;
+    }
+    return "default";
 }

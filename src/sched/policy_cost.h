@@ -1,16 +1,17 @@
 /*
- * The policy `cost`: a run goes where it is expected to end first.
+ * The policy `cost`: a run goes where its model's objective is served best; if that is the
+ * makespan, where it is expected to end first.
  *
  * Ahead of time, whoever knows what a model's sections cost finds the placements worth having
  * at some level of load (plan/placement.h); these are the choices. When a run becomes active,
- * and again whenever a section of it may run, the expected end of each choice is compared: the
- * work of runs that go before it on the devices that the choice uses, by what these do at the
- * same time, then the run's own sections and crossings; all times as many times as long as the
- * device is slowed down at present. This is minimum completion time (Ibarra and Kim, "Heuristic
- * Algorithms for Scheduling Independent Tasks on Nonidentical Processors", 1977), with the
- * placements of a whole run as the machines.
+ * and again whenever a section of it may run, its choices are compared (objective.h), above all
+ * by their expected ends: the work of runs that go before it on the devices that the choice uses,
+ * by what these do at the same time, then the run's own sections and crossings; all times as many
+ * times as long as the device is slowed down at present. This is minimum completion time (Ibarra
+ * and Kim, "Heuristic Algorithms for Scheduling Independent Tasks on Nonidentical Processors",
+ * 1977), with the placements of a whole run as the machines.
  *
- * A run that has begun changes its choice only for one that ends a tenth earlier.
+ * A run that has begun changes its choice only for one that is a tenth better.
  */
 #ifndef HSI_SCHED_POLICY_COST_H
 #define HSI_SCHED_POLICY_COST_H

@@ -58,6 +58,7 @@ void hsi_work_count(hsi_core *core, hsi_core_run *run)
         const int64_t work = (int64_t)(run->work_us[d] * 1e3f);
         more[d] = work - run->counted_ns[d];
         run->counted_ns[d] = work;
+        core->work_ns[d] += more[d];
         any |= more[d] != 0;
     }
     const hsi_tree_node *node = &run->in_order;
@@ -92,10 +93,12 @@ static void find_ahead(const hsi_core *core, const hsi_core_run *run, double *ah
 void hsi_work_choose(hsi_core *core, hsi_core_run *run, uint32_t section)
 {
     const hsi_core_model *model = run->model;
-    double ahead_us[HSI_MAX_DEVICES];
+    double ahead_us[HSI_MAX_DEVICES], others_us[HSI_MAX_DEVICES];
     if (!model->policy->choose)
         return;
     find_ahead(core, run, ahead_us);
+    for (uint32_t d = 0; d < core->config.device_count; d++)
+        others_us[d] = (double)(core->work_ns[d] - run->counted_ns[d]) * 1e-3;
     const hsi_place_query query = {
         .model = model,
         .section = section,
@@ -107,6 +110,9 @@ void hsi_work_choose(hsi_core *core, hsi_core_run *run, uint32_t section)
         .previous_device = run->accelerator,
         .run = run,
         .ahead_us = ahead_us,
+        .work_us = others_us,
+        .spare_watts = hsi_power_spare_watts(core),
+        .owed_uj = core->owed_uj,
         .now_us = core->now_us,
     };
     model->policy->choose(&query, run);

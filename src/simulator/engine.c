@@ -309,7 +309,7 @@ static void tell_speeds(engine *e)
 
 static double next_event(engine *e)
 {
-    double next = core_event(e, hsi_core_next_deadline(e->core));
+    double next = core_event(e, hsi_core_next_tick(e->core));
     for (uint32_t i = 0; i < e->stream_count; i++)
         next = fmin(next, next_submission(e, i));
     for (uint32_t d = 0; d < e->config->device_count; d++) {
@@ -362,7 +362,8 @@ static hsched_status begin(engine *e)
     const hsi_engine_config *config = e->config;
     hsi_core_config core = { .device_count = config->device_count,
                              .ageing_us = config->ageing_us,
-                             .active_limit = config->active_limit };
+                             .active_limit = config->active_limit,
+                             .power_cap_watts = config->power_cap_watts };
     for (uint32_t d = 0; d < config->device_count; d++) {
         if (config->devices[d].core.max_batch > HSI_ENGINE_BATCH)
             return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,

@@ -94,6 +94,7 @@ typedef struct hsi_engine_config {
     hsi_engine_device devices[HSI_MAX_DEVICES];
     uint64_t ageing_us;
     uint32_t active_limit;
+    double power_cap_watts; /* as in hsi_core_config */
     double
         jitter; /* each job's work is that of the model times 1 - jitter to 1 + jitter */
     uint64_t seed; /* of that */

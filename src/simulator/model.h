@@ -15,7 +15,7 @@ typedef struct hsi_simulated_model_config {
     uint32_t max_batch, batch_wait_us;
     const hsched_symbol *symbols;
     uint32_t symbol_count;
-} hsi_simulated_model_config;
+} hsi_simulated_model_config; /* the objective is set for each simulation */
 
 typedef struct hsi_simulated_model {
     char *name;

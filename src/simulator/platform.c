@@ -116,6 +116,11 @@ static hsched_status check_keys(const parser *p, const hsi_platform_device *devi
                          "[device %s] has no '%s'; add the line '%s = %s'", device->name,
                          needed[i], needed[i],
                          hsi_platform_find_key(needed[i], 0)->expected);
+    if (device->idle_watts > device->watts)
+        return WRONG(p, line_of(p, "idle_watts"),
+                     "[device %s] draws more when it idles than when it works; write "
+                     "'watts = %g' or more, or less idle_watts",
+                     device->name, device->idle_watts);
     if (!measured && device->max_batch > 1 && device->batch.count == 0)
         return WRONG(p, line_of(p, "max_batch"),
                      "[device %s] joins runs and does not say what that costs; add "

@@ -34,6 +34,8 @@ typedef struct hsi_platform_device {
     double gflops[HSCHED_MATH_BF16 + 1];
     double gb_per_s;
     double step_us, job_us;
+    double watts,
+        idle_watts; /* when it works, all workers of the CPU; when not. 0: not known */
     double efficiency
         [HSI_PLATFORM_CLASSES]; /* by number of the class: of gflops for those that
                                                 compute, of gb_per_s for the others */

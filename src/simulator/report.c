@@ -126,6 +126,7 @@ hsched_simulation_get_device(const hsched_simulation *sim, uint32_t device,
         .workers = d->workers,
         .jobs = sim->device_jobs[device],
         .busy_us = sim->totals.busy_us[device],
+        .joules = hsi_simulation_joules(sim, device),
         .use = end_us > 0 ? sim->totals.worker_us[device] / (end_us * d->workers) : 0,
     };
     return hsi_info_write(report, &filled, sizeof filled,

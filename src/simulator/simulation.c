@@ -90,8 +90,31 @@ static hsched_status find_policy(const hsched_simulation *sim, const char *name,
                      name, known);
 }
 
+static hsched_status check_objective(hsched_objective objective, const hsi_policy *policy)
+{
+    if (objective == HSCHED_OBJECTIVE_DEFAULT)
+        return HSCHED_OK;
+    if ((unsigned)objective > HSCHED_OBJECTIVE_POWER_CAP)
+        return hsi_error(
+            HSCHED_ERROR_INVALID_ARGUMENT,
+            "hsched_simulation_add: objective %d is not HSCHED_OBJECTIVE_...",
+            (int)objective);
+    if (objective == HSCHED_OBJECTIVE_POWER_CAP)
+        return hsi_error(
+            HSCHED_ERROR_INVALID_ARGUMENT,
+            "hsched_simulation_add: a power cap is of all devices; set it in "
+            "hsched_simulation_config");
+    if (!policy->choose)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "hsched_simulation_add: the policy '%s' has no objectives; use "
+                         "'cost', or leave objective out",
+                         policy->name);
+    return HSCHED_OK;
+}
+
 static hsched_status add(hsched_simulation *sim, hsched_graph *graph,
-                         const hsi_simulated_model_config *config)
+                         const hsi_simulated_model_config *config,
+                         hsched_objective objective)
 {
     hsi_simulated *made = HSI_NEW(hsi_simulated);
     if (!made || !HSI_GROW(sim->models, sim->model_count, sim->model_capacity)) {
@@ -99,6 +122,8 @@ static hsched_status add(hsched_simulation *sim, hsched_graph *graph,
         return hsi_out_of_memory("a simulated model");
     }
     made->policy = config->policy->name;
+    made->chooses = config->policy->choose != NULL;
+    made->objective = objective;
     hsched_status status = hsi_simulated_model_create(sim->platform, sim->measured, graph,
                                                       config, &made->model);
     if (status != HSCHED_OK) {
@@ -141,15 +166,17 @@ hsched_simulation_add(hsched_simulation *sim, hsched_graph *graph,
                          graph->name);
     status = find_policy(sim, config.policy, &policy);
     if (status == HSCHED_OK)
-        status =
-            add(sim, graph,
-                &(hsi_simulated_model_config){ .name = config.name,
-                                               .policy = policy,
-                                               .math = config.math,
-                                               .max_batch = config.max_batch,
-                                               .batch_wait_us = config.batch_wait_us,
-                                               .symbols = config.symbols,
-                                               .symbol_count = config.symbol_count });
+        status = check_objective(config.objective, policy);
+    if (status == HSCHED_OK)
+        status = add(sim, graph,
+                     &(hsi_simulated_model_config){ .name = config.name,
+                                                    .policy = policy,
+                                                    .math = config.math,
+                                                    .max_batch = config.max_batch,
+                                                    .batch_wait_us = config.batch_wait_us,
+                                                    .symbols = config.symbols,
+                                                    .symbol_count = config.symbol_count },
+                     config.objective);
     if (status == HSCHED_OK)
         *model = sim->model_count - 1;
     return status;
@@ -279,7 +306,9 @@ static void configure(const hsched_simulation *sim, hsi_engine_config *config)
                       .join_gap_us = JOIN_GAP_US,
                       .join_most_us = JOIN_MOST_US,
                       .strict = 1,
-                      .reserved = p->max_batch > 1 && p->workers > 1 },
+                      .reserved = p->max_batch > 1 && p->workers > 1,
+                      .watts = p->watts,
+                      .idle_watts = p->idle_watts },
             .stretch = sim->stretch[d],
             .team = d == 0 ? p->team : 1,
             .loads = sim->loads[d].steps,
@@ -305,6 +334,13 @@ static void fill_report(const hsched_simulation *sim, hsched_simulation_report *
         .model_count = sim->model_count,
         .device_count = sim->platform->device_count,
     };
+    int all_known = 1;
+    for (uint32_t d = 0; d < sim->platform->device_count; d++) {
+        report->joules += hsi_simulation_joules(sim, d);
+        all_known &= sim->platform->devices[d].watts > 0;
+    }
+    if (!all_known)
+        report->joules = 0;
     for (uint32_t i = 0; i < sim->model_count; i++) {
         report->runs_succeeded += sim->models[i]->succeeded;
         report->runs_dropped += sim->models[i]->dropped;
@@ -330,7 +366,11 @@ hsched_simulation_run(hsched_simulation *sim, const hsched_simulation_config *us
         return hsi_error(HSCHED_ERROR_STATE,
                          "hsched_simulation_run: there is nothing to run; call "
                          "hsched_simulation_submit first");
-    hsi_engine_config engine = { .jitter = config.jitter,
+    status = hsi_simulation_set_objectives(sim, &config);
+    if (status != HSCHED_OK)
+        return status;
+    hsi_engine_config engine = { .power_cap_watts = config.power_cap_watts,
+                                 .jitter = config.jitter,
                                  .seed = config.seed,
                                  .job_ended = hsi_simulation_note_job,
                                  .run_ended = hsi_simulation_note_run,

@@ -10,6 +10,8 @@
 typedef struct hsi_simulated { /* a model of it, and what became of its runs */
     hsi_simulated_model *model;
     const char *policy;
+    int chooses; /* the policy has objectives; its own one, or DEFAULT: */
+    hsched_objective objective;
     uint64_t succeeded, dropped, missed, jobs, crossings;
     double *latencies; /* of those that succeeded; sorted when all have ended */
     uint32_t latency_count, latency_capacity;
@@ -42,6 +44,12 @@ void hsi_simulation_reset(hsched_simulation *simulation);
 hsched_status hsi_simulation_note_job(void *simulation, const hsi_engine_job *job);
 hsched_status hsi_simulation_note_run(void *simulation, const hsi_engine_run *run);
 void hsi_simulation_finish(hsched_simulation *simulation);
+
+/* objective.c: sets those of the models for a simulation. Errors: INVALID_ARGUMENT, NOT_FOUND. */
+hsched_status hsi_simulation_set_objectives(hsched_simulation *simulation,
+                                            const hsched_simulation_config *config);
+/* What a device has drawn in the last run; 0: its watts are not known. */
+double hsi_simulation_joules(const hsched_simulation *simulation, uint32_t device);
 
 /* trace.c: a trace that says that its times are simulated. */
 hsched_status hsi_simulation_trace_begin(hsched_simulation *simulation, const char *path);

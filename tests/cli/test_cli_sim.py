@@ -159,3 +159,47 @@ def test_load_errors(program, tmp_path):
         assert code == 3 and said in err and out == "", arguments
     code, out, err = status(program, XAVIER, "mlp", "--trace", tmp_path / "no" / "trace.json")
     assert code == 4 and "No such file" in err and out == ""
+
+
+@pytest.fixture
+def with_watts(tmp_path):
+    text = (PLATFORMS / "orin-dla.platform").read_text()
+    for device, watts, idle in ("cpu", 20, 3), ("dla", 4, 0.25), ("gpu", 30, 2):
+        text = text.replace(f"[device {device}]\n", f"[device {device}]\nwatts = {watts}\nidle_watts = {idle}\n")
+    path = tmp_path / "watts.platform"
+    path.write_text(text)
+    return path
+
+
+def test_objectives(program, with_watts):
+    results = {name: simulate(program, with_watts, "resnet50:6", "--objective", name)
+               for name in ("makespan", "latency", "energy")}
+    assert all(r["models"][0]["policy"] == "cost" for r in results.values())
+    assert results["energy"]["joules"] < results["makespan"]["joules"]
+    assert results["makespan"]["makespan_us"] < results["energy"]["makespan_us"]
+    result = results["makespan"]
+    assert abs(sum(d["joules"] for d in result["devices"]) - result["joules"]) < 1e-6
+    out = program("sim", with_watts, "resnet50:6", "--objective", "energy").stdout
+    assert "J a run" in out and "JOULES" in out
+
+
+def test_power_cap(program, with_watts):
+    free = simulate(program, with_watts, "resnet50:6", "--iterations", 5, "--policy", "cost")
+    capped = simulate(program, with_watts, "resnet50:6", "--iterations", 5, "--power-cap", 15)
+    assert 1e6 * free["joules"] / free["makespan_us"] > 20
+    assert 1e6 * capped["joules"] / capped["makespan_us"] < 15.75
+
+
+def test_objectives_that_cannot_be(program, with_watts):
+    for arguments, expected, said in (
+            (["--objective", "speed"], 2, "none of makespan, latency, energy and power_cap"),
+            (["--objective", "power_cap"], 2, "go together"),
+            (["--objective", "energy", "--power-cap", 20], 2, "go together"),
+            (["--power-cap", 0], 2, "not a valid value"),
+            (["--power-cap", 5], 2, "draw 5.25 W when they idle"),
+            (["--objective", "energy", "--policy", "gpu_only"], 2, "no model has it")):
+        code, _, err = status(program, with_watts, "alexnet", *arguments)
+        assert code == expected and said in err
+    code, _, err = status(program, XAVIER, "alexnet", "--objective", "energy")
+    assert code == 3 and "add 'watts = ...'" in err
+    assert simulate(program, XAVIER, "alexnet")["joules"] is None

@@ -296,6 +296,22 @@ static void queue_stats(hsched_backend_device *d, hsched_queue_stats *stats)
     stats->staged_bytes = atomic_load(&d->staged_bytes);
 }
 
+static hsched_status read_meters(hsched_backend_device *d, hsched_meters *meters)
+{
+    (void)d;
+    queue_lock();
+    *meters = queue_the.meters;
+    queue_unlock();
+    return HSCHED_OK;
+}
+
+void queue_device_set_meters(const hsched_meters *meters)
+{
+    queue_lock();
+    queue_the.meters = meters ? *meters : (hsched_meters){ 0 };
+    queue_unlock();
+}
+
 static const hsched_backend table = {
     .struct_size = sizeof table,
     .abi = HSCHED_BACKEND_ABI,
@@ -329,6 +345,7 @@ static const hsched_backend table = {
     .memory_register = queue_memory_register,
     .memory_destroy = queue_memory_destroy,
     .memory_copy = queue_memory_copy,
+    .read_meters = read_meters,
 };
 
 hsched_backend_entry_function hsched_backend_entry;

@@ -90,6 +90,11 @@ int queue_device_has_failed(void);
 /* The device is lost in the middle of the k-th job that it executes from now; 0: it is not. */
 void queue_device_lose_in_job(uint64_t k);
 
+/* ---- Its meters ----------------------------------------------------------- */
+
+/* What they say from now on; known 0, or NULL: there are none. */
+void queue_device_set_meters(const hsched_meters *meters);
+
 /* ---- Its memory ----------------------------------------------------------- */
 
 /* For buffers made with hsched_buffer_create_on: no run may use them meanwhile. */

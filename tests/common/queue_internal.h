@@ -99,6 +99,7 @@ typedef struct queue_world {
     const hsched_backend_host *host;
     queue_device_script script;
     uint64_t random;
+    hsched_meters meters;
     int closed_gates[3];
     uint64_t counts[QUEUE_COUNTS];
     uint64_t fail_after, lose_after;

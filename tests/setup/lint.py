@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 
-ORDER = ["base", "trace", "buffer", "graph", "onnx", "backend", "cost", "plan", "sched", "simulator",
+ORDER = ["base", "meter", "trace", "buffer", "graph", "onnx", "backend", "cost", "plan", "sched", "simulator",
          "worker", "runtime", "zoo", "cli"]
 PUBLIC_ONLY = {"zoo", "cli"}
 # The GPU plug-in is linked with nothing of the library: of it, it has these inline helpers only.

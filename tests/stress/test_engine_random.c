@@ -46,6 +46,8 @@ static void make_devices(uint32_t devices)
             device->core.join_gap_us = 10;
             device->core.join_most_us = 100;
         }
+        device->core.idle_watts = 1;
+        device->core.watts = 1 + below(30);
         device->team = d == 0 ? 1 + below(4) : 1;
         if (below(2))
             device->stretch =
@@ -222,6 +224,7 @@ static void random_worlds_keep_the_rules(void **state)
         world.config.active_limit = 1 + below(20);
         world.config.jitter = below(2) ? upto(0.5) : 0;
         world.config.seed = round;
+        world.config.power_cap_watts = below(3) ? 0 : devices + 1 + upto(40);
         engine_run(&world, streams, STREAMS);
         check_runs(submitted);
         check_order();

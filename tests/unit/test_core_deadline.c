@@ -97,12 +97,12 @@ static void a_late_run_goes_on_and_is_counted(void **state)
     submit(core, &runs[0], &chain1, 0, 1000, 1200, 0);
     submit(core, &runs[1], &chain1, 0, 1000, 1201, 0);
     submit(core, &runs[2], &chain1, 0, 1000, NONE, 0);
-    assert_int_equal(hsi_core_next_deadline(core), 1201);
+    assert_int_equal(hsi_core_next_tick(core), 1201);
     hsi_core_tick(core, 1200); /* it may still end at its deadline */
     expect_counts(core, 0, 0);
     hsi_core_tick(core, 1201);
     expect_counts(core, 1, 0);
-    assert_int_equal(hsi_core_next_deadline(core), 1202);
+    assert_int_equal(hsi_core_next_tick(core), 1202);
     test_none_ended(core);
     hsi_job *first = test_take(core, 0, &runs[0], 0, 1);
     hsi_core_job_ended(core, first, HSCHED_OK, 1201);
@@ -115,7 +115,7 @@ static void a_late_run_goes_on_and_is_counted(void **state)
     test_ended(core, &runs[2], HSCHED_OK);
     assert_false(runs[2].run.missed);
     expect_counts(core, 2, 0);
-    assert_int_equal(hsi_core_next_deadline(core), UINT64_MAX);
+    assert_int_equal(hsi_core_next_tick(core), UINT64_MAX);
     hsi_core_destroy(core);
 }
 

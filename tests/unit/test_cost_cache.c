@@ -101,6 +101,38 @@ static void what_the_table_has_stays(void **state)
     hsi_cost_table_destroy(table);
 }
 
+/* Watts are lines of their own; what a table has been told later stays. */
+static void watts_are_kept(void **state)
+{
+    (void)state;
+    hsi_cost_cache_report report;
+    double watts, idle_watts;
+    hsi_cost_table *table = new_table("one");
+    assert_int_equal(hsi_cost_table_watts(table, 0, &watts, &idle_watts), 0);
+    assert_true(watts == 0 && idle_watts == 0);
+    assert_fails(hsi_cost_table_put_watts(table, 0, 5, 6, 1),
+                 HSCHED_ERROR_INVALID_ARGUMENT, "no more when it idles");
+    assert_fails(hsi_cost_table_put_watts(table, 1, 5, 1, 1),
+                 HSCHED_ERROR_INVALID_ARGUMENT, "device 1 of 1");
+    assert_ok(hsi_cost_table_put_watts(table, 0, 30.5, 2.25, 1));
+    assert_ok(save_to(folder, table));
+    hsi_cost_table_destroy(table);
+    table = load_for("one", &report);
+    assert_int_equal(report.loaded, 1);
+    assert_int_equal(report.damaged, 0);
+    assert_int_equal(hsi_cost_table_watts(table, 0, &watts, &idle_watts), 1);
+    assert_true(watts == 30.5 && idle_watts == 2.25);
+    assert_ok(hsi_cost_table_put_watts(table, 0, 31, 2, 1));
+    assert_ok(hsi_cost_cache_load(folder, table, &report));
+    assert_ok(save_to(folder, table));
+    hsi_cost_table_destroy(table);
+    table = load_for("one", &report);
+    assert_int_equal(report.loaded, 1);
+    hsi_cost_table_watts(table, 0, &watts, &idle_watts);
+    assert_true(watts == 31 && idle_watts == 2);
+    hsi_cost_table_destroy(table);
+}
+
 static void the_oldest_go(void **state)
 {
     (void)state;
@@ -189,6 +221,7 @@ int main(void)
         IN_FOLDER(all_of_an_entry_is_kept),
         IN_FOLDER(other_devices_keep_theirs),
         IN_FOLDER(what_the_table_has_stays),
+        IN_FOLDER(watts_are_kept),
         IN_FOLDER(the_oldest_go),
         IN_FOLDER(the_oldest_devices_go),
         IN_FOLDER(the_folder_is_the_users),

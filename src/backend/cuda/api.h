@@ -19,7 +19,8 @@
 #define HSI_CU_LIST(X)                                                                   \
     X(cuInit) X(cuDriverGetVersion) X(cuGetErrorName) X(cuGetErrorString)                \
     X(cuDeviceGetCount) X(cuDeviceGet) X(cuDeviceGetName) X(cuDeviceGetAttribute)        \
-    X(cuDeviceTotalMem) X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease)         \
+    X(cuDeviceTotalMem) X(cuDeviceGetPCIBusId)                                           \
+    X(cuDevicePrimaryCtxRetain) X(cuDevicePrimaryCtxRelease)                             \
     X(cuCtxPushCurrent) X(cuCtxPopCurrent) X(cuCtxSynchronize)                           \
     X(cuCtxGetStreamPriorityRange) X(cuMemAlloc) X(cuMemFree) X(cuMemHostAlloc)          \
     X(cuMemFreeHost) X(cuMemHostRegister) X(cuMemHostUnregister)                         \

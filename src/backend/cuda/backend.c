@@ -36,6 +36,12 @@ static void queue_stats(hsched_backend_device *d, hsched_queue_stats *stats)
     stats->staged_bytes = atomic_load(&d->staged_bytes);
 }
 
+static hsched_status read_meters(hsched_backend_device *d, hsched_meters *meters)
+{
+    hsi_nvml_read(&d->nvml, meters);
+    return HSCHED_OK;
+}
+
 static const hsched_backend table = {
     .struct_size = sizeof table,
     .abi = HSCHED_BACKEND_ABI,
@@ -69,6 +75,7 @@ static const hsched_backend table = {
     .memory_register = hsi_cuda_memory_register,
     .memory_destroy = hsi_cuda_memory_destroy,
     .memory_copy = hsi_cuda_memory_copy,
+    .read_meters = read_meters,
 };
 
 HSCHED_API hsched_backend_entry_function hsched_backend_entry;

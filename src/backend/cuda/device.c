@@ -269,6 +269,21 @@ static hsched_status open_entered(hsi_cuda_device *d, const hsched_device_config
     return hsi_cuda_tune_cache_open(config->cache_dir, d->key, &d->tune_cache);
 }
 
+/* No meter is no error: it is logged, and what needs one says so. */
+static void open_meter(hsi_cuda_device *d)
+{
+    char bus_id[32] = "";
+    const char *why;
+    const hsi_nvml_table *table = hsi_nvml_load(&why);
+    if (!table ||
+        hsi_cuda.cuDeviceGetPCIBusId(bus_id, sizeof bus_id, d->device) != CUDA_SUCCESS)
+        d->host->log(HSCHED_LOG_INFO, "%s has no meters: %s", d->name,
+                     table ? "its address on the bus is not known" : why);
+    else if (!hsi_nvml_open(&d->nvml, table, bus_id))
+        d->host->log(HSCHED_LOG_INFO, "%s has no meters: NVML does not know a GPU at %s",
+                     d->name, bus_id);
+}
+
 hsched_status hsi_cuda_device_open(const hsched_device_config *config,
                                    hsi_cuda_device **device)
 {
@@ -316,6 +331,7 @@ hsched_status hsi_cuda_device_open(const hsched_device_config *config,
         hsi_cuda_device_close(d);
         return status;
     }
+    open_meter(d);
     *device = d;
     return HSCHED_OK;
 }
@@ -350,6 +366,7 @@ void hsi_cuda_device_close(hsi_cuda_device *d)
     if (!d)
         return;
     hsi_cuda_tune_cache_close(d->tune_cache);
+    hsi_nvml_close(&d->nvml);
     if (d->context) {
         /* On a lost context the calls fail and there is nothing left to give back. */
         if (hsi_cuda_enter(d) == HSCHED_OK) {

@@ -15,6 +15,7 @@
 #include "backend/cuda/api.h"
 #include "backend/cuda/memory.h"
 #include "backend/cuda/module.h"
+#include "backend/cuda/nvml.h"
 
 typedef struct hsi_cuda_tune_cache hsi_cuda_tune_cache; /* tune_cache.h */
 
@@ -48,6 +49,7 @@ struct hsched_backend_device {
     char libraries[160];
     char key[200]; /* names this GPU, partition, driver and cuDNN in caches */
     uint64_t memory_bytes;
+    hsi_nvml nvml; /* the meter, if there is one */
 
     pthread_mutex_t use;
     pthread_cond_t changed; /* background work on a section or slot has ended */
