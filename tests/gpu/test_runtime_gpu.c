@@ -174,6 +174,9 @@ static void steps_can_be_started_one_by_one(void **state)
     assert_int_equal(after.jobs - before.jobs, 3 * hsched_model_step_count(model));
     assert_int_equal(after.captures, 0);
     assert_int_equal(after.graph_launches, 0);
+    hsched_runtime_stats all = { HSCHED_RUNTIME_STATS_INIT };
+    assert_ok(hsched_runtime_get_stats(rt, &all));
+    assert_int_equal(all.runs_restarted, 0);
     free_tensors(&want);
     free_tensors(&got);
     hsched_model_release(model);

@@ -48,6 +48,11 @@ static hsched_status fill_slot(hsched_backend_slot *slot)
     const size_t bytes = table + table_bytes(slot);
     hsched_status status = bring_weights(slot->section);
     if (slot->memory && slot->memory_bytes != bytes) { /* tuning changed the workspace */
+        if (slot->goes_on)
+            return hsi_cuda_host->set_error(
+                HSCHED_ERROR_OUT_OF_MEMORY,
+                "GPU: model's kernels were replaced by some that need more memory, "
+                "between two jobs of a run");
         hsi_cuda_graphs_drop(slot);
         hsi_cuda_memory_free(&d->memory, slot->memory, slot->memory_bytes);
         slot->memory = 0;
@@ -369,11 +374,12 @@ static int is_done(const hsi_cuda_device *d, uint32_t lane, uint32_t sequence)
     return (int32_t)(done - sequence) >= 0;
 }
 
-/* Jobs of one run share memory: on different lanes they still go one after the other. */
+/* Jobs of one run share memory, the workspace for one: on different lanes they still go one after
+ * the other. */
 static hsched_status wait_for_own_jobs(hsched_backend_slot *slot, CUstream stream)
 {
     const hsi_cuda_device *d = slot->section->device;
-    if (!slot->section->split || !slot->stream || slot->stream == stream ||
+    if (!slot->goes_on || !slot->stream || slot->stream == stream ||
         (d->stream_writes && is_done(d, slot->lane, slot->sequence)))
         return HSCHED_OK;
     /* Its lane has had no other job since, or only after it. */
@@ -476,7 +482,7 @@ hsched_status hsi_cuda_submit(hsched_backend_slot *slot, const hsched_queue_job 
     hsched_status status = hsi_cuda_enter(d);
     if (status != HSCHED_OK)
         return status;
-    atomic_store(&slot->in_use, 1);
+    slot->goes_on = atomic_exchange(&slot->in_use, 1);
     slot->last_used = section->last_used = ++d->clock;
     section->busy++; /* making room for this slot must not take its own weights */
     status = submit_entered(slot, job, lane);

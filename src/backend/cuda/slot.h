@@ -41,7 +41,8 @@ struct hsched_backend_slot {
     CUevent event;
     CUstream stream;         /* of the latest job; NULL: there was none */
     uint32_t lane, sequence; /* of that job */
-    atomic_int in_use;
+    atomic_int in_use;       /* from a run's first job until its end */
+    int goes_on;             /* the job that is being submitted is not its run's first */
     int capturing;
     uint64_t last_used;
 };
