@@ -303,6 +303,7 @@ int cli_session_start(cli_session *s)
         .gpu_sm_count = s->gpu_sms,
         .gpu_tuning = s->tuning,
         .policy = s->policy,
+        .ageing_us = s->ageing_us,
         .sims = s->sim_texts.count ? sims : NULL,
         .sim_count = s->sim_texts.count,
     };

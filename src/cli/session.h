@@ -22,6 +22,7 @@ typedef struct cli_session {
     int reference, no_pinning, no_fusion;
     uint64_t seed;
     uint32_t model_flags; /* HSCHED_MODEL_... that the command itself asks for */
+    uint32_t ageing_us;   /* likewise; 0: the library's default */
     /* made of it */
     hsched_policy policy;
     hsched_math math;
