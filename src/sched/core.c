@@ -427,6 +427,7 @@ static void sections_done(hsi_core *core, hsi_job *job)
     }
     run->sections_left -= job->count;
     run->jobs_run++;
+    run->devices |= 1u << job->device;
     hsi_work_done(core, job);
     run->crossings += job->crossings;
     core->stats.jobs++;
@@ -569,6 +570,11 @@ hsi_core_run *hsi_core_next_ended(hsi_core *core)
 uint32_t hsi_core_queued(const hsi_core *core, uint32_t device)
 {
     return device < core->config.device_count ? core->queued[device] : 0;
+}
+
+double hsi_core_load(const hsi_core *core, uint32_t device)
+{
+    return device < core->config.device_count ? core->config.devices[device].load : 1;
 }
 
 void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats)

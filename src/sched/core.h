@@ -168,6 +168,7 @@ struct hsi_core_run {
     uint32_t sections_left;
     uint32_t jobs_out;  /* queued or running */
     uint32_t jobs_run;  /* jobs that ended well */
+    uint32_t devices;   /* where those were executed, as bits */
     uint32_t crossings; /* tensors that those took over from other devices */
     uint32_t moved;     /* jobs that went to the CPU because their device was lost or did
                             not execute them */
@@ -370,6 +371,9 @@ hsi_core_run *hsi_core_next_ended(hsi_core *core);
 
 /* Jobs waiting in a device's queue, also those held back. */
 uint32_t hsi_core_queued(const hsi_core *core, uint32_t device);
+
+/* How many times as long jobs take on the device now, as hsi_core_set_speed was told last. */
+double hsi_core_load(const hsi_core *core, uint32_t device);
 
 typedef struct hsi_core_stats {
     uint64_t jobs, crossings, jobs_moved; /* as in hsi_core_run */
