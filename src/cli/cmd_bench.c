@@ -6,6 +6,7 @@
 
 static const cli_bench *const benches[] = {
     &cli_bench_deadlines,
+    &cli_bench_loadstep,
 };
 enum {
     BENCHES = sizeof benches / sizeof benches[0]

@@ -1,10 +1,14 @@
 """hsched bench: what is counted and how it is written; how fast anything is, is not looked at."""
 import json
+import os
+import select
+import subprocess
 import xml.etree.ElementTree as xml
 
 import pytest
 
 import hsched
+from trace_file import Trace
 
 CNN = hsched.ROOT / "examples" / "data" / "digits-cnn.onnx"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -29,7 +33,7 @@ def tips(path):
 
 def test_help_names_all(program):
     out = program("bench", "--help").stdout
-    for name in ("deadlines",):
+    for name in ("deadlines", "loadstep"):
         assert f"\n  {name} " in out
         own = program("bench", name, "--help").stdout
         assert own.startswith(f"usage: hsched bench {name} ") and "exit status:" in own
@@ -43,6 +47,8 @@ def test_help_names_all(program):
     (["deadlines", "--load", "0"], "--load"), (["deadlines", "--load", ","], "--load"),
     (["deadlines", "--policies", "edf"], "fifo"), (["deadlines", "--policies", "fifo,fifo"], "once"),
     (["deadlines", "--policies", "fifo,"], "--policies"), (["deadlines", "--copies", "1000"], "256"),
+    (["loadstep", "mlp:x"], "MODEL:N"), (["loadstep", ":2"], "MODEL:N"), (["loadstep", "mlp:2000"], "1024"),
+    (["loadstep", "--steps", "0"], "--steps"), (["loadstep", "--profile", "-1"], "--profile"),
     (["deadlines", "--rounds", "0"], "--rounds"), (["deadlines", "--policy", "fast"], "--policy"),
 ])
 def test_usage_errors(program, arguments, said):
@@ -53,8 +59,11 @@ def test_usage_errors(program, arguments, said):
 def test_what_cannot_be_loaded_or_written(program, tmp_path):
     code, out, err = status(program, "deadlines", "--set", "no-such-network@5")
     assert code == 3 and out == "" and "hsched zoo" in err
-    for option in "--json", "--svg":
-        code, out, err = status(program, "deadlines", option, tmp_path / "no" / "file")
+    code, out, err = status(program, "loadstep", "no-such-network", "--no-gpu", "--sim", "all:2")
+    assert code == 3 and out == "" and "hsched zoo" in err
+    for name, option in [("deadlines", "--json"), ("deadlines", "--svg"), ("loadstep", "--json"),
+                         ("loadstep", "--svg"), ("loadstep", "--trace")]:
+        code, out, err = status(program, name, option, tmp_path / "no" / "file")
         assert code == 4 and out == "" and option in err and "No such file" in err
 
 
@@ -115,3 +124,109 @@ def test_more_than_the_machine_can_do(program, tmp_path):
     for policy in fifo, ours:
         assert sum(n["skipped"] for n in policy["networks"]) > 0 and policy["missed"] > 0
     assert fifo["deadlines_to_this"] == pytest.approx(ours["missed"] / fifo["missed"])
+
+
+def loadstep(program, tmp_path, *arguments):
+    files = tmp_path / "l.json", tmp_path / "l.svg", tmp_path / "l.trace"
+    out = program("bench", "loadstep", "mlp:2", CNN, "--no-gpu", "--sim", "all:2", "--profile", 0.2,
+                  "--seconds", 0.3, "--json", files[0], "--svg", files[1], "--trace", files[2],
+                  *arguments).stdout
+    return out, json.loads(files[0].read_text()), files[1], files[2]
+
+
+def test_loadstep(program, tmp_path):
+    out, result, svg, trace = loadstep(program, tmp_path, "--steps", 2)
+    assert result["bench"] == "loadstep" and result["policy"] == "cost"
+    assert result["devices"] == ["cpu", "sim"] and result["failed"] == 0
+    assert [(m["model"], m["instances"]) for m in result["models"]] == [("mlp", 2), (str(CNN), 1)]
+    assert len(result["steps"]) == 2
+    for step in result["steps"]:
+        check_step(step)
+    check_series(result)
+    for name, summary in result["summary"].items():
+        if name != "slower":
+            known = [s[name] for s in result["steps"] if s[name] is not None]
+            assert summary["steps"] == len(known)
+            assert summary["most"] == (pytest.approx(max(known)) if known else None)
+    for word in "busy processes", "NOTICED ms", "load noticed", "end noticed", "ui.perfetto.dev":
+        assert word in out
+    said = texts(svg)
+    for word in ("Latency of runs", "Where runs were executed", "Load of devices", "it comes", "sim", "How soon"):
+        assert word in said
+    # The trace is of the first step, with what the scheduler knew of loads.
+    traced = Trace(trace).check()
+    first = result["steps"][0]["times"]
+    counted = [e for e in traced.of("C") if e["name"] == "load"]
+    assert {e["pid"] for e in counted} == {p for p, name in traced.processes().items() if "device" in name}
+    assert all(e["args"]["percent"] > 0 for e in counted)
+    ends = [e["ts"] for e in traced.of("e", "run")]
+    assert min(ends) < first["began_us"] and max(ends) > first["gone_us"]
+
+
+def check_step(step):
+    t = step["times"]
+    assert t["quiet_us"] < t["began_us"] <= t["ready_us"] < t["asked_us"] <= t["gone_us"] < t["over_us"]
+    assert min(t["began_us"] - t["quiet_us"], t["asked_us"] - t["ready_us"], t["over_us"] - t["gone_us"]) >= 300000
+    assert min(step["runs_before"], step["runs_during"], step["runs_after"]) > 0
+    assert min(step["p50_before_ms"], step["p50_during_ms"], step["p50_after_ms"]) > 0
+    for use in step["use_before"], step["use_during"]:
+        assert len(use) == 2 and all(0 <= u <= 1 for u in use) and sum(use) >= 1
+    noticed, placed, back = step["noticed_ms"], step["placed_ms"], step["back_ms"]
+    assert (step["device"] < 0) == (noticed is None)
+    if placed is not None:
+        assert noticed <= placed <= (t["asked_us"] - t["ready_us"]) / 1000
+    if back is not None:
+        assert noticed is not None and 0 <= back <= (t["over_us"] - t["gone_us"]) / 1000
+
+
+def check_series(result):
+    runs = result["submitted_started_ended_devices_model"]
+    assert len(runs) == (result["runs"] - 1) // result["every"] + 1
+    for submitted, started, ended, devices, model in runs:
+        assert submitted <= started <= ended and devices in (1, 2, 3) and model in (0, 1)
+    assert all(device in (0, 1) and load > 0 for _, device, load in result["loads"])
+    assert sorted(time for time, _, _ in result["loads"]) == [time for time, _, _ in result["loads"]]
+
+
+def test_loadstep_beside_a_command(program, tmp_path):
+    """It is begun for each step, is ready when it says so, and is gone in the end."""
+    note = tmp_path / "note"
+    script = tmp_path / "program"
+    script.write_text(f"#!/bin/sh\necho $$ >>'{note}'\necho ready\nwhile :; do :; done\n")
+    script.chmod(0o755)
+    out, result, _, _ = loadstep(program, tmp_path, "--steps", 2, "--background", str(script))
+    assert result["background"] == str(script) and str(script) in out
+    for step in result["steps"]:
+        check_step(step)
+        assert step["times"]["ready_us"] > step["times"]["began_us"]
+    pids = [int(pid) for pid in note.read_text().split()]
+    assert len(pids) == 2
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("command, said", [
+    ("true", "status 0"), ("/no/such/program", "status 127"), ("kill -9 $$", "signal 9"),
+])
+def test_a_program_that_ends_by_itself(program, command, said):
+    code, out, err = status(program, "loadstep", "mlp", "--no-gpu", "--sim", "all:2", "--profile", "0.1",
+                            "--seconds", "0.2", "--background", command)
+    assert code == 4 and out == "" and "ended by itself" in err and said in err
+
+
+def test_processes_do_not_outlive_the_benchmark(tmp_path):
+    """Killed in the middle of it: what keeps the CPUs busy goes as well."""
+    bench = subprocess.Popen([str(hsched.BUILD / "hsched"), "bench", "loadstep", "mlp", "--no-gpu", "--sim",
+                              "all:2", "--profile", "0.1", "--seconds", "30", "--trace", str(tmp_path / "t")],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    children = []
+    while len(children) < len(os.sched_getaffinity(0)):
+        assert bench.poll() is None
+        children = open(f"/proc/{bench.pid}/task/{bench.pid}/children").read().split()
+    watched = [os.pidfd_open(int(child)) for child in children]
+    bench.kill()
+    bench.communicate()
+    for child in watched:
+        assert select.select([child], [], [], 60)[0], "a process still runs"
+        os.close(child)
