@@ -87,29 +87,34 @@ static int parse_models(loadstep_command *c, const char *const *texts, uint32_t 
 }
 
 /* What the policy does not know, it cannot compare the load with. */
+static int profile(const loadstep_command *c, const cli_step_lane *lane)
+{
+    const hsched_profile_config config = { HSCHED_PROFILE_CONFIG_INIT,
+                                           .seconds = c->profile_seconds,
+                                           .inputs = lane->inputs.bindings,
+                                           .input_count = lane->inputs.count,
+                                           .flags = HSCHED_PROFILE_NOT_SAVED };
+    if (c->profile_seconds == 0)
+        return CLI_OK;
+    const hsched_status status = hsched_model_profile(lane->compiled, &config, NULL);
+    return status == HSCHED_OK ? CLI_OK : cli_failed(CLI_WRONG, status, lane->model);
+}
+
 static int load_models(loadstep_command *c)
 {
     cli_input_options inputs = { .image = { CLI_IMAGE_OPTIONS_INIT } };
-    for (uint32_t i = 0; i < c->l.lane_count; i++) {
+    int status = CLI_OK;
+    for (uint32_t i = 0; i < c->l.lane_count && status == CLI_OK; i++) {
         cli_step_lane *lane = &c->l.lanes[i];
-        int status = cli_session_model(&c->session, lane->model, &lane->compiled);
+        status = cli_session_model(&c->session, lane->model, &lane->compiled);
         if (status == CLI_OK)
             status =
                 cli_inputs_make(lane->compiled, &inputs, c->session.seed, &lane->inputs);
-        if (status != CLI_OK)
-            return status;
-        const hsched_profile_config config = { HSCHED_PROFILE_CONFIG_INIT,
-                                               .seconds = c->profile_seconds,
-                                               .inputs = lane->inputs.bindings,
-                                               .input_count = lane->inputs.count,
-                                               .flags = HSCHED_PROFILE_NOT_SAVED };
-        const hsched_status measured =
-            c->profile_seconds > 0 ? hsched_model_profile(lane->compiled, &config, NULL)
-                                   : HSCHED_OK;
-        if (measured != HSCHED_OK)
-            return cli_failed(CLI_WRONG, measured, lane->model);
+        if (status == CLI_OK)
+            status = profile(c, lane);
     }
-    return cli_session_symbols_used(&c->session);
+    cli_input_options_free(&inputs);
+    return status == CLI_OK ? cli_session_symbols_used(&c->session) : status;
 }
 
 /* ---- Command -------------------------------------------------------------- */

@@ -46,16 +46,16 @@ int cli_set_parse(cli_set *set, const char *text)
 int cli_set_load(cli_set *set, const cli_session *session)
 {
     cli_input_options inputs = { .image = { CLI_IMAGE_OPTIONS_INIT } };
-    for (uint32_t i = 0; i < set->count; i++) {
+    int status = CLI_OK;
+    for (uint32_t i = 0; i < set->count && status == CLI_OK; i++) {
         cli_set_network *network = &set->networks[i];
-        int status = cli_session_model(session, network->model, &network->compiled);
+        status = cli_session_model(session, network->model, &network->compiled);
         if (status == CLI_OK)
             status = cli_inputs_make(network->compiled, &inputs, session->seed,
                                      &network->inputs);
-        if (status != CLI_OK)
-            return status;
     }
-    return cli_session_symbols_used(session);
+    cli_input_options_free(&inputs);
+    return status == CLI_OK ? cli_session_symbols_used(session) : status;
 }
 
 void cli_set_free(cli_set *set)
