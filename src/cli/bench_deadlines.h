@@ -45,6 +45,10 @@ typedef struct cli_deadlines_share {
     uint64_t missed, released;
     double share;
     cli_interval interval;
+    double
+        usual; /* the median of the rounds' shares: a few rounds in which the machine was not what
+                     it had been measured to be do not change it */
+    cli_interval usual_interval;
 } cli_deadlines_share;
 cli_deadlines_share cli_deadlines_missed(const cli_deadlines *d,
                                          const cli_deadlines_cell *cell);

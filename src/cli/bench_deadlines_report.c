@@ -9,6 +9,20 @@
 
 /* ---- Numbers -------------------------------------------------------------- */
 
+static double usual_share(const cli_deadlines *d, const cli_deadlines_cell *cell,
+                          cli_interval *interval)
+{
+    double *shares = calloc(d->rounds, sizeof *shares);
+    size_t count = 0;
+    for (uint32_t r = 0; shares && r < d->rounds; r++)
+        if (cell->released[r] > 0)
+            shares[count++] = cell->missed[r] / cell->released[r];
+    *interval = cli_median_interval(shares, count);
+    const double median = cli_median(shares, count);
+    free(shares);
+    return median;
+}
+
 cli_deadlines_share cli_deadlines_missed(const cli_deadlines *d,
                                          const cli_deadlines_cell *cell)
 {
@@ -19,6 +33,7 @@ cli_deadlines_share cli_deadlines_missed(const cli_deadlines *d,
     }
     s.share = s.released ? (double)s.missed / (double)s.released : NAN;
     s.interval = cli_share_interval(cell->missed, cell->released, d->rounds);
+    s.usual = usual_share(d, cell, &s.usual_interval);
     return s;
 }
 
@@ -95,9 +110,8 @@ static void interval_cell(cli_table *table, double scale, cli_interval interval)
 static int print_summary(const cli_deadlines *d)
 {
     static const char *const columns[] = {
-        ">LOAD",     "POLICY", ">RELEASES",           ">MISSED",
-        ">MISSED %", ">95%",   ">deadlines / POLICY", ">95%",
-        NULL
+        ">LOAD",         "POLICY", ">RELEASES",           ">MISSED", ">MISSED %", ">95%",
+        ">OF A ROUND %", ">95%",   ">deadlines / POLICY", ">95%",    NULL
     };
     cli_table *table = cli_table_create(columns);
     for (uint32_t l = 0; l < d->load_count; l++)
@@ -111,6 +125,8 @@ static int print_summary(const cli_deadlines *d)
             cli_table_cell(table, "%llu", (unsigned long long)s.missed);
             number_cell(table, "%.2f", 100 * s.share);
             interval_cell(table, 100, s.interval);
+            number_cell(table, "%.2f", 100 * s.usual);
+            interval_cell(table, 100, s.usual_interval);
             number_cell(table, "%.3f", ratio);
             interval_cell(table, 1, interval);
         }
@@ -216,13 +232,14 @@ static json_t *order_json(const cli_deadlines *d, uint32_t load, uint32_t order)
         cli_json_append(&networks, network_json(d, load, order, i));
     for (uint32_t r = 0; r < d->rounds; r++)
         cli_json_append(&rounds, json_pack("[f, f]", cell->missed[r], cell->released[r]));
-    return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "policy",
-                     cli_order_name(d->orders[order]), "releases", (json_int_t)s.released,
-                     "missed", (json_int_t)s.missed, "share", cli_json_real(s.share),
-                     "share_interval", interval_json(s.interval), "deadlines_to_this",
-                     cli_json_real(ratio), "deadlines_to_this_interval",
-                     interval_json(interval), "networks", networks,
-                     "missed_and_released_by_round", rounds);
+    return json_pack(
+        "{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "policy",
+        cli_order_name(d->orders[order]), "releases", (json_int_t)s.released, "missed",
+        (json_int_t)s.missed, "share", cli_json_real(s.share), "share_interval",
+        interval_json(s.interval), "round_median", cli_json_real(s.usual),
+        "round_median_interval", interval_json(s.usual_interval), "deadlines_to_this",
+        cli_json_real(ratio), "deadlines_to_this_interval", interval_json(interval),
+        "networks", networks, "missed_and_released_by_round", rounds);
 }
 
 static json_t *load_json(const cli_deadlines *d, uint32_t load)

@@ -112,6 +112,8 @@ def check_policy(policy, rate):
     assert policy["missed"] == sum(n["missed"] for n in networks)
     assert policy["share"] == pytest.approx(policy["missed"] / policy["releases"])
     rounds = policy["missed_and_released_by_round"]
+    shares = sorted(missed / released for missed, released in rounds)
+    assert policy["round_median"] == pytest.approx(shares[1])
     assert len(rounds) == 3 and [sum(r) for r in zip(*rounds)] == [policy["missed"], policy["releases"]]
 
 
