@@ -202,8 +202,9 @@ LOAD_OBJ := $(call obj,$(wildcard tests/bench/loads/*.c))
 $(BUILD)/tests/unit/test_loads: private TEST_OBJ = $(LOAD_OBJ)
 $(BUILD)/tests/unit/test_loads: $(LOAD_OBJ)
 # What the program draws and computes by itself is tested with its objects.
-CLI_PLAIN := $(call obj,$(wildcard src/cli/svg*.c) $(patsubst %,src/cli/%.c,statistics messages files))
-CLI_TESTS := $(BUILD)/tests/unit/test_svg $(BUILD)/tests/unit/test_statistics
+CLI_PLAIN := $(call obj,$(wildcard src/cli/svg*.c) \
+    $(patsubst %,src/cli/%.c,statistics messages files bench_loadstep_find))
+CLI_TESTS := $(patsubst %,$(BUILD)/tests/unit/%,test_svg test_statistics test_loadstep)
 $(CLI_TESTS): private TEST_OBJ = $(CLI_PLAIN)
 $(CLI_TESTS): $(CLI_PLAIN)
 WITH_PLUGIN := $(patsubst %,$(BUILD)/tests/%,$(GPU_TESTS) $(GPU_PROGRAMS))

@@ -397,6 +397,8 @@ typedef struct hsched_runtime_stats {
     uint64_t deadline_misses; /* runs that had not ended at their deadline; */
     uint64_t runs_dropped;    /*   those of them that ended with HSCHED_ERROR_DEADLINE */
     uint64_t invalid_placements; /* a policy's answers that were no device for the section */
+    uint64_t runs_replaced; /* runs that were placed anew before they started, because a device had
+                               become much slower or faster: HSCHED_POLICY_COST */
 } hsched_runtime_stats;
 #define HSCHED_RUNTIME_STATS_INIT .struct_size = sizeof(hsched_runtime_stats)
 HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *runtime,
@@ -414,10 +416,13 @@ typedef struct hsched_device_stats {
     uint64_t graph_launches, direct_launches; /* jobs started as a graph, and kernel by kernel */
     uint64_t evictions;     /* weights or slots given up for want of memory */
     uint64_t staged_bytes;  /* copied by the CPU because the user's memory is not mapped */
-    /* All devices; see hsched_runtime_config.max_segment_us. */
+    /* All devices; for the first two see hsched_runtime_config.max_segment_us. */
     uint64_t pauses;        /* times that a job was interrupted between two segments */
     uint64_t long_segments; /* that took longer, since a section does, or others shared the device,
                                or what a job takes was not known yet */
+    double load;            /* how many times as long jobs take now because of something outside, as
+                               HSCHED_POLICY_COST knows it; 1: nothing is noticed, or no model of
+                               that policy has told of its jobs lately */
 } hsched_device_stats;
 #define HSCHED_DEVICE_STATS_INIT .struct_size = sizeof(hsched_device_stats)
 /* Any thread. */
@@ -443,9 +448,9 @@ HSCHED_API hsched_status hsched_runtime_settle(hsched_runtime *runtime);
  *                                       how many runs were joined
  *     a track for each model            its runs from submission to end: status, priority, deadline
  *     arrows                            from each job to those that use what it has made
- *     counters                          queued jobs of each device, active runs
- *     instants                          cancels, missed deadlines, restarted runs, moved jobs, lost
- *                                       devices
+ *     counters                          queued jobs and load of each device, active runs
+ *     instants                          cancels, missed deadlines, restarted runs, moved jobs, runs
+ *                                       placed anew, lost devices
  *
  * Memory is taken when a trace starts, and nothing is allocated until it stops: each worker has
  * room for events_per_thread events (of 56 bytes), and all that is not of one worker (runs,
@@ -1131,6 +1136,7 @@ typedef struct hsched_run_times {
     uint32_t crossings;
     uint32_t batch;      /* runs in the batch that it was executed in; 1: alone */
     uint64_t deadline_us;/* CLOCK_MONOTONIC; 0: none */
+    uint32_t devices;    /* that have executed its jobs so far, as bits by number */
 } hsched_run_times;
 #define HSCHED_RUN_TIMES_INIT .struct_size = sizeof(hsched_run_times)
 HSCHED_API hsched_status hsched_run_get_times(hsched_run *run, hsched_run_times *times);

@@ -11,6 +11,6 @@ typedef struct cli_bench {
     const cli_command *command;
 } cli_bench;
 
-extern const cli_command cli_bench_collaborate;
+extern const cli_bench cli_bench_collaborate, cli_bench_deadlines, cli_bench_loadstep;
 
 #endif

@@ -527,6 +527,8 @@ static int execute(collaborate_command *c)
     return cli_svg_close(c->chart);
 }
 
+static const cli_command command;
+
 static int run(int argc, char **argv)
 {
     collaborate_command c = { .session = { CLI_SESSION_INIT },
@@ -565,8 +567,8 @@ static int run(int argc, char **argv)
     cli_session_options(&c.session, session);
     const cli_option *const tables[] = { own, session, NULL };
     int status;
-    if (cli_parse_options(&cli_bench_collaborate, tables, help_text, argc, argv,
-                          &c.positional, &status))
+    if (cli_parse_options(&command, tables, help_text, argc, argv, &c.positional,
+                          &status))
         status = execute(&c);
     for (uint32_t i = 0; i < c.cell_count; i++)
         cli_cell_clear(&c.cells[i]);
@@ -580,7 +582,9 @@ static int run(int argc, char **argv)
     return status;
 }
 
-const cli_command cli_bench_collaborate = {
+static const cli_command command = {
     "bench collaborate", "[SET...]",
     "Sets of networks on a GPU and the CPU, by all policies, beside other programs", run
 };
+
+const cli_bench cli_bench_collaborate = { "collaborate", &command };

@@ -4,17 +4,21 @@
 
 #include "cli/bench.h"
 
-static const cli_bench benches[] = {
-    { "collaborate", &cli_bench_collaborate },
-    { NULL, NULL },
+static const cli_bench *const benches[] = {
+    &cli_bench_collaborate,
+    &cli_bench_deadlines,
+    &cli_bench_loadstep,
+};
+enum {
+    BENCHES = sizeof benches / sizeof benches[0]
 };
 
 static void print_help(void)
 {
     printf("usage: hsched bench %s\n\n%s.\n\nbenchmarks:\n", cli_bench_command.arguments,
            cli_bench_command.summary);
-    for (const cli_bench *b = benches; b->name; b++)
-        printf("  %-13s%s\n", b->name, b->command->summary);
+    for (int i = 0; i < BENCHES; i++)
+        printf("  %-13s%s\n", benches[i]->name, benches[i]->command->summary);
     printf(
         "\nhsched bench NAME --help tells more. Results are printed as a table, and\n"
         "written as JSON (--json FILE) and as charts (--svg FILE).\n\n"
@@ -34,9 +38,9 @@ static int run(int argc, char **argv)
         print_help();
         return CLI_OK;
     }
-    for (const cli_bench *b = benches; b->name; b++)
-        if (strcmp(b->name, name) == 0)
-            return b->command->run(argc - 1, argv + 1);
+    for (int i = 0; i < BENCHES; i++)
+        if (strcmp(benches[i]->name, name) == 0)
+            return benches[i]->command->run(argc - 1, argv + 1);
     cli_error("there is no benchmark '%s'; see hsched bench --help", name);
     return CLI_USAGE;
 }

@@ -324,6 +324,7 @@ int cli_session_start(cli_session *s)
         .gpu_tuning = s->tuning,
         .policy = s->policy,
         .policy_plugin = s->policy_plugin,
+        .ageing_us = s->ageing_us,
         .sims = s->sim_texts.count ? sims : NULL,
         .sim_count = s->sim_texts.count,
     };

@@ -24,7 +24,7 @@ typedef struct cli_session {
     uint64_t seed;
     /* What the command itself asks for: HSCHED_MODEL_... and HSCHED_RUNTIME_..., and as in
      * hsched_runtime_config. */
-    uint32_t model_flags, runtime_flags, gpu_streams;
+    uint32_t model_flags, runtime_flags, gpu_streams, ageing_us;
     const struct hsched_policy_plugin *policy_plugin;
     /* made of it */
     hsched_policy policy;

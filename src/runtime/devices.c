@@ -278,6 +278,7 @@ HSCHED_API hsched_status hsched_runtime_get_device_stats(const hsched_runtime *r
     hsched_device_stats filled = { HSCHED_DEVICE_STATS_INIT };
     uint64_t busy_ns = 0;
     pthread_mutex_lock(&rt->pool->lock);
+    filled.load = hsi_core_load(rt->core, device);
     const hsi_queue *queue = rt->pool->queues[device];
     for (uint32_t i = 0; !queue && i < rt->workers[device]; i++) {
         const hsi_worker *w = &rt->pool->workers[rt->pool->first_worker[device] + i];

@@ -473,7 +473,8 @@ HSCHED_API hsched_status hsched_run_get_times(hsched_run *run, hsched_run_times 
                                 .ended_us = run->ended_us,
                                 .jobs = run->exec.core.jobs_run,
                                 .crossings = run->exec.core.crossings,
-                                .batch = run->exec.batch ? run->exec.batch : 1 };
+                                .batch = run->exec.batch ? run->exec.batch : 1,
+                                .devices = run->exec.core.executed_on };
     pthread_mutex_unlock(lock);
     return hsi_info_write(times, &filled, sizeof filled, "hsched_run_times");
 }

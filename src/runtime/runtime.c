@@ -271,6 +271,7 @@ HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *rt,
         .bytes_in_use = hsi_alloc_bytes(),
         .runs_restarted = core.restarts,
         .runs_joined = runs_joined,
+        .runs_replaced = core.replaced,
     };
     pthread_mutex_unlock(&rt->pool->lock);
     return hsi_info_write(stats, &filled, sizeof filled, "hsched_runtime_stats");

@@ -99,6 +99,8 @@ void hsi_tracing_observe(hsched_runtime *rt)
     hsi_trace_count(rt->pool->trace, HSI_TRACE_ACTIVE, 0, stats.active_runs);
     for (uint32_t d = 0; d < rt->device_count; d++) {
         hsi_trace_queued(rt->pool, d);
+        hsi_trace_count(rt->pool->trace, HSI_TRACE_LOAD, d,
+                        hsi_trace_percent(hsi_core_load(rt->core, d)));
         if ((rt->pool->lost_devices & ~rt->traced.lost) >> d & 1u)
             put(rt, (hsi_trace_event){ .begin_ns = hsi_now_ns(),
                                        .kind = HSI_TRACE_LOST,
@@ -108,9 +110,15 @@ void hsi_tracing_observe(hsched_runtime *rt)
     if (stats.restarts != rt->traced.restarts || stats.jobs_moved != rt->traced.moved ||
         stats.missed != rt->traced.missed)
         observe_runs(rt);
+    if (stats.replaced != rt->traced.replaced)
+        put(rt, (hsi_trace_event){
+                    .begin_ns = hsi_now_ns(),
+                    .kind = HSI_TRACE_REPLACED,
+                    .replaced = { (uint32_t)(stats.replaced - rt->traced.replaced) } });
     rt->traced.missed = stats.missed;
     rt->traced.restarts = stats.restarts;
     rt->traced.moved = stats.jobs_moved;
+    rt->traced.replaced = stats.replaced;
 }
 
 /* ---- Starting and stopping ------------------------------------------------ */
@@ -124,6 +132,7 @@ static void take_stock(hsched_runtime *rt)
     rt->traced.restarts = stats.restarts;
     rt->traced.moved = stats.jobs_moved;
     rt->traced.missed = stats.missed;
+    rt->traced.replaced = stats.replaced;
     for (hsched_run *run = rt->in_flight; run; run = run->next_in_flight) {
         run->exec.traced_moved = run->exec.core.moved;
         run->exec.traced_restarts = run->exec.core.restarts;

@@ -466,6 +466,7 @@ static void sections_done(hsi_core *core, hsi_job *job)
     }
     run->sections_left -= job->count;
     run->jobs_run++;
+    run->executed_on |= 1u << job->device;
     hsi_work_done(job);
     run->crossings += job->crossings;
     core->stats.jobs++;
@@ -653,6 +654,11 @@ uint32_t hsi_core_startable(const hsi_core *core, uint32_t device)
         second->run->priority < first->run->priority)
         return 1;
     return core->queued[device];
+}
+
+double hsi_core_load(const hsi_core *core, uint32_t device)
+{
+    return device < core->config.device_count ? core->config.devices[device].load : 1;
 }
 
 void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats)

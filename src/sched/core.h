@@ -174,14 +174,15 @@ struct hsi_core_run {
     hsi_core_edge *edges;      /* whom this run waits for */
     uint32_t edge_count;
     uint32_t sections_left;
-    uint32_t jobs_out;  /* queued or running */
-    uint32_t jobs_run;  /* jobs that ended well */
-    uint32_t crossings; /* tensors that those took over from other devices */
-    uint32_t moved;     /* jobs that went to the CPU because their device was lost or did
+    uint32_t jobs_out;    /* queued or running */
+    uint32_t jobs_run;    /* jobs that ended well */
+    uint32_t executed_on; /* where those were executed, as bits */
+    uint32_t crossings;   /* tensors that those took over from other devices */
+    uint32_t moved;    /* jobs that went to the CPU because their device was lost or did
                             not execute them */
-    uint32_t restarts;  /* times that all its sections went back to waiting */
-    uint8_t choice;     /* the policy's */
-    uint8_t devices;    /* of the core, if the policy chooses */
+    uint32_t restarts; /* times that all its sections went back to waiting */
+    uint8_t choice;    /* the policy's */
+    uint8_t devices;   /* of the core, if the policy chooses */
     float
         work_us[HSI_MAX_DEVICES]; /* that it still brings to each device; 0: not known */
     uint32_t
@@ -445,6 +446,9 @@ hsi_core_run *hsi_core_next_ended(hsi_core *core);
 uint32_t hsi_core_queued(const hsi_core *core, uint32_t device);
 /* The same; 0 if the power cap keeps them back. */
 uint32_t hsi_core_startable(const hsi_core *core, uint32_t device);
+
+/* How many times as long jobs take on the device now, as hsi_core_set_speed was told last. */
+double hsi_core_load(const hsi_core *core, uint32_t device);
 
 typedef struct hsi_core_stats {
     uint64_t jobs, crossings, jobs_moved; /* as in hsi_core_run */

@@ -110,11 +110,31 @@ hsched_status hsi_simulation_trace_run(hsched_simulation *sim, const hsi_engine_
              });
 }
 
+/* What set_load said, up to the end of the last run. */
+static hsched_status put_loads(hsched_simulation *sim)
+{
+    hsched_status status = HSCHED_OK;
+    for (uint32_t d = 0; d < sim->platform->device_count; d++)
+        for (uint32_t i = 0; i < sim->loads[d].count && status == HSCHED_OK; i++) {
+            const hsi_engine_load *step = &sim->loads[d].steps[i];
+            if (step->from_us <= sim->totals.end_us)
+                status = put(sim, (hsi_trace_event){
+                                      .begin_ns = to_ns(step->from_us),
+                                      .kind = HSI_TRACE_COUNT,
+                                      .device = (uint8_t)d,
+                                      .count = { HSI_TRACE_LOAD,
+                                                 hsi_trace_percent(step->factor) } });
+        }
+    return status;
+}
+
 hsched_status hsi_simulation_trace_end(hsched_simulation *sim, hsched_status status)
 {
     hsched_trace_stats stats;
     if (!sim->trace)
         return status;
+    if (status == HSCHED_OK)
+        status = put_loads(sim);
     if (status == HSCHED_OK)
         status = hsi_trace_write(sim->trace, &stats);
     hsi_trace_destroy(sim->trace);

@@ -104,6 +104,7 @@ static void write_count(FILE *file, const hsi_trace_event *e)
         int is_of_device;
     } counters[HSI_TRACE_COUNTERS] = {
         [HSI_TRACE_QUEUED] = { "queued jobs", "jobs", 1 },
+        [HSI_TRACE_LOAD] = { "load", "percent", 1 },
         [HSI_TRACE_ACTIVE] = { "active runs", "runs", 0 },
     };
     const uint32_t pid = counters[e->count.counter].is_of_device
@@ -150,6 +151,12 @@ static void write_moved(FILE *file, const hsi_trace_event *e)
     fprintf(file, ",\"jobs\":%u}}", e->moved.jobs);
 }
 
+static void write_replaced(FILE *file, const hsi_trace_event *e)
+{
+    begin_instant(file, e, "runs placed anew");
+    fprintf(file, "\"runs\":%u}}", e->replaced.runs);
+}
+
 static void write_lost(FILE *file, const hsi_trace_event *e)
 {
     begin_instant(file, e, "device lost");
@@ -171,6 +178,7 @@ static const struct {
     [HSI_TRACE_MOVED] = { write_moved, 2 },
     [HSI_TRACE_LOST] = { write_lost, 2 },
     [HSI_TRACE_MISSED] = { write_missed, 2 },
+    [HSI_TRACE_REPLACED] = { write_replaced, 2 },
 };
 
 static void write_round(const hsi_trace *trace, FILE *file, int round)

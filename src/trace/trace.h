@@ -39,12 +39,14 @@ typedef enum hsi_trace_kind {
     HSI_TRACE_RESTARTED,
     HSI_TRACE_MOVED,
     HSI_TRACE_LOST,
-    HSI_TRACE_MISSED, /* a deadline */
+    HSI_TRACE_MISSED,   /* a deadline */
+    HSI_TRACE_REPLACED, /* runs that were placed anew before they started */
     HSI_TRACE_KINDS
 } hsi_trace_kind;
 
 typedef enum hsi_trace_counter {
     HSI_TRACE_QUEUED, /* jobs in a device's queue */
+    HSI_TRACE_LOAD, /* what jobs of a device take now, in percent of what they take unloaded */
     HSI_TRACE_ACTIVE, /* runs that are started or have jobs queued; of device 0 */
     HSI_TRACE_COUNTERS
 } hsi_trace_counter;
@@ -80,6 +82,9 @@ typedef struct hsi_trace_event {
         struct {
             uint32_t jobs;
         } moved;
+        struct {
+            uint32_t runs;
+        } replaced;
     };
 } hsi_trace_event;
 
@@ -160,5 +165,10 @@ const hsi_trace_model *hsi_trace_see(hsi_trace *trace, hsi_trace_model *model);
 /* Records the counter if its value has changed. */
 void hsi_trace_count(hsi_trace *trace, hsi_trace_counter counter, uint32_t device,
                      uint32_t value);
+/* A factor as the value of HSI_TRACE_LOAD. */
+static inline uint32_t hsi_trace_percent(double factor)
+{
+    return factor < 1e6 ? (uint32_t)(100 * factor + 0.5) : 100000000u;
+}
 
 #endif

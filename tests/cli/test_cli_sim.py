@@ -83,6 +83,17 @@ def test_loads(program):
     assert base < over["makespan_us"] < doubled
 
 
+def test_loads_are_in_the_trace(program, tmp_path):
+    path = tmp_path / "trace.json"
+    end_ms = simulate(program, XAVIER, "alexnet", "--trace", path, "--load", "gpu=2.5@0.5", "--load",
+                      "gpu=1@1", "--load", "gpu=3@100000")["makespan_us"] / 1000
+    assert 1 < end_ms < 100000
+    trace = Trace(path).check()
+    gpu = [pid for pid, name in trace.processes().items() if name.startswith("device gpu")]
+    assert [(e["pid"], e["ts"], e["args"]) for e in trace.of("C")] == [
+        (gpu[0], 500, {"percent": 250}), (gpu[0], 1000, {"percent": 100})]
+
+
 def test_periods_and_deadlines(program):
     slow = simulate(program, XAVIER, "alexnet", "--period", 100000, "--iterations", 5)
     assert slow["makespan_us"] > 400000 and slow["missed"] == 0

@@ -6,8 +6,10 @@
 
 #include <hsched/experimental.h>
 
+#include "base/sync.h"
 #include "common/support.h"
 #include "common/tiny.h"
+#include "common/trace_reader.h"
 #include "runtime/planner.h"
 
 enum {
@@ -108,6 +110,21 @@ static void a_profile_gives_choices(void **state)
     close_runtime(rt, folder);
 }
 
+static void tell_costs(hsched_runtime *rt, hsched_model *model, double cpu_us,
+                       double device_us)
+{
+    for (uint32_t d = 0; d < 2; d++) {
+        hsi_cost_point point = { .key = hsi_costs_key(model, HSI_COST_RUN, 0, d),
+                                 .us = d ? device_us : cpu_us,
+                                 .samples = 1 };
+        pthread_mutex_lock(&rt->costs.mutex);
+        assert_ok(hsi_cost_table_put(rt->costs.table, &point, 0));
+        pthread_mutex_unlock(&rt->costs.mutex);
+    }
+    assert_ok(hsi_planner_plan(model));
+    assert_true(choices_of(model)->count >= 1);
+}
+
 /* Whatever the policy was told, results stay right; here it is told that the device is so slow
  * that nothing should go there, and then the reverse. */
 static void runs_go_where_they_end_first(void **state)
@@ -118,17 +135,7 @@ static void runs_go_where_they_end_first(void **state)
     queue_net net;
     queue_net_tiny(&net, rt, HSCHED_POLICY_COST);
     for (int slow = 0; slow < 2; slow++) {
-        const double cpu_us = slow ? 10 : 1e6, device_us = slow ? 1e6 : 10;
-        for (uint32_t d = 0; d < 2; d++) {
-            hsi_cost_point point = { .key = hsi_costs_key(net.model, HSI_COST_RUN, 0, d),
-                                     .us = d ? device_us : cpu_us,
-                                     .samples = 1 };
-            pthread_mutex_lock(&rt->costs.mutex);
-            assert_ok(hsi_cost_table_put(rt->costs.table, &point, 0));
-            pthread_mutex_unlock(&rt->costs.mutex);
-        }
-        assert_ok(hsi_planner_plan(net.model));
-        assert_true(choices_of(net.model)->count >= 1);
+        tell_costs(rt, net.model, slow ? 10 : 1e6, slow ? 1e6 : 10);
         queue_trial t;
         queue_trial_make(&t, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
         const uint64_t before = queue_device_stats(rt).jobs;
@@ -136,6 +143,59 @@ static void runs_go_where_they_end_first(void **state)
         assert_int_equal(queue_device_stats(rt).jobs - before, slow ? 0 : 1);
         queue_trial_free(&t);
     }
+    expect_nothing_failed(rt);
+    queue_net_free(&net);
+    close_runtime(rt, folder);
+}
+
+/* A device becomes much slower while runs wait for it: they are placed anew, and where they were
+ * executed in the end is told. */
+static void what_waits_for_a_slow_device_is_placed_anew(void **state)
+{
+    (void)state;
+    enum {
+        RUNS = 64 /* more than the device has lanes */
+    };
+    static queue_trial trials[RUNS];
+    hsi_core_stats stats;
+    char folder[64];
+    hsched_runtime *rt = open_runtime(folder);
+    queue_net net;
+    queue_net_make(&net, rt, tiny_network(32, 1),
+                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                           .policy = HSCHED_POLICY_COST,
+                                           .max_batch = 1 });
+    tell_costs(rt, net.model, 1e6, 10);
+    queue_trials_make(trials, RUNS, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
+    assert_ok(hsched_trace_start(
+        rt, &(hsched_trace_config){ HSCHED_TRACE_CONFIG_INIT, .path = trace_path() }));
+    queue_device_close_gate(QUEUE_GATE_JOBS);
+    for (uint32_t i = 0; i < RUNS; i++)
+        queue_trial_submit(&trials[i]);
+    queue_device_await(QUEUE_COUNT_STARTED, 1);
+    pthread_mutex_lock(&rt->pool->lock);
+    hsi_core_set_speed(rt->core, QUEUE_DEVICE, 1e6, 0, hsi_now_us());
+    hsi_core_get_stats(rt->core, &stats);
+    hsi_worker_pool_after_events(rt->pool);
+    pthread_mutex_unlock(&rt->pool->lock);
+    assert_true(stats.replaced > 0 && stats.replaced < RUNS);
+    queue_device_open_gate(QUEUE_GATE_JOBS);
+    for (uint32_t i = 0; i < RUNS; i++) {
+        hsched_run_times times = { HSCHED_RUN_TIMES_INIT };
+        assert_ok(hsched_run_wait(trials[i].run, HSCHED_FOREVER));
+        assert_ok(hsched_run_get_times(trials[i].run, &times));
+        assert_true(times.devices != 0 && times.devices <= 3);
+        if (i == 0) /* it had begun */
+            assert_int_equal(times.devices, 1 << QUEUE_DEVICE);
+    }
+    queue_trials_finish(trials, RUNS);
+    assert_ok(hsched_trace_stop(rt, NULL));
+    json_t *trace = trace_read();
+    assert_int_equal(trace_sum(trace, "i", NULL, "runs placed anew", "runs", 0),
+                     queue_runtime_stats(rt).runs_replaced);
+    assert_true(trace_sum(trace, "C", NULL, "load", "percent", 0) >= 100000000);
+    json_decref(trace);
+    queue_trials_free(trials, RUNS);
     expect_nothing_failed(rt);
     queue_net_free(&net);
     close_runtime(rt, folder);
@@ -201,6 +261,7 @@ int main(void)
         cmocka_unit_test(what_is_not_known_goes_to_the_device),
         cmocka_unit_test(a_profile_gives_choices),
         cmocka_unit_test(runs_go_where_they_end_first),
+        cmocka_unit_test(what_waits_for_a_slow_device_is_placed_anew),
         cmocka_unit_test(jobs_teach_the_table),
         cmocka_unit_test(a_lost_device_costs_no_run),
     };

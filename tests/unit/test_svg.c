@@ -93,7 +93,7 @@ static void test_bars(void **state)
     assert_int_equal(occurrences(text, "stroke-width=\"1.2\""), 6); /* two error bars */
     assert_int_equal(occurrences(text, "stroke-dasharray"), 1);     /* one mark */
     for (int tick = 0; tick <= 12; tick += 2) {
-        char label[16];
+        char label[32];
         snprintf(label, sizeof label, ">%d</text>", tick);
         assert_non_null(strstr(text, label));
     }

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/sync.h"
 #include "common/support.h"
+#include "runtime/runtime.h"
 #include "trace/trace.h"
 
 enum {
@@ -110,6 +111,30 @@ static void counts_are_those_of_the_statistics(void **state)
     json_decref(trace);
     for (int i = 0; i < 2; i++)
         hsched_model_release(models[i]);
+    hsched_runtime_destroy(rt);
+}
+
+/* Without models of the policy `cost` nothing but this test tells the core of loads. */
+static void loads_are_told(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(2);
+    hsched_device_stats stats = { HSCHED_DEVICE_STATS_INIT };
+    assert_ok(hsched_runtime_get_device_stats(rt, 0, &stats));
+    assert_true(stats.load == 1);
+    start(rt, 0);
+    for (int k = 0; k < 3; k++) { /* the second is the same, and no news */
+        pthread_mutex_lock(&rt->pool->lock);
+        hsi_core_set_speed(rt->core, 0, k < 2 ? 2.504 : 1, 0, hsi_now_us());
+        hsi_worker_pool_after_events(rt->pool);
+        pthread_mutex_unlock(&rt->pool->lock);
+        assert_ok(hsched_runtime_get_device_stats(rt, 0, &stats));
+        assert_true(stats.load == (k < 2 ? 2.504 : 1));
+    }
+    json_t *trace = stop(rt, NULL);
+    assert_int_equal(trace_count(trace, "C", NULL, "load"), 3);
+    assert_int_equal(trace_sum(trace, "C", NULL, "load", "percent", 0), 100 + 250 + 100);
+    json_decref(trace);
     hsched_runtime_destroy(rt);
 }
 
@@ -506,6 +531,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_are_those_of_the_statistics),
+        cmocka_unit_test(loads_are_told),
         cmocka_unit_test(arrows_lead_along_a_run),
         cmocka_unit_test(a_lost_device_is_told),
         cmocka_unit_test(cancels_and_priorities_are_told),
