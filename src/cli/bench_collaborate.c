@@ -446,6 +446,9 @@ static int measure_machine(collaborate_command *c, cli_machine *machine,
             cli_process_end(&background);
             if (status == CLI_OK)
                 say(cell);
+            /* What there is stays if something goes wrong later. */
+            if (status == CLI_OK && c->json && strcmp(c->json, "-") != 0)
+                status = cli_grid_json(c->json, c->cells, c->cell_count);
         }
     return status;
 }
@@ -494,7 +497,7 @@ static int report(const collaborate_command *c)
     int status = CLI_OK;
     if (!c->json || strcmp(c->json, "-") != 0)
         status = cli_grid_print(c->cells, c->cell_count);
-    if (status == CLI_OK && c->json)
+    if (status == CLI_OK && c->json && strcmp(c->json, "-") == 0)
         status = cli_grid_json(c->json, c->cells, c->cell_count);
     if (status == CLI_OK && c->chart)
         status = cli_grid_svg(c->chart, c->cells, c->cell_count);
