@@ -389,7 +389,9 @@ static int measure_cell(const collaborate_command *c, cli_machine *machine,
         status = cli_machine_samples(machine, mix, &arrangements[i].shares, 3, warm, 0);
     if (status != CLI_OK)
         return status;
-    hsched_runtime_settle(machine->runtime);
+    const hsched_status settled = hsched_runtime_settle(machine->runtime);
+    if (settled != HSCHED_OK)
+        return cli_failed(CLI_WRONG, settled, mix->text);
     describe_placement(c, mix, cell);
     const double end = now_s() + c->seconds;
     for (int round = 0; status == CLI_OK && round < MOST_ROUNDS &&

@@ -96,15 +96,16 @@ static int bind_inputs(cli_machine *m, uint32_t network, cli_way way)
     for (uint32_t i = 0; i < made.count && status == CLI_OK; i++) {
         void *data;
         hsched_buffer *buffer;
-        const hsched_status made_one =
+        hsched_status made_one =
             hsched_buffer_create(runtime_of(m, way), made.bindings[i].size, &buffer);
-        if (made_one != HSCHED_OK) {
-            status = cli_failed(CLI_SYSTEM, made_one, m->networks[network]);
-            break;
+        if (made_one == HSCHED_OK) {
+            m->inputs[network][which][i] = (hsched_binding)HSCHED_BUFFER(buffer);
+            made_one = hsched_buffer_map(buffer, &data);
         }
-        m->inputs[network][which][i] = (hsched_binding)HSCHED_BUFFER(buffer);
-        if (hsched_buffer_map(buffer, &data) == HSCHED_OK)
+        if (made_one == HSCHED_OK)
             memcpy(data, made.bindings[i].data, made.bindings[i].size);
+        else
+            status = cli_failed(CLI_SYSTEM, made_one, m->networks[network]);
     }
     cli_inputs_free(&made);
     return status;

@@ -118,16 +118,13 @@ static int measure_alone(search *s, int on_cpu, uint32_t code, double *us)
 }
 
 /* Runs of one network need not all start at once: two groups, one after the other, may be faster.
- * Codes of a single network only. */
-static double in_groups(const double *us, uint32_t step, uint32_t runs)
+ * All numbers of runs are measured then (rank), and become no larger. */
+static void allow_groups(double *us, uint32_t most)
 {
-    double best = us[runs * step];
-    for (uint32_t k = 1; k <= runs / 2; k++) {
-        const double sum = in_groups(us, step, k) + in_groups(us, step, runs - k);
-        if (us[k * step] > 0 && us[(runs - k) * step] > 0 && sum < best)
-            best = sum;
-    }
-    return best;
+    for (uint32_t runs = 2; runs <= most; runs++)
+        for (uint32_t k = 1; k <= runs / 2; k++)
+            if (us[k] + us[runs - k] < us[runs])
+                us[runs] = us[k] + us[runs - k];
 }
 
 /* ---- Whole runs ------------------------------------------------------------ */
@@ -143,7 +140,7 @@ static int by_us(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* What so many of each take one network after the other; -1: an error was printed. */
+/* What so many of each take one network after the other. *status becomes what measuring gives. */
 static double sum_alone(search *s, int on_cpu, uint32_t code, int *status)
 {
     uint32_t runs[CLI_NETWORKS_MAX];
@@ -171,19 +168,16 @@ static int rank(search *s, ranked *order)
     return status;
 }
 
-static double grouped(const search *s, int on_cpu, uint32_t code, double us)
-{
-    if (s->mix->count > 1 || code == 0)
-        return us;
-    return in_groups(s->us[on_cpu], 1, code);
-}
-
 static int find_optimum(search *s)
 {
     ranked *order = calloc(s->codes, sizeof *order);
     if (!order)
         return cli_no_memory();
     int status = rank(s, order);
+    if (status == CLI_OK && s->mix->count == 1) {
+        allow_groups(s->us[0], s->mix->instances[0]);
+        allow_groups(s->us[1], s->mix->instances[0]);
+    }
     s->best->optimum_us = 0;
     for (uint32_t k = 0; k < s->codes && status == CLI_OK; k++) {
         double gpu, cpu;
@@ -195,8 +189,6 @@ static int find_optimum(search *s)
             status = measure_alone(s, 1, rest_of(s->mix, order[k].code), &cpu);
         if (status != CLI_OK)
             break;
-        gpu = grouped(s, 0, order[k].code, gpu);
-        cpu = grouped(s, 1, rest_of(s->mix, order[k].code), cpu);
         const double us = gpu > cpu ? gpu : cpu;
         if (s->best->optimum_us > 0 && us >= s->best->optimum_us)
             continue;
@@ -309,11 +301,13 @@ int cli_best_find(cli_machine *machine, const cli_mix *mix, double seconds,
                  .end_s = begin_s + seconds / 2 };
     *best = (cli_best){ .complete = 1 };
     memcpy(best->splits, machine->splits, sizeof best->splits);
-    for (uint32_t i = 0; i < mix->count; i++)
+    for (uint32_t i = 0; i < mix->count; i++) {
         s.codes *= mix->instances[i] + 1;
-    if (s.codes > CELLS_MAX) {
-        cli_error("'%s' can be shared out in %u ways; at most %d are searched", mix->text,
-                  s.codes, CELLS_MAX);
+        if (s.codes <= CELLS_MAX)
+            continue;
+        cli_error("'%s' can be shared out in more than %d ways, which is too many to "
+                  "search; take fewer networks or runs",
+                  mix->text, CELLS_MAX);
         return CLI_USAGE;
     }
     s.us[0] = calloc(s.codes, sizeof *s.us[0]);

@@ -79,6 +79,7 @@ def test_a_background_that_does_not_run(program, folder):
     (["mlp", "--machine", "8"], "SMS:WORKERS"),
     (["mlp", "--background", "hog:0.5", "--programs", "/nowhere"], "/nowhere/hog"),
     (["mlp", "--policy", "cost"], "leave it out"),
+    (["mlp:64,mlp:64", "--no-layer-by-layer"], "too many to search"),
     (["mlp", "--peer", "x", "--peer-ways", "a,b,c,d,e"], "--peer-ways"),
 ])
 def test_wrong_usage(program, folder, arguments, said):
