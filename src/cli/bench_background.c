@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/process.h"
 
 enum {
     SILENT_US =
@@ -83,23 +84,9 @@ void cli_background_choose(cli_background *b, const char *command)
     b->command = command;
 }
 
-/* As fork, but the child has the parent's memory until it executes the command: copying page tables
- * would hold up the runtime's threads just when a load begins. So it calls the system and nothing
- * else. */
-static pid_t start_command(char *const arguments[], int output)
-{
-    const pid_t process = vfork();
-    if (process != 0)
-        return process;
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    dup2(output, STDOUT_FILENO);
-    execv("/bin/sh", arguments);
-    _exit(127);
-}
-
 static int begin_command(cli_background *b)
 {
-    char shell[] = "sh", option[] = "-c", *line = malloc(strlen(b->command) + 6);
+    char *line = malloc(strlen(b->command) + 6);
     int ends[2];
     if (!line)
         return cli_no_memory();
@@ -111,8 +98,7 @@ static int begin_command(cli_background *b)
         return CLI_SYSTEM;
     }
     fcntl(ends[1], F_SETFL, 0); /* the command need not expect a pipe that is full */
-    char *const arguments[] = { shell, option, line, NULL };
-    b->process = start_command(arguments, ends[1]);
+    b->process = cli_process_spawn(line, -1, ends[1]);
     close(ends[1]);
     free(line);
     if (b->process < 0) {

@@ -3,39 +3,30 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
 
-/* It stays in our process group: what ends us from outside ends it, too. */
-static int spawn(pid_t *pid, const char *command, int in, int out)
+/* As fork, but the child has the parent's memory until it executes the command: copying page tables
+ * would hold up the runtime's threads. So it calls the system and nothing else. */
+pid_t cli_process_spawn(const char *command, int input, int output)
 {
-    char *const argv[] = { "sh", "-c", (char *)command, NULL };
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t defaults;
-    int error = posix_spawn_file_actions_init(&files);
-    if (error != 0)
-        return error;
-    error = posix_spawnattr_init(&attributes);
-    if (error == 0) {
-        sigemptyset(&defaults);
-        sigaddset(&defaults, SIGPIPE);
-        posix_spawnattr_setsigdefault(&attributes, &defaults);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-        error = posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
-        if (error == 0)
-            error = posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-        if (error == 0)
-            error = posix_spawn(pid, "/bin/sh", &files, &attributes, argv, environ);
-        posix_spawnattr_destroy(&attributes);
-    }
-    posix_spawn_file_actions_destroy(&files);
-    return error;
+    char shell[] = "sh", option[] = "-c";
+    char *const arguments[] = { shell, option, (char *)command, NULL };
+    const pid_t process = vfork();
+    if (process != 0)
+        return process;
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    signal(SIGPIPE, SIG_DFL);
+    if (input >= 0)
+        dup2(input, STDIN_FILENO);
+    dup2(output, STDOUT_FILENO);
+    execv("/bin/sh", arguments);
+    _exit(127);
 }
 
 static void close_pipe(const int ends[2])
@@ -51,8 +42,8 @@ int cli_process_start(cli_process *p, const char *command)
     *p = (cli_process){ .command = command };
     signal(SIGPIPE, SIG_IGN); /* a program that has ended is an error that we report */
     int error = pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 ? 0 : errno;
-    if (error == 0)
-        error = spawn(&p->pid, command, in[0], out[1]);
+    if (error == 0 && (p->pid = cli_process_spawn(command, in[0], out[1])) < 0)
+        error = errno;
     if (error == 0) {
         close(in[0]);
         close(out[1]);

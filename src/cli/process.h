@@ -13,6 +13,13 @@ typedef struct cli_process {
 } cli_process;
 
 /*
+ * `command`, as the shell understands it, with its standard output (and input, unless that is -1)
+ * from there on; it is terminated when this program ends, or the shell is: begin it with exec. A
+ * negative number and errno: there is no process.
+ */
+pid_t cli_process_spawn(const char *command, int input, int output);
+
+/*
  * Starts `command` (as the shell understands it) with pipes to its standard input and from its
  * standard output; its errors go where ours go. Gives CLI_OK or CLI_SYSTEM.
  */
