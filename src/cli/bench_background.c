@@ -8,10 +8,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/clock.h"
 #include "cli/process.h"
 
 enum {
@@ -19,13 +19,6 @@ enum {
         2000000, /* a command that prints nothing for so long has no more to say */
     PATIENCE_US = 5000000
 };
-
-uint64_t cli_now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 /* ---- Burners -------------------------------------------------------------- */
 

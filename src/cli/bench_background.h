@@ -43,7 +43,4 @@ int cli_background_gone(cli_background *background);
 /* Ends all that is left. */
 void cli_background_free(cli_background *background);
 
-/* Microseconds, CLOCK_MONOTONIC. */
-uint64_t cli_now_us(void);
-
 #endif

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/bench.h"
+#include "cli/clock.h"
 #include "cli/collaborate_report.h"
 #include "cli/process.h"
 
@@ -282,13 +282,6 @@ static int start_peer(const collaborate_command *c, uint32_t sms, cli_process *p
 
 /* ---- A cell ----------------------------------------------------------------- */
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 typedef struct arrangement {
     cli_shares shares;
     int is_static; /* with the splits of it */
@@ -393,9 +386,9 @@ static int measure_cell(const collaborate_command *c, cli_machine *machine,
     if (settled != HSCHED_OK)
         return cli_failed(CLI_WRONG, settled, mix->text);
     describe_placement(c, mix, cell);
-    const double end = now_s() + c->seconds;
+    const double end = cli_now_s() + c->seconds;
     for (int round = 0; status == CLI_OK && round < MOST_ROUNDS &&
-                        (round < LEAST_ROUNDS || now_s() < end);
+                        (round < LEAST_ROUNDS || cli_now_s() < end);
          round++)
         status = measure_round(c, machine, mix, cell, arrangements, peer);
     if (status == CLI_OK)

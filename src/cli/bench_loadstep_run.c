@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cli/bench_loadstep.h"
+#include "cli/clock.h"
 
 #define LITTLE 1.02 /* loads that differ by less are not worth a sample */
 

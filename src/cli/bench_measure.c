@@ -2,9 +2,9 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "cli/bench_set.h"
+#include "cli/clock.h"
 
 enum {
     ROUND_MOST = 20, /* runs of the slowest network in a round, at most */
@@ -160,16 +160,9 @@ static int settle(measuring *m, ticket *t)
     return exit_status;
 }
 
-static double now_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static int keep_busy(measuring *m, ticket *tickets, uint32_t in_flight, double seconds)
 {
-    const double end = now_seconds() + seconds;
+    const double end = cli_now_s() + seconds;
     int status = CLI_OK;
     for (uint32_t i = 0; i < in_flight && status == CLI_OK; i++) {
         tickets[i].owner = m;
@@ -179,8 +172,8 @@ static int keep_busy(measuring *m, ticket *tickets, uint32_t in_flight, double s
         ticket *t = take_ended(m);
         const int settled = settle(m, t);
         status = status == CLI_OK ? settled : status;
-        if (status == CLI_OK && (m->rounds < LEAST_ROUNDS ||
-                                 (now_seconds() < end && m->rounds < ROUNDS_MOST)))
+        if (status == CLI_OK &&
+            (m->rounds < LEAST_ROUNDS || (cli_now_s() < end && m->rounds < ROUNDS_MOST)))
             status = submit(m, t);
     }
     return status;

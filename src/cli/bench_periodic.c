@@ -4,7 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "cli/clock.h"
 
 #define NO_DEADLINE_US (UINT64_C(1) << 40) /* a source has one; this one is never near */
 #define LEAD_US        20000               /* sources are made before the first release */
@@ -71,13 +72,6 @@ struct round_of {
     pthread_cond_t changed;
     int complained;
 };
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 /* On a thread of the library; the run has ended, or there was none. */
 static void release_over(void *user, uint64_t release_us, hsched_run *run,
@@ -171,7 +165,7 @@ static int make_sources(round_of *round)
 
 static int start_sources(round_of *round)
 {
-    round->start_us = now_us() + LEAD_US;
+    round->start_us = cli_now_us() + LEAD_US;
     for (uint32_t i = 0; i < round->source_count; i++) {
         const hsched_status status =
             hsched_source_start(round->sources[i].source, round->start_us);

@@ -14,8 +14,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "cli/clock.h"
 #include "cli/collaborate.h"
 #include "cli/statistics.h"
 
@@ -37,16 +37,9 @@ typedef struct search {
     cli_best *best;
 } search;
 
-static double now_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static int time_is_left(search *s)
 {
-    if (now_s() < s->end_s)
+    if (cli_now_s() < s->end_s)
         return 1;
     s->best->complete = 0;
     return 0;
@@ -293,7 +286,7 @@ static int improve(search *s, int *gained)
 int cli_best_find(cli_machine *machine, const cli_mix *mix, double seconds,
                   cli_best *best)
 {
-    const double begin_s = now_s();
+    const double begin_s = cli_now_s();
     search s = { .machine = machine,
                  .mix = mix,
                  .best = best,
