@@ -5,6 +5,7 @@
 #include "common/support.h"
 
 #include <ftw.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -43,6 +44,23 @@ static inline int remove_folder(void **state)
     (void)state;
     hsched_log_set(NULL, NULL, HSCHED_LOG_WARNING);
     return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Writes a file, by its path in the folder, and the folders on the way to it. */
+static inline void put_file(const char *path, const char *text)
+{
+    char full[300];
+    snprintf(full, sizeof full, "%s/%s", folder, path);
+    for (char *slash = full + strlen(folder) + 1; (slash = strchr(slash, '/')); slash++) {
+        *slash = '\0';
+        if (mkdir(full, 0700) != 0)
+            assert_int_equal(access(full, F_OK), 0);
+        *slash = '/';
+    }
+    FILE *file = fopen(full, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
 }
 
 static inline const char *file_path(const char *name)

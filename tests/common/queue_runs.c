@@ -208,6 +208,20 @@ void queue_trials_free(queue_trial *trials, uint32_t count)
         queue_trial_free(&trials[i]);
 }
 
+void queue_run_many(const queue_net *net, uint32_t at_once, uint32_t rounds)
+{
+    queue_trial *trials = calloc(at_once, sizeof *trials);
+    assert_non_null(trials);
+    queue_trials_make(trials, at_once, net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
+    for (uint32_t round = 0; round < rounds; round++) {
+        for (uint32_t i = 0; i < at_once; i++)
+            queue_trial_submit(&trials[i]);
+        queue_trials_finish(trials, at_once);
+    }
+    queue_trials_free(trials, at_once);
+    free(trials);
+}
+
 void queue_single_open(queue_single *single, hsched_policy policy, user_tensor_kind in,
                        user_tensor_kind out)
 {

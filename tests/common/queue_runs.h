@@ -79,6 +79,8 @@ void queue_trials_make(queue_trial *trials, uint32_t count, const queue_net *net
                        user_tensor_kind in, user_tensor_kind out);
 void queue_trials_finish(queue_trial *trials, uint32_t count);
 void queue_trials_free(queue_trial *trials, uint32_t count);
+/* So many at once, in plain memory, and that so many times. */
+void queue_run_many(const queue_net *net, uint32_t at_once, uint32_t rounds);
 
 /* Nothing failed, and nothing went to the CPU that was meant for the device. */
 void queue_expect_no_restarts(hsched_runtime *runtime);

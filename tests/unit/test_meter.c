@@ -1,39 +1,20 @@
 /* Power meters as files: a tree like that of Linux, with what processors and boards have there. */
 #include "common/cost_cache.h"
 
-#include <sys/stat.h>
-
 #include "meter/meter.h"
 
 #define RAPL "sys/class/powercap/intel-rapl:"
 #define INA  "sys/class/hwmon/hwmon"
 
-/* Writes a file and the folders on the way to it. */
-static void put(const char *path, const char *text)
-{
-    char full[300];
-    snprintf(full, sizeof full, "%s/%s", folder, path);
-    for (char *slash = full + strlen(folder) + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        if (mkdir(full, 0700) != 0)
-            assert_int_equal(access(full, F_OK), 0);
-        *slash = '/';
-    }
-    FILE *file = fopen(full, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
 static void put_rapl(const char *number, const char *name, const char *energy)
 {
     char path[100];
     snprintf(path, sizeof path, RAPL "%s/name", number);
-    put(path, name);
+    put_file(path, name);
     snprintf(path, sizeof path, RAPL "%s/max_energy_range_uj", number);
-    put(path, "1000000\n");
+    put_file(path, "1000000\n");
     snprintf(path, sizeof path, RAPL "%s/energy_uj", number);
-    put(path, energy);
+    put_file(path, energy);
 }
 
 static void put_rail(const char *chip, int channel, const char *label, const char *volts,
@@ -41,13 +22,13 @@ static void put_rail(const char *chip, int channel, const char *label, const cha
 {
     char path[100];
     snprintf(path, sizeof path, INA "%s/name", chip);
-    put(path, "ina3221\n");
+    put_file(path, "ina3221\n");
     snprintf(path, sizeof path, INA "%s/in%d_label", chip, channel);
-    put(path, label);
+    put_file(path, label);
     snprintf(path, sizeof path, INA "%s/in%d_input", chip, channel);
-    put(path, volts);
+    put_file(path, volts);
     snprintf(path, sizeof path, INA "%s/curr%d_input", chip, channel);
-    put(path, amperes);
+    put_file(path, amperes);
 }
 
 static void expect(const hsi_meters *meters, uint32_t index, hsi_meter_of of,
@@ -88,7 +69,7 @@ static void rails_are_found(void **state)
     (void)state;
     hsi_meters meters;
     hsi_meter_reading reading;
-    put(INA "0/name", "acpitz\n");
+    put_file(INA "0/name", "acpitz\n");
     put_rail("1", 1, "VDD_GPU_SOC\n", "19800\n", "250\n");
     put_rail("1", 2, "VDD_CPU_CV\n", "19800\n", "100\n");
     put_rail("1", 3, "VIN_SYS_5V0\n", "4900\n", "1000\n");
@@ -115,8 +96,8 @@ static void what_is_no_meter_is_none(void **state)
     put_rapl("1", "package-1\n", "");
     put_rapl("2", "package-2\n", "-5\n");
     put_rail("1", 1, "VDD_CPU\n", "5000\n", "?\n");
-    put(INA "2/name", "");
-    put(INA "3/other", "ina3221");
+    put_file(INA "2/name", "");
+    put_file(INA "3/other", "ina3221");
     hsi_meters_find(folder, &meters);
     assert_int_equal(meters.count, 0);
     put_rapl("1", "package-1\n", "12\n");

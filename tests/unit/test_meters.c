@@ -6,7 +6,6 @@
 #include "common/queue_runs.h"
 
 #include <math.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <hsched/experimental.h>
@@ -19,22 +18,6 @@
 
 #define RAPL "sys/class/powercap/intel-rapl:0"
 #define INA  "sys/class/hwmon/hwmon0"
-
-static void put(const char *path, const char *text)
-{
-    char full[300];
-    snprintf(full, sizeof full, "%s/%s", folder, path);
-    for (char *slash = full + strlen(folder) + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        if (mkdir(full, 0700) != 0)
-            assert_int_equal(access(full, F_OK), 0);
-        *slash = '/';
-    }
-    FILE *file = fopen(full, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
 
 static int set_up(void **state)
 {
@@ -77,17 +60,17 @@ static void without_meters_it_says_so(void **state)
 static void counters_count_from_the_beginning(void **state)
 {
     (void)state;
-    put(RAPL "/name", "package-0\n");
-    put(RAPL "/max_energy_range_uj", "5000000\n");
-    put(RAPL "/energy_uj", "4000000\n");
+    put_file(RAPL "/name", "package-0\n");
+    put_file(RAPL "/max_energy_range_uj", "5000000\n");
+    put_file(RAPL "/energy_uj", "4000000\n");
     hsched_meters meters = { .known = HSCHED_METERS_JOULES, .joules = 500, .name = "m" };
     hsched_runtime *rt = open_runtime(&meters);
-    put(RAPL "/energy_uj", "4500000\n");
+    put_file(RAPL "/energy_uj", "4500000\n");
     hsched_meter_reading cpu = read_meter(rt, 0);
     assert_string_equal(cpu.name, "RAPL package-0");
     assert_true((cpu.known & HSCHED_METER_JOULES) && !(cpu.known & HSCHED_METER_USE));
     assert_true(fabs(cpu.joules - 0.5) < 1e-9);
-    put(RAPL "/energy_uj", "250000\n"); /* past its end: 0.5 + 0.25 J more */
+    put_file(RAPL "/energy_uj", "250000\n"); /* past its end: 0.5 + 0.25 J more */
     cpu = read_meter(rt, 0);
     assert_true(fabs(cpu.joules - 1.25) < 1e-9);
     assert_true((cpu.known & HSCHED_METER_WATTS) && cpu.watts > 0);
@@ -108,13 +91,13 @@ static void counters_count_from_the_beginning(void **state)
 static void watts_add_up(void **state)
 {
     (void)state;
-    put(INA "/name", "ina3221\n");
-    put(INA "/in1_label", "VDD_GPU_SOC\n");
-    put(INA "/in1_input", "5000\n");
-    put(INA "/curr1_input", "2000\n");
-    put(INA "/in2_label", "VDD_CPU_CV\n");
-    put(INA "/in2_input", "5000\n");
-    put(INA "/curr2_input", "400\n");
+    put_file(INA "/name", "ina3221\n");
+    put_file(INA "/in1_label", "VDD_GPU_SOC\n");
+    put_file(INA "/in1_input", "5000\n");
+    put_file(INA "/curr1_input", "2000\n");
+    put_file(INA "/in2_label", "VDD_CPU_CV\n");
+    put_file(INA "/in2_input", "5000\n");
+    put_file(INA "/curr2_input", "400\n");
     hsched_runtime *rt = open_runtime(NULL);
     hsi_metered before, after;
     assert_int_equal(hsi_meters_read(rt, 1, &before), 1);
@@ -263,10 +246,10 @@ static void work_has_meters_read(void **state)
 static void a_profile_measures_watts(void **state)
 {
     (void)state;
-    put(INA "/name", "ina3221\n");
-    put(INA "/in1_label", "VDD_CPU_CV\n");
-    put(INA "/in1_input", "5000\n");
-    put(INA "/curr1_input", "400\n");
+    put_file(INA "/name", "ina3221\n");
+    put_file(INA "/in1_label", "VDD_CPU_CV\n");
+    put_file(INA "/in1_input", "5000\n");
+    put_file(INA "/curr1_input", "400\n");
     hsched_meters meters = { .known = HSCHED_METERS_WATTS, .watts = 30, .name = "m" };
     hsched_runtime *rt = open_runtime(&meters);
     queue_net net;

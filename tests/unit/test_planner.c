@@ -41,18 +41,6 @@ static void close_runtime(hsched_runtime *rt, const char *folder)
     assert_int_equal(system(command), 0);
 }
 
-static void run_many(const queue_net *net)
-{
-    queue_trial trials[AT_ONCE];
-    queue_trials_make(trials, AT_ONCE, net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
-    for (int round = 0; round < ROUNDS; round++) {
-        for (uint32_t i = 0; i < AT_ONCE; i++)
-            queue_trial_submit(&trials[i]);
-        queue_trials_finish(trials, AT_ONCE);
-    }
-    queue_trials_free(trials, AT_ONCE);
-}
-
 static void expect_nothing_failed(hsched_runtime *rt)
 {
     const hsched_runtime_stats stats = queue_runtime_stats(rt);
@@ -69,7 +57,7 @@ static void what_is_not_known_goes_to_the_device(void **state)
     queue_net net;
     queue_net_tiny(&net, rt, HSCHED_POLICY_COST);
     assert_int_equal(choices_of(net.model)->count, 0);
-    run_many(&net);
+    queue_run_many(&net, AT_ONCE, ROUNDS);
     const hsched_device_stats device = queue_device_stats(rt);
     assert_true(device.jobs > 0);
     assert_int_equal(queue_runtime_stats(rt).crossings, 0);
@@ -99,7 +87,7 @@ static void a_profile_gives_choices(void **state)
             sum += (double)c->list[k].rest_us[d];
         assert_true(sum > 0);
     }
-    run_many(&net);
+    queue_run_many(&net, AT_ONCE, ROUNDS);
     expect_nothing_failed(rt);
     queue_net_free(&net);
 
@@ -217,7 +205,7 @@ static void jobs_teach_the_table(void **state)
     hsi_cost cost;
     const hsi_cost_key key = hsi_costs_key(net.model, HSI_COST_RUN, 0, QUEUE_DEVICE);
     for (int i = 0; i < 20 && net.model->learn_until == 64; i++)
-        run_many(&net);
+        queue_run_many(&net, AT_ONCE, ROUNDS);
     assert_ok(hsched_runtime_settle(rt));
     pthread_mutex_lock(&rt->costs.mutex);
     hsi_cost_table_find(rt->costs.table, &key, 1, NULL, &cost);
@@ -249,7 +237,7 @@ static void a_lost_device_costs_no_run(void **state)
     hsi_worker_pool_after_events(rt->pool);
     pthread_mutex_unlock(&rt->pool->lock);
     queue_trials_finish(trials, AT_ONCE);
-    run_many(&net);
+    queue_run_many(&net, AT_ONCE, ROUNDS);
     queue_trials_free(trials, AT_ONCE);
     queue_net_free(&net);
     close_runtime(rt, folder);

@@ -195,18 +195,6 @@ static void measured_watts_are_used(void **state)
 
 /* ---- The cap ---- */
 
-static void run_many(const queue_net *net)
-{
-    queue_trial trials[AT_ONCE];
-    queue_trials_make(trials, AT_ONCE, net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
-    for (int round = 0; round < ROUNDS; round++) {
-        for (uint32_t i = 0; i < AT_ONCE; i++)
-            queue_trial_submit(&trials[i]);
-        queue_trials_finish(trials, AT_ONCE);
-    }
-    queue_trials_free(trials, AT_ONCE);
-}
-
 /* Caps that both devices, one, and none fit under, and all policies. */
 static void under_a_cap_all_is_done(void **state)
 {
@@ -223,7 +211,7 @@ static void under_a_cap_all_is_done(void **state)
         for (size_t k = 0; k < sizeof policies / sizeof policies[0]; k++) {
             queue_net net;
             queue_net_tiny(&net, rt, policies[k]);
-            run_many(&net);
+            queue_run_many(&net, AT_ONCE, ROUNDS);
             queue_net_free(&net);
         }
         queue_expect_no_restarts(rt);
