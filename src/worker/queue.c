@@ -29,6 +29,12 @@ static const hsi_exec_device *device_of(const hsi_queue *q)
     return &q->pool->config.devices[q->device];
 }
 
+/* What the flight's job has spent on segments before this one; kept with its first run. */
+static uint64_t *spent_by(const hsi_flight *f)
+{
+    return &run_of(f->jobs[0])->spent_ns[f->jobs[0]->section];
+}
+
 /* Has the job's run other jobs than this one, on the CPU perhaps? */
 static int is_partial(const hsi_flight *f)
 {
@@ -254,7 +260,7 @@ static void pause_flight(hsi_queue *q, hsi_flight *f)
     q->steps += f->job.step_count;
     if (q->pool->trace)
         hsi_trace_flight_ended(q, f, now_ns, HSCHED_OK);
-    run_of(f->jobs[0])->spent_ns += now_ns - f->started_ns;
+    *spent_by(f) += now_ns - f->started_ns;
     memcpy(jobs, f->jobs, count * sizeof jobs[0]);
     f->state = HSI_FLIGHT_FREE;
     hsi_core_job_paused(q->pool->config.core, jobs, count, sections, now_ns / 1000);
@@ -267,7 +273,7 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
     hsi_core *core = q->pool->config.core;
     const uint64_t now_ns = hsi_now_ns();
     const uint32_t at_once = leave_device(q, f, now_ns);
-    const uint64_t began_ns = f->started_ns - run_of(f->jobs[0])->spent_ns;
+    const uint64_t began_ns = f->started_ns - *spent_by(f);
     if (status == HSCHED_ERROR_DEVICE)
         lose_device(q);
     if (status == HSCHED_OK)
@@ -333,7 +339,7 @@ static void begin_flight(const hsi_queue *q, hsi_flight *f, uint64_t now_ns)
     hsi_exec_run *leader = run_of(f->jobs[0]);
     if (f->jobs[0]->done == 0) {
         leader->members = f->count;
-        leader->spent_ns = 0;
+        *spent_by(f) = 0;
     }
     hsi_expect_cut(f, leader->members, bound_of(q, f));
     for (uint32_t m = 0; m < f->count; m++) {
@@ -485,8 +491,7 @@ static int collect(hsi_queue *q)
         }
         if (status == HSCHED_OK && f->segment_us > 0)
             hsi_expect_learn_whole(f, run_of(f->jobs[0])->members,
-                                   run_of(f->jobs[0])->spent_ns + hsi_now_ns() -
-                                       f->started_ns);
+                                   *spent_by(f) + hsi_now_ns() - f->started_ns);
         if (status == HSCHED_OK)
             status = bring_outputs(q, f);
         end_flight(q, f, status, q->worker);
