@@ -334,19 +334,21 @@ static uint64_t bound_of(const hsi_queue *q, const hsi_flight *f)
     return hsi_core_segment_us(q->pool->config.core, priority);
 }
 
-static void begin_flight(const hsi_queue *q, hsi_flight *f, uint64_t now_ns)
+/* Gives how long the segment is expected to take; 0: unknown, or nothing bounds it. */
+static float begin_flight(const hsi_queue *q, hsi_flight *f, uint64_t now_ns)
 {
     hsi_exec_run *leader = run_of(f->jobs[0]);
     if (f->jobs[0]->done == 0) {
         leader->members = f->count;
         *spent_by(f) = 0;
     }
-    hsi_expect_cut(f, leader->members, bound_of(q, f));
+    const float expected_us = hsi_expect_cut(f, leader->members, bound_of(q, f));
     for (uint32_t m = 0; m < f->count; m++) {
         hsi_exec_run *run = run_of(f->jobs[m]);
         if (run->started_us == 0)
             run->started_us = now_ns / 1000;
     }
+    return expected_us;
 }
 
 static void start_flight(hsi_queue *q, uint32_t lane)
@@ -354,9 +356,9 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     hsi_worker_pool *pool = q->pool;
     hsi_flight *f = &q->flights[lane];
     f->state = HSI_FLIGHT_STARTING;
-    begin_flight(q, f, f->started_ns = hsi_now_ns());
+    const float expected_us = begin_flight(q, f, f->started_ns = hsi_now_ns());
     const int too_long = f->bound_us != UINT64_MAX && f->sections == 1 &&
-                         f->segment_us > (float)f->bound_us &&
+                         expected_us > (float)f->bound_us &&
                          !run_of(f->jobs[0])->model->told_long;
     if (too_long)
         run_of(f->jobs[0])->model->told_long = 1;
@@ -369,7 +371,7 @@ static void start_flight(hsi_queue *q, uint32_t lane)
             "model '%s': a section of it takes about %.0f us on the GPU in a batch of "
             "%u, longer than max_segment_us: runs of higher priorities may wait so "
             "long; a smaller hsched_model_config.max_batch makes it shorter",
-            run_of(f->jobs[0])->core.model->name, (double)f->segment_us, f->count);
+            run_of(f->jobs[0])->core.model->name, (double)expected_us, f->count);
     hsched_status status = start(q, lane, others, &members, &ready);
     const hsi_exec_device *d = device_of(q);
     if (d->backend->has_background(d->handle))
