@@ -56,13 +56,15 @@ static void add(hsi_meters *meters, const hsi_meter *meter)
 }
 
 /* A package is a processor with its caches; what is inside it (core, uncore) is in it, and dram is
- * beside it. */
+ * beside it. Many notebooks show their packages once more, by another way to the same counters
+ * (intel-rapl-mmio): what is drawn would count twice. */
 static void try_rapl(const char *folder, hsi_meters *meters)
 {
     hsi_meter meter = { .of = HSI_METER_OF_CPU };
     char path[HSI_METER_PATH], name[TEXT_MAX];
-    if (!join(path, folder, "name") || !read_text(path, name) ||
-        strncmp(name, "package", 7) != 0 || !join(meter.energy, folder, "energy_uj") ||
+    if (strstr(folder, "/intel-rapl-mmio") || !join(path, folder, "name") ||
+        !read_text(path, name) || strncmp(name, "package", 7) != 0 ||
+        !join(meter.energy, folder, "energy_uj") ||
         !join(path, folder, "max_energy_range_uj") || !read_number(path, &meter.range_uj))
         return;
     snprintf(meter.name, sizeof meter.name, "RAPL %.*s", HSI_METER_NAME - 6, name);

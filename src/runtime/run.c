@@ -21,6 +21,7 @@ void hsi_run_destroy(hsched_run *run)
     hsi_free(run->exec.inputs);
     hsi_free(run->exec.outputs);
     hsi_free(run->exec.section_done);
+    hsi_free(run->exec.spent_ns);
     hsi_free(run->exec.owned);
     for (uint32_t i = 0; run->exec.shadows && i < run->io_count; i++)
         hsi_free(run->exec.shadows[i]);
@@ -55,13 +56,15 @@ static hsched_status create(hsched_model *model, hsched_run **result)
     run->exec.owned = HSI_NEW_ARRAY(hsi_exec_owned, run->io_count);
     run->exec.shadows = HSI_NEW_ARRAY(void *, run->io_count);
     run->exec.section_done = HSI_NEW_ARRAY(uint8_t, plan->section_count);
+    run->exec.spent_ns = HSI_NEW_ARRAY(uint64_t, plan->section_count);
     run->imports = HSI_NEW_ARRAY(hsched_buffer *, run->io_count);
     run->upstream = HSI_NEW_ARRAY(hsched_run *, plan->input_count);
     run->upstream_core = HSI_NEW_ARRAY(hsi_core_run *, plan->input_count);
     run->edges = HSI_NEW_ARRAY(hsi_core_edge, plan->input_count);
     if (!run->exec.core.jobs || !run->exec.owned || !run->exec.shadows ||
         !run->exec.inputs || !run->exec.outputs || !run->exec.section_done ||
-        !run->imports || !run->upstream || !run->upstream_core || !run->edges) {
+        !run->exec.spent_ns || !run->imports || !run->upstream || !run->upstream_core ||
+        !run->edges) {
         hsi_run_destroy(run);
         return hsi_out_of_memory("a run");
     }

@@ -371,7 +371,7 @@ void hsi_core_job_paused(hsi_core *core, hsi_job *const *jobs, uint32_t count,
 int hsi_core_executing(const hsi_core *core, uint32_t device);
 
 /* Decision: how many jobs of a queue workers could begin now, about; at least 1 if there is one to
- * take. */
+ * take, 0 if the power cap or what is executing keeps all back. */
 uint32_t hsi_core_startable(const hsi_core *core, uint32_t device);
 
 /* Event: how fast a device is now; as in hsi_core_device. If that makes much of a difference to
@@ -444,8 +444,6 @@ hsi_core_run *hsi_core_next_ended(hsi_core *core);
 
 /* Jobs waiting in a device's queue, also those held back. */
 uint32_t hsi_core_queued(const hsi_core *core, uint32_t device);
-/* The same; 0 if the power cap keeps them back. */
-uint32_t hsi_core_startable(const hsi_core *core, uint32_t device);
 
 /* How many times as long jobs take on the device now, as hsi_core_set_speed was told last. */
 double hsi_core_load(const hsi_core *core, uint32_t device);

@@ -40,6 +40,7 @@ typedef struct hsi_executing {
     uint32_t of_level[HSI_LEVELS];
     uint64_t levels[HSI_LEVEL_WORDS]; /* a bit for each that has any */
 } hsi_executing;
+
 /* power.c: of a device, since it was last told what it drew; counted only if there is a cap. */
 typedef struct hsi_drawn {
     uint64_t since_us;
@@ -170,6 +171,7 @@ static inline hsi_core_run *hsi_run_in_order(const hsi_tree_node *node)
                                            offsetof(hsi_core_run, in_order))
                 : NULL;
 }
+
 /* ---- power.c: the power cap ------------------------------------------------ */
 
 /* The time goes on to now_us: what was drawn until then counts. */

@@ -1,5 +1,7 @@
 #include "sched/objective.h"
 
+#include <math.h>
+
 /* A run on several devices cannot be joined with others, and counts on there being no others: it is
  * to end so many times earlier than on one. */
 #define PARTED 1.2
@@ -243,15 +245,12 @@ hsi_worth hsi_objective_worth(const hsi_place_query *q, const hsi_core_run *run,
             worth.value = energy_uj(q, choice, end);
         return worth;
     case HSCHED_OBJECTIVE_POWER_CAP:
-        worth.value = makespan_us(q, run, choice, begun, end * parted);
-        if (q->spare_watts > 0 && paid_us(q, choice) > worth.value)
-            worth.value = paid_us(q, choice);
-        return worth;
     case HSCHED_OBJECTIVE_DEFAULT:
     case HSCHED_OBJECTIVE_MAKESPAN:
         break;
     }
-    worth.value *= parted;
-    worth.value = makespan_us(q, run, choice, begun, worth.value);
+    worth.value = makespan_us(q, run, choice, begun, end * parted);
+    if (q->model->objective == HSCHED_OBJECTIVE_POWER_CAP && q->spare_watts > 0)
+        worth.value = fmax(worth.value, paid_us(q, choice));
     return worth;
 }

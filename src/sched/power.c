@@ -17,6 +17,9 @@
 /* More is forgiven: what other programs draw is counted where it is measured, and would keep jobs
  * back for as long as it took to pay for all of it. */
 #define FORGIVEN_US 1e6
+/* Some thirty years. What is paid back more slowly than that (a cap just above what is drawn while
+ * all idle) is looked at again then: the quotient itself may be no time at all. */
+#define LONGEST_US 1e15
 
 static int executes(const hsi_core *core, uint32_t device)
 {
@@ -104,8 +107,9 @@ uint64_t hsi_power_until(const hsi_core *core, uint32_t device)
     const double saved = core->config.power_cap_watts - all_watts(core);
     if (hsi_power_allows(core, device))
         return core->now_us;
-    return saved > 0 ? core->now_us + 1 + (uint64_t)ceil(core->owed_uj / saved)
-                     : UINT64_MAX;
+    if (!(saved > 0))
+        return UINT64_MAX;
+    return core->now_us + 1 + (uint64_t)fmin(ceil(core->owed_uj / saved), LONGEST_US);
 }
 
 double hsi_power_spare_watts(const hsi_core *core)

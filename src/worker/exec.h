@@ -102,10 +102,12 @@ typedef struct hsi_exec_run {
     void *wait_event;      /* of the user's, or NULL */
     const hsi_exec_device *event_device; /* that knows how to wait for it */
     uint8_t *section_done; /* per section: it has ended well, if not its whole job */
-    uint32_t restarts;     /* as core.restarts was when section_done was last looked at */
-    uint32_t batch;        /* runs in the batch that it was executed in */
-    uint32_t members;      /* that its slot holds, if its job is executed in segments */
-    uint64_t spent_ns;     /* on segments before the present one */
+    /* Per section, of the job that begins there: time spent on segments before the present one. A
+     * run may have several jobs on a device. */
+    uint64_t *spent_ns;
+    uint32_t restarts; /* as core.restarts was when section_done was last looked at */
+    uint32_t batch;    /* runs in the batch that it was executed in */
+    uint32_t members;  /* that its slot holds, if its job is executed in segments */
     const hsched_backend *event_backend; /* of the last job on a device with a queue */
     hsched_backend_slot *event_slot;     /*   or NULL; guarded by the scheduler lock */
     /* Guarded by the scheduler lock. */

@@ -59,7 +59,7 @@ static float weight_of(const hsi_job *job, uint32_t section)
     return us > 0 ? us : model->section_work[section];
 }
 
-void hsi_expect_cut(hsi_flight *f, uint32_t members, uint64_t bound_us)
+float hsi_expect_cut(hsi_flight *f, uint32_t members, uint64_t bound_us)
 {
     const hsi_job *job = f->jobs[0];
     const hsi_exec_model *model = ((const hsi_exec_run *)job->run)->model;
@@ -69,12 +69,12 @@ void hsi_expect_cut(hsi_flight *f, uint32_t members, uint64_t bound_us)
     f->segment_us = 0;
     f->bound_us = bound_us;
     if ((bound_us == UINT64_MAX && job->done == 0) || (model->floats && f->count > 1))
-        return;
+        return 0;
     const float whole = cut_by(f, members), bound = (float)bound_us;
     for (uint32_t i = 0; i < job->count; i++)
         sum += weight_of(job, job->section + i);
     if (!(whole > 0) || !(sum > 0))
-        return;
+        return 0;
     const float us = whole / sum;
     f->segment_us = us * weight_of(job, job->section + job->done);
     for (f->sections = 1; f->sections < left; f->sections++) {
@@ -84,8 +84,10 @@ void hsi_expect_cut(hsi_flight *f, uint32_t members, uint64_t bound_us)
             break;
         f->segment_us += more;
     }
+    const float expected_us = f->segment_us;
     if (f->sections == job->count)
         f->segment_us = 0;
+    return expected_us;
 }
 
 static void approach(float *expected, float took)

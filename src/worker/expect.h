@@ -19,8 +19,9 @@ float *hsi_expect_of(const hsi_flight *flight, uint32_t members);
 
 /* How many of the job's sections, behind those that are done, are expected to take `bound_us` at
  * most, but one at least: f->sections and f->segment_us. All, if nothing is known of its time. A
- * model whose runs are placed one by one can be cut only alone. Under the lock. */
-void hsi_expect_cut(hsi_flight *flight, uint32_t members, uint64_t bound_us);
+ * model whose runs are placed one by one can be cut only alone. Gives how long they are expected to
+ * take; 0: unknown, or nothing bounds it. Under the lock. */
+float hsi_expect_cut(hsi_flight *flight, uint32_t members, uint64_t bound_us);
 /* The last segment of a job has ended: so long all of them took. Under the lock. */
 void hsi_expect_learn_whole(const hsi_flight *flight, uint32_t members, uint64_t took_ns);
 

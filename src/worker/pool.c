@@ -247,7 +247,7 @@ static void execute(hsi_worker *w, hsi_job *job)
     if (status == HSCHED_OK && sections == job->count)
         tell_ended(w, job, began, ended);
     pool->executing[w->device]--;
-    w->jobs++;
+    w->jobs += !pauses;
     w->steps += steps;
     w->busy_ns += ended - began;
     if (lost_now && !(pool->lost_devices & 1u << w->device)) {
@@ -259,7 +259,8 @@ static void execute(hsi_worker *w, hsi_job *job)
     if (status != HSCHED_OK && !lost_now)
         pool->config.run_failed(pool->config.user, job->run, hsched_error_detail());
     if (w->trace || pool->trace)
-        hsi_trace_job_ended(w, job, began, ended, status);
+        hsi_trace_job_ended(w, job, pauses ? sections : job->count - job->done, began,
+                            ended, status);
     w->long_segments += bound_us != UINT64_MAX && (ended - began) / 1000 > bound_us;
     w->pauses += (uint64_t)pauses;
     if (pauses)

@@ -29,6 +29,12 @@ static const hsi_exec_device *device_of(const hsi_queue *q)
     return &q->pool->config.devices[q->device];
 }
 
+/* What the flight's job has spent on segments before this one; kept with its first run. */
+static uint64_t *spent_by(const hsi_flight *f)
+{
+    return &run_of(f->jobs[0])->spent_ns[f->jobs[0]->section];
+}
+
 /* Has the job's run other jobs than this one, on the CPU perhaps? */
 static int is_partial(const hsi_flight *f)
 {
@@ -254,7 +260,7 @@ static void pause_flight(hsi_queue *q, hsi_flight *f)
     q->steps += f->job.step_count;
     if (q->pool->trace)
         hsi_trace_flight_ended(q, f, now_ns, HSCHED_OK);
-    run_of(f->jobs[0])->spent_ns += now_ns - f->started_ns;
+    *spent_by(f) += now_ns - f->started_ns;
     memcpy(jobs, f->jobs, count * sizeof jobs[0]);
     f->state = HSI_FLIGHT_FREE;
     hsi_core_job_paused(q->pool->config.core, jobs, count, sections, now_ns / 1000);
@@ -267,7 +273,7 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
     hsi_core *core = q->pool->config.core;
     const uint64_t now_ns = hsi_now_ns();
     const uint32_t at_once = leave_device(q, f, now_ns);
-    const uint64_t began_ns = f->started_ns - run_of(f->jobs[0])->spent_ns;
+    const uint64_t began_ns = f->started_ns - *spent_by(f);
     if (status == HSCHED_ERROR_DEVICE)
         lose_device(q);
     if (status == HSCHED_OK)
@@ -328,19 +334,21 @@ static uint64_t bound_of(const hsi_queue *q, const hsi_flight *f)
     return hsi_core_segment_us(q->pool->config.core, priority);
 }
 
-static void begin_flight(const hsi_queue *q, hsi_flight *f, uint64_t now_ns)
+/* Gives how long the segment is expected to take; 0: unknown, or nothing bounds it. */
+static float begin_flight(const hsi_queue *q, hsi_flight *f, uint64_t now_ns)
 {
     hsi_exec_run *leader = run_of(f->jobs[0]);
     if (f->jobs[0]->done == 0) {
         leader->members = f->count;
-        leader->spent_ns = 0;
+        *spent_by(f) = 0;
     }
-    hsi_expect_cut(f, leader->members, bound_of(q, f));
+    const float expected_us = hsi_expect_cut(f, leader->members, bound_of(q, f));
     for (uint32_t m = 0; m < f->count; m++) {
         hsi_exec_run *run = run_of(f->jobs[m]);
         if (run->started_us == 0)
             run->started_us = now_ns / 1000;
     }
+    return expected_us;
 }
 
 static void start_flight(hsi_queue *q, uint32_t lane)
@@ -348,9 +356,9 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     hsi_worker_pool *pool = q->pool;
     hsi_flight *f = &q->flights[lane];
     f->state = HSI_FLIGHT_STARTING;
-    begin_flight(q, f, f->started_ns = hsi_now_ns());
+    const float expected_us = begin_flight(q, f, f->started_ns = hsi_now_ns());
     const int too_long = f->bound_us != UINT64_MAX && f->sections == 1 &&
-                         f->segment_us > (float)f->bound_us &&
+                         expected_us > (float)f->bound_us &&
                          !run_of(f->jobs[0])->model->told_long;
     if (too_long)
         run_of(f->jobs[0])->model->told_long = 1;
@@ -363,7 +371,7 @@ static void start_flight(hsi_queue *q, uint32_t lane)
             "model '%s': a section of it takes about %.0f us on the GPU in a batch of "
             "%u, longer than max_segment_us: runs of higher priorities may wait so "
             "long; a smaller hsched_model_config.max_batch makes it shorter",
-            run_of(f->jobs[0])->core.model->name, (double)f->segment_us, f->count);
+            run_of(f->jobs[0])->core.model->name, (double)expected_us, f->count);
     hsched_status status = start(q, lane, others, &members, &ready);
     const hsi_exec_device *d = device_of(q);
     if (d->backend->has_background(d->handle))
@@ -485,8 +493,7 @@ static int collect(hsi_queue *q)
         }
         if (status == HSCHED_OK && f->segment_us > 0)
             hsi_expect_learn_whole(f, run_of(f->jobs[0])->members,
-                                   run_of(f->jobs[0])->spent_ns + hsi_now_ns() -
-                                       f->started_ns);
+                                   *spent_by(f) + hsi_now_ns() - f->started_ns);
         if (status == HSCHED_OK)
             status = bring_outputs(q, f);
         end_flight(q, f, status, q->worker);

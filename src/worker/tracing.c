@@ -20,7 +20,10 @@ void hsi_trace_queued(const hsi_worker_pool *pool, uint32_t device)
 
 /* ---- Jobs on workers ------------------------------------------------------ */
 
-static hsi_trace_event event_of_job(hsi_trace *trace, const hsi_job *job)
+/* Of a segment of it: so many sections behind those that are done. What the job takes over from
+ * other devices is the first segment's. */
+static hsi_trace_event event_of_job(hsi_trace *trace, const hsi_job *job,
+                                    uint32_t sections)
 {
     const hsi_exec_run *run = (const hsi_exec_run *)job->run;
     return (hsi_trace_event){
@@ -29,10 +32,10 @@ static hsi_trace_event event_of_job(hsi_trace *trace, const hsi_job *job)
         .kind = HSI_TRACE_JOB,
         .device = job->device,
         .restarts = bounded(job->run->restarts),
-        .job = { .section = job->section,
-                 .count = job->count,
+        .job = { .section = job->section + job->done,
+                 .count = sections,
                  .batch = 1,
-                 .crossings = (uint16_t)job->crossings },
+                 .crossings = (uint16_t)(job->done == 0 ? job->crossings : 0) },
     };
 }
 
@@ -42,12 +45,12 @@ void hsi_trace_job_taken(hsi_worker *w)
     w->pool->traced_jobs += w->trace != NULL;
 }
 
-void hsi_trace_job_ended(hsi_worker *w, const hsi_job *job, uint64_t began_ns,
-                         uint64_t ended_ns, hsched_status status)
+void hsi_trace_job_ended(hsi_worker *w, const hsi_job *job, uint32_t sections,
+                         uint64_t began_ns, uint64_t ended_ns, hsched_status status)
 {
     hsi_worker_pool *pool = w->pool;
     hsi_trace *trace = w->trace ? w->trace : pool->trace;
-    hsi_trace_event event = event_of_job(trace, job);
+    hsi_trace_event event = event_of_job(trace, job, sections);
     event.begin_ns = began_ns;
     event.end_ns = ended_ns;
     event.thread = number_of(w);
@@ -100,7 +103,7 @@ static void record_flight(const hsi_queue *q, const hsi_flight *f, uint64_t ende
 {
     hsi_trace *trace = q->pool->trace;
     for (uint32_t m = 0; m < f->count; m++) {
-        hsi_trace_event event = event_of_job(trace, f->jobs[m]);
+        hsi_trace_event event = event_of_job(trace, f->jobs[m], f->sections);
         event.kind = m == 0 ? HSI_TRACE_JOB : HSI_TRACE_MEMBER;
         event.begin_ns = f->started_ns;
         event.end_ns = ended_ns;
@@ -108,8 +111,6 @@ static void record_flight(const hsi_queue *q, const hsi_flight *f, uint64_t ende
         event.status = (int16_t)status;
         event.flags = flags;
         event.job.batch = (uint16_t)f->count;
-        event.job.section += f->jobs[m]->done;
-        event.job.count = f->sections;
         hsi_trace_put(hsi_trace_shared(trace), &event);
     }
 }

@@ -21,11 +21,11 @@ hsi_trace *hsi_worker_pool_end_trace(hsi_worker_pool *pool);
 /* Counts what the queue of this device holds. */
 void hsi_trace_queued(const hsi_worker_pool *pool, uint32_t device);
 
-/* The worker has taken a job, and is about to report its end. A job that was taken before the trace
- * began is in it as well, without its steps. */
+/* The worker has taken a job, and is about to report its end, or that it pauses after so many
+ * sections. A job that was taken before the trace began is in it as well, without its steps. */
 void hsi_trace_job_taken(hsi_worker *worker);
-void hsi_trace_job_ended(hsi_worker *worker, const hsi_job *job, uint64_t began_ns,
-                         uint64_t ended_ns, hsched_status status);
+void hsi_trace_job_ended(hsi_worker *worker, const hsi_job *job, uint32_t sections,
+                         uint64_t began_ns, uint64_t ended_ns, hsched_status status);
 
 /* Before its jobs are reported as ended. */
 void hsi_trace_flight_ended(const hsi_queue *queue, const hsi_flight *flight,

@@ -46,6 +46,8 @@ static void make_devices(uint32_t devices)
             device->core.join_gap_us = 10;
             device->core.join_most_us = 100;
         }
+        device->core.strict = below(2) != 0;
+        device->core.reserved = below(2) ? below(device->core.workers) : 0;
         device->core.idle_watts = 1;
         device->core.watts = 1 + below(30);
         device->team = d == 0 ? 1 + below(4) : 1;

@@ -190,6 +190,42 @@ static void test_a_paused_jobs_device_is_lost(void **state)
     }
 }
 
+/* While it has paused a power cap is paid back, and it goes on no sooner than any other. */
+static void test_a_paused_job_draws_nothing(void **state)
+{
+    (void)state;
+    hsi_core_config config = { .device_count = 2,
+                               .devices = { { .workers = 1 },
+                                            { .workers = 1,
+                                              .max_sections_per_job = UINT32_MAX,
+                                              .watts = 100,
+                                              .idle_watts = 10 } },
+                               .ageing_us = 1000,
+                               .active_limit = 16,
+                               .power_cap_watts = 50 };
+    hsi_core *core;
+    hsi_job *job;
+    hsi_core_stats stats;
+    test_model_chain(&model, SECTIONS, 2, &hsi_policy_gpu_only);
+    memset(low, 0, sizeof low);
+    assert_int_equal(hsi_core_create(&config, &core), HSCHED_OK);
+    test_submit(core, &low[0], &model, LOW, 1);
+    assert_int_equal(hsi_core_take_batch(core, 1, &job, 1, 1), 1);
+    hsi_core_job_paused(core, &job, 1, 1, 11);
+    hsi_core_get_stats(core, &stats);
+    assert_true(stats.owed_uj == (100 - 50) * 10);
+    assert_int_equal(hsi_core_startable(core, 1), 0);
+    const uint64_t paid = 11 + 1 + 13; /* 500 uJ by 40 W */
+    assert_int_equal(hsi_core_next_due(core, 1), paid);
+    assert_int_equal(hsi_core_next_tick(core), paid);
+    assert_int_equal(hsi_core_take_batch(core, 1, &job, 1, paid - 2), 0);
+    assert_int_equal(hsi_core_take_batch(core, 1, &job, 1, paid), 1);
+    assert_int_equal(job->done, 1);
+    test_job_ended(core, job, HSCHED_OK);
+    expect_ended(core, &low[0], HSCHED_OK);
+    hsi_core_destroy(core);
+}
+
 static void test_not_all_workers_can_be_kept(void **state)
 {
     (void)state;
@@ -212,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_a_batch_pauses_and_goes_on),
         cmocka_unit_test(test_a_paused_batch_is_over_when_nobody_wants_it),
         cmocka_unit_test(test_a_paused_jobs_device_is_lost),
+        cmocka_unit_test(test_a_paused_job_draws_nothing),
         cmocka_unit_test(test_not_all_workers_can_be_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -373,6 +373,25 @@ static void others_do_not_starve_us(void **state)
     cancel_all(core, now);
 }
 
+/* By the last bit of a double below the cap: what a job drew is paid back in a time that no clock
+ * shows. */
+static void what_is_hardly_paid_back_is_far_off(void **state)
+{
+    (void)state;
+    only_the_fast_one();
+    hsi_core *core = open_core(nextafter(IDLE_WATTS, 4), 1);
+    const uint64_t now = 1000;
+    test_submit(core, &runs[0], &model, 0, 0);
+    test_submit(core, &runs[1], &model, 0, 0);
+    hsi_job *job = hsi_core_take(core, FAST);
+    assert_non_null(job);
+    hsi_core_job_ended(core, job, HSCHED_OK, now);
+    assert_null(hsi_core_take(core, FAST));
+    assert_int_equal(hsi_core_next_due(core, FAST), now + 1 + UINT64_C(1000000000000000));
+    assert_int_equal(hsi_core_next_tick(core), hsi_core_next_due(core, FAST));
+    cancel_all(core, now);
+}
+
 static void a_negative_cap_is_refused(void **state)
 {
     (void)state;
@@ -401,6 +420,7 @@ int main(void)
         cmocka_unit_test_setup(who_fits_does_not_wait, set_up),
         cmocka_unit_test_setup(what_is_measured_counts, set_up),
         cmocka_unit_test_setup(others_do_not_starve_us, set_up),
+        cmocka_unit_test_setup(what_is_hardly_paid_back_is_far_off, set_up),
         cmocka_unit_test_setup(a_negative_cap_is_refused, set_up),
     };
     return cmocka_run_group_tests_name("objectives", tests, NULL, NULL);

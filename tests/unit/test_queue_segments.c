@@ -6,6 +6,7 @@
 #include "common/queue_runs.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 
 #include "common/dice_policy.h"
 #include "common/support.h"
@@ -24,7 +25,7 @@ typedef struct fixture {
     queue_trial low[RUNS], high;
 } fixture;
 
-static hsched_graph *make_graph(void)
+static hsched_graph *make_graph(uint32_t layers)
 {
     static float weights[CHANNELS * CHANNELS * 9];
     const int64_t dims[] = { 1, CHANNELS, SIZE, SIZE };
@@ -34,7 +35,7 @@ static hsched_graph *make_graph(void)
     hsched_tensor x, w;
     assert_ok(hsched_graph_create("chain", &graph));
     assert_ok(hsched_graph_add_input(graph, "x", HSCHED_FLOAT32, 4, dims, &x));
-    for (uint32_t i = 0; i < LAYERS; i++) {
+    for (uint32_t i = 0; i < layers; i++) {
         char name[16];
         snprintf(name, sizeof name, "conv%u", i);
         fill(weights, CHANNELS * CHANNELS * 9, 3 + i);
@@ -53,8 +54,8 @@ static void open_with(fixture *f, const queue_device_script *script,
                       const hsched_model_config *model)
 {
     f->rt = queue_runtime_open(script, config);
-    queue_net_make(&f->net, f->rt, make_graph(), model);
-    queue_net_make(&f->other, f->rt, make_graph(), model);
+    queue_net_make(&f->net, f->rt, make_graph(LAYERS), model);
+    queue_net_make(&f->other, f->rt, make_graph(LAYERS), model);
     queue_trials_make(f->low, RUNS, &f->net, USER_TENSOR_PLAIN, USER_TENSOR_SHARED);
     queue_trial_make(&f->high, &f->other, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 9);
     f->high.priority = HIGH;
@@ -219,6 +220,42 @@ static void a_lane_is_kept_free(void **state)
     close_fixture(&f);
 }
 
+static void count_long(void *user, hsched_log_level level, const char *message)
+{
+    (void)level;
+    if (strstr(message, "longer than max_segment_us"))
+        atomic_fetch_add((atomic_int *)user, 1);
+}
+
+/* Where there is nothing to cut: a model of one section. */
+static void a_section_that_is_too_long_is_told_once(void **state)
+{
+    (void)state;
+    atomic_int told = 0;
+    queue_net net;
+    queue_trial low, high;
+    hsched_log_set(count_long, &told, HSCHED_LOG_INFO);
+    hsched_runtime *rt =
+        queue_runtime_open(NULL, &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT,
+                                                           .max_segment_us = 1 });
+    queue_net_make(&net, rt, make_graph(1), NULL);
+    queue_trial_make(&low, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    queue_trial_make(&high, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 2);
+    high.priority = HIGH;
+    queue_trial_run(&low);
+    queue_trial_run(&high);
+    assert_int_equal(atomic_load(&told), 0);
+    for (int i = 0; i < 3; i++)
+        queue_trial_run(&low);
+    assert_int_equal(atomic_load(&told), 1);
+    assert_int_equal(queue_device_stats(rt).pauses, 0);
+    queue_trial_free(&low);
+    queue_trial_free(&high);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+    hsched_log_set(NULL, NULL, HSCHED_LOG_WARNING);
+}
+
 /* ---- Ends ---------------------------------------------------------------------- */
 
 /* While the more urgent run waits for its event on the device, the other has paused. */
@@ -316,6 +353,7 @@ int main(void)
         cmocka_unit_test(a_more_urgent_run_goes_between),
         cmocka_unit_test(a_batch_is_executed_in_segments),
         cmocka_unit_test(a_lane_is_kept_free),
+        cmocka_unit_test(a_section_that_is_too_long_is_told_once),
         cmocka_unit_test(a_paused_run_is_cancelled_at_once),
         cmocka_unit_test(a_device_is_lost_between_segments),
         cmocka_unit_test(a_segment_that_fails_restarts_the_run),

@@ -152,12 +152,9 @@ static void a_cap_holds_for_other_policies(void **state)
 static void models_have_objectives_of_their_own(void **state)
 {
     (void)state;
-    hsched_simulation *sim = open_text(THREE, "cost", 6, 3);
+    hsched_simulation *sim = open_text(THREE, "cpu_only", 1, 1);
     hsched_graph *graph;
     uint32_t model;
-    const double joules = run(sim, HSCHED_OBJECTIVE_ENERGY, 0).joules;
-    hsched_simulation_destroy(sim);
-    sim = open_text(THREE, "cpu_only", 1, 1);
     assert_ok(zoo_build("alexnet", 1, &graph));
     assert_ok(hsched_simulation_add(
         sim, graph,
@@ -169,9 +166,8 @@ static void models_have_objectives_of_their_own(void **state)
     assert_ok(hsched_simulation_submit(
         sim, &(hsched_simulation_stream){ HSCHED_SIMULATION_STREAM_INIT, .model = model,
                                           .instances = 6, .runs = 3 }));
-    run(sim, HSCHED_OBJECTIVE_MAKESPAN, 0);
+    run(sim, HSCHED_OBJECTIVE_MAKESPAN, 0); /* but for this one */
     assert_true(device(sim, 2).jobs > device(sim, 1).jobs);
-    assert_true(joules > 0);
     hsched_simulation_destroy(sim);
 }
 

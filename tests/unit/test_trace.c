@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/sync.h"
+#include "common/dice_policy.h"
 #include "common/support.h"
 #include "runtime/runtime.h"
 #include "trace/trace.h"
@@ -186,6 +187,58 @@ static void a_lost_device_is_told(void **state)
                      stats.crossings + 1);
     assert_true(trace_count(trace, "s", "flow", "crossing") > 0);
     assert_true(trace_sum(trace, "s", "flow", "crossing", "bytes", 0) > 0);
+    json_decref(trace);
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+}
+
+static void count_sections(void *user, const json_t *event)
+{
+    const json_t *args = json_object_get(event, "args");
+    *(json_int_t *)user += json_integer_value(json_object_get(args, "last_section")) -
+                           json_integer_value(json_object_get(args, "first_section")) + 1;
+}
+
+/* A simulated accelerator stops after each section while a higher priority is in use: each segment
+ * is told as what it is, and all of them are one job. The policy cuts where classes meet. */
+static void segments_are_told(void **state)
+{
+    (void)state;
+    dice d = { .stay = 8, .device = 1 };
+    const hsched_policy_plugin plugin = dice_policy(&d);
+    const hsched_sim_config sim = { HSCHED_SIM_CONFIG_INIT, .gflops = 0.01 };
+    const hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT,
+                                           .cpu_workers = 1,
+                                           .sims = &sim,
+                                           .sim_count = 1,
+                                           .policy_plugin = &plugin,
+                                           .policy = HSCHED_POLICY_PLUGIN,
+                                           .max_segment_us = 1 };
+    const hsched_run_config urgent = { HSCHED_RUN_CONFIG_INIT, .priority = 7 };
+    hsched_device_stats before = { HSCHED_DEVICE_STATS_INIT }, after = before;
+    hsched_model_stats info = { HSCHED_MODEL_STATS_INIT };
+    hsched_runtime *rt;
+    json_int_t sections = 0;
+    assert_ok(hsched_runtime_create(&config, &rt));
+    hsched_model *model = tiny_model(rt, SIZE, 1, NULL);
+    assert_ok(hsched_model_get_stats(model, &info));
+    hsched_run *run = submit(model, &urgent); /* of a priority that is in use now */
+    assert_ok(hsched_run_wait(run, HSCHED_FOREVER));
+    hsched_run_release(run);
+    assert_ok(hsched_runtime_get_device_stats(rt, 1, &before));
+    const uint64_t jobs = stats_of(rt).jobs, crossings = stats_of(rt).crossings;
+    start(rt, 0);
+    infer(model, 1);
+    json_t *trace = stop(rt, NULL);
+    assert_ok(hsched_runtime_get_device_stats(rt, 1, &after));
+    assert_true(after.pauses > before.pauses);
+    trace_visit(trace, "X", "job", NULL, count_sections, &sections);
+    assert_int_equal(sections, info.sections);
+    assert_int_equal(after.jobs - before.jobs, stats_of(rt).jobs - jobs);
+    assert_int_equal(trace_jobs(trace),
+                     after.jobs - before.jobs + after.pauses - before.pauses);
+    assert_int_equal(trace_sum(trace, "X", "job", NULL, "crossings", 0),
+                     stats_of(rt).crossings - crossings);
     json_decref(trace);
     hsched_model_release(model);
     hsched_runtime_destroy(rt);
@@ -534,6 +587,7 @@ int main(void)
         cmocka_unit_test(loads_are_told),
         cmocka_unit_test(arrows_lead_along_a_run),
         cmocka_unit_test(a_lost_device_is_told),
+        cmocka_unit_test(segments_are_told),
         cmocka_unit_test(cancels_and_priorities_are_told),
         cmocka_unit_test(deadlines_are_told),
         cmocka_unit_test(a_deadline_may_be_past_at_once),
