@@ -6,6 +6,7 @@
 #include "common/queue_runs.h"
 
 #include <math.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -257,6 +258,40 @@ static void work_has_meters_read(void **state)
     queue_runtime_close(rt);
 }
 
+/* Also for a run that begins soon after they were read last and had gone to rest. */
+static void a_long_run_has_meters_read(void **state)
+{
+    (void)state;
+    const hsched_meters meters = { .known = HSCHED_METERS_USE, .use = 0.6, .name = "m" };
+    hsched_runtime *rt = open_runtime(&meters);
+    queue_net net;
+    queue_trial trial;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
+    queue_trial_make(&trial, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    queue_trial_run(&trial); /* what it has the thread prepare would wake that again */
+    pthread_mutex_lock(&rt->background.mutex);
+    rt->background.active_until_us = 0; /* as two seconds later */
+    const uint64_t before_us = rt->background.metered_us = hsi_now_us();
+    pthread_mutex_unlock(&rt->background.mutex);
+    hsi_background_poke(rt); /* so that the thread sees that */
+    assert_ok(hsched_runtime_settle(rt));
+    queue_device_close_gate(QUEUE_GATE_JOBS);
+    queue_trial_submit(&trial);
+    uint64_t read_us = before_us;
+    while (read_us == before_us) { /* ends when the thread has read them */
+        sched_yield();
+        pthread_mutex_lock(&rt->background.mutex);
+        read_us = rt->background.metered_us;
+        pthread_mutex_unlock(&rt->background.mutex);
+    }
+    assert_true(read_us >= before_us + 100000);
+    queue_device_open_gate(QUEUE_GATE_JOBS);
+    queue_trial_finish(&trial);
+    queue_trial_free(&trial);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
 /* ---- Profiles ---- */
 
 /* Meters that always say the same, so that what comes out is known. */
@@ -331,6 +366,7 @@ int main(void)
         TEST(our_own_use_is_no_load),
         TEST(what_is_drawn_counts),
         TEST(work_has_meters_read),
+        TEST(a_long_run_has_meters_read),
         TEST(a_profile_measures_watts),
         TEST(without_meters_a_profile_measures_times_only),
     };
