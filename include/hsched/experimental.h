@@ -84,9 +84,10 @@ typedef struct hsched_profile_report {
  * at once, and with runs joined. Keeps medians. Nothing else should run meanwhile on the machine:
  * what does is measured, too. The runs count in the model's statistics. `report` may be NULL.
  *
- * Errors: those of hsched_submit and of the runs; STATE (runs are in flight); IO (measured, and in
- * the runtime's table, but the cache file could not be written). One profile at a time in a
- * runtime: a second one waits. Any thread, not from a callback. Since 0.1.
+ * Errors: those of hsched_submit and of the runs; STATE (runs are in flight; or the runtime has
+ * a power cap, which would keep jobs back while they are measured: one without fills the same
+ * cache); IO (measured, and in the runtime's table, but the cache file could not be written). One
+ * profile at a time in a runtime: a second one waits. Any thread, not from a callback. Since 0.1.
  */
 HSCHED_API hsched_status hsched_model_profile(hsched_model *model,
                                               const hsched_profile_config *config,
