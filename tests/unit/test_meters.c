@@ -105,6 +105,35 @@ static void counters_count_from_the_beginning(void **state)
     queue_runtime_close(rt);
 }
 
+/* What a counter says the first time is no gain. */
+static void a_counter_may_come_late(void **state)
+{
+    (void)state;
+    hsched_meters meters = { .known = HSCHED_METERS_WATTS, .watts = 10, .name = "m" };
+    hsched_runtime *rt = open_runtime(&meters);
+    meters.known = HSCHED_METERS_WATTS | HSCHED_METERS_JOULES;
+    meters.joules = 5e9;
+    queue_device_set_meters(&meters);
+    hsi_metered first, second, third;
+    assert_int_equal(hsi_meters_read(rt, 1, &first), 1);
+    assert_true(first.joules < 5e8); /* 10 W since then */
+    meters.joules += 2;
+    queue_device_set_meters(&meters);
+    assert_int_equal(hsi_meters_read(rt, 1, &second), 1);
+    assert_true(fabs(second.joules - first.joules - 2) < 1e-6);
+    meters.known =
+        HSCHED_METERS_WATTS; /* gone for one reading, of which the watts count */
+    meters.watts = 0;
+    queue_device_set_meters(&meters);
+    assert_int_equal(hsi_meters_read(rt, 1, &third), 1);
+    meters.known = HSCHED_METERS_WATTS | HSCHED_METERS_JOULES;
+    meters.joules += 3;
+    queue_device_set_meters(&meters);
+    assert_int_equal(hsi_meters_read(rt, 1, &third), 1);
+    assert_true(third.joules == second.joules);
+    queue_runtime_close(rt);
+}
+
 /* Rails know watts only: they are added up over the time between readings. */
 static void watts_add_up(void **state)
 {
@@ -361,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(without_meters_it_says_so),
         TEST(counters_count_from_the_beginning),
+        TEST(a_counter_may_come_late),
         TEST(watts_add_up),
         TEST(use_by_others_is_load),
         TEST(our_own_use_is_no_load),
