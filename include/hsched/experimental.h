@@ -84,9 +84,10 @@ typedef struct hsched_profile_report {
  * at once, and with runs joined. Keeps medians. Nothing else should run meanwhile on the machine:
  * what does is measured, too. The runs count in the model's statistics. `report` may be NULL.
  *
- * Errors: those of hsched_submit and of the runs; STATE (runs are in flight); IO (measured, and in
- * the runtime's table, but the cache file could not be written). One profile at a time in a
- * runtime: a second one waits. Any thread, not from a callback. Since 0.1.
+ * Errors: those of hsched_submit and of the runs; STATE (runs are in flight; or the runtime has
+ * a power cap, which would keep jobs back while they are measured: one without fills the same
+ * cache); IO (measured, and in the runtime's table, but the cache file could not be written). One
+ * profile at a time in a runtime: a second one waits. Any thread, not from a callback. Since 0.1.
  */
 HSCHED_API hsched_status hsched_model_profile(hsched_model *model,
                                               const hsched_profile_config *config,
@@ -167,7 +168,8 @@ typedef enum hsched_placement_reason {
     HSCHED_PLACED_AS_ONLY_ONE = 1,   /* on the CPU: no other device can execute it. Where there are
                                         accelerators it falls back */
     HSCHED_PLACED_BY_POLICY = 2,     /* the policy's rule says so: cpu_only, gpu_only, layer_type */
-    HSCHED_PLACED_BY_COST = 3,       /* the run is expected to end first like this */
+    HSCHED_PLACED_BY_COST = 3,       /* the model's objective is expected to be met best like this:
+                                        the run ends first, or takes the least energy */
     HSCHED_PLACED_WITHOUT_COSTS = 4, /* the policy is `cost`, but too little was measured: as with
                                         gpu_only */
     HSCHED_PLACED_UNPREPARED = 5,    /* on the CPU: a device that could execute it could not prepare
@@ -213,7 +215,8 @@ typedef struct hsched_explained_section {
                                  0: it was not measured */
     uint32_t runner_up;       /* the next best device for it; UINT32_MAX: there is none */
     double runner_up_us;      /* what predicted_us of the whole would be with this section there and
-                                 all others where they are; 0: not known */
+                                 all others where they are; 0: not known. Less than that if the
+                                 objective is ENERGY or POWER_CAP and it would be faster there */
 } hsched_explained_section;
 #define HSCHED_EXPLAINED_SECTION_INIT .struct_size = sizeof(hsched_explained_section)
 

@@ -225,10 +225,8 @@ static void choose_copies(deadlines_command *c)
 /* Before each round, since on a machine that others use, too, the load would soon be another. */
 static int measure_load(deadlines_command *c, uint32_t round)
 {
-    cli_set_load_measure measure = { 0 };
-    const int status =
-        cli_set_measure(&c->d.set, &c->session, c->measure_seconds, &measure);
-    c->d.measured[round] = measure.share;
+    const int status = cli_set_measure(&c->d.set, &c->session, c->measure_seconds,
+                                       &c->d.measured[round]);
     if (status == CLI_OK && round == 0)
         choose_copies(c);
     return status;

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "cli/bench_deadlines.h"
+#include "cli/bench_report.h"
 #include "cli/outputs.h"
-#include "cli/table.h"
 
 /* ---- Numbers -------------------------------------------------------------- */
 
@@ -90,14 +90,6 @@ static double deadline_us(const cli_deadlines *d, uint32_t load, uint32_t networ
 
 /* ---- Tables --------------------------------------------------------------- */
 
-/* "1.25" or, for what is not known, "-" */
-static void number_cell(cli_table *table, const char *format, double value)
-{
-    char text[64];
-    snprintf(text, sizeof text, format, value);
-    cli_table_cell(table, "%s", isfinite(value) ? text : "-");
-}
-
 static void interval_cell(cli_table *table, double scale, cli_interval interval)
 {
     if (interval.level > 0)
@@ -123,11 +115,11 @@ static int print_summary(const cli_deadlines *d)
             cli_table_cell(table, "%s", cli_order_name(d->orders[o]));
             cli_table_cell(table, "%llu", (unsigned long long)s.released);
             cli_table_cell(table, "%llu", (unsigned long long)s.missed);
-            number_cell(table, "%.2f", 100 * s.share);
+            cli_number_cell(table, "%.2f", 100 * s.share);
             interval_cell(table, 100, s.interval);
-            number_cell(table, "%.2f", 100 * s.usual);
+            cli_number_cell(table, "%.2f", 100 * s.usual);
             interval_cell(table, 100, s.usual_interval);
-            number_cell(table, "%.3f", ratio);
+            cli_number_cell(table, "%.3f", ratio);
             interval_cell(table, 1, interval);
         }
     const int ok = cli_table_print(table, 0);
@@ -156,11 +148,11 @@ static int print_networks(const cli_deadlines *d)
                 cli_table_cell(table, "%llu", (unsigned long long)t->releases);
                 cli_table_cell(table, "%llu", (unsigned long long)t->late);
                 cli_table_cell(table, "%llu", (unsigned long long)t->skipped);
-                number_cell(table, "%.2f", percentile_ms(t, 0.5));
+                cli_number_cell(table, "%.2f", percentile_ms(t, 0.5));
                 interval_cell(table, 1e-3,
                               median_interval(d, d->cells[l][o].medians_us[i]));
-                number_cell(table, "%.2f", percentile_ms(t, 0.99));
-                number_cell(table, "%.0f", p99_share(t));
+                cli_number_cell(table, "%.2f", percentile_ms(t, 0.99));
+                cli_number_cell(table, "%.0f", p99_share(t));
             }
     putchar('\n');
     const int ok = cli_table_print(table, 0);
@@ -182,12 +174,6 @@ int cli_deadlines_print(const cli_deadlines *d)
 
 /* ---- JSON ----------------------------------------------------------------- */
 
-static json_t *interval_json(cli_interval interval)
-{
-    return json_pack("{s:o, s:o, s:f}", "low", cli_json_real(interval.low), "high",
-                     cli_json_real(interval.high), "level", interval.level);
-}
-
 static json_t *measured_json(const cli_deadlines *d)
 {
     cli_interval interval;
@@ -196,7 +182,7 @@ static json_t *measured_json(const cli_deadlines *d)
     for (uint32_t r = 0; r < d->rounds; r++)
         cli_json_append(&rounds, cli_json_real(d->measured[r]));
     return json_pack("{s:o, s:o, s:o}", "share", cli_json_real(share), "interval",
-                     interval_json(interval), "by_round", rounds);
+                     cli_interval_json(interval), "by_round", rounds);
 }
 
 static json_t *network_json(const cli_deadlines *d, uint32_t load, uint32_t order,
@@ -215,8 +201,9 @@ static json_t *network_json(const cli_deadlines *d, uint32_t load, uint32_t orde
         (json_int_t)t->releases, "missed", (json_int_t)cli_periodic_missed(t), "late",
         (json_int_t)t->late, "skipped", (json_int_t)t->skipped, "failed",
         (json_int_t)t->failed, "p50_us", cli_json_real(1e3 * percentile_ms(t, 0.5)),
-        "p50_interval_us", interval_json(median_interval(d, cell->medians_us[network])),
-        "p99_us", cli_json_real(1e3 * percentile_ms(t, 0.99)), "p99_share",
+        "p50_interval_us",
+        cli_interval_json(median_interval(d, cell->medians_us[network])), "p99_us",
+        cli_json_real(1e3 * percentile_ms(t, 0.99)), "p99_share",
         cli_json_real(p99_share(t) / 100), "max_us",
         cli_json_real(1e3 * percentile_ms(t, 1)));
 }
@@ -236,9 +223,9 @@ static json_t *order_json(const cli_deadlines *d, uint32_t load, uint32_t order)
         "{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "policy",
         cli_order_name(d->orders[order]), "releases", (json_int_t)s.released, "missed",
         (json_int_t)s.missed, "share", cli_json_real(s.share), "share_interval",
-        interval_json(s.interval), "round_median", cli_json_real(s.usual),
-        "round_median_interval", interval_json(s.usual_interval), "deadlines_to_this",
-        cli_json_real(ratio), "deadlines_to_this_interval", interval_json(interval),
+        cli_interval_json(s.interval), "round_median", cli_json_real(s.usual),
+        "round_median_interval", cli_interval_json(s.usual_interval), "deadlines_to_this",
+        cli_json_real(ratio), "deadlines_to_this_interval", cli_interval_json(interval),
         "networks", networks, "missed_and_released_by_round", rounds);
 }
 

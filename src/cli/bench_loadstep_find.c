@@ -53,13 +53,26 @@ static double delay_ms(uint64_t since, uint64_t time)
 
 /* ---- Loads ---------------------------------------------------------------- */
 
+/* The first sample after that time; samples are in the order of time, and there may be many. */
+static size_t first_after(const cli_loadstep *l, uint64_t time)
+{
+    size_t low = 0, high = l->sample_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (l->samples[middle].time_us <= time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static double load_at(const cli_loadstep *l, uint32_t device, uint64_t time)
 {
-    double load = 1;
-    for (size_t i = 0; i < l->sample_count && l->samples[i].time_us <= time; i++)
+    for (size_t i = first_after(l, time); i-- > 0;)
         if (l->samples[i].device == device)
-            load = l->samples[i].load;
-    return load;
+            return l->samples[i].load;
+    return 1;
 }
 
 /* The share of the time from `from` to `to` with at least that load, and the highest one. */
@@ -69,9 +82,11 @@ static double time_above(const cli_loadstep *l, uint32_t device, uint64_t from,
     double load = load_at(l, device, from), above = 0;
     uint64_t since = from;
     *highest = load;
-    for (size_t i = 0; i < l->sample_count && l->samples[i].time_us < to; i++) {
+    for (size_t i = first_after(l, from); i < l->sample_count; i++) {
         const cli_step_sample *s = &l->samples[i];
-        if (s->device != device || s->time_us <= from)
+        if (s->time_us >= to)
+            break;
+        if (s->device != device)
             continue;
         above += load >= level ? (double)(s->time_us - since) : 0;
         load = s->load;
@@ -90,7 +105,7 @@ static uint64_t find_load(const cli_loadstep *l, uint32_t device, uint64_t from,
 {
     double load = load_at(l, device, from), highest;
     uint64_t at = from;
-    for (size_t i = 0;; i++) {
+    for (size_t i = first_after(l, from);; i++) {
         const uint64_t until = at + HOLD_US < to ? at + HOLD_US : to;
         const double above = time_above(l, device, at, until, level, &highest);
         if (up ? load >= level && above >= MOST : load < level && above <= 1 - MOST)

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "cli/bench_loadstep.h"
+#include "cli/bench_report.h"
 #include "cli/outputs.h"
-#include "cli/table.h"
 
 /* ---- Over the steps ------------------------------------------------------- */
 
@@ -72,13 +72,6 @@ static double slower(const cli_loadstep *l, const cli_step_findings *findings,
 
 /* ---- Tables --------------------------------------------------------------- */
 
-static void number_cell(cli_table *table, const char *format, double value)
-{
-    char text[64];
-    snprintf(text, sizeof text, format, value);
-    cli_table_cell(table, "%s", isfinite(value) ? text : "-");
-}
-
 static void interval_cell(cli_table *table, cli_interval interval)
 {
     if (interval.level > 0)
@@ -115,17 +108,17 @@ static int print_steps(const cli_loadstep *l, const cli_step_findings *findings)
                        f->device >= 0 ? l->devices[f->device]
                        : f->was_up    ? "was up"
                                       : "-");
-        number_cell(table, "%.1f", f->noticed_ms);
-        number_cell(table, "%.1f", f->placed_ms);
-        number_cell(table, "%.1f", f->moved_ms);
-        number_cell(table, "%.2f", f->device < 0 ? NAN : f->highest);
-        number_cell(table, "%.0f%%", f->device < 0 ? NAN : 100 * f->known_before);
-        number_cell(table, "%.0f%%", f->device < 0 ? NAN : 100 * f->known);
-        number_cell(table, "%.1f", f->back_ms);
-        number_cell(table, "%.1f", f->placed_back_ms);
-        number_cell(table, "%.2f", f->before_ms);
-        number_cell(table, "%.2f", f->during_ms);
-        number_cell(table, "%.2f", f->after_ms);
+        cli_number_cell(table, "%.1f", f->noticed_ms);
+        cli_number_cell(table, "%.1f", f->placed_ms);
+        cli_number_cell(table, "%.1f", f->moved_ms);
+        cli_number_cell(table, "%.2f", f->device < 0 ? NAN : f->highest);
+        cli_number_cell(table, "%.0f%%", f->device < 0 ? NAN : 100 * f->known_before);
+        cli_number_cell(table, "%.0f%%", f->device < 0 ? NAN : 100 * f->known);
+        cli_number_cell(table, "%.1f", f->back_ms);
+        cli_number_cell(table, "%.1f", f->placed_back_ms);
+        cli_number_cell(table, "%.2f", f->before_ms);
+        cli_number_cell(table, "%.2f", f->during_ms);
+        cli_number_cell(table, "%.2f", f->after_ms);
         use_cell(table, l, f);
     }
     const int ok = cli_table_print(table, 0);
@@ -145,9 +138,9 @@ static int print_summary(const cli_loadstep *l, const cli_step_findings *finding
         cli_table_cell(table, "%s", q < BACK ? "it has come" : "it has gone");
         cli_table_cell(table, "%s", quantities[q].name);
         cli_table_cell(table, "%u of %u", s.count, l->step_count);
-        number_cell(table, "%.1f", s.median);
+        cli_number_cell(table, "%.1f", s.median);
         interval_cell(table, s.interval);
-        number_cell(table, "%.1f", s.most);
+        cli_number_cell(table, "%.1f", s.most);
     }
     putchar('\n');
     const int ok = cli_table_print(table, 0);
@@ -176,12 +169,6 @@ int cli_loadstep_print(const cli_loadstep *l, const cli_step_findings *findings)
 }
 
 /* ---- JSON ----------------------------------------------------------------- */
-
-static json_t *interval_json(cli_interval interval)
-{
-    return json_pack("{s:o, s:o, s:f}", "low", cli_json_real(interval.low), "high",
-                     cli_json_real(interval.high), "level", interval.level);
-}
 
 static json_t *shares_json(const cli_loadstep *l, const double *shares)
 {
@@ -229,14 +216,14 @@ static json_t *summaries_json(const cli_loadstep *l, const cli_step_findings *fi
         failed |= json_object_set_new(
             root, quantities[q].json,
             json_pack("{s:i, s:o, s:o, s:o}", "steps", (int)s.count, "median",
-                      cli_json_real(s.median), "interval", interval_json(s.interval),
+                      cli_json_real(s.median), "interval", cli_interval_json(s.interval),
                       "most", cli_json_real(s.most)));
     }
     cli_interval interval;
     const double factor = slower(l, findings, values, &interval);
     failed |= json_object_set_new(root, "slower",
                                   json_pack("{s:o, s:o}", "median", cli_json_real(factor),
-                                            "interval", interval_json(interval)));
+                                            "interval", cli_interval_json(interval)));
     if (!failed)
         return root;
     json_decref(root);

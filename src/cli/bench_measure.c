@@ -210,12 +210,13 @@ static uint32_t in_flight_of(const cli_set *set, const cli_session *session)
 }
 
 int cli_set_measure(const cli_set *set, const cli_session *session, double seconds,
-                    cli_set_load_measure *measure)
+                    double *share)
 {
     measuring m = { .set = set,
                     .lock = PTHREAD_MUTEX_INITIALIZER,
                     .changed = PTHREAD_COND_INITIALIZER };
     const uint32_t in_flight = in_flight_of(set, session);
+    *share = 0;
     ticket *tickets = calloc(in_flight, sizeof *tickets);
     m.durations_us = calloc(ROUNDS_MOST, sizeof *m.durations_us);
     int status = tickets && m.durations_us ? plan_round(&m) : cli_no_memory();
@@ -224,9 +225,7 @@ int cli_set_measure(const cli_set *set, const cli_session *session, double secon
     if (status == CLI_OK) {
         for (uint32_t i = 0; i < m.rounds; i++)
             m.durations_us[i] /= 1e6 * m.round_seconds;
-        measure->interval = cli_median_interval(m.durations_us, m.rounds);
-        measure->share = cli_median(m.durations_us, m.rounds);
-        measure->rounds = m.rounds;
+        *share = cli_median(m.durations_us, m.rounds);
     }
     free(tickets);
     free(m.durations_us);

@@ -33,16 +33,10 @@ void cli_set_free(cli_set *set);
  * keeping the machine busy with the set's networks, in the proportion and in the order of their
  * releases, as many runs in flight as there are networks, or as a device of theirs takes, and
  * timing whole rounds of that. So it has in it what runs lose, or gain, by others beside them,
- * and sections that are shared by devices; no network's time alone tells that.
+ * and sections that are shared by devices; no network's time alone tells that. *share is the
+ * median of the rounds, 0 after an error. Gives CLI_OK, CLI_WRONG (a run failed) or CLI_SYSTEM.
  */
-typedef struct cli_set_load_measure {
-    double share; /* the median of the rounds */
-    cli_interval interval;
-    uint32_t rounds;
-} cli_set_load_measure;
-
-/* Gives CLI_OK, CLI_WRONG (a run failed) or CLI_SYSTEM. */
 int cli_set_measure(const cli_set *set, const cli_session *session, double seconds,
-                    cli_set_load_measure *measure);
+                    double *share);
 
 #endif

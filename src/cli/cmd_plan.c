@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/files.h"
 #include "cli/plan.h"
 #include "cli/session.h"
 
@@ -105,6 +106,14 @@ static int check(const plan_command *c)
         return CLI_USAGE;
     }
     return CLI_OK;
+}
+
+static int check_files(const plan_command *c)
+{
+    const int status =
+        is_stdout(c->json) ? CLI_OK : cli_check_writable("--json", c->json);
+    return status != CLI_OK || is_stdout(c->dot) ? status
+                                                 : cli_check_writable("--dot", c->dot);
 }
 
 static int find_devices(cli_plan *plan)
@@ -210,6 +219,8 @@ static int execute(plan_command *c)
     int status = check(c);
     if (status == CLI_OK)
         status = cli_session_check(&c->session);
+    if (status == CLI_OK)
+        status = check_files(c);
     if (status == CLI_OK)
         status = cli_session_start(&c->session);
     plan->runtime = c->session.runtime;

@@ -12,8 +12,9 @@ enum {
 };
 
 typedef struct cli_plan_measured {
-    uint32_t runs;        /* of the whole batch; 0: nothing was measured */
-    double us, spread_us; /* the median, from the first submission to the last end */
+    uint32_t runs;    /* of the whole batch; 0: nothing was measured */
+    double us;        /* the median, from the first submission to the last end */
+    double spread_us; /* of that, between the quartiles */
     uint32_t tensors; /* that passed between devices in the last run of the first kind */
     uint32_t jobs;
 } cli_plan_measured;

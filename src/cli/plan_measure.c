@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "cli/plan.h"
+#include "cli/statistics.h"
 
 enum {
     WARM_UPS = 3, /* make slots; on GPUs have batches prepared and graphs captured */
@@ -68,13 +69,7 @@ static int execute(measuring *m)
     return exit_status;
 }
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Between two of them in proportion. */
+/* Between two of them in proportion, as profiles have it. */
 static double quantile(const double *sorted, uint32_t count, double part)
 {
     const double at = part * (count - 1);
@@ -113,9 +108,8 @@ int cli_plan_measure(cli_plan *plan, uint32_t count, uint64_t seed)
     if (status == CLI_OK)
         status = measure(&m, values, count);
     if (status == CLI_OK) {
-        qsort(values, count, sizeof *values, compare);
         plan->measured.runs = count;
-        plan->measured.us = quantile(values, count, 0.5);
+        plan->measured.us = cli_median(values, count);
         plan->measured.spread_us =
             quantile(values, count, 0.75) - quantile(values, count, 0.25);
     }

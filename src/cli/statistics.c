@@ -95,39 +95,7 @@ cli_interval cli_median_interval(const double *samples, size_t n)
     return interval;
 }
 
-/* ---- Pairs ---------------------------------------------------------------- */
-
-static double ratio(double above, double below)
-{
-    return below != 0 ? above / below : above == 0 ? 1 : INFINITY;
-}
-
-/* Sorted; the caller's. NULL: no pairs, or no memory. */
-static double *ratios(const double *above, const double *below, size_t n)
-{
-    double *list = n > 0 ? calloc(n, sizeof *list) : NULL;
-    for (size_t i = 0; list && i < n; i++)
-        list[i] = ratio(above[i], below[i]);
-    if (list)
-        cli_sort(list, n);
-    return list;
-}
-
-double cli_ratio_median(const double *above, const double *below, size_t n)
-{
-    double *list = ratios(above, below, n);
-    const double median = list ? middle(list, n) : NAN;
-    free(list);
-    return median;
-}
-
-cli_interval cli_ratio_interval(const double *above, const double *below, size_t n)
-{
-    double *list = ratios(above, below, n);
-    const cli_interval interval = list ? of_sorted(list, n) : none;
-    free(list);
-    return interval;
-}
+/* ---- Shares --------------------------------------------------------------- */
 
 /* splitmix64 (Steele, Lea and Flood, 2014) */
 static uint64_t next_random(uint64_t *state)

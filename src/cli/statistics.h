@@ -27,11 +27,6 @@ double cli_percentile(const double *sorted, size_t n, double part);
  */
 cli_interval cli_median_interval(const double *samples, size_t n);
 
-/* Of the median of above[i] / below[i], samples that were taken in pairs, as above. Pairs with
- * a zero below count as infinite, or as 1 if both are zero. */
-double cli_ratio_median(const double *above, const double *below, size_t n);
-cli_interval cli_ratio_interval(const double *above, const double *below, size_t n);
-
 /*
  * Of sum(above) / sum(below), as a share of events in all: each pair is a round, rounds are
  * independent, but not what happens within one. By drawing rounds with repetition (percentile

@@ -13,8 +13,7 @@
 #include "runtime/planner.h"
 
 enum {
-    AFTERWARDS_US = 2000000, /* meters are read for so long after the last run */
-    FRESH_US = 100000        /* what was read before is old */
+    AFTERWARDS_US = 2000000 /* meters are read for so long after the last run */
 };
 
 /* One round over the devices. 1 if any did something. */
@@ -35,14 +34,18 @@ static int work(hsched_runtime *rt)
            hsi_planner_work(rt); /* runs wait for graphs, and for plans they do not */
 }
 
+/* Under the mutex. Meters are not read until there is work. */
+static int meters_rest(const hsched_runtime *rt)
+{
+    return !hsi_meters_any(rt) ||
+           (!rt->background.active &&
+            rt->background.metered_us >= rt->background.active_until_us);
+}
+
 /* Under the mutex. When meters are to be read next; UINT64_MAX: not until there is work. */
 static uint64_t next_metering_us(const hsched_runtime *rt, uint64_t period_us)
 {
-    if (!hsi_meters_any(rt) ||
-        (!rt->background.active &&
-         rt->background.metered_us >= rt->background.active_until_us))
-        return UINT64_MAX;
-    return rt->background.metered_us + period_us;
+    return meters_rest(rt) ? UINT64_MAX : rt->background.metered_us + period_us;
 }
 
 /* Under the mutex, given up meanwhile: reads meters if that is due, else sleeps until it is, or
@@ -67,17 +70,18 @@ static void meter_or_wait(hsched_runtime *rt)
     }
 }
 
-/* Under the scheduler lock. A thread is not woken for each of many short runs: only if it is time
- * to read meters again. */
+/* Under the scheduler lock. The thread is not woken for each of many short runs: only if it may
+ * sleep for good, since else it wakes by itself when it is time to read meters again. */
 void hsi_background_set_active(hsched_runtime *rt, int active)
 {
     if (!rt->background.started || !hsi_meters_any(rt))
         return;
     const uint64_t now = hsi_now_us();
     pthread_mutex_lock(&rt->background.mutex);
+    const int rested = meters_rest(rt);
     rt->background.active = active;
     rt->background.active_until_us = now + AFTERWARDS_US;
-    if (active && now > rt->background.metered_us + FRESH_US)
+    if (rested)
         pthread_cond_signal(&rt->background.wake);
     pthread_mutex_unlock(&rt->background.mutex);
 }

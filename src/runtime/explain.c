@@ -85,6 +85,22 @@ static const char *text_of_policy(const explaining *x, uint32_t section)
     return "cpu_only: everything goes to the CPU";
 }
 
+/* What the policy `cost` has looked for. */
+static const char *text_of_objective(hsched_objective objective)
+{
+    switch (objective) {
+    case HSCHED_OBJECTIVE_ENERGY:
+        return "cost: the run is expected to take the least energy like this";
+    case HSCHED_OBJECTIVE_POWER_CAP:
+        return "cost: the run is expected to end first like this, under the power cap";
+    case HSCHED_OBJECTIVE_DEFAULT:
+    case HSCHED_OBJECTIVE_MAKESPAN:
+    case HSCHED_OBJECTIVE_LATENCY:
+        break;
+    }
+    return "cost: the run is expected to end first like this";
+}
+
 static const char *text_of(const explaining *x, uint32_t section,
                            hsched_placement_reason reason)
 {
@@ -96,7 +112,7 @@ static const char *text_of(const explaining *x, uint32_t section,
     case HSCHED_PLACED_BY_POLICY:
         return text_of_policy(x, section);
     case HSCHED_PLACED_BY_COST:
-        return "cost: the run is expected to end first like this";
+        return text_of_objective(x->model->core.objective);
     case HSCHED_PLACED_WITHOUT_COSTS:
         return "cost: too little was measured, so as gpu_only";
     case HSCHED_PLACED_UNPREPARED:

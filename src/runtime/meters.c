@@ -29,7 +29,8 @@ typedef struct device_meter {
     uint32_t sources[HSI_METERS_MAX], source_count; /* files that add up to it */
     uint64_t before[HSI_METERS_MAX];                /* their counters */
     int by_backend;
-    double backend_joules; /* its counter, as last read */
+    int backend_counts;    /* the last reading had its counter, */
+    double backend_joules; /*   which was that */
 } device_meter;
 
 struct hsi_meter_set {
@@ -71,6 +72,7 @@ static void find_meter(const hsched_runtime *rt, uint32_t device)
     if (e->backend->read_meters &&
         e->backend->read_meters(e->handle, &told) == HSCHED_OK && told.known) {
         d->by_backend = 1;
+        d->backend_counts = (told.known & HSCHED_METERS_JOULES) != 0;
         d->backend_joules = told.joules;
         d->reading.name = told.name;
     } else if (device == 0) {
@@ -134,6 +136,21 @@ static void add_gain(hsi_metered *r, double joules, uint64_t now_us)
     }
 }
 
+/* A counter that the reading before did not have counts from now on: of the time until now watts
+ * are added up, if they are known. One that has gone back was begun anew, with its driver. */
+static void add_told(device_meter *d, const hsched_meters *told, uint64_t now_us)
+{
+    hsi_metered *r = &d->reading;
+    const int counts = (told->known & HSCHED_METERS_JOULES) != 0;
+    const double gained = told->joules - d->backend_joules;
+    if (counts && d->backend_counts)
+        add_gain(r, gained > 0 ? gained : 0, now_us);
+    else if (told->known & HSCHED_METERS_WATTS)
+        add_up(r, now_us);
+    d->backend_counts = counts;
+    d->backend_joules = told->joules;
+}
+
 static int read_backend(const hsi_exec_device *e, device_meter *d, uint64_t now_us)
 {
     hsched_meters told = { .struct_size = sizeof told };
@@ -143,14 +160,7 @@ static int read_backend(const hsi_exec_device *e, device_meter *d, uint64_t now_
     r->known = told.known & (HSCHED_METERS_WATTS | HSCHED_METERS_USE);
     r->watts = told.watts;
     r->use = told.use;
-    if (told.known & HSCHED_METERS_JOULES) {
-        /* A driver that was loaded anew counts from 0. */
-        add_gain(r, told.joules > d->backend_joules ? told.joules - d->backend_joules : 0,
-                 now_us);
-        d->backend_joules = told.joules;
-    } else if (told.known & HSCHED_METERS_WATTS) {
-        add_up(r, now_us);
-    }
+    add_told(d, &told, now_us);
     return 1;
 }
 

@@ -16,6 +16,7 @@ static void describe_devices(hsi_outlook *o, const double *loads)
     o->config.device_count = core.device_count;
     o->config.ageing_us = core.ageing_us;
     o->config.active_limit = core.active_limit;
+    o->config.power_cap_watts = core.power_cap_watts;
     for (uint32_t d = 0; d < core.device_count; d++) {
         hsi_engine_device *device = &o->config.devices[d];
         o->loads[d] = (hsi_engine_load){ .from_us = 0, .factor = loads[d] };
@@ -26,6 +27,14 @@ static void describe_devices(hsi_outlook *o, const double *loads)
         hsi_measured_stretch(rt->costs.table, rt->costs.devices[d], rt->workers[d],
                              &device->stretch);
     }
+}
+
+/* Under the scheduler lock. What devices draw may have been measured after the core was made. */
+static void take_watts(hsi_outlook *o)
+{
+    for (uint32_t d = 0; d < o->config.device_count; d++)
+        hsi_core_get_watts(o->model->runtime->core, d, &o->config.devices[d].core.watts,
+                           &o->config.devices[d].core.idle_watts);
 }
 
 /* ---- The model ------------------------------------------------------------ */
@@ -157,13 +166,16 @@ hsched_status hsi_outlook_init(hsi_outlook *o, hsched_model *model,
         hsi_outlook_clear(o);
         return hsi_out_of_memory("an explanation");
     }
+    pthread_mutex_lock(&rt->costs.mutex);
+    describe_devices(o, loads);
+    pthread_mutex_unlock(&rt->costs.mutex);
     pthread_mutex_lock(&rt->pool->lock);
     o->lost = hsi_core_lost_devices(rt->core);
     describe_model(o);
+    take_watts(o);
     pthread_mutex_unlock(&rt->pool->lock);
     take_choices(o);
     pthread_mutex_lock(&rt->costs.mutex);
-    describe_devices(o, loads);
     find_times(o);
     find_parallel(o);
     pthread_mutex_unlock(&rt->costs.mutex);

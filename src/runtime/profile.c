@@ -484,8 +484,17 @@ static hsched_status check_config(const hsched_model *model,
     return HSCHED_OK;
 }
 
-static hsched_status check_idle(hsched_runtime *rt)
+/* Nothing else runs, and nothing keeps jobs back: waiting for the power cap would be measured as
+ * work, and what a device draws as what it may. */
+static hsched_status check_runtime(hsched_runtime *rt)
 {
+    if (rt->power.cap_watts > 0)
+        return hsi_error(
+            HSCHED_ERROR_STATE,
+            "hsched_model_profile: this runtime keeps jobs back for its power "
+            "cap of %g W, which would be measured with them; profile in a "
+            "runtime without one, which fills the same cost cache",
+            rt->power.cap_watts);
     pthread_mutex_lock(&rt->pool->lock);
     const uint64_t in_flight = rt->in_flight_count;
     pthread_mutex_unlock(&rt->pool->lock);
@@ -520,7 +529,7 @@ static hsched_status measure_power(profile *p, double seconds)
 static hsched_status profile_model(profile *p, const hsched_profile_config *config)
 {
     hsched_runtime *rt = p->model->runtime;
-    hsched_status status = check_idle(rt);
+    hsched_status status = check_runtime(rt);
     if (status == HSCHED_OK)
         status = hsi_costs_load(rt);
     if (status == HSCHED_OK)

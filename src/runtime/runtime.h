@@ -193,7 +193,8 @@ hsched_status hsi_runtime_choose_cpus(hsched_runtime *rt,
 /* runtime.c */
 void hsi_runtime_retain(hsched_runtime *rt);
 void hsi_runtime_release(hsched_runtime *rt);
-/* The scheduler core as the runtime has it; devices' present speeds are left out. */
+/* The scheduler core as the runtime has made it; what it was told since of devices' speeds and
+ * watts is left out. */
 void hsi_runtime_core_config(const hsched_runtime *rt, hsi_core_config *config);
 
 /* buffers.c: a device that can map memory for all of its kind, or NULL */

@@ -661,6 +661,14 @@ double hsi_core_load(const hsi_core *core, uint32_t device)
     return device < core->config.device_count ? core->config.devices[device].load : 1;
 }
 
+void hsi_core_get_watts(const hsi_core *core, uint32_t device, double *watts,
+                        double *idle_watts)
+{
+    const int there = device < core->config.device_count;
+    *watts = there ? core->config.devices[device].watts : 0;
+    *idle_watts = there ? core->config.devices[device].idle_watts : 0;
+}
+
 void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats)
 {
     *stats = core->stats;

@@ -448,6 +448,10 @@ uint32_t hsi_core_queued(const hsi_core *core, uint32_t device);
 /* How many times as long jobs take on the device now, as hsi_core_set_speed was told last. */
 double hsi_core_load(const hsi_core *core, uint32_t device);
 
+/* What the device is taken to draw, as hsi_core_set_watts was told last. */
+void hsi_core_get_watts(const hsi_core *core, uint32_t device, double *watts,
+                        double *idle_watts);
+
 typedef struct hsi_core_stats {
     uint64_t jobs, crossings, jobs_moved; /* as in hsi_core_run */
     uint64_t invalid_placements;

@@ -33,7 +33,7 @@ def tips(path):
 
 def test_help_names_all(program):
     out = program("bench", "--help").stdout
-    for name in ("deadlines", "loadstep"):
+    for name in ("collaborate", "deadlines", "loadstep"):
         assert f"\n  {name} " in out
         own = program("bench", name, "--help").stdout
         assert own.startswith(f"usage: hsched bench {name} ") and "exit status:" in own

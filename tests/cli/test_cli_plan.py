@@ -123,6 +123,8 @@ def test_files_that_cannot_be_written(program, tmp_path):
     for option in "--json", "--dot":
         result = program("plan", "mlp", option, tmp_path / "none" / "file", check=False)
         assert result.returncode == 4 and str(tmp_path / "none") in result.stderr and result.stdout == ""
+        result = program("plan", "no-such-network", option, tmp_path / "none" / "file", check=False)
+        assert result.returncode == 4  # before anything is loaded or measured
         result = program("plan", "mlp", option, "/dev/full", check=False)
         assert result.returncode == 4 and "/dev/full" in result.stderr
 

@@ -56,6 +56,7 @@ void queue_net_make(queue_net *net, hsched_runtime *rt, hsched_graph *graph,
     *net = (queue_net){ .runtime = rt };
     assert_ok(hsched_model_compile(rt, graph, &used, &net->model));
     used.policy = HSCHED_POLICY_CPU_ONLY;
+    used.objective = HSCHED_OBJECTIVE_DEFAULT;
     assert_ok(hsched_model_compile(rt, graph, &used, &net->reference));
     hsched_graph_destroy(graph);
     net->in_count = hsched_model_input_count(net->model);

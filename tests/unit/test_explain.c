@@ -206,6 +206,59 @@ static void cost_chooses_what_it_says(void **state)
     queue_runtime_close(rt);
 }
 
+/* The CPU takes longer and draws less. */
+static void expect_on_the_cpu(const queue_net *net, const char *said)
+{
+    hsched_explanation_info info;
+    put_sections(net->model, 0, 100);
+    put_sections(net->model, QUEUE_DEVICE, 60);
+    assert_ok(hsi_planner_plan(net->model));
+    hsched_explanation *e = explain(net->model, NULL, &info);
+    assert_true(info.candidates > 1);
+    for (uint32_t s = 0; s < info.sections; s++) {
+        const hsched_explained_section section = section_of(e, s);
+        assert_int_equal(section.device, 0);
+        assert_non_null(strstr(section.reason_text, said));
+    }
+    expect_what_a_run_does(net, e, &info);
+    hsched_explanation_destroy(e);
+}
+
+/* With watts that the scheduler has learnt of when the model was loaded. */
+static void energy_goes_where_it_says(void **state)
+{
+    (void)state;
+    hsched_runtime *rt = open_runtime(0);
+    queue_net net;
+    for (uint32_t d = 0; d < 2; d++)
+        assert_ok(hsi_cost_table_put_watts(rt->costs.table, rt->costs.devices[d],
+                                           d == 0 ? 10 : 500, 0, 0));
+    queue_net_make(&net, rt, tiny_network(8, 1),
+                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                           .policy = HSCHED_POLICY_COST,
+                                           .objective = HSCHED_OBJECTIVE_ENERGY });
+    expect_on_the_cpu(&net, "least energy");
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
+static void a_power_cap_sends_it_where_it_says(void **state)
+{
+    (void)state;
+    static const hsched_device_watts watts[] = { { "cpu", 10, 1 }, { "queue0", 500, 2 } };
+    hsched_runtime *rt = queue_runtime_open(
+        &(queue_device_script){ .ready = 64 },
+        &(hsched_runtime_config){
+            HSCHED_RUNTIME_CONFIG_INIT, .cache_dir = nowhere,
+            .policy = HSCHED_POLICY_COST, .objective = HSCHED_OBJECTIVE_POWER_CAP,
+            .power_cap_watts = 20, .device_watts = watts, .device_watts_count = 2 });
+    queue_net net;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_COST);
+    expect_on_the_cpu(&net, "power cap");
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
 /* ---- Times ---------------------------------------------------------------- */
 
 /* A chain takes what its parts take: sections, starting jobs, crossings. */
@@ -608,6 +661,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_graphs_go_where_it_says),
         cmocka_unit_test(cost_chooses_what_it_says),
+        cmocka_unit_test(energy_goes_where_it_says),
+        cmocka_unit_test(a_power_cap_sends_it_where_it_says),
         cmocka_unit_test(parts_add_up),
         cmocka_unit_test(workers_take_what_they_were_measured_to),
         cmocka_unit_test(joined_runs_take_what_they_were_measured_to),

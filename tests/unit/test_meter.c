@@ -50,9 +50,9 @@ static void packages_are_found(void **state)
     put_rapl("0:1", "dram\n", "5\n");
     put_rapl("1", "package-1\n", "7\n");
     put_rapl("2", "psys\n", "7\n");
-    put(MMIO "0/name", "package-0\n"); /* the first one again */
-    put(MMIO "0/max_energy_range_uj", "1000000\n");
-    put(MMIO "0/energy_uj", "999000\n");
+    put_file(MMIO "0/name", "package-0\n"); /* the first one again */
+    put_file(MMIO "0/max_energy_range_uj", "1000000\n");
+    put_file(MMIO "0/energy_uj", "999000\n");
     hsi_meters_find(folder, &meters);
     assert_int_equal(meters.count, 2);
     expect(&meters, 0, HSI_METER_OF_CPU, "RAPL package-0");

@@ -6,6 +6,7 @@
 #include "common/queue_runs.h"
 
 #include <math.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <hsched/experimental.h>
@@ -84,6 +85,35 @@ static void counters_count_from_the_beginning(void **state)
     queue_device_set_meters(&meters);
     hsched_meter_reading none = { HSCHED_METER_READING_INIT };
     assert_int_equal(hsched_runtime_read_meter(rt, 1, &none), HSCHED_ERROR_NOT_FOUND);
+    queue_runtime_close(rt);
+}
+
+/* What a counter says the first time is no gain. */
+static void a_counter_may_come_late(void **state)
+{
+    (void)state;
+    hsched_meters meters = { .known = HSCHED_METERS_WATTS, .watts = 10, .name = "m" };
+    hsched_runtime *rt = open_runtime(&meters);
+    meters.known = HSCHED_METERS_WATTS | HSCHED_METERS_JOULES;
+    meters.joules = 5e9;
+    queue_device_set_meters(&meters);
+    hsi_metered first, second, third;
+    assert_int_equal(hsi_meters_read(rt, 1, &first), 1);
+    assert_true(first.joules < 5e8); /* 10 W since then */
+    meters.joules += 2;
+    queue_device_set_meters(&meters);
+    assert_int_equal(hsi_meters_read(rt, 1, &second), 1);
+    assert_true(fabs(second.joules - first.joules - 2) < 1e-6);
+    meters.known =
+        HSCHED_METERS_WATTS; /* gone for one reading, of which the watts count */
+    meters.watts = 0;
+    queue_device_set_meters(&meters);
+    assert_int_equal(hsi_meters_read(rt, 1, &third), 1);
+    meters.known = HSCHED_METERS_WATTS | HSCHED_METERS_JOULES;
+    meters.joules += 3;
+    queue_device_set_meters(&meters);
+    assert_int_equal(hsi_meters_read(rt, 1, &third), 1);
+    assert_true(third.joules == second.joules);
     queue_runtime_close(rt);
 }
 
@@ -240,6 +270,40 @@ static void work_has_meters_read(void **state)
     queue_runtime_close(rt);
 }
 
+/* Also for a run that begins soon after they were read last and had gone to rest. */
+static void a_long_run_has_meters_read(void **state)
+{
+    (void)state;
+    const hsched_meters meters = { .known = HSCHED_METERS_USE, .use = 0.6, .name = "m" };
+    hsched_runtime *rt = open_runtime(&meters);
+    queue_net net;
+    queue_trial trial;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_GPU_ONLY);
+    queue_trial_make(&trial, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    queue_trial_run(&trial); /* what it has the thread prepare would wake that again */
+    pthread_mutex_lock(&rt->background.mutex);
+    rt->background.active_until_us = 0; /* as two seconds later */
+    const uint64_t before_us = rt->background.metered_us = hsi_now_us();
+    pthread_mutex_unlock(&rt->background.mutex);
+    hsi_background_poke(rt); /* so that the thread sees that */
+    assert_ok(hsched_runtime_settle(rt));
+    queue_device_close_gate(QUEUE_GATE_JOBS);
+    queue_trial_submit(&trial);
+    uint64_t read_us = before_us;
+    while (read_us == before_us) { /* ends when the thread has read them */
+        sched_yield();
+        pthread_mutex_lock(&rt->background.mutex);
+        read_us = rt->background.metered_us;
+        pthread_mutex_unlock(&rt->background.mutex);
+    }
+    assert_true(read_us >= before_us + 100000);
+    queue_device_open_gate(QUEUE_GATE_JOBS);
+    queue_trial_finish(&trial);
+    queue_trial_free(&trial);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
 /* ---- Profiles ---- */
 
 /* Meters that always say the same, so that what comes out is known. */
@@ -309,11 +373,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(without_meters_it_says_so),
         TEST(counters_count_from_the_beginning),
+        TEST(a_counter_may_come_late),
         TEST(watts_add_up),
         TEST(use_by_others_is_load),
         TEST(our_own_use_is_no_load),
         TEST(what_is_drawn_counts),
         TEST(work_has_meters_read),
+        TEST(a_long_run_has_meters_read),
         TEST(a_profile_measures_watts),
         TEST(without_meters_a_profile_measures_times_only),
     };

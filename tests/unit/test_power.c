@@ -4,6 +4,8 @@
  */
 #include "common/queue_runs.h"
 
+#include <hsched/experimental.h>
+
 #include "common/support.h"
 #include "runtime/runtime.h"
 
@@ -256,6 +258,25 @@ static void the_cap_keeps_jobs_back(void **state)
     queue_runtime_close(rt);
 }
 
+/* Waiting for the cap would be measured as work. */
+static void under_a_cap_nothing_is_measured(void **state)
+{
+    (void)state;
+    const hsched_runtime_config config = config_of(HSCHED_OBJECTIVE_POWER_CAP, 20);
+    hsched_runtime *rt = queue_runtime_open(&(queue_device_script){ 0 }, &config);
+    queue_net net;
+    hsched_cost cost = { HSCHED_COST_INIT };
+    queue_net_tiny(&net, rt, HSCHED_POLICY_COST);
+    assert_fails(hsched_model_profile(net.model, NULL, NULL), HSCHED_ERROR_STATE,
+                 "power cap of 20 W");
+    assert_ok(hsched_model_get_cost(
+        net.model,
+        &(hsched_cost_query){ HSCHED_COST_QUERY_INIT, .unit = HSCHED_COST_RUN }, &cost));
+    assert_int_equal(cost.source, HSCHED_COST_UNKNOWN);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -267,6 +288,7 @@ int main(void)
         TEST(measured_watts_are_used),
         TEST(under_a_cap_all_is_done),
         TEST(the_cap_keeps_jobs_back),
+        TEST(under_a_cap_nothing_is_measured),
     };
     return cmocka_run_group_tests_name("power", tests, NULL, NULL);
 }

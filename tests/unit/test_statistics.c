@@ -103,19 +103,6 @@ static void test_coverage(void **state)
     assert_true(held > 0.95 * TRIALS && held < 0.98 * TRIALS); /* 0.9648 */
 }
 
-static void test_ratios(void **state)
-{
-    (void)state;
-    const double above[] = { 2, 40, 9, 8, 5, 6, 0 }, below[] = { 1, 10, 3, 0, 5, 0.6, 0 };
-    /* 2, 4, 3, infinite, 1, 10, 1 */
-    assert_true(cli_ratio_median(above, below, 7) == 3);
-    const cli_interval interval = cli_ratio_interval(above, below, 7);
-    assert_true(interval.low == 1 && interval.high == INFINITY);
-    assert_true(fabs(interval.level - (1 - 1.0 / 64)) < 1e-12);
-    assert_true(isnan(cli_ratio_median(above, below, 0)));
-    assert_true(cli_ratio_interval(above, below, 0).level == 0);
-}
-
 static void test_shares(void **state)
 {
     (void)state;
@@ -154,8 +141,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_medians),  cmocka_unit_test(test_percentiles),
         cmocka_unit_test(test_ranks),    cmocka_unit_test(test_many_samples),
-        cmocka_unit_test(test_coverage), cmocka_unit_test(test_ratios),
-        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_coverage), cmocka_unit_test(test_shares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
