@@ -58,8 +58,8 @@ void hsi_runtime_core_config(const hsched_runtime *rt, hsi_core_config *result)
     uint32_t workers = 0, joinable = 0;
     for (uint32_t d = 0; d < rt->device_count; d++) {
         workers += rt->workers[d];
-        /* The CPU's preemption point is the end of a section, an accelerator's that of a
-         * job. */
+        /* A job of the CPU is a section, the end of which is its preemption point; one of an
+         * accelerator is as long as it can be, and pauses between sections where it must. */
         int queue = rt->devices[d].has_queue;
         config.devices[d] = (hsi_core_device){
             .workers = rt->workers[d],
