@@ -347,6 +347,17 @@ typedef struct hsched_simulation hsched_simulation;
  * NOT_FOUND (costs are measured, and a device is not there); OUT_OF_MEMORY. Since 0.1. */
 HSCHED_API hsched_status hsched_simulation_create(const char *platform_path,
                                                   hsched_simulation **simulation);
+/*
+ * The same of a runtime, instead of a platform: its devices with their workers as they are, its
+ * models as it has compiled them (hsched_simulation_add_model), with what its cost table knows of
+ * them by now; so what is simulated can be executed, and compared. Devices are named cpu, gpu and
+ * sim, the second of a kind gpu2 and so on, as hsched_simulation_get_device tells; no load is
+ * assumed but what hsched_simulation_set_load says (hsched_device_stats.load is what is sensed).
+ * Any thread, also while runs are in flight: the runtime is only looked at. It may be destroyed
+ * before the simulation. Errors: INVALID_ARGUMENT, OUT_OF_MEMORY. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_simulation_create_of(hsched_runtime *runtime,
+                                                     hsched_simulation **simulation);
 HSCHED_API void hsched_simulation_destroy(hsched_simulation *simulation); /* NULL: nothing */
 
 typedef struct hsched_simulation_model_config {
@@ -374,6 +385,17 @@ typedef struct hsched_simulation_model_config {
 HSCHED_API hsched_status hsched_simulation_add(hsched_simulation *simulation, hsched_graph *graph,
                                                const hsched_simulation_model_config *config,
                                                uint32_t *model);
+
+/*
+ * A model of the simulation's runtime, with its policy, which may be the user's: that is asked by
+ * hsched_simulation_run, on the calling thread. What it costs is looked up now, and planned as it
+ * is planned now. The simulation holds a reference to it. *number: as above. Errors:
+ * INVALID_ARGUMENT (also: it is another runtime's); STATE (the simulation is of a platform);
+ * NOT_FOUND (something was never measured: hsched_model_profile does that); OUT_OF_MEMORY.
+ * Since 0.1.
+ */
+HSCHED_API hsched_status hsched_simulation_add_model(hsched_simulation *simulation,
+                                                     hsched_model *model, uint32_t *number);
 
 typedef struct hsched_simulation_stream {
     size_t struct_size;

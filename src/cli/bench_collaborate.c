@@ -22,6 +22,9 @@ static const char help_text[] =
     "  layer by layer  the GPU without joining, fusion and CUDA graphs: a job for each\n"
     "                  layer, one at a time\n"
     "  peer ...        another program, if --peer is given\n\n"
+    "The library's policies are then simulated, by what the networks were measured to "
+    "take\n"
+    "alone and beside the loads that the runtime sensed, and compared.\n\n"
     "A BACKGROUND is none; hog:SHARE, a program that has the GPU for that share of the\n"
     "time; or stream, walk, stencil, eliminate, bodies, paths, programs that compute\n"
     "something on it. `make gpu-programs` builds both.\n"
@@ -52,7 +55,7 @@ typedef struct collaborate_command {
     cli_list positional, backgrounds, machine_texts;
     const char *programs, *peer, *peer_ways, *json, *svg;
     double seconds, search_seconds, profile_seconds;
-    int no_steps;
+    int no_steps, no_simulation;
     /* made of it */
     const char *networks[CLI_NETWORKS_MAX]; /* owned */
     uint32_t network_count;
@@ -327,6 +330,25 @@ static const char *precision_of(const collaborate_command *c)
 {
     return c->session.math == HSCHED_MATH_FP16 ? "fp16" : "tf32";
 }
+/* One that does not count comes first. What devices are loaded with is asked while `cost` tells of
+ * them. */
+static int measure_turn(cli_machine *machine, const cli_mix *mix, cli_cell *cell,
+                        cli_series *s, const cli_shares *shares)
+{
+    const int is_cost = strcmp(s->name, "cost") == 0;
+    int status = CLI_OK;
+    for (uint32_t k = 0; k < BURST && status == CLI_OK; k++) {
+        status =
+            cli_machine_samples(machine, mix, shares, k == 0, s->samples + s->count, 1);
+        if (status != CLI_OK)
+            return status;
+        s->count++;
+        s->submit_sum_us += machine->submit_us;
+        if (is_cost)
+            status = cli_cell_note_loads(cell, machine);
+    }
+    return status;
+}
 
 /* Each of the series takes its turn. */
 static int measure_round(const collaborate_command *c, cli_machine *machine,
@@ -340,9 +362,7 @@ static int measure_round(const collaborate_command *c, cli_machine *machine,
             status = ask_peer(peer, mix, precision_of(c), s, BURST);
             continue;
         }
-        status = cli_machine_samples(machine, mix, &arrangements[i].shares, 1,
-                                     s->samples + s->count, BURST);
-        s->count += BURST;
+        status = measure_turn(machine, mix, cell, s, &arrangements[i].shares);
     }
     return status;
 }
@@ -391,9 +411,13 @@ static int measure_cell(const collaborate_command *c, cli_machine *machine,
                         (round < LEAST_ROUNDS || cli_now_s() < end);
          round++)
         status = measure_round(c, machine, mix, cell, arrangements, peer);
-    if (status == CLI_OK)
-        cli_cell_finish(cell);
-    return status;
+    if (status != CLI_OK)
+        return status;
+    cli_cell_finish(cell);
+    for (uint32_t i = 0; i < cell->series_count - c->peer_count && !c->no_simulation; i++)
+        if (strcmp(cell->series[i].name, "layer by layer") != 0)
+            cli_cell_simulate(cell, machine, mix, i, &arrangements[i].shares);
+    return CLI_OK;
 }
 
 /* ---- The grid --------------------------------------------------------------- */
@@ -463,7 +487,7 @@ static int measure_grid(collaborate_command *c)
                                   ALL_WAYS & ~(c->no_steps ? 1u << CLI_WAY_STEPS : 0u));
         if (status != CLI_OK)
             return status;
-        status = cli_machine_profile(&machine, c->profile_seconds);
+        status = cli_machine_profile(&machine, c->profile_seconds, !c->no_simulation);
         if (status == CLI_OK)
             status = start_peer(c, c->machines[m].sms, &peer);
         if (status == CLI_OK) {
@@ -551,6 +575,10 @@ static int run(int argc, char **argv)
           cli_parse_positive, &c.profile_seconds },
         { "no-layer-by-layer", NULL, "leave that arrangement out", cli_parse_flag,
           &c.no_steps },
+        { "no-simulation", NULL,
+          "do not simulate what was measured, nor measure what only\n"
+          "that needs",
+          cli_parse_flag, &c.no_simulation },
         { "programs", "DIR", "where hog and gpu_load are (bench/ beside hsched)",
           cli_parse_string, &c.programs },
         { "peer", "COMMAND", "a program to compare with", cli_parse_string, &c.peer },

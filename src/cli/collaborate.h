@@ -11,7 +11,8 @@
 
 enum {
     CLI_NETWORKS_MAX = 8, /* different ones */
-    CLI_INSTANCES_MAX = 64
+    CLI_INSTANCES_MAX = 64,
+    CLI_DEVICES_MAX = 16 /* of a runtime */
 };
 
 /* How a run is placed. */
@@ -60,6 +61,8 @@ typedef struct cli_machine {
     hsched_binding *inputs[CLI_NETWORKS_MAX][2];
     uint32_t input_count[CLI_NETWORKS_MAX];
     cli_split splits[CLI_NETWORKS_MAX];
+    double
+        submit_us; /* that passed between two submissions of the set that was timed last */
 } cli_machine;
 
 /* Loads all networks in all ways of the mask (bits of 1 << cli_way). Gives CLI_OK or the command's
@@ -69,8 +72,9 @@ int cli_machine_open(cli_machine *machine, cli_session *session, uint32_t sms,
                      uint32_t network_count, uint32_t ways);
 void cli_machine_close(cli_machine *machine);
 /* Measures what the policy `cost` needs, where it is not known yet: at most so long for each
- * network. */
-int cli_machine_profile(cli_machine *machine, double seconds);
+ * network. `all`: and what simulating other ways needs, which is more where a network is cut
+ * otherwise. */
+int cli_machine_profile(cli_machine *machine, double seconds, int all);
 
 /* Submits all runs of the shares at once and waits for them: *us, from the first submission to the
  * last end. */
@@ -80,6 +84,13 @@ int cli_machine_time(cli_machine *machine, const cli_mix *mix, const cli_shares 
 int cli_machine_samples(cli_machine *machine, const cli_mix *mix,
                         const cli_shares *shares, uint32_t warm, double *samples,
                         uint32_t count);
+
+/* The same in virtual time, by what was measured of the networks: the set submitted to devices that
+ * are slowed down so many times, a run every submit_us. Not CLI_WAY_STEPS. Errors, with a detail
+ * for a note: NOT_FOUND (something was never measured), those of the simulator. */
+hsched_status cli_machine_simulate(const cli_machine *machine, const cli_mix *mix,
+                                   const cli_shares *shares, const double *loads,
+                                   double submit_us, double *us);
 
 /* All runs of the set that way. */
 cli_shares cli_shares_all(const cli_mix *mix, cli_way way);

@@ -195,28 +195,54 @@ static int is_measured(hsched_model *model, uint32_t devices)
     return 1;
 }
 
-int cli_machine_profile(cli_machine *m, double seconds)
+/* Enough to simulate it: 1; 0; -1: an error was printed. */
+static int can_be_simulated(const cli_machine *m, hsched_model *model)
 {
-    const uint32_t devices = hsched_runtime_device_count(m->runtime);
-    for (uint32_t i = 0; i < m->network_count; i++) {
-        hsched_model *model = m->models[i][CLI_WAY_COST];
-        const int known = model ? is_measured(model, devices) : 1;
-        if (known < 0)
-            return CLI_WRONG;
-        if (known)
-            continue;
-        fprintf(stderr, "measuring what %s costs\n", m->networks[i]);
-        const hsched_profile_config config = { HSCHED_PROFILE_CONFIG_INIT,
-                                               .seconds = seconds,
-                                               .inputs = m->inputs[i][0],
-                                               .input_count = m->input_count[i] };
-        const hsched_status status = hsched_model_profile(model, &config, NULL);
-        if (status == HSCHED_ERROR_IO)
-            cli_warning("what was measured could not be kept: %s", hsched_error_detail());
-        else if (status != HSCHED_OK)
-            return cli_failed(CLI_WRONG, status, m->networks[i]);
+    hsched_simulation *simulation;
+    uint32_t number;
+    hsched_status status = hsched_simulation_create_of(m->runtime, &simulation);
+    if (status == HSCHED_OK) {
+        status = hsched_simulation_add_model(simulation, model, &number);
+        hsched_simulation_destroy(simulation);
     }
+    if (status == HSCHED_OK || status == HSCHED_ERROR_NOT_FOUND)
+        return status == HSCHED_OK;
+    cli_failed(CLI_WRONG, status, hsched_model_name(model));
+    return -1;
+}
+
+static int profile(const cli_machine *m, uint32_t network, cli_way way, double seconds)
+{
+    hsched_model *model = m->models[network][way];
+    const int known = !model ? 1
+                      : way == CLI_WAY_COST
+                          ? is_measured(model, hsched_runtime_device_count(m->runtime))
+                          : can_be_simulated(m, model);
+    if (known != 0)
+        return known > 0 ? CLI_OK : CLI_WRONG;
+    fprintf(stderr, "measuring what %s costs%s\n", m->networks[network],
+            way == CLI_WAY_COST ? "" : ", as another policy cuts it");
+    const hsched_profile_config config = { HSCHED_PROFILE_CONFIG_INIT, .seconds = seconds,
+                                           .inputs = m->inputs[network][0],
+                                           .input_count = m->input_count[network] };
+    const hsched_status status = hsched_model_profile(model, &config, NULL);
+    if (status == HSCHED_ERROR_IO)
+        cli_warning("what was measured could not be kept: %s", hsched_error_detail());
+    else if (status != HSCHED_OK)
+        return cli_failed(CLI_WRONG, status, m->networks[network]);
     return CLI_OK;
+}
+
+/* The way `cost` comes first: others that are cut like it need nothing more then. */
+int cli_machine_profile(cli_machine *m, double seconds, int all)
+{
+    int status = CLI_OK;
+    for (uint32_t i = 0; i < m->network_count && status == CLI_OK; i++) {
+        status = profile(m, i, CLI_WAY_COST, seconds);
+        for (int way = 0; all && way < CLI_WAY_COST && status == CLI_OK; way++)
+            status = profile(m, i, (cli_way)way, seconds);
+    }
+    return status;
 }
 
 /* ---- Timing ---------------------------------------------------------------- */
@@ -268,7 +294,7 @@ int cli_machine_time(cli_machine *m, const cli_mix *mix, const cli_shares *share
 {
     hsched_run *runs[CLI_NETWORKS_MAX * CLI_INSTANCES_MAX];
     uint32_t count;
-    uint64_t first = UINT64_MAX, last = 0;
+    uint64_t first = UINT64_MAX, last = 0, last_submitted = 0;
     hsched_status status = submit_all(m, mix, *shares, runs, &count);
     if (status != HSCHED_OK)
         cli_failed(CLI_WRONG, status, mix->text);
@@ -283,9 +309,14 @@ int cli_machine_time(cli_machine *m, const cli_mix *mix, const cli_shares *share
         }
         first = times.submitted_us < first ? times.submitted_us : first;
         last = times.ended_us > last ? times.ended_us : last;
+        if (times.submitted_us > last_submitted)
+            last_submitted = times.submitted_us;
         hsched_run_release(runs[i]);
     }
     *us = status == HSCHED_OK && count > 0 ? (double)(last - first) : 0;
+    m->submit_us = status == HSCHED_OK && count > 1
+                       ? (double)(last_submitted - first) / (count - 1)
+                       : 0;
     return status == HSCHED_OK ? CLI_OK : CLI_WRONG;
 }
 

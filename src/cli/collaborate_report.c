@@ -171,10 +171,130 @@ static int print_ratios(const cli_cell *cells, uint32_t count)
     return ok ? CLI_OK : cli_no_memory();
 }
 
+/* ---- What was simulated ------------------------------------------------------ */
+
+int cli_series_swapped(const cli_series *a, const cli_series *b)
+{
+    if (a->count == 0 || b->count == 0 || !(a->simulated_us > 0) ||
+        !(b->simulated_us > 0))
+        return 0;
+    const double more = 1 + CLI_SIMULATED_TIE;
+    return (a->interval.high < b->interval.low &&
+            a->simulated_us > more * b->simulated_us) ||
+           (b->interval.high < a->interval.low &&
+            b->simulated_us > more * a->simulated_us);
+}
+
+static void loads_cell(cli_table *table, const cli_cell *cell)
+{
+    char text[128] = "";
+    for (uint32_t d = 0; d < cell->device_count; d++) {
+        const size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%.2f", d ? " " : "", cell->loads[d]);
+    }
+    cli_table_cell(table, "%s", text);
+}
+
+/* The pairs that are ordered otherwise, the faster one first. */
+static void order_cell(cli_table *table, const cli_cell *cell)
+{
+    char text[512] = "";
+    for (uint32_t i = 0; i < cell->series_count; i++)
+        for (uint32_t k = i + 1; k < cell->series_count; k++) {
+            const cli_series *a = &cell->series[i], *b = &cell->series[k];
+            const int first = a->median_us < b->median_us;
+            const size_t used = strlen(text);
+            if (cli_series_swapped(a, b))
+                snprintf(text + used, sizeof text - used, "%s%s < %s", used ? ", " : "",
+                         first ? a->name : b->name, first ? b->name : a->name);
+        }
+    cli_table_cell(table, "%s", text[0] ? text : "same");
+}
+
+static void add_simulated(cli_table *table, const cli_cell *cell,
+                          const char *const *names, uint32_t series)
+{
+    cli_table_cell(table, "%s", cell->mix);
+    cli_table_cell(table, "%s", cell->background);
+    cli_table_cell(table, "%s", cell->machine);
+    for (uint32_t i = 0; i < series; i++) {
+        const cli_series *s = cli_cell_find(cell, names[i]);
+        if (s && s->simulated_us > 0)
+            cli_table_cell(table, "%.3f (%.2f)", s->simulated_us / 1000,
+                           s->simulated_us / s->median_us);
+        else
+            cli_table_cell(table, "-");
+    }
+    loads_cell(table, cell);
+    order_cell(table, cell);
+}
+
+/* Why something was not. */
+static void print_notes(const cli_cell *cells, uint32_t count)
+{
+    for (uint32_t c = 0; c < count; c++)
+        for (uint32_t i = 0; i < cells[c].series_count; i++)
+            if (cells[c].series[i].not_simulated[0])
+                printf("%s, beside %s, %s, %s could not be simulated: %s\n", cells[c].mix,
+                       cells[c].background, cells[c].machine, cells[c].series[i].name,
+                       cells[c].series[i].not_simulated);
+}
+
+/* Series that were simulated, or ought to be, in some cell. */
+static uint32_t simulated_names(const cli_cell *cells, uint32_t count, const char **names)
+{
+    const char *all[CLI_SERIES_MAX];
+    const uint32_t series = names_of(cells, count, all);
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < series; i++)
+        for (uint32_t c = 0; c < count; c++) {
+            const cli_series *s = cli_cell_find(&cells[c], all[i]);
+            if (!s || !(s->simulated_us > 0 || s->not_simulated[0]))
+                continue;
+            names[found++] = all[i];
+            break;
+        }
+    return found;
+}
+
+static int print_simulated(const cli_cell *cells, uint32_t count)
+{
+    const char *names[CLI_SERIES_MAX], *columns[CLI_SERIES_MAX + 6];
+    char titles[CLI_SERIES_MAX][48];
+    const uint32_t series = simulated_names(cells, count, names);
+    uint32_t n = 0;
+    if (series == 0)
+        return CLI_OK;
+    columns[n++] = "SET";
+    columns[n++] = "BESIDE";
+    columns[n++] = "MACHINE";
+    for (uint32_t i = 0; i < series; i++) {
+        snprintf(titles[i], sizeof titles[i], ">%s", names[i]);
+        columns[n++] = titles[i];
+    }
+    columns[n++] = "LOADS";
+    columns[n++] = "ORDER";
+    columns[n] = NULL;
+    cli_table *table = cli_table_create(columns);
+    for (uint32_t c = 0; c < count; c++)
+        add_simulated(table, &cells[c], names, series);
+    printf("\nSimulated, ms (and by what was measured), beside the LOADS of the devices "
+           "that "
+           "the runtime sensed.\nORDER: which pairs, apart by more than their intervals, "
+           "are "
+           "the other way round.\n\n");
+    const int ok = cli_table_print(table, 0);
+    cli_table_destroy(table);
+    print_notes(cells, count);
+    return ok ? CLI_OK : cli_no_memory();
+}
+
 int cli_grid_print(const cli_cell *cells, uint32_t count)
 {
-    const int status = print_times(cells, count);
-    return status == CLI_OK ? print_ratios(cells, count) : status;
+    int status = print_times(cells, count);
+    if (status == CLI_OK)
+        status = print_ratios(cells, count);
+    return status == CLI_OK ? print_simulated(cells, count) : status;
 }
 
 /* ---- For programs ---------------------------------------------------------- */
@@ -184,9 +304,35 @@ static json_t *series_json(const cli_series *s)
     json_t *samples = json_array();
     for (uint32_t i = 0; i < s->count; i++)
         cli_json_append(&samples, json_real(s->samples[i]));
-    return json_pack("{s:s, s:f, s:[f, f], s:f, s:o}", "name", s->name, "median_us",
-                     s->median_us, "interval_us", s->interval.low, s->interval.high,
-                     "level", s->interval.level, "samples_us", samples);
+    json_t *made =
+        json_pack("{s:s, s:f, s:[f, f], s:f, s:o}", "name", s->name, "median_us",
+                  s->median_us, "interval_us", s->interval.low, s->interval.high, "level",
+                  s->interval.level, "samples_us", samples);
+    if (s->simulated_us > 0) {
+        json_object_set_new(made, "simulated_us", json_real(s->simulated_us));
+        json_object_set_new(made, "simulated_by_measured",
+                            json_real(s->simulated_us / s->median_us));
+    } else if (s->not_simulated[0]) {
+        json_object_set_new(made, "not_simulated", json_string(s->not_simulated));
+    }
+    return made;
+}
+
+/* Pairs as in order_cell; NULL: nothing was simulated. */
+static json_t *simulation_json(const cli_cell *cell)
+{
+    json_t *loads = json_array(), *pairs = json_array();
+    for (uint32_t d = 0; d < cell->device_count; d++)
+        cli_json_append(&loads, json_real(cell->loads[d]));
+    for (uint32_t i = 0; i < cell->series_count; i++)
+        for (uint32_t k = i + 1; k < cell->series_count; k++) {
+            const cli_series *a = &cell->series[i], *b = &cell->series[k];
+            const int first = a->median_us < b->median_us;
+            if (cli_series_swapped(a, b))
+                cli_json_append(&pairs, json_pack("[s, s]", first ? a->name : b->name,
+                                                  first ? b->name : a->name));
+        }
+    return json_pack("{s:o, s:o}", "loads", loads, "ordered_otherwise", pairs);
 }
 
 static json_t *cell_json(const cli_cell *cell)
@@ -197,11 +343,12 @@ static json_t *cell_json(const cli_cell *cell)
         if (cell->series[i].count > 0)
             cli_json_append(&series, series_json(&cell->series[i]));
     return json_pack(
-        "{s:s, s:s, s:s, s:o, s:f, s:f, s:s*, s:s, s:b, s:i}", "set", cell->mix, "beside",
-        cell->background, "machine", cell->machine, "series", series, "optimum_us",
-        cell->best.optimum_us, "sharing_us", cell->sharing_us, "best",
+        "{s:s, s:s, s:s, s:o, s:f, s:f, s:s*, s:s, s:b, s:i, s:o*}", "set", cell->mix,
+        "beside", cell->background, "machine", cell->machine, "series", series,
+        "optimum_us", cell->best.optimum_us, "sharing_us", cell->sharing_us, "best",
         best ? best->name : NULL, "static_placement", cell->placement, "search_complete",
-        cell->best.complete, "placements_timed", (int)cell->best.measurements);
+        cell->best.complete, "placements_timed", (int)cell->best.measurements,
+        "simulation", cell->simulated ? simulation_json(cell) : NULL);
 }
 
 int cli_grid_json(const char *path, const cli_cell *cells, uint32_t count)

@@ -7,7 +7,8 @@
 #include "cli/svg.h"
 
 enum {
-    CLI_SERIES_MAX = 12
+    CLI_SERIES_MAX = 12,
+    CLI_LOADS_MAX = 48
 };
 
 /* One arrangement in one cell: makespans. */
@@ -18,6 +19,10 @@ typedef struct cli_series {
     uint32_t count;
     double median_us;
     cli_interval interval;
+    double submit_sum_us; /* of the time between two submissions, over all samples */
+    double
+        simulated_us; /* 0: it was not simulated; not_simulated says why, if it ought to be */
+    char not_simulated[320];
 } cli_series;
 
 typedef struct cli_cell {
@@ -29,7 +34,23 @@ typedef struct cli_cell {
     char placement[256]; /* the best static one, for people */
     double
         sharing_us; /* T_gpu T_cpu / (T_gpu + T_cpu); 0: one of them was not measured */
+    /* Of the simulation: how loaded the runtime thought its devices while `cost` had its turns, and
+     * the medians. */
+    int simulated;
+    uint32_t device_count, load_samples;
+    double sensed[CLI_DEVICES_MAX][CLI_LOADS_MAX], loads[CLI_DEVICES_MAX];
 } cli_cell;
+
+/* collaborate_simulate.c. Notes what the runtime senses now; CLI_OK, or an error was printed. */
+int cli_cell_note_loads(cli_cell *cell, const cli_machine *machine);
+/* The series in virtual time, beside the loads that were noted. What goes wrong is noted in it. */
+void cli_cell_simulate(cli_cell *cell, const cli_machine *machine, const cli_mix *mix,
+                       uint32_t series, const cli_shares *shares);
+/* Times that differ by less were simulated alike: what is left is rounding. */
+#define CLI_SIMULATED_TIE 1e-3
+/* 1 if two of its series differ by more than their intervals, and are ordered otherwise when
+ * simulated. */
+int cli_series_swapped(const cli_series *a, const cli_series *b);
 
 /* A series of the cell; NULL: it was not measured. */
 const cli_series *cli_cell_find(const cli_cell *cell, const char *name);

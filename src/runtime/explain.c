@@ -35,7 +35,7 @@ static hsi_cost_source source_of(const explaining *x, uint32_t section, uint32_t
 {
     const hsi_cost_source source =
         x->placing.sources[(size_t)section * x->placing.problem.device_count + device];
-    return device == 0 && x->outlook.unshared && source > HSI_COST_ESTIMATED
+    return device == 0 && x->outlook.seen.unshared && source > HSI_COST_ESTIMATED
                ? HSI_COST_ESTIMATED
                : source;
 }
@@ -60,17 +60,17 @@ static hsched_placement_reason reason_of(const explaining *x, uint32_t section)
 {
     const hsi_policy *policy = x->model->core.policy;
     const uint32_t able = x->model->able[section],
-                   usable = x->outlook.core_sections[section].device_mask;
+                   usable = x->outlook.seen.core_sections[section].device_mask;
     const int alone = x->model->runtime->device_count == 1;
     if (alone || (able == 1 && wants_accelerator(x, section)))
         return HSCHED_PLACED_AS_ONLY_ONE;
     if (device_of(x, section) == 0 && usable == 1 && wants_accelerator(x, section))
-        return able & x->outlook.lost ? HSCHED_PLACED_AFTER_LOSS
-                                      : HSCHED_PLACED_UNPREPARED;
+        return able & x->outlook.seen.lost ? HSCHED_PLACED_AFTER_LOSS
+                                           : HSCHED_PLACED_UNPREPARED;
     if (!policy->choose)
         return HSCHED_PLACED_BY_POLICY;
-    return x->outlook.choices.count > 0 ? HSCHED_PLACED_BY_COST
-                                        : HSCHED_PLACED_WITHOUT_COSTS;
+    return x->outlook.seen.choices.count > 0 ? HSCHED_PLACED_BY_COST
+                                             : HSCHED_PLACED_WITHOUT_COSTS;
 }
 
 static const char *text_of_policy(const explaining *x, uint32_t section)
@@ -244,7 +244,7 @@ static hsched_status find_runner_up(explaining *x, uint32_t section)
          d++) {
         double end_us;
         if (d == made->device ||
-            !(x->outlook.core_sections[section].device_mask >> d & 1))
+            !(x->outlook.seen.core_sections[section].device_mask >> d & 1))
             continue;
         if (x->made->info.source == HSCHED_COST_UNKNOWN ||
             source_of(x, section, d) == HSI_COST_UNKNOWN) {
@@ -297,7 +297,7 @@ static void explain_run(explaining *x)
     info->predicted_us = info->source != HSCHED_COST_UNKNOWN ? x->end_us : 0;
     info->jobs = x->outlook.jobs;
     info->tensors = x->outlook.tensors;
-    info->candidates = x->outlook.choices.count;
+    info->candidates = x->outlook.seen.choices.count;
     find_measured_run(x, device);
 }
 

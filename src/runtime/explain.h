@@ -4,9 +4,7 @@
 
 #include <hsched/experimental.h>
 
-#include "runtime/placing.h"
-#include "runtime/planner.h"
-#include "simulator/engine.h"
+#include "runtime/foreseen.h"
 
 struct hsched_explanation {
     hsched_model *model;
@@ -29,24 +27,9 @@ typedef struct hsi_outlook_section {
  * costs of a runtime.
  */
 typedef struct hsi_outlook {
-    hsi_engine_model
-        engine; /* first: the policy of moved sections finds the rest by it */
+    hsi_foreseen seen; /* first: the policy of moved sections finds the rest by it */
     hsi_engine_config config;
-    const hsched_model *model;
-    const hsi_placing *placing;
-    hsi_planned *planned; /* what the policy chooses from; NULL: it does not */
-    hsi_choices choices;  /* of these, those that use no lost device */
-    uint32_t lost;
     hsi_engine_load loads[HSI_MAX_DEVICES];
-    hsi_curve batch[HSI_MAX_DEVICES];
-    hsi_batch_queue queues[HSI_MAX_DEVICES];
-    hsi_core_section *core_sections;
-    hsi_placement_problem
-        problem; /* the placing's, with these times: whole runs are what they
-                                      were measured to be */
-    double *us;
-    double *parallel; /* per section */
-    int unshared;     /* of some it is not known what several workers make of them */
     uint32_t runs;
     uint32_t moved_section, moved_to;
     /* What the policy did. */
@@ -55,8 +38,8 @@ typedef struct hsi_outlook {
     uint32_t jobs, tensors;        /* likewise */
 } hsi_outlook;
 
-/* `placing` and `sizes` as hsi_placing_make fills them; the former is borrowed. `loads`: per
- * device. Errors: OUT_OF_MEMORY; then it is cleared. */
+/* `loads`: per device; the others as hsi_foreseen_init takes them. Errors: OUT_OF_MEMORY; then it
+ * is cleared. */
 hsched_status hsi_outlook_init(hsi_outlook *outlook, hsched_model *model,
                                const hsi_placing *placing, const hsi_choices *sizes,
                                const double *loads, uint32_t runs);

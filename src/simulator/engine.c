@@ -363,6 +363,8 @@ static hsched_status begin(engine *e)
     hsi_core_config core = { .device_count = config->device_count,
                              .ageing_us = config->ageing_us,
                              .active_limit = config->active_limit,
+                             .order = config->order,
+                             .order_user = config->order_user,
                              .power_cap_watts = config->power_cap_watts };
     for (uint32_t d = 0; d < config->device_count; d++) {
         if (config->devices[d].core.max_batch > HSI_ENGINE_BATCH)

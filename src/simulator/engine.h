@@ -94,7 +94,9 @@ typedef struct hsi_engine_config {
     hsi_engine_device devices[HSI_MAX_DEVICES];
     uint64_t ageing_us;
     uint32_t active_limit;
-    double power_cap_watts; /* as in hsi_core_config */
+    double power_cap_watts; /* this and what follows: as in hsi_core_config */
+    int64_t (*order)(void *user, const hsi_core_run *run);
+    void *order_user;
     double
         jitter; /* each job's work is that of the model times 1 - jitter to 1 + jitter */
     uint64_t seed; /* of that */

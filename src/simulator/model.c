@@ -187,6 +187,8 @@ void hsi_simulated_model_destroy(hsi_simulated_model *model)
 {
     if (!model)
         return;
+    if (model->release)
+        model->release(model->owner);
     hsi_choices_clear(&model->chosen);
     hsi_problem_clear(&model->problem);
     hsi_trace_model_release(model->trace);

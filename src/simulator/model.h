@@ -29,6 +29,10 @@ typedef struct hsi_simulated_model {
     hsi_curve batch[HSI_PLACEMENT_DEVICES];
     hsi_engine_model engine;
     hsi_trace_model *trace;
+    /* A model of a runtime (runtime/simulate.c) has of the above a name, `engine` and `trace` only,
+     * and what the engine's points to is the owner's. */
+    void *owner;
+    void (*release)(void *owner);
 } hsi_simulated_model;
 
 /* `measured`: the platform's, or NULL if its costs are rates. Errors: those of compiling;

@@ -43,7 +43,7 @@ static hsched_status wrong(const parser *p, uint32_t line, hsched_status status)
 
 const char *hsi_platform_kind_name(hsi_platform_kind kind)
 {
-    static const char *const names[] = { "", "cpu", "gpu", "dla" };
+    static const char *const names[] = { "", "cpu", "gpu", "dla", "sim" };
     return names[kind];
 }
 

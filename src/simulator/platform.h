@@ -19,7 +19,8 @@ enum {
 typedef enum hsi_platform_kind {
     HSI_PLATFORM_CPU = 1,
     HSI_PLATFORM_GPU,
-    HSI_PLATFORM_DLA
+    HSI_PLATFORM_DLA,
+    HSI_PLATFORM_SIM /* of a runtime; not in files */
 } hsi_platform_kind;
 
 typedef struct hsi_platform_device {

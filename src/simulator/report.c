@@ -99,7 +99,7 @@ HSCHED_API hsched_status hsched_simulation_get_model(
         .latency_p50_us = percentile(m, 0.5),
         .latency_p99_us = percentile(m, 0.99),
         .latency_max_us = percentile(m, 1),
-        .sections = m->model->plan->section_count,
+        .sections = m->model->engine.core.section_count,
     };
     return hsi_info_write(report, &filled, sizeof filled,
                           "hsched_simulation_model_report");

@@ -66,6 +66,9 @@ HSCHED_API void hsched_simulation_destroy(hsched_simulation *sim)
     hsi_free(sim->streams);
     hsi_measured_close(sim->measured);
     hsi_platform_destroy(sim->platform);
+    hsi_free(sim->machine);
+    if (sim->release)
+        sim->release(sim->owner);
     hsi_free(sim);
 }
 
@@ -112,27 +115,34 @@ static hsched_status check_objective(hsched_objective objective, const hsi_polic
     return HSCHED_OK;
 }
 
-static hsched_status add(hsched_simulation *sim, hsched_graph *graph,
-                         const hsi_simulated_model_config *config,
-                         hsched_objective objective)
+hsched_status hsi_simulation_take(hsched_simulation *sim, hsi_simulated_model *model,
+                                  const hsi_policy *policy, hsched_objective objective)
 {
     hsi_simulated *made = HSI_NEW(hsi_simulated);
     if (!made || !HSI_GROW(sim->models, sim->model_count, sim->model_capacity)) {
         hsi_free(made);
+        hsi_simulated_model_destroy(model);
         return hsi_out_of_memory("a simulated model");
     }
-    made->policy = config->policy->name;
-    made->chooses = config->policy->choose != NULL;
-    made->objective = objective;
-    hsched_status status = hsi_simulated_model_create(sim->platform, sim->measured, graph,
-                                                      config, &made->model);
-    if (status != HSCHED_OK) {
-        hsi_free(made);
-        return status;
-    }
-    made->model->engine.user = made;
+    *made = (hsi_simulated){ .model = model,
+                             .policy = policy->name,
+                             .chooses = policy->choose != NULL,
+                             .objective = objective };
+    model->engine.user = made;
     sim->models[sim->model_count++] = made;
     return HSCHED_OK;
+}
+
+static hsched_status add(hsched_simulation *sim, hsched_graph *graph,
+                         const hsi_simulated_model_config *config,
+                         hsched_objective objective)
+{
+    hsi_simulated_model *model;
+    hsched_status status =
+        hsi_simulated_model_create(sim->platform, sim->measured, graph, config, &model);
+    return status == HSCHED_OK
+               ? hsi_simulation_take(sim, model, config->policy, objective)
+               : status;
 }
 
 HSCHED_API hsched_status
@@ -144,6 +154,11 @@ hsched_simulation_add(hsched_simulation *sim, hsched_graph *graph,
     if (!sim || !graph || !model)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_simulation_add: simulation, graph or model is NULL");
+    if (sim->machine)
+        return hsi_error(
+            HSCHED_ERROR_STATE,
+            "hsched_simulation_add: this simulation is of a runtime, and takes "
+            "what was compiled for that; use hsched_simulation_add_model");
     hsched_status status = HSI_CONFIG_READ(user_config, &config);
     if (status != HSCHED_OK)
         return status;
@@ -289,6 +304,14 @@ HSCHED_API hsched_status hsched_simulation_set_load(hsched_simulation *sim,
 
 /* ---- Running -------------------------------------------------------------- */
 
+static void set_loads(const hsched_simulation *sim, hsi_engine_config *config)
+{
+    for (uint32_t d = 0; d < config->device_count; d++) {
+        config->devices[d].loads = sim->loads[d].steps;
+        config->devices[d].load_count = sim->loads[d].count;
+    }
+}
+
 /* As a runtime sets up its core. */
 static void configure(const hsched_simulation *sim, hsi_engine_config *config)
 {
@@ -311,8 +334,6 @@ static void configure(const hsched_simulation *sim, hsi_engine_config *config)
                       .idle_watts = p->idle_watts },
             .stretch = sim->stretch[d],
             .team = d == 0 ? p->team : 1,
-            .loads = sim->loads[d].steps,
-            .load_count = sim->loads[d].count,
         };
     }
     config->device_count = platform->device_count;
@@ -326,7 +347,7 @@ static void fill_report(const hsched_simulation *sim, hsched_simulation_report *
         HSCHED_SIMULATION_REPORT_INIT,
         .platform = sim->platform->name,
         .description = sim->platform->description ? sim->platform->description : "",
-        .measured = sim->measured != NULL,
+        .measured = sim->platform->measured,
         .makespan_us = sim->totals.end_us,
         .deadline_misses = sim->totals.core.missed,
         .jobs = sim->totals.core.jobs,
@@ -369,13 +390,19 @@ hsched_simulation_run(hsched_simulation *sim, const hsched_simulation_config *us
     status = hsi_simulation_set_objectives(sim, &config);
     if (status != HSCHED_OK)
         return status;
-    hsi_engine_config engine = { .power_cap_watts = config.power_cap_watts,
-                                 .jitter = config.jitter,
-                                 .seed = config.seed,
-                                 .job_ended = hsi_simulation_note_job,
-                                 .run_ended = hsi_simulation_note_run,
-                                 .user = sim };
-    configure(sim, &engine);
+    hsi_engine_config engine = { 0 };
+    if (sim->machine)
+        engine = *sim->machine;
+    else
+        configure(sim, &engine);
+    set_loads(sim, &engine);
+    if (config.power_cap_watts > 0)
+        engine.power_cap_watts = config.power_cap_watts;
+    engine.jitter = config.jitter;
+    engine.seed = config.seed;
+    engine.job_ended = hsi_simulation_note_job;
+    engine.run_ended = hsi_simulation_note_run;
+    engine.user = sim;
     hsi_simulation_reset(sim);
     if (config.trace)
         status = hsi_simulation_trace_begin(sim, config.trace);

@@ -24,7 +24,12 @@ typedef struct hsi_load_steps {
 
 struct hsched_simulation {
     hsi_platform *platform;
-    hsi_measured *measured; /* NULL: costs are rates */
+    hsi_measured *measured; /* NULL: costs are rates, or a runtime's */
+    /* Of a runtime (runtime/simulate.c): its devices without loads, and the owner of what they, and
+     * the models, are. The platform has their names. NULL: the devices are the platform's. */
+    hsi_engine_config *machine;
+    void *owner;
+    void (*release)(void *owner);
     hsi_curve stretch[HSI_PLACEMENT_DEVICES];
     hsi_load_steps loads[HSI_PLACEMENT_DEVICES];
     hsi_simulated **models;
@@ -38,6 +43,11 @@ struct hsched_simulation {
     hsi_trace *trace; /* while it runs, if there is one */
     char *track_names[HSI_PLACEMENT_DEVICES];
 };
+
+/* Takes the model over, also if it fails. Errors: OUT_OF_MEMORY. */
+hsched_status hsi_simulation_take(hsched_simulation *simulation,
+                                  hsi_simulated_model *model, const hsi_policy *policy,
+                                  hsched_objective objective);
 
 /* report.c: forgets the last run; notes; makes what was noted ready to be asked for. */
 void hsi_simulation_reset(hsched_simulation *simulation);

@@ -53,8 +53,34 @@ def test_a_grid(program, folder):
         assert cell["sharing_us"] == pytest.approx(gpu * cpu / (gpu + cpu))
         assert 0 < cell["optimum_us"] and cell["placements_timed"] > 0 and cell["static_placement"]
         assert cell["best"] == min(names[:4], key=medians.get)
+        for s in cell["series"]:
+            if s["name"] in names[:5]:
+                assert s["simulated_us"] > 0
+                assert s["simulated_by_measured"] == pytest.approx(s["simulated_us"] / s["median_us"])
+            else:
+                assert "simulated_us" not in s
+        simulation = cell["simulation"]
+        assert len(simulation["loads"]) == 2 and min(simulation["loads"]) > 0
+        expect_order(cell["series"], simulation["ordered_otherwise"])
+    assert "ORDER" in result.stdout and "could not be simulated" not in result.stdout
     document = xml.dom.minidom.parse(str(folder / "o.svg"))
     assert len(document.getElementsByTagName("rect")) > 2 * 3 * 8
+
+
+def expect_order(series, pairs):
+    """Pairs are those whose intervals are apart, the faster one first, and that are simulated the other way round."""
+    simulated = [s for s in series if "simulated_us" in s]
+    expected = {(a["name"], b["name"]) for a in simulated for b in simulated
+                if a["interval_us"][1] < b["interval_us"][0] and a["simulated_us"] > 1.001 * b["simulated_us"]}
+    assert {tuple(pair) for pair in pairs} == expected
+
+
+def test_without_a_simulation(program, folder):
+    result = program("bench", "collaborate", "mlp:2", *SHORT, "--background", "none", "--no-layer-by-layer",
+                     "--no-simulation", "--json", folder / "o.json")
+    cell, = json.loads((folder / "o.json").read_text())["cells"]
+    assert "simulation" not in cell and not any("simulated_us" in s for s in cell["series"])
+    assert "ORDER" not in result.stdout and "as another policy cuts it" not in result.stderr
 
 
 def test_a_peer_that_does_not_answer(program, folder):
