@@ -72,44 +72,60 @@ static void find_times(hsi_foreseen *f, const hsi_placement_problem *p)
     f->problem.us = f->us;
 }
 
-/* So that all workers together take what they were measured to take, be it more than one takes. */
-static double share_of(double alone_us, double all_us, uint32_t workers)
+/* How many workers are profiled: 1, 2, 4, ... and all; 0 after those. */
+static uint32_t next_team(uint32_t workers, uint32_t most)
 {
-    if (workers < 2 || !(alone_us > 0) || !(all_us > 0))
-        return 0;
-    return (1 - all_us / alone_us) / (1 - 1.0 / workers);
+    return workers >= most ? 0 : 2 * workers < most ? 2 * workers : most;
 }
 
-/* Under the table's lock. How much of each section CPU workers can share: as of the whole run where
- * that alone is known, nothing where that is not either, as the policy `cost` takes it. */
-static void find_parallel(hsi_foreseen *f)
+static void add_team(hsi_curve *curve, uint32_t workers, double factor)
+{
+    if (curve->count == HSI_CURVE_MAX)
+        return;
+    curve->at[curve->count] = workers;
+    curve->factor[curve->count++] = factor;
+}
+
+/* Under the table's lock. What so many workers make of each section: as of the whole run where that
+ * alone is known, nothing where that is not either, as the policy `cost` takes it. All together
+ * they take what the run was measured to take, be it more than one worker takes. */
+static void find_teams(hsi_foreseen *f)
 {
     const hsched_model *model = f->model;
-    const uint32_t workers = model->runtime->workers[0];
+    const uint32_t most = model->runtime->workers[0];
     const hsi_cost one = hsi_placing_look_up(model, HSI_COST_RUN, 0, 0, 1, 1);
-    const hsi_cost all = hsi_placing_look_up(model, HSI_COST_RUN, 0, 0, 1, workers);
-    const int known = all.source >= HSI_COST_INTERPOLATED;
-    const double whole = known ? share_of(one.us, all.us, workers) : 0;
-    const double factor = run_by_sections(model, 0, workers);
-    for (uint32_t s = 0; s < model->plan->section_count; s++) {
-        const double alone_us = f->us[(size_t)s * f->problem.device_count];
-        const hsi_cost shared =
-            hsi_placing_look_up(model, HSI_COST_SECTION, s, 0, 1, workers);
-        const int own = shared.source >= HSI_COST_INTERPOLATED;
-        f->parallel[s] = own ? share_of(alone_us, factor * shared.us, workers) : whole;
-        f->unshared |= !own && !known;
+    for (uint32_t k = next_team(1, most); k > 0; k = next_team(k, most)) {
+        const hsi_cost all = hsi_placing_look_up(model, HSI_COST_RUN, 0, 0, 1, k);
+        const int known = all.source >= HSI_COST_INTERPOLATED && one.us > 0;
+        const double factor = run_by_sections(model, 0, k);
+        for (uint32_t s = 0; s < model->plan->section_count; s++) {
+            const double alone_us = f->us[(size_t)s * f->problem.device_count];
+            const hsi_cost shared =
+                hsi_placing_look_up(model, HSI_COST_SECTION, s, 0, 1, k);
+            const int own = shared.source >= HSI_COST_INTERPOLATED && alone_us > 0;
+            if (own)
+                add_team(&f->team[s], k, factor * shared.us / alone_us);
+            else if (known)
+                add_team(&f->team[s], k, all.us / one.us);
+            f->unshared |= !own && !known;
+        }
     }
 }
 
-/* Of a job of so many runs, from what the policy `cost` knows of them. */
+/* Of the work of a job of so many runs, from what the policy `cost` knows of such jobs: starting
+ * one takes as long for any number. */
 static void fill_batches(hsi_foreseen *f, const hsi_choices *sizes)
 {
     for (uint32_t d = 1; d < f->problem.device_count; d++)
         for (uint32_t k = 0; k < sizes->batch_count[d]; k++) {
+            const double start_us = f->problem.job_us[d], one_us = sizes->batch_us[d][0],
+                         all_us = sizes->batch_us[d][k];
+            const double factor = one_us > start_us && all_us > start_us
+                                      ? (all_us - start_us) / (one_us - start_us)
+                                      : all_us / one_us;
             hsi_curve *curve = &f->batch[d];
             curve->at[curve->count] = 1u << k;
-            curve->factor[curve->count++] =
-                (double)sizes->batch_us[d][k] / (double)sizes->batch_us[d][0];
+            curve->factor[curve->count++] = factor;
         }
 }
 
@@ -135,10 +151,9 @@ static void describe_model(hsi_foreseen *f)
         f->core_sections[s] = model->core_sections[s];
         f->core_sections[s].device_mask &= ~f->lost;
     }
-    f->engine = (hsi_engine_model){ .core = model->core,
-                                    .costs = &f->problem,
-                                    .batch = f->batch,
-                                    .section_parallel = f->parallel };
+    f->engine = (hsi_engine_model){
+        .core = model->core, .costs = &f->problem, .batch = f->batch, .team = f->team
+    };
     f->engine.core.sections = f->core_sections;
     f->engine.core.batch_queues = model->core.batch_queues ? f->queues : NULL;
 }
@@ -150,10 +165,10 @@ hsched_status hsi_foreseen_init(hsi_foreseen *f, hsched_model *model,
     const uint32_t sections = model->plan->section_count;
     *f = (hsi_foreseen){ .model = model,
                          .core_sections = HSI_NEW_ARRAY(hsi_core_section, sections),
-                         .parallel = HSI_NEW_ARRAY(double, sections),
+                         .team = HSI_NEW_ARRAY(hsi_curve, sections),
                          .us =
                              HSI_NEW_ARRAY(double, (size_t)sections * rt->device_count) };
-    if (!f->core_sections || !f->parallel || !f->us) {
+    if (!f->core_sections || !f->team || !f->us) {
         hsi_foreseen_clear(f);
         return hsi_out_of_memory("a model's outlook");
     }
@@ -164,7 +179,7 @@ hsched_status hsi_foreseen_init(hsi_foreseen *f, hsched_model *model,
     take_choices(f);
     pthread_mutex_lock(&rt->costs.mutex);
     find_times(f, &placing->problem);
-    find_parallel(f);
+    find_teams(f);
     pthread_mutex_unlock(&rt->costs.mutex);
     fill_batches(f, sizes);
     return HSCHED_OK;
@@ -174,7 +189,7 @@ void hsi_foreseen_clear(hsi_foreseen *f)
 {
     hsi_planned_release(f->planned);
     hsi_free(f->core_sections);
-    hsi_free(f->parallel);
+    hsi_free(f->team);
     hsi_free(f->us);
     *f = (hsi_foreseen){ 0 };
 }

@@ -23,8 +23,8 @@ typedef struct hsi_foreseen {
         problem; /* the placing's, with these times: whole runs are what they
                                       were measured to be */
     double *us;
-    double *parallel; /* per section */
-    int unshared;     /* of some it is not known what several workers make of them */
+    hsi_curve *team; /* per section */
+    int unshared;    /* of some it is not known what several workers make of them */
 } hsi_foreseen;
 
 /* All but loads. Takes the table's lock, then the scheduler's. */

@@ -18,3 +18,19 @@ double hsi_curve_at(const hsi_curve *curve, uint32_t number)
     }
     return factor * number / at;
 }
+
+double hsi_curve_shared_at(const hsi_curve *curve, uint32_t workers)
+{
+    double inverse = 1, factor = 1;
+    for (uint32_t i = 0; i < curve->count; i++) {
+        const double next = 1.0 / curve->at[i];
+        if (workers <= curve->at[i])
+            return inverse > next
+                       ? factor + (curve->factor[i] - factor) *
+                                      (inverse - 1.0 / workers) / (inverse - next)
+                       : curve->factor[i];
+        inverse = next;
+        factor = curve->factor[i];
+    }
+    return factor;
+}

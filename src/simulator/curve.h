@@ -20,5 +20,9 @@ typedef struct hsi_curve {
  * point at 1 that is the line factor = number.
  */
 double hsi_curve_at(const hsi_curve *curve, uint32_t number);
+/* Of workers that share something, as the cost table does it: between points linear in 1 / number,
+ * which is exact where a part is shared and the rest is not (Amdahl); more workers than at the last
+ * point are no faster. */
+double hsi_curve_shared_at(const hsi_curve *curve, uint32_t workers);
 
 #endif

@@ -13,9 +13,11 @@
  *
  * and whenever one of these changes, what is left of all jobs goes on at the new rate. The CPU's
  * workers that have no job help those that have: each job's share is at most `team` workers, and
- * k of them make it 1 / (1 - p + p / k) times as fast (Amdahl), p being the model's `parallel` or
- * the section's.
- * Elsewhere the speed-up is 1.
+ * k of them make it 1 / (1 - p + p / k) times as fast (Amdahl), p being the model's `parallel`, or
+ * as fast as the section's `team` says. Elsewhere the speed-up is 1.
+ *
+ * Jobs of one model that are at work at the same time take at least as long as one for all of their
+ * runs would, by the model's `batch`, since a curve of jobs knows nothing of how large they are.
  *
  * docs/design/simulator.md says what of a real machine this leaves out.
  */
@@ -49,11 +51,10 @@ typedef struct hsi_engine_model {
      * What an input or output of the model is, lies in the CPU's memory. */
     const hsi_placement_problem *costs;
     const hsi_curve
-        *batch;      /* per device: of a job for so many runs, beside one for one */
-    double parallel; /* of a section's work on the CPU: 0 to 1 */
-    const double
-        *section_parallel; /* the same of each section; NULL: all alike. Below 0: help
-                                       makes it slower; above 1: it gains more than helpers */
+        *batch;            /* per device: of a job for so many runs, beside one for one */
+    double parallel;       /* of a section's work on the CPU: 0 to 1 */
+    const hsi_curve *team; /* per section: what so many workers take of what one takes
+                              (hsi_curve_shared_at), faster or slower; NULL: by `parallel` */
     void *user;            /* the caller's */
 } hsi_engine_model;
 

@@ -69,13 +69,36 @@ double hsi_executor_load(const hsi_executor *executor, double now_us)
     return factor;
 }
 
+static const hsi_engine_model *model_of(const hsi_executing *worker)
+{
+    return (const hsi_engine_model *)worker->members[0]->run->model;
+}
+
+/* On the CPU, whose jobs are of one section. */
 static double speed_up(const hsi_executing *worker, uint32_t team)
 {
-    const hsi_job *job = worker->members[0]; /* on the CPU: of one section */
-    const hsi_engine_model *model = (const hsi_engine_model *)job->run->model;
-    const double p =
-        model->section_parallel ? model->section_parallel[job->section] : model->parallel;
-    return 1 / (1 - p + p / team);
+    const hsi_engine_model *model = model_of(worker);
+    const uint32_t section = worker->members[0]->section;
+    const double p = model->parallel;
+    return 1 / (model->team ? hsi_curve_shared_at(&model->team[section], team)
+                            : 1 - p + p / team);
+}
+
+/* How many times as long the worker's job takes because of the others. */
+static double stretch_of(const hsi_executor *executor, const hsi_executing *worker,
+                         uint32_t jobs)
+{
+    const double stretch = hsi_curve_at(&executor->device->stretch, jobs);
+    const hsi_engine_model *model = model_of(worker);
+    uint32_t runs = 0;
+    if (executor->is_cpu || jobs == 1 || model->core.max_batch < 2)
+        return stretch;
+    for (uint32_t i = 0; i < executor->device->core.workers; i++)
+        if (is_at_work(&executor->workers[i]) && model_of(&executor->workers[i]) == model)
+            runs += executor->workers[i].count;
+    const hsi_curve *batch = &model->batch[worker->members[0]->device];
+    const double joined = hsi_curve_at(batch, runs) / hsi_curve_at(batch, worker->count);
+    return joined > stretch ? joined : stretch;
 }
 
 /* The idle workers help evenly; those left over help the first. */
@@ -91,8 +114,7 @@ void hsi_executor_set_speeds(hsi_executor *executor, double now_us)
         return;
     const uint32_t idle =
         executor->is_cpu && device->team > 1 ? workers - executor->busy : 0;
-    const double rate =
-        1 / (hsi_curve_at(&device->stretch, jobs) * hsi_executor_load(executor, now_us));
+    const double load = hsi_executor_load(executor, now_us);
     for (uint32_t i = 0; i < workers; i++) {
         hsi_executing *worker = &executor->workers[i];
         if (!is_at_work(worker))
@@ -101,7 +123,8 @@ void hsi_executor_set_speeds(hsi_executor *executor, double now_us)
         if (idle > 0 && helpers > device->team - 1)
             helpers = device->team - 1;
         executor->helpers += helpers;
-        worker->speed = rate * (executor->is_cpu ? speed_up(worker, 1 + helpers) : 1);
+        const double alone = executor->is_cpu ? speed_up(worker, 1 + helpers) : 1;
+        worker->speed = alone / (load * stretch_of(executor, worker, jobs));
     }
 }
 

@@ -104,15 +104,6 @@ static double find_us(const hsi_measured *m, const hsi_cost_key *key)
     return cost.source >= HSI_COST_INTERPOLATED ? cost.us : 0;
 }
 
-/* What Amdahl's law makes of two times; 1 if it cannot be told. */
-static double parallel_of(double alone_us, double shared_us, uint32_t workers)
-{
-    if (workers < 2 || alone_us <= 0 || shared_us <= 0)
-        return 1;
-    const double share = (1 - shared_us / alone_us) / (1 - 1.0 / workers);
-    return share < 0 ? 0 : share > 1 ? 1 : share;
-}
-
 static void find_batches(const hsi_measured *m, hsi_cost_key key, uint32_t max_batch,
                          double one_us, hsi_curve *curve)
 {
@@ -128,6 +119,53 @@ static void find_batches(const hsi_measured *m, hsi_cost_key key, uint32_t max_b
             return;
         curve->at[curve->count] = batch;
         curve->factor[curve->count++] = us / one_us;
+    }
+}
+
+static void add_point(hsi_curve *curve, uint32_t at, double factor)
+{
+    if (curve->count == HSI_CURVE_MAX)
+        return;
+    curve->at[curve->count] = at;
+    curve->factor[curve->count++] = factor;
+}
+
+/* For so many workers: sections as they were measured, and so that they sum up to the run; where
+ * only that is known, as that. */
+static void find_team(const hsi_measured *m, hsi_cost_key key, uint32_t sections,
+                      double run_us, hsi_measured_times *times)
+{
+    double sum_us = 0;
+    int all = 1;
+    const double shared_us = find_us(m, &key);
+    if (shared_us > 0 && run_us > 0)
+        add_point(&times->run_team, key.workers, shared_us / run_us);
+    key.unit = HSI_COST_SECTION;
+    for (key.index = 0; key.index < sections; key.index++) {
+        const double us = find_us(m, &key);
+        all &= us > 0;
+        sum_us += us;
+    }
+    const double scale = all && shared_us > 0 ? shared_us / sum_us : 1;
+    for (key.index = 0; key.index < sections; key.index++) {
+        const double us = scale * find_us(m, &key);
+        if (us > 0)
+            add_point(&times->team[key.index], key.workers, us / times->us[key.index]);
+        else if (shared_us > 0 && run_us > 0)
+            add_point(&times->team[key.index], key.workers, shared_us / run_us);
+    }
+}
+
+/* `key`: of the whole run. 2, 4, ... and all workers, as they are profiled. */
+static void find_teams(const hsi_measured *m, hsi_cost_key key,
+                       const hsi_measured_query *query, double run_us,
+                       hsi_measured_times *times)
+{
+    times->run_team = (hsi_curve){ 0 };
+    for (uint32_t k = 1; k < query->workers;) {
+        k = 2 * k < query->workers ? 2 * k : query->workers;
+        key.workers = k;
+        find_team(m, key, query->sections, run_us, times);
     }
 }
 
@@ -166,9 +204,8 @@ hsched_status hsi_measured_find(const hsi_measured *m, uint32_t device,
     times->batch = (hsi_curve){ 0 };
     if (run_us > 0)
         find_batches(m, key, query->max_batch, run_us, &times->batch);
-    key.workers = query->workers;
-    times->parallel =
-        device == 0 ? parallel_of(run_us, find_us(m, &key), query->workers) : 0;
+    if (device == 0)
+        find_teams(m, key, query, run_us, times);
     return HSCHED_OK;
 }
 

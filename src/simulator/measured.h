@@ -36,8 +36,9 @@ typedef struct hsi_measured_query {
 typedef struct hsi_measured_times {
     double *us; /* per section, of those that the device can execute */
     const uint8_t *wanted;
-    double
-        parallel; /* the CPU: what its workers could share, from a run with all of them */
+    /* The CPU: what so many workers take of what one takes (hsi_curve_shared_at), per section and
+     * of a run; no points where that was never measured, so that help gains nothing. */
+    hsi_curve *team, run_team;
     hsi_curve batch; /* of whole runs */
 } hsi_measured_times;
 

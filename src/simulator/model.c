@@ -94,14 +94,16 @@ static hsched_status fill_choices(hsi_simulated_model *model,
 {
     hsi_placement_problem *p = &model->problem;
     hsi_choices *c = &model->chosen.choices;
-    const double shared = model->engine.parallel;
+    const hsi_problem_teams *teams = &model->teams;
+    const double shared = teams->parallel;
     for (uint32_t d = 0; d < p->device_count; d++) {
         p->weight[d] = 1;
         p->workers[d] = platform->devices[d].workers;
     }
     for (uint32_t k = 0; k < HSI_CHOICE_SIZES && 1u << k <= platform->devices[0].team;
          k++) {
-        c->team[k] = (float)(1 - shared + shared / (1u << k));
+        c->team[k] = (float)(teams->sections ? hsi_curve_shared_at(&teams->run, 1u << k)
+                                             : 1 - shared + shared / (1u << k));
         c->team_count = k + 1;
     }
     for (uint32_t d = 1; d < p->device_count && max_batch > 1; d++) {
@@ -139,8 +141,7 @@ static hsched_status fill(hsi_simulated_model *model, const hsi_platform *platfo
         .math = config->math,
         .max_batch = max_batch,
     };
-    status =
-        hsi_problem_fill(&source, &model->problem, model->batch, &model->engine.parallel);
+    status = hsi_problem_fill(&source, &model->problem, model->batch, &model->teams);
     if (status == HSCHED_OK)
         status = fill_core(model, config, platform->device_count, max_batch);
     if (status == HSCHED_OK)
@@ -149,6 +150,8 @@ static hsched_status fill(hsi_simulated_model *model, const hsi_platform *platfo
         status = fill_choices(model, platform, max_batch);
     model->engine.costs = &model->problem;
     model->engine.batch = model->batch;
+    model->engine.parallel = model->teams.parallel;
+    model->engine.team = model->teams.sections;
     return status;
 }
 
@@ -191,6 +194,7 @@ void hsi_simulated_model_destroy(hsi_simulated_model *model)
         model->release(model->owner);
     hsi_choices_clear(&model->chosen);
     hsi_problem_clear(&model->problem);
+    hsi_free(model->teams.sections);
     hsi_trace_model_release(model->trace);
     hsi_free(model->sections);
     hsi_plan_destroy(model->plan);

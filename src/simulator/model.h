@@ -17,6 +17,13 @@ typedef struct hsi_simulated_model_config {
     uint32_t symbol_count;
 } hsi_simulated_model_config; /* the objective is set for each simulation */
 
+/* What several CPU workers make of a section. */
+typedef struct hsi_problem_teams {
+    double parallel; /* of rates: the part that they can share */
+    hsi_curve *sections,
+        run; /* where costs are measured: hsi_measured_times; else NULL */
+} hsi_problem_teams;
+
 typedef struct hsi_simulated_model {
     char *name;
     hsched_math math;
@@ -27,6 +34,7 @@ typedef struct hsi_simulated_model {
     hsi_core_section *sections;
     hsi_batch_queue queues[HSI_PLACEMENT_DEVICES];
     hsi_curve batch[HSI_PLACEMENT_DEVICES];
+    hsi_problem_teams teams;
     hsi_engine_model engine;
     hsi_trace_model *trace;
     /* A model of a runtime (runtime/simulate.c) has of the above a name, `engine` and `trace` only,
@@ -47,8 +55,8 @@ void hsi_simulated_model_destroy(hsi_simulated_model *model); /* NULL: nothing *
 /*
  * problem.c: what a plan's sections cost on a platform, in the form that a search over placements
  * takes: the same numbers that the engine executes. Of the arrays, to be freed by
- * hsi_problem_clear, deps are the plan's. `parallel` and `batch` (per device) are what the engine
- * needs beside it. Errors: as above.
+ * hsi_problem_clear, deps are the plan's. `teams`, whose array is the caller's to free, and `batch`
+ * (per device) are what the engine needs beside it. Errors: as above.
  */
 typedef struct hsi_problem_source {
     const hsi_platform *platform;
@@ -62,7 +70,7 @@ typedef struct hsi_problem_source {
 
 hsched_status hsi_problem_fill(const hsi_problem_source *source,
                                hsi_placement_problem *problem, hsi_curve *batch,
-                               double *parallel);
+                               hsi_problem_teams *teams);
 void hsi_problem_clear(hsi_placement_problem *problem);
 
 #endif

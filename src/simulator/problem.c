@@ -64,7 +64,7 @@ static double section_us(const hsi_problem_source *source, uint32_t section,
 
 static hsched_status fill_measured(const hsi_problem_source *source,
                                    const hsi_placement_problem *problem, double *us,
-                                   hsi_curve *batch, double *parallel)
+                                   hsi_curve *batch, hsi_problem_teams *teams)
 {
     const uint32_t sections = problem->section_count, devices = problem->device_count;
     uint8_t *wanted = HSI_NEW_ARRAY(uint8_t, sections);
@@ -75,10 +75,14 @@ static hsched_status fill_measured(const hsi_problem_source *source,
                                        .math = source->math,
                                        .max_batch = source->max_batch,
                                        .workers = source->platform->devices[0].workers };
-    hsched_status status =
-        wanted && row ? HSCHED_OK : hsi_out_of_memory("a simulated model");
+    teams->sections = HSI_NEW_ARRAY(hsi_curve, sections);
+    hsched_status status = wanted && row && teams->sections
+                               ? HSCHED_OK
+                               : hsi_out_of_memory("a simulated model");
     for (uint32_t d = 0; d < devices && status == HSCHED_OK; d++) {
-        hsi_measured_times times = { .us = row, .wanted = wanted };
+        hsi_measured_times times = { .us = row,
+                                     .wanted = wanted,
+                                     .team = teams->sections };
         for (uint32_t s = 0; s < sections; s++)
             wanted[s] = problem->sections[s].device_mask >> d & 1;
         status = hsi_measured_find(source->measured, d, &query, &times);
@@ -86,7 +90,7 @@ static hsched_status fill_measured(const hsi_problem_source *source,
             us[s * devices + d] = wanted[s] ? row[s] : 0;
         batch[d] = times.batch;
         if (d == 0)
-            *parallel = times.parallel;
+            teams->run = times.run_team;
     }
     hsi_free(wanted);
     hsi_free(row);
@@ -95,24 +99,24 @@ static hsched_status fill_measured(const hsi_problem_source *source,
 
 static hsched_status fill_times(const hsi_problem_source *source,
                                 const hsi_placement_problem *problem, double *us,
-                                hsi_curve *batch, double *parallel)
+                                hsi_curve *batch, hsi_problem_teams *teams)
 {
     const uint32_t devices = problem->device_count;
     if (source->measured)
-        return fill_measured(source, problem, us, batch, parallel);
+        return fill_measured(source, problem, us, batch, teams);
     for (uint32_t s = 0; s < problem->section_count; s++)
         for (uint32_t d = 0; d < devices; d++)
             if (problem->sections[s].device_mask >> d & 1)
                 us[s * devices + d] = section_us(source, s, d);
     for (uint32_t d = 0; d < devices; d++)
         batch[d] = source->platform->devices[d].batch;
-    *parallel = source->platform->devices[0].parallel;
+    teams->parallel = source->platform->devices[0].parallel;
     return HSCHED_OK;
 }
 
 hsched_status hsi_problem_fill(const hsi_problem_source *source,
                                hsi_placement_problem *problem, hsi_curve *batch,
-                               double *parallel)
+                               hsi_problem_teams *teams)
 {
     const hsi_platform *platform = source->platform;
     const uint32_t sections = source->plan->section_count,
@@ -131,7 +135,7 @@ hsched_status hsi_problem_fill(const hsi_problem_source *source,
     hsched_status status = places && us ? fill_sections(source, places)
                                         : hsi_out_of_memory("a simulated model");
     if (status == HSCHED_OK)
-        status = fill_times(source, problem, us, batch, parallel);
+        status = fill_times(source, problem, us, batch, teams);
     if (status != HSCHED_OK)
         hsi_problem_clear(problem);
     return status;

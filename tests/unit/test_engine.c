@@ -125,6 +125,51 @@ static void idle_workers_help(void **state)
     assert_us(world.runs[0].end_us, 90);
 }
 
+static void teams_are_what_they_were_measured_to_be(void **state)
+{
+    (void)state;
+    /* One section gains more than Amdahl would say of it; the other loses with four. */
+    const hsi_curve team[] = {
+        { .count = 2, .at = { 2, 4 }, .factor = { 0.6, 0.2 } },
+        { .count = 2, .at = { 2, 4 }, .factor = { 0.9, 1.5 } },
+    };
+    engine_init(&world, 1, 4, 1);
+    world.config.devices[0].team = 4;
+    engine_model_chain(&a, 2, 1, 120, &hsi_policy_cpu_only);
+    a.model.team = team;
+    const hsi_engine_stream s = engine_burst(&a, 1);
+    assert_us(engine_run(&world, &s, 1), 120 * 0.2 + 120 * 1.5);
+    world.config.devices[0].team = 3; /* between: linear in 1 / workers */
+    assert_us(engine_run(&world, &s, 1),
+              120 * (0.6 - 0.4 * 2 / 3) + 120 * (0.9 + 0.6 * 2 / 3));
+    world.config.devices[0].core.workers = 8;
+    world.config.devices[0].team = 8; /* beyond: no faster */
+    assert_us(engine_run(&world, &s, 1), 120 * 0.2 + 120 * 1.5);
+}
+
+/* Two batches at once are no faster than one of all their runs; of different models, the curve of
+ * jobs is all that is known. */
+static void batches_at_once_gain_no_more_than_one(void **state)
+{
+    (void)state;
+    engine_init(&world, 2, 1, 2);
+    world.config.devices[1].core.max_batch = 4;
+    world.config.devices[1].stretch =
+        (hsi_curve){ .count = 1, .at = { 2 }, .factor = { 1.1 } };
+    for (int i = 0; i < 2; i++) {
+        engine_model *m = i ? &b : &a;
+        engine_model_init(m, 1, 2, 100, &hsi_policy_gpu_only);
+        m->model.core.max_batch = 4;
+        m->queues[1].ready = 4;
+        m->batch[1] = (hsi_curve){ .count = 2, .at = { 4, 8 }, .factor = { 1.5, 2.7 } };
+    }
+    hsi_engine_stream s[] = { engine_burst(&a, 8), engine_burst(&b, 4) };
+    assert_us(engine_run(&world, s, 1), 270);
+    assert_int_equal(world.job_count, 2);
+    s[0].instances = 4;
+    assert_us(engine_run(&world, s, 2), 150 * 1.1);
+}
+
 static void runs_are_joined(void **state)
 {
     (void)state;
@@ -231,6 +276,8 @@ int main(void)
         cmocka_unit_test(what_crosses_takes_time),
         cmocka_unit_test(what_has_crossed_is_there),
         cmocka_unit_test(idle_workers_help),
+        cmocka_unit_test(teams_are_what_they_were_measured_to_be),
+        cmocka_unit_test(batches_at_once_gain_no_more_than_one),
         cmocka_unit_test(runs_are_joined),
         cmocka_unit_test(a_late_run_is_dropped_and_another_only_misses),
         cmocka_unit_test(priorities_go_first),
