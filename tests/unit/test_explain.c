@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "base/alloc.h"
+#include "common/put_costs.h"
 #include "common/support.h"
 #include "runtime/planner.h"
 #include "unit/random_graph.h"
@@ -52,35 +53,6 @@ static hsched_explained_crossing crossing_of(const hsched_explanation *e, uint32
     hsched_explained_crossing crossing = { HSCHED_EXPLAINED_CROSSING_INIT };
     assert_ok(hsched_explanation_get_crossing(e, index, &crossing));
     return crossing;
-}
-
-/* As if it had been measured. */
-static void put(hsched_model *model, hsi_cost_unit unit, uint32_t index, uint32_t device,
-                uint32_t workers, uint32_t batch, double us)
-{
-    hsched_runtime *rt = model->runtime;
-    hsi_cost_point point = { .key = hsi_costs_key(model, unit, index, device),
-                             .us = us,
-                             .spread_us = us / 16,
-                             .samples = 3 };
-    point.key.workers = workers;
-    point.key.batch = batch;
-    pthread_mutex_lock(&rt->costs.mutex);
-    assert_ok(hsi_cost_table_put(rt->costs.table, &point, 0));
-    pthread_mutex_unlock(&rt->costs.mutex);
-}
-
-/* Two CPU workers take as long as one. */
-static void put_section(hsched_model *model, uint32_t section, uint32_t device, double us)
-{
-    for (uint32_t workers = 1; workers <= (device == 0 ? 2 : 1); workers++)
-        put(model, HSI_COST_SECTION, section, device, workers, 1, us);
-}
-
-static void put_sections(hsched_model *model, uint32_t device, double us)
-{
-    for (uint32_t s = 0; s < model->plan->section_count; s++)
-        put_section(model, s, device, us);
 }
 
 static double sum_of_sections(const hsched_explanation *e,
