@@ -4,6 +4,10 @@
 
 static const char doing[] = "recording a graph";
 
+enum {
+    MOST_PARTS = 16 /* nodes of a library's graph that are taken out of it */
+};
+
 hsched_status hsi_cuda_record_begin(hsi_cuda_device *device, uint32_t most,
                                     hsi_cuda_recorder *recorder)
 {
@@ -134,9 +138,90 @@ hsched_status hsi_cuda_launch_kernel(const char *name, const hsi_cuda_call *call
     return CU_CHECK(name, cuLaunchKernelEx, config, function, arguments, NULL);
 }
 
-/* ---- All else ------------------------------------------------------------- */
+/* ---- Graphs of libraries --------------------------------------------------- */
 
-hsched_status hsi_cuda_record_child(hsi_cuda_recorder *r, CUgraph child)
+typedef struct parts {
+    CUgraphNode
+        nodes[MOST_PARTS]; /* in an order in which each follows what it waits for */
+    CUgraphNodeType types[MOST_PARTS];
+    size_t count;
+} parts;
+
+static int can_take_apart(void)
+{
+    return hsi_cuda.cuGraphGetNodes && hsi_cuda.cuGraphGetEdges &&
+           hsi_cuda.cuGraphNodeGetType && hsi_cuda.cuGraphKernelNodeGetParams &&
+           hsi_cuda.cuGraphKernelNodeCopyAttributes &&
+           hsi_cuda.cuGraphMemsetNodeGetParams && hsi_cuda.cuGraphAddMemsetNode;
+}
+
+static int waits_for_any(CUgraphNode node, const CUgraphNode *from, const CUgraphNode *to,
+                         size_t edges, const CUgraphNode *left, size_t left_count)
+{
+    for (size_t e = 0; e < edges; e++)
+        for (size_t i = 0; to[e] == node && i < left_count; i++)
+            if (from[e] == left[i])
+                return 1;
+    return 0;
+}
+
+/* 1 if it is a few kernels and fills, in order then. */
+static int list_parts(CUgraph child, parts *p)
+{
+    CUgraphNode left[MOST_PARTS], from[MOST_PARTS * MOST_PARTS],
+        to[MOST_PARTS * MOST_PARTS];
+    CUgraphEdgeData data[MOST_PARTS * MOST_PARTS];
+    size_t count = 0, edges = 0;
+    if (CU(cuGraphGetNodes, child, NULL, &count) != CUDA_SUCCESS || count > MOST_PARTS ||
+        CU(cuGraphGetNodes, child, left, &count) != CUDA_SUCCESS ||
+        CU(cuGraphGetEdges, child, NULL, NULL, NULL, &edges) != CUDA_SUCCESS ||
+        edges > MOST_PARTS * MOST_PARTS ||
+        (edges > 0 && CU(cuGraphGetEdges, child, from, to, data, &edges) != CUDA_SUCCESS))
+        return 0;
+    for (p->count = 0; count > 0;) {
+        size_t i = 0;
+        while (i < count && waits_for_any(left[i], from, to, edges, left, count))
+            i++;
+        CUgraphNodeType *type = &p->types[p->count];
+        if (i == count || CU(cuGraphNodeGetType, left[i], type) != CUDA_SUCCESS ||
+            (*type != CU_GRAPH_NODE_TYPE_KERNEL && *type != CU_GRAPH_NODE_TYPE_MEMSET))
+            return 0;
+        p->nodes[p->count++] = left[i];
+        left[i] = left[--count];
+    }
+    return p->count > 0;
+}
+
+static hsched_status record_same_kernel(hsi_cuda_recorder *r, CUgraphNode part)
+{
+    CUgraphNode node;
+    CUDA_KERNEL_NODE_PARAMS params;
+    hsched_status status = CU_CHECK(doing, cuGraphKernelNodeGetParams, part, &params);
+    if (status == HSCHED_OK)
+        status = CU_CHECK(doing, cuGraphAddKernelNode, &node, r->graph, r->from,
+                          dependencies(r, 0), &params);
+    if (status == HSCHED_OK)
+        status = CU_CHECK(doing, cuGraphKernelNodeCopyAttributes, node, part);
+    if (status == HSCHED_OK)
+        added(r, node, 0); /* it may be one that never lets the next begin early */
+    return status;
+}
+
+static hsched_status record_same_fill(hsi_cuda_recorder *r, CUgraphNode part)
+{
+    CUgraphNode node;
+    CUDA_MEMSET_NODE_PARAMS params;
+    hsched_status status = CU_CHECK(doing, cuGraphMemsetNodeGetParams, part, &params);
+    if (status == HSCHED_OK)
+        status = CU_CHECK(doing, cuGraphAddMemsetNode, &node, r->graph, r->from,
+                          dependencies(r, 0), &params, r->device->kernel_context);
+    if (status == HSCHED_OK)
+        added(r, node, 0);
+    return status;
+}
+
+/* As one node. */
+static hsched_status record_whole(hsi_cuda_recorder *r, CUgraph child)
 {
     CUgraphNode node;
     hsched_status status = CU_CHECK(doing, cuGraphAddChildGraphNode, &node, r->graph,
@@ -145,6 +230,24 @@ hsched_status hsi_cuda_record_child(hsi_cuda_recorder *r, CUgraph child)
         added(r, node, 0);
     return status;
 }
+
+/* Its nodes one after the other where possible: a graph of graphs whose kernels are clusters cannot
+ * be instantiated in a green context (CUDA_ERROR_INVALID_CLUSTER_SIZE, driver of CUDA 13.0), the
+ * same kernels as nodes of one graph can. */
+hsched_status hsi_cuda_record_child(hsi_cuda_recorder *r, CUgraph child)
+{
+    parts p;
+    if (!can_take_apart() || !list_parts(child, &p))
+        return record_whole(r, child);
+    hsched_status status = HSCHED_OK;
+    for (size_t i = 0; i < p.count && status == HSCHED_OK; i++)
+        status = p.types[i] == CU_GRAPH_NODE_TYPE_KERNEL
+                     ? record_same_kernel(r, p.nodes[i])
+                     : record_same_fill(r, p.nodes[i]);
+    return status;
+}
+
+/* ---- All else ------------------------------------------------------------- */
 
 hsched_status hsi_cuda_record_copy(hsi_cuda_recorder *r, CUdeviceptr to, CUdeviceptr from,
                                    size_t bytes)
