@@ -80,6 +80,9 @@ int cli_machine_profile(cli_machine *machine, double seconds, int all);
  * last end. */
 int cli_machine_time(cli_machine *machine, const cli_mix *mix, const cli_shares *shares,
                      double *us);
+/* One after the other until so much time has passed, at least once. */
+int cli_machine_warm(cli_machine *machine, const cli_mix *mix, const cli_shares *shares,
+                     double seconds);
 /* So often one after the other, after as many as `warm` that do not count. */
 int cli_machine_samples(cli_machine *machine, const cli_mix *mix,
                         const cli_shares *shares, uint32_t warm, double *samples,

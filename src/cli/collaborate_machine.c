@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/clock.h"
 #include "cli/collaborate.h"
 #include "cli/costs.h"
 
@@ -318,6 +319,18 @@ int cli_machine_time(cli_machine *m, const cli_mix *mix, const cli_shares *share
                        ? (double)(last_submitted - first) / (count - 1)
                        : 0;
     return status == HSCHED_OK ? CLI_OK : CLI_WRONG;
+}
+
+int cli_machine_warm(cli_machine *m, const cli_mix *mix, const cli_shares *shares,
+                     double seconds)
+{
+    const double end = cli_now_s() + seconds;
+    double us;
+    int status;
+    do
+        status = cli_machine_time(m, mix, shares, &us);
+    while (status == CLI_OK && cli_now_s() < end);
+    return status;
 }
 
 int cli_machine_samples(cli_machine *m, const cli_mix *mix, const cli_shares *shares,
