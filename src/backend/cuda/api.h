@@ -43,7 +43,7 @@
     X(cuDevResourceGenerateDesc) X(cuGreenCtxCreate) X(cuGreenCtxDestroy)                 \
     X(cuGreenCtxStreamCreate) X(cuCtxFromGreenCtx) X(cuGraphAddDependencies_v2) \
     X(cuGraphGetNodes) X(cuGraphGetEdges) X(cuGraphNodeGetType)                           \
-    X(cuGraphKernelNodeGetParams) X(cuGraphKernelNodeCopyAttributes)                      \
+    X(cuGraphKernelNodeGetParams) X(cuGraphKernelNodeGetAttribute)                      \
     X(cuGraphMemsetNodeGetParams) X(cuGraphAddMemsetNode)
 
 #define HSI_DNN_LIST(X)                                                                    \

@@ -151,7 +151,7 @@ static int can_take_apart(void)
 {
     return hsi_cuda.cuGraphGetNodes && hsi_cuda.cuGraphGetEdges &&
            hsi_cuda.cuGraphNodeGetType && hsi_cuda.cuGraphKernelNodeGetParams &&
-           hsi_cuda.cuGraphKernelNodeCopyAttributes &&
+           hsi_cuda.cuGraphKernelNodeGetAttribute &&
            hsi_cuda.cuGraphMemsetNodeGetParams && hsi_cuda.cuGraphAddMemsetNode;
 }
 
@@ -192,6 +192,24 @@ static int list_parts(CUgraph child, parts *p)
     return p->count > 0;
 }
 
+/* What a kernel cannot be launched without. (To copy all attributes is refused for some kernels.) */
+static hsched_status copy_cluster(CUgraphNode to, CUgraphNode from)
+{
+    CUlaunchAttributeValue size, cooperative;
+    hsched_status status = CU_CHECK(doing, cuGraphKernelNodeGetAttribute, from,
+                                    CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, &size);
+    if (status == HSCHED_OK && size.clusterDim.x > 0)
+        status = CU_CHECK(doing, cuGraphKernelNodeSetAttribute, to,
+                          CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, &size);
+    if (status == HSCHED_OK)
+        status = CU_CHECK(doing, cuGraphKernelNodeGetAttribute, from,
+                          CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &cooperative);
+    if (status == HSCHED_OK && cooperative.cooperative)
+        status = CU_CHECK(doing, cuGraphKernelNodeSetAttribute, to,
+                          CU_LAUNCH_ATTRIBUTE_COOPERATIVE, &cooperative);
+    return status;
+}
+
 static hsched_status record_same_kernel(hsi_cuda_recorder *r, CUgraphNode part)
 {
     CUgraphNode node;
@@ -201,7 +219,7 @@ static hsched_status record_same_kernel(hsi_cuda_recorder *r, CUgraphNode part)
         status = CU_CHECK(doing, cuGraphAddKernelNode, &node, r->graph, r->from,
                           dependencies(r, 0), &params);
     if (status == HSCHED_OK)
-        status = CU_CHECK(doing, cuGraphKernelNodeCopyAttributes, node, part);
+        status = copy_cluster(node, part);
     if (status == HSCHED_OK)
         added(r, node, 0); /* it may be one that never lets the next begin early */
     return status;
