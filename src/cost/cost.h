@@ -29,7 +29,10 @@ enum {
 typedef enum hsi_cost_unit {
     HSI_COST_STEP = 1,
     HSI_COST_SECTION = 2,
-    HSI_COST_RUN = 3 /* all of a model in one job, or as one run; index 0 */
+    HSI_COST_RUN = 3, /* all of a model in one job, or as one run; index 0 */
+    HSI_COST_AT_ONCE =
+        4 /* no time: `us` is how many times as long as alone a job of the model
+                            takes with `batch` of them on the device; index 0 */
 } hsi_cost_unit;
 
 typedef struct hsi_cost_key {
@@ -130,7 +133,14 @@ const hsi_cost_point *hsi_cost_table_get(const hsi_cost_table *table,
  */
 void hsi_cost_table_find(const hsi_cost_table *table, const hsi_cost_key *key,
                          uint32_t jobs, const hsi_cost_work *work, hsi_cost *cost);
-/* The factor alone. *source as above. */
+/*
+ * The factor alone. *source as above. A model's own, where that was measured (HSI_COST_AT_ONCE),
+ * else the device's. Joined runs at once: no less than all of them joined would take, compared
+ * with these.
+ */
+double hsi_cost_table_stretch_of(const hsi_cost_table *table, const hsi_cost_key *key,
+                                 uint32_t jobs, hsi_cost_source *source);
+/* The device's: that of the model which was measured last. */
 double hsi_cost_table_stretch(const hsi_cost_table *table, uint32_t device, uint32_t jobs,
                               hsi_cost_source *source);
 

@@ -7,7 +7,7 @@
 
 static int counts(const hsi_cost_point *p)
 {
-    return p->key.unit != HSI_COST_RUN && p->key.batch == 1 && p->key.workers == 1 &&
+    return p->key.unit < HSI_COST_RUN && p->key.batch == 1 && p->key.workers == 1 &&
            !p->observed && p->work.bytes > 0;
 }
 

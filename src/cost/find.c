@@ -154,6 +154,44 @@ static answer at_workers(const hsi_cost_series *series, uint32_t workers, uint32
     return scaled(&last, 1);
 }
 
+/* ---- A model's jobs at once ------------------------------------------------ */
+
+static double stretch_of_model(const hsi_cost_table *table, const hsi_cost_key *key,
+                               uint32_t jobs, hsi_cost_source *source)
+{
+    hsi_cost_key own = *key;
+    own.unit = HSI_COST_AT_ONCE;
+    own.index = 0;
+    const hsi_cost_series *series = hsi_cost_find_series(table, &own);
+    if (!series || series->count == 0)
+        return hsi_cost_table_stretch(table, key->device, jobs, source);
+    const answer found = at_batch(series->places, series->count, jobs);
+    *source = found.source;
+    return found.us;
+}
+
+/* A full device is not made faster by cutting what is joined into jobs. */
+static double stretch_of_joined(const hsi_cost_table *table, const hsi_cost_key *key,
+                                uint32_t jobs)
+{
+    const hsi_cost_series *series = hsi_cost_find_series(table, key);
+    if (key->unit != HSI_COST_RUN || key->batch < 2 || !series || series->count == 0)
+        return 0;
+    return at_workers(series, key->workers, key->batch * jobs).us /
+           at_workers(series, key->workers, key->batch).us;
+}
+
+double hsi_cost_table_stretch_of(const hsi_cost_table *table, const hsi_cost_key *key,
+                                 uint32_t jobs, hsi_cost_source *source)
+{
+    *source = HSI_COST_MEASURED;
+    if (jobs <= 1)
+        return 1;
+    const double stretch = stretch_of_model(table, key, jobs, source);
+    const double joined = stretch_of_joined(table, key, jobs);
+    return joined > stretch ? joined : stretch;
+}
+
 void hsi_cost_table_find(const hsi_cost_table *table, const hsi_cost_key *key,
                          uint32_t jobs, const hsi_cost_work *work, hsi_cost *cost)
 {
@@ -171,7 +209,7 @@ void hsi_cost_table_find(const hsi_cost_table *table, const hsi_cost_key *key,
     }
     if (!(found.us > 0))
         return;
-    cost->stretch = hsi_cost_table_stretch(table, key->device, jobs, &source);
+    cost->stretch = hsi_cost_table_stretch_of(table, key, jobs, &source);
     cost->us = found.us * cost->stretch;
     cost->spread_us = found.spread_us * cost->stretch;
     cost->correction = found.us / found.raw_us;

@@ -11,7 +11,7 @@ enum {
     CRC_DIGITS = 8
 };
 
-static const char *const units[] = { NULL, "step", "section", "run" };
+static const char *const units[] = { NULL, "step", "section", "run", "at_once" };
 static const char *const maths[] = { "tf32", "float32", "fp16", "bf16" };
 
 uint64_t hsi_cost_device_id(const char *text, size_t length)
@@ -128,7 +128,7 @@ static int parse_point(const field *f, hsi_cost_point *p)
 {
     int unit, math;
     uint32_t observed;
-    if (!parse_hex(&f[2], 16, &p->key.model) || !parse_word(&f[3], units, 1, 4, &unit) ||
+    if (!parse_hex(&f[2], 16, &p->key.model) || !parse_word(&f[3], units, 1, 5, &unit) ||
         !parse_count(&f[4], UINT32_MAX, &p->key.index) ||
         !parse_word(&f[5], maths, 0, 4, &math) ||
         !parse_count(&f[6], HSI_COST_COUNT_MAX, &p->key.batch) ||

@@ -188,7 +188,7 @@ static hsched_status check_point(const hsi_cost_table *table, const hsi_cost_poi
 {
     const hsi_cost_key *key = &p->key;
     if (key->device >= table->device_count || (unsigned)key->math > HSCHED_MATH_BF16 ||
-        key->unit < HSI_COST_STEP || key->unit > HSI_COST_RUN || key->batch < 1 ||
+        key->unit < HSI_COST_STEP || key->unit > HSI_COST_AT_ONCE || key->batch < 1 ||
         key->batch > HSI_COST_COUNT_MAX || key->workers < 1 ||
         key->workers > HSI_COST_COUNT_MAX)
         return hsi_error(
@@ -289,7 +289,7 @@ hsched_status hsi_cost_table_observe(hsi_cost_table *table, uint64_t now_us,
     hsched_status status = check_point(table, &made);
     if (status != HSCHED_OK)
         return status;
-    const double stretch = hsi_cost_table_stretch(table, key->device, jobs, &source);
+    const double stretch = hsi_cost_table_stretch_of(table, key, jobs, &source);
     hsi_cost_load *load = &table->devices[key->device]->load;
     const hsi_cost_point *point = hsi_cost_table_get(table, key);
     if (!point) {

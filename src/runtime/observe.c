@@ -52,15 +52,20 @@ static int find_key(const hsched_model *model, const hsi_ended_job *job, double 
     return 1;
 }
 
-/* So many jobs' work is done at the same time, at best; 0: as the core thinks. */
-static double capacity_of(const hsched_runtime *rt, uint32_t device)
+/* So many jobs' work is done at the same time, at best, if all are of the model (NULL: of the one
+ * measured last); 0: as the core thinks. */
+static double capacity_of(const hsched_runtime *rt, const hsched_model *model,
+                          uint32_t device)
 {
     const uint32_t workers = rt->workers[device];
     double most = 0;
     for (uint32_t jobs = 1; jobs <= workers;) {
         hsi_cost_source source;
-        const double stretch = hsi_cost_table_stretch(
-            rt->costs.table, rt->costs.devices[device], jobs, &source);
+        hsi_cost_key key = { .device = rt->costs.devices[device] };
+        if (model)
+            key = hsi_costs_key(model, HSI_COST_AT_ONCE, 0, device);
+        const double stretch =
+            hsi_cost_table_stretch_of(rt->costs.table, &key, jobs, &source);
         if (jobs > 1 && source < HSI_COST_INTERPOLATED)
             break;
         if (jobs > 1 && jobs / stretch > most)
@@ -74,13 +79,26 @@ typedef struct speed {
     double load, capacity;
 } speed;
 
+/* Models differ in what they leave to others on a device: the mean over its busy time of late. */
+static void note_capacity(hsched_runtime *rt, const hsched_model *model, uint32_t device,
+                          double took_us)
+{
+    const double capacity = capacity_of(rt, model, device);
+    double *mean = &rt->witness[device].capacity;
+    if (*mean > 0 && capacity > 0)
+        *mean += (capacity - *mean) * took_us / (took_us + REFRESH_US);
+    else if (capacity > 0)
+        *mean = capacity;
+}
+
 /* With the table's lock, which is given back before the core is told: it may place runs anew. */
 static speed find_speed(const hsched_runtime *rt, uint32_t device, uint64_t now_us)
 {
     double load = hsi_cost_table_load(rt->costs.table, rt->costs.devices[device], now_us);
     if (load == 1) /* jobs show none, or there were none */
         load = hsi_meters_load(rt, device, now_us);
-    return (speed){ load, capacity_of(rt, device) };
+    const double capacity = rt->witness[device].capacity;
+    return (speed){ load, capacity > 0 ? capacity : capacity_of(rt, NULL, device) };
 }
 
 void hsi_observe_job(void *runtime, const hsi_ended_job *job)
@@ -95,6 +113,7 @@ void hsi_observe_job(void *runtime, const hsi_ended_job *job)
         took_us < SHORTEST_US || pthread_mutex_trylock(&rt->costs.mutex) != 0)
         return;
     const uint64_t now_us = job->ended_ns / 1000;
+    note_capacity(rt, model, job->device, took_us);
     const int learnt = find_key(model, job, &took_us, &key) &&
                        hsi_cost_table_observe(rt->costs.table, now_us, &key, job->at_once,
                                               took_us) == HSCHED_OK;

@@ -140,11 +140,19 @@ static hsched_status store_stretch(profile *p, const series *s)
     double spread;
     hsched_runtime *rt = p->model->runtime;
     const double factor = median_of(p, stretch_row(p), &spread);
+    hsi_cost_point point = { .key =
+                                 hsi_costs_key(p->model, HSI_COST_AT_ONCE, 0, s->device),
+                             .us = factor,
+                             .spread_us = spread,
+                             .samples = p->samples.counts[stretch_row(p)] };
     if (factor <= 0)
         return HSCHED_OK;
+    point.key.batch = s->jobs;
     pthread_mutex_lock(&rt->costs.mutex);
     hsched_status status = hsi_cost_table_put_stretch(
         rt->costs.table, rt->costs.devices[s->device], s->jobs, factor, 1);
+    if (status == HSCHED_OK)
+        status = hsi_cost_table_put(rt->costs.table, &point, 1);
     pthread_mutex_unlock(&rt->costs.mutex);
     p->report.measured += status == HSCHED_OK;
     return status;

@@ -97,6 +97,7 @@ struct hsched_runtime {
         uint32_t jobs; /* that have ended since */
         double joules; /* as of joules_us; 0: not yet */
         uint64_t joules_us;
+        double capacity; /* as the models' jobs of late have it; 0: none has */
     } witness[HSI_MAX_DEVICES];
     int stopping;
     int controller_stop;

@@ -151,6 +151,43 @@ static void between_jobs_at_once(void **state)
                  "cost table");
 }
 
+static void put_at_once(uint32_t jobs, double factor)
+{
+    hsi_cost_point point = { .key = key_of(0, jobs, 1), .us = factor, .samples = 1 };
+    point.key.unit = HSI_COST_AT_ONCE;
+    assert_ok(hsi_cost_table_put(table, &point, 0));
+}
+
+static void a_models_own_jobs_at_once(void **state)
+{
+    (void)state;
+    hsi_cost_source source;
+    hsi_cost_key key = key_of(0, 1, 1), joined = key_of(0, 4, 1);
+    key.unit = joined.unit = HSI_COST_RUN;
+    assert_ok(hsi_cost_table_put_stretch(table, device, 2, 1.25, 0));
+    assert_true(hsi_cost_table_stretch_of(table, &key, 2, &source) == 1.25);
+    put_at_once(2, 1.75);
+    put_at_once(4, 3.25);
+    assert_true(hsi_cost_table_stretch_of(table, &key, 1, &source) == 1);
+    assert_true(hsi_cost_table_stretch_of(table, &key, 2, &source) == 1.75);
+    assert_int_equal(source, HSI_COST_MEASURED);
+    assert_true(hsi_cost_table_stretch_of(table, &key, 3, &source) == 2.5);
+    assert_int_equal(source, HSI_COST_INTERPOLATED);
+    assert_true(hsi_cost_table_stretch_of(table, &key, 8, &source) == 6.5);
+    assert_int_equal(source, HSI_COST_ESTIMATED);
+    /* Two batches of four are no faster than one of eight would be. */
+    const uint32_t batches[] = { 1, 4, 8 };
+    const double us[] = { 100, 160, 304 };
+    for (int i = 0; i < 3; i++) {
+        hsi_cost_point point = { .key = key, .us = us[i], .samples = 1 };
+        point.key.batch = batches[i];
+        assert_ok(hsi_cost_table_put(table, &point, 0));
+    }
+    assert_true(fabs(hsi_cost_table_stretch_of(table, &joined, 2, &source) - 1.9) < 1e-9);
+    key.model++; /* another one goes by the device's */
+    assert_true(hsi_cost_table_stretch_of(table, &key, 2, &source) == 1.25);
+}
+
 /* 2 GFLOP take 1 ms, 1 MB takes 100 us. */
 static void estimates_from_the_work(void **state)
 {
@@ -431,6 +468,7 @@ int main(void)
         WITH_TABLE(between_batches),
         WITH_TABLE(between_workers),
         WITH_TABLE(between_jobs_at_once),
+        WITH_TABLE(a_models_own_jobs_at_once),
         WITH_TABLE(estimates_from_the_work),
         WITH_TABLE(devices_by_text),
         WITH_TABLE(nonsense_is_refused),
