@@ -82,7 +82,7 @@ hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core)
         made->placed_capacity[d] = device->capacity;
     }
     made->available = (UINT32_C(1) << config->device_count) - 1;
-    made->admission.active_limit = config->active_limit;
+    hsi_admission_init(&made->admission, config->active_limit);
     made->urgent_level = HSI_LEVELS;
     hsi_work_init(made);
     *core = made;
