@@ -39,6 +39,16 @@ static uint32_t next_bit(const uint64_t *words, uint32_t from)
     return HSI_LEVELS;
 }
 
+/* The last level before `end` whose bit is set; there is one. */
+static uint32_t previous_bit(const uint64_t *words, uint32_t end)
+{
+    uint32_t w = (end - 1) / 64;
+    uint64_t word = words[w] << (63 - (end - 1) % 64) >> (63 - (end - 1) % 64);
+    while (word == 0)
+        word = words[--w];
+    return w * 64 + 63 - (uint32_t)__builtin_clzll(word);
+}
+
 /*
  * The most jobs of a run that can be queued at once. The first sections of its jobs wait
  * for nothing, so none of them depends on another; of the sections of a chain there is at
@@ -213,8 +223,10 @@ static void count_in(hsi_admission *admission, uint32_t index)
     if (admission->levels[index].active++ == 0)
         set_bit(admission->active_levels, index);
     admission->active_before++;
-    while (admission->active_before >= admission->active_limit)
-        admission->active_before -= admission->levels[--admission->end].active;
+    while (admission->active_before >= admission->active_limit) {
+        admission->end = previous_bit(admission->active_levels, admission->end);
+        admission->active_before -= admission->levels[admission->end].active;
+    }
 }
 
 static void count_out(hsi_admission *admission, uint32_t index)
