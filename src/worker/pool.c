@@ -93,6 +93,9 @@ static void notify(hsi_worker_pool *pool, const hsi_worker *self)
                 pthread_cond_signal(&pool->queues[k]->attendant);
     }
     pool->config.after_events(pool->config.user);
+    for (uint32_t d = 0; d < pool->config.device_count; d++)
+        if (pool->queues[d])
+            hsi_queue_recall(pool->queues[d]);
 }
 
 void hsi_worker_pool_notify(hsi_worker_pool *pool, const hsi_worker *self)
