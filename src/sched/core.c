@@ -673,6 +673,7 @@ void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats)
 {
     *stats = core->stats;
     stats->owed_uj = core->owed_uj;
+    stats->now_us = core->now_us;
     stats->active_runs = core->admission.active;
     stats->waiting_runs = core->admission.waiting;
     stats->blocked_runs = core->blocked;

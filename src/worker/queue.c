@@ -421,14 +421,15 @@ void hsi_queue_pump(hsi_queue *q, const hsi_worker *self)
     q->submitting = 1;
     while (free_lane(q, &lane)) {
         hsi_flight *f = &q->flights[lane];
+        const uint64_t now_ns = hsi_now_ns();
         f->count =
-            hsi_core_take_batch(core, q->device, f->jobs, HSI_QUEUE_BATCH, hsi_now_us());
+            hsi_core_take_batch(core, q->device, f->jobs, HSI_QUEUE_BATCH, now_ns / 1000);
         if (hsi_core_has_ended(core)) /* dropped: their deadlines have passed */
             hsi_worker_pool_after_events(q->pool);
         if (f->count == 0)
             break;
         if (q->pool->trace)
-            hsi_trace_queued(q->pool, q->device);
+            hsi_trace_queued(q->pool, q->device, now_ns);
         start_flight(q, lane);
         started++;
     }
