@@ -185,6 +185,7 @@ static hsched_status learn_watts(hsched_runtime *rt)
     pthread_mutex_lock(&rt->pool->lock);
     for (uint32_t d = 0; d < rt->device_count; d++)
         hsi_core_set_watts(rt->core, d, found.active[d], found.idle[d], hsi_now_us());
+    hsi_worker_pool_after_events(rt->pool); /* the cap may let others begin, or later */
     pthread_mutex_unlock(&rt->pool->lock);
     return HSCHED_OK;
 }

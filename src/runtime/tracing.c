@@ -23,15 +23,20 @@ static void put(hsched_runtime *rt, hsi_trace_event event)
     hsi_trace_put(hsi_trace_shared(rt->pool->trace), &event);
 }
 
-static hsi_trace_event instant(hsched_run *run, hsi_trace_kind kind)
+static hsi_trace_event event_of(hsched_run *run, hsi_trace_kind kind, uint64_t begin_ns)
 {
     hsi_trace *trace = run->model->runtime->pool->trace;
     return (hsi_trace_event){
-        .begin_ns = hsi_now_ns(),
+        .begin_ns = begin_ns,
         .model = hsi_trace_see(trace, run->exec.model->trace_model),
         .run = run->exec.core.sequence,
         .kind = (uint8_t)kind,
     };
+}
+
+static hsi_trace_event instant(hsched_run *run, hsi_trace_kind kind)
+{
+    return event_of(run, kind, hsi_now_ns());
 }
 
 void hsi_tracing_run_cancelled(hsched_run *run)
@@ -49,8 +54,7 @@ static void record_run(hsched_run *run, uint64_t ended_us, uint8_t flags)
 {
     const hsi_core_run *core = &run->exec.core;
     const uint64_t started_us = run->exec.started_us;
-    hsi_trace_event event = instant(run, HSI_TRACE_RUN);
-    event.begin_ns = core->submitted_us * 1000;
+    hsi_trace_event event = event_of(run, HSI_TRACE_RUN, core->submitted_us * 1000);
     event.end_ns = ended_us * 1000;
     event.status = (int16_t)core->status;
     event.flags = flags | (core->missed ? HSI_TRACE_LATE : 0);
@@ -96,11 +100,12 @@ void hsi_tracing_observe(hsched_runtime *rt)
 {
     hsi_core_stats stats;
     hsi_core_get_stats(rt->core, &stats);
-    hsi_trace_count(rt->pool->trace, HSI_TRACE_ACTIVE, 0, stats.active_runs);
+    const uint64_t event_ns = stats.now_us * 1000;
+    hsi_trace_count(rt->pool->trace, HSI_TRACE_ACTIVE, 0, stats.active_runs, event_ns);
     for (uint32_t d = 0; d < rt->device_count; d++) {
-        hsi_trace_queued(rt->pool, d);
+        hsi_trace_queued(rt->pool, d, event_ns);
         hsi_trace_count(rt->pool->trace, HSI_TRACE_LOAD, d,
-                        hsi_trace_percent(hsi_core_load(rt->core, d)));
+                        hsi_trace_percent(hsi_core_load(rt->core, d)), event_ns);
         if ((rt->pool->lost_devices & ~rt->traced.lost) >> d & 1u)
             put(rt, (hsi_trace_event){ .begin_ns = hsi_now_ns(),
                                        .kind = HSI_TRACE_LOST,

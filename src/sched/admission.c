@@ -39,6 +39,16 @@ static uint32_t next_bit(const uint64_t *words, uint32_t from)
     return HSI_LEVELS;
 }
 
+/* The last level before `end` whose bit is set; there is one. */
+static uint32_t previous_bit(const uint64_t *words, uint32_t end)
+{
+    uint32_t w = (end - 1) / 64;
+    uint64_t word = words[w] << (63 - (end - 1) % 64) >> (63 - (end - 1) % 64);
+    while (word == 0)
+        word = words[--w];
+    return w * 64 + 63 - (uint32_t)__builtin_clzll(word);
+}
+
 /*
  * The most jobs of a run that can be queued at once. The first sections of its jobs wait
  * for nothing, so none of them depends on another; of the sections of a chain there is at
@@ -103,6 +113,12 @@ hsched_status hsi_admission_reserve(hsi_core *core, const hsi_core_run *run)
     return HSCHED_OK;
 }
 
+void hsi_admission_init(hsi_admission *admission, uint32_t active_limit)
+{
+    admission->active_limit = active_limit;
+    admission->end = HSI_LEVELS;
+}
+
 void hsi_admission_clear(hsi_admission *admission)
 {
     for (uint32_t i = 0; i < HSI_LEVELS; i++)
@@ -145,19 +161,30 @@ static void unlink_run(hsi_level *level, const hsi_core_run *run)
         level->last = run->prev_active;
 }
 
-static hsi_core_run *best_of(const hsi_level *level)
+static void find_head(hsi_admission *admission, uint32_t index)
 {
-    if (level->waiting.count == 0)
-        return level->first;
-    char *index = (char *)level->waiting.entries[0].heap_index;
-    hsi_core_run *run =
-        (hsi_core_run *)(void *)(index - offsetof(hsi_core_run, heap_index));
-    return level->first && goes_before(level->first, run) ? level->first : run;
+    const hsi_level *level = &admission->levels[index];
+    hsi_core_run *run = level->first;
+    if (level->waiting.count > 0) {
+        char *place = (char *)level->waiting.entries[0].heap_index;
+        hsi_core_run *other =
+            (hsi_core_run *)(void *)(place - offsetof(hsi_core_run, heap_index));
+        if (!run || goes_before(other, run))
+            run = other;
+    }
+    if (run)
+        admission->heads[index] = (hsi_head){ run->key, run->sequence, run };
+}
+
+static int head_before(const hsi_head *a, const hsi_head *b)
+{
+    return a->key != b->key ? a->key < b->key : a->sequence < b->sequence;
 }
 
 void hsi_admission_wait(hsi_admission *admission, hsi_core_run *run)
 {
     const uint32_t index = level_of(run);
+    const hsi_head own = { run->key, run->sequence, run };
     hsi_level *level = &admission->levels[index];
     if (!level->last || goes_before(level->last, run))
         append(level, run);
@@ -166,7 +193,8 @@ void hsi_admission_wait(hsi_admission *admission, hsi_core_run *run)
                       (hsi_heap_entry){ .key = run->key,
                                         .sequence = run->sequence,
                                         .heap_index = &run->heap_index });
-    level->waiting_count++;
+    if (level->waiting_count++ == 0 || head_before(&own, &admission->heads[index]))
+        admission->heads[index] = own;
     set_bit(admission->waiting_levels, index);
     admission->waiting++;
 }
@@ -181,28 +209,50 @@ void hsi_admission_stop_waiting(hsi_admission *admission, hsi_core_run *run)
         hsi_heap_remove(&level->waiting, run->heap_index);
     if (--level->waiting_count == 0)
         clear_bit(admission->waiting_levels, index);
+    else if (admission->heads[index].run == run)
+        find_head(admission, index);
     admission->waiting--;
 }
 
-/* The levels before this one may be admitted from. */
-static uint32_t threshold(const hsi_admission *admission)
+/* ---- How many are active -------------------------------------------------- */
+
+/* A run of this level, which is one that may be admitted from, is active now. */
+static void count_in(hsi_admission *admission, uint32_t index)
 {
-    uint32_t index = 0, active = 0;
-    while ((index = next_bit(admission->active_levels, index)) < HSI_LEVELS) {
-        active += admission->levels[index].active;
-        if (active >= admission->active_limit)
-            break;
-        index++;
+    admission->active++;
+    if (admission->levels[index].active++ == 0)
+        set_bit(admission->active_levels, index);
+    admission->active_before++;
+    while (admission->active_before >= admission->active_limit) {
+        admission->end = previous_bit(admission->active_levels, admission->end);
+        admission->active_before -= admission->levels[admission->end].active;
     }
-    return index;
+}
+
+static void count_out(hsi_admission *admission, uint32_t index)
+{
+    admission->active--;
+    if (--admission->levels[index].active == 0)
+        clear_bit(admission->active_levels, index);
+    if (index < admission->end)
+        admission->active_before--;
+    while (admission->end < HSI_LEVELS) {
+        const uint32_t with =
+            admission->active_before + admission->levels[admission->end].active;
+        if (with >= admission->active_limit)
+            break;
+        admission->active_before = with;
+        admission->end = next_bit(admission->active_levels, admission->end + 1);
+    }
 }
 
 /* With many runs waiting, each has long left the caches when its turn comes: those that come next
  * are fetched while this one is seen to, first the run, the next time what it points to. */
-static void fetch_next(const hsi_level *level)
+static void fetch_next(const hsi_admission *admission, uint32_t index)
 {
-    const hsi_core_run *next = best_of(level);
-    if (!next)
+    const hsi_level *level = &admission->levels[index];
+    const hsi_core_run *next = admission->heads[index].run;
+    if (level->waiting_count == 0)
         return;
     if (next == level->first && next->next_active)
         for (size_t i = 0; i < offsetof(hsi_core_run, counted_ns); i += 64)
@@ -214,34 +264,26 @@ static void fetch_next(const hsi_level *level)
 
 hsi_core_run *hsi_admission_next(hsi_admission *admission)
 {
-    if (admission->waiting == 0)
+    const hsi_head *best = NULL;
+    for (uint32_t i = next_bit(admission->waiting_levels, 0); i < admission->end;
+         i = next_bit(admission->waiting_levels, i + 1))
+        if (!best || head_before(&admission->heads[i], best))
+            best = &admission->heads[i];
+    if (!best)
         return NULL;
-    hsi_core_run *run = NULL;
-    const uint32_t end = threshold(admission);
-    for (uint32_t i = next_bit(admission->waiting_levels, 0); i < end;
-         i = next_bit(admission->waiting_levels, i + 1)) {
-        hsi_core_run *head = best_of(&admission->levels[i]);
-        if (!run || goes_before(head, run))
-            run = head;
-    }
-    if (!run)
-        return NULL;
+    const uint32_t index = (uint32_t)(best - admission->heads);
+    hsi_core_run *run = best->run;
     hsi_admission_stop_waiting(admission, run);
-    admission->levels[level_of(run)].active++;
-    admission->active++;
-    set_bit(admission->active_levels, level_of(run));
-    fetch_next(&admission->levels[level_of(run)]);
+    count_in(admission, index);
+    fetch_next(admission, index);
     return run;
 }
 
 void hsi_admission_ended(hsi_admission *admission, const hsi_core_run *run,
                          int was_active)
 {
-    uint32_t index = level_of(run);
+    const uint32_t index = level_of(run);
     admission->levels[index].outstanding--;
-    if (!was_active)
-        return;
-    admission->active--;
-    if (--admission->levels[index].active == 0)
-        clear_bit(admission->active_levels, index);
+    if (was_active)
+        count_out(admission, index);
 }

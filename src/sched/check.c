@@ -17,9 +17,42 @@ static const char *check_heap(const hsi_heap *heap)
     return NULL;
 }
 
+/* The best of those of a level that wait, searched for. */
+static int is_head_right(const hsi_admission *admission, uint32_t index)
+{
+    const hsi_level *level = &admission->levels[index];
+    const hsi_head *head = &admission->heads[index];
+    if (level->waiting_count == 0)
+        return 1;
+    if (head->run->key != head->key || head->run->sequence != head->sequence ||
+        head->run->state != HSI_RUN_WAITING)
+        return 0;
+    const hsi_heap_entry own = { .key = head->key, .sequence = head->sequence };
+    for (const hsi_core_run *run = level->first; run; run = run->next_active)
+        if (run->key < own.key || (run->key == own.key && run->sequence < own.sequence))
+            return 0;
+    for (uint32_t i = 0; i < level->waiting.count; i++)
+        if (hsi_heap_before(&level->waiting.entries[i], &own))
+            return 0;
+    return 1;
+}
+
+/* Up to where runs may become active. */
+static int is_end_right(const hsi_admission *admission)
+{
+    uint32_t before = 0;
+    for (uint32_t i = 0; i < admission->end; i++)
+        before += admission->levels[i].active;
+    return before == admission->active_before && before < admission->active_limit &&
+           (admission->end == HSI_LEVELS ||
+            before + admission->levels[admission->end].active >= admission->active_limit);
+}
+
 static const char *check_levels(const hsi_admission *admission)
 {
     uint32_t active = 0, waiting = 0;
+    if (!is_end_right(admission))
+        return "it is not known from which priorities on runs may become active";
     for (uint32_t i = 0; i < HSI_LEVELS; i++) {
         const hsi_level *level = &admission->levels[i];
         const char *wrong = check_heap(&level->waiting);
@@ -42,6 +75,8 @@ static const char *check_levels(const hsi_admission *admission)
         if (!(admission->active_levels[i / 64] & bit) != (level->active == 0) ||
             !(admission->waiting_levels[i / 64] & bit) != (level->waiting_count == 0))
             return "the bit of a priority level contradicts its count";
+        if (!is_head_right(admission, i))
+            return "a priority level does not know which of its runs is next";
         if (level->active > level->peak_active)
             return "more runs of a priority are active than room was made for";
         if (level->active + level->waiting_count > level->outstanding)

@@ -82,7 +82,7 @@ hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core)
         made->placed_capacity[d] = device->capacity;
     }
     made->available = (UINT32_C(1) << config->device_count) - 1;
-    made->admission.active_limit = config->active_limit;
+    hsi_admission_init(&made->admission, config->active_limit);
     made->urgent_level = HSI_LEVELS;
     hsi_work_init(made);
     *core = made;
@@ -673,6 +673,7 @@ void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats)
 {
     *stats = core->stats;
     stats->owed_uj = core->owed_uj;
+    stats->now_us = core->now_us;
     stats->active_runs = core->admission.active;
     stats->waiting_runs = core->admission.waiting;
     stats->blocked_runs = core->blocked;

@@ -459,6 +459,7 @@ typedef struct hsi_core_stats {
     uint64_t missed, dropped; /* deadlines; runs for that */
     uint64_t replaced;        /* runs that were placed anew before they started */
     double owed_uj;           /* was drawn above the power cap, and not saved again yet */
+    uint64_t now_us;          /* the time of the latest event */
     uint32_t active_runs;
     uint32_t waiting_runs; /* for admission */
     uint32_t blocked_runs; /* for other runs */

@@ -26,11 +26,23 @@ typedef struct hsi_level {
     uint32_t peak_jobs;   /*   with so many jobs queued at once, each */
 } hsi_level;
 
+/* The best of those of a level that wait. What it is compared by stands here, so that finding the
+ * best of all levels touches no run. */
+typedef struct hsi_head {
+    int64_t key;
+    uint64_t sequence;
+    hsi_core_run *run;
+} hsi_head;
+
 typedef struct hsi_admission {
     uint32_t active_limit;
-    uint32_t active, waiting;                /* runs of all levels */
+    uint32_t active, waiting; /* runs of all levels */
+    /* Runs of levels before `end` may become active; `active_before` of these are. It would be the
+     * limit or more with those of the level `end`, unless that is HSI_LEVELS. */
+    uint32_t end, active_before;
     uint64_t active_levels[HSI_LEVEL_WORDS]; /* a bit for each level that has any */
     uint64_t waiting_levels[HSI_LEVEL_WORDS];
+    hsi_head heads[HSI_LEVELS]; /* of levels where any wait */
     hsi_level levels[HSI_LEVELS];
 } hsi_admission;
 
@@ -251,6 +263,7 @@ void hsi_distribute_undo(hsi_job *job);
 /* Makes room for one more run, here and in the job queues. LIMIT, OUT_OF_MEMORY: nothing
  * changed. */
 hsched_status hsi_admission_reserve(hsi_core *core, const hsi_core_run *run);
+void hsi_admission_init(hsi_admission *admission, uint32_t active_limit);
 void hsi_admission_clear(hsi_admission *admission);
 
 void hsi_admission_submitted(hsi_admission *admission, const hsi_core_run *run);

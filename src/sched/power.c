@@ -21,11 +21,6 @@
  * all idle) is looked at again then: the quotient itself may be no time at all. */
 #define LONGEST_US 1e15
 
-static int executes(const hsi_core *core, uint32_t device)
-{
-    return core->backlog[device] > core->queued[device];
-}
-
 static double active_watts(const hsi_core_device *device)
 {
     return device->watts > device->idle_watts ? device->watts - device->idle_watts : 0;
@@ -34,7 +29,7 @@ static double active_watts(const hsi_core_device *device)
 static double modelled_watts(const hsi_core *core, uint32_t device)
 {
     const hsi_core_device *d = &core->config.devices[device];
-    return d->idle_watts + (executes(core, device) ? active_watts(d) : 0);
+    return d->idle_watts + (core->executing[device].count > 0 ? active_watts(d) : 0);
 }
 
 static double counted_watts(const hsi_core *core, uint32_t device)
@@ -91,14 +86,15 @@ int hsi_power_allows(const hsi_core *core, uint32_t device)
     if (!(cap > 0))
         return 1;
     const double now = all_watts(core);
-    const double more =
-        executes(core, device) ? 0 : active_watts(&core->config.devices[device]);
+    const double more = core->executing[device].count > 0
+                            ? 0
+                            : active_watts(&core->config.devices[device]);
     if (now + more <= cap || (now <= cap && core->owed_uj <= NOTHING_UJ))
         return 1;
     /* Where others draw all there is, waiting pays nothing back: rather one at a time than none. */
     int any = 0;
     for (uint32_t d = 0; d < core->config.device_count; d++)
-        any |= executes(core, d);
+        any |= core->executing[d].count > 0;
     return !any && now >= cap;
 }
 

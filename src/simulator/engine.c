@@ -216,7 +216,7 @@ static double work_us(engine *e, const hsi_job *job, uint32_t members)
 static void start_jobs(engine *e, uint32_t device)
 {
     hsi_executor *executor = &e->executors[device];
-    hsi_executing *worker;
+    hsi_executor_worker *worker;
     while ((worker = hsi_executor_idle(executor)) != NULL) {
         const uint32_t count = hsi_core_take_batch(e->core, device, worker->members,
                                                    executor->most, core_time(e->now_us));
@@ -237,7 +237,7 @@ static void start_jobs(engine *e, uint32_t device)
 }
 
 static hsched_status report_job(const engine *e, uint32_t device,
-                                const hsi_executing *worker)
+                                const hsi_executor_worker *worker)
 {
     uint64_t runs[HSI_ENGINE_BATCH];
     const hsi_job *job = worker->members[0];
@@ -266,7 +266,7 @@ static hsched_status end_jobs(engine *e, uint32_t device)
 {
     hsi_executor *executor = &e->executors[device];
     hsched_status status = HSCHED_OK;
-    hsi_executing *worker;
+    hsi_executor_worker *worker;
     while (status == HSCHED_OK && (worker = hsi_executor_done(executor)) != NULL) {
         status = report_job(e, device, worker);
         for (uint32_t i = 0; i < worker->count; i++)

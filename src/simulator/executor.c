@@ -13,7 +13,7 @@ hsched_status hsi_executor_init(hsi_executor *executor, const hsi_engine_device 
 {
     const uint32_t most = device->core.max_batch > 0 ? device->core.max_batch : 1;
     *executor = (hsi_executor){ .device = device, .is_cpu = is_cpu, .most = most };
-    executor->workers = HSI_NEW_ARRAY(hsi_executing, device->core.workers);
+    executor->workers = HSI_NEW_ARRAY(hsi_executor_worker, device->core.workers);
     executor->members = HSI_NEW_ARRAY(hsi_job *, (size_t)device->core.workers * most);
     if (!executor->workers || !executor->members)
         return hsi_out_of_memory("a simulated device");
@@ -28,18 +28,18 @@ void hsi_executor_clear(hsi_executor *executor)
     hsi_free(executor->members);
 }
 
-hsi_executing *hsi_executor_idle(hsi_executor *executor)
+hsi_executor_worker *hsi_executor_idle(hsi_executor *executor)
 {
     if (executor->busy == executor->device->core.workers)
         return NULL;
-    hsi_executing *worker = executor->workers;
+    hsi_executor_worker *worker = executor->workers;
     while (worker->count > 0)
         worker++;
     return worker;
 }
 
-void hsi_executor_begin(hsi_executor *executor, hsi_executing *worker, double now_us,
-                        double fixed_us, double work_us)
+void hsi_executor_begin(hsi_executor *executor, hsi_executor_worker *worker,
+                        double now_us, double fixed_us, double work_us)
 {
     worker->began_us = now_us;
     worker->fixed_us = worker->fixed_left = fixed_us;
@@ -48,13 +48,13 @@ void hsi_executor_begin(hsi_executor *executor, hsi_executing *worker, double no
     executor->busy++;
 }
 
-void hsi_executor_end(hsi_executor *executor, hsi_executing *worker)
+void hsi_executor_end(hsi_executor *executor, hsi_executor_worker *worker)
 {
     worker->count = 0;
     executor->busy--;
 }
 
-static int is_at_work(const hsi_executing *worker)
+static int is_at_work(const hsi_executor_worker *worker)
 {
     return worker->count > 0 && worker->fixed_left == 0;
 }
@@ -69,13 +69,13 @@ double hsi_executor_load(const hsi_executor *executor, double now_us)
     return factor;
 }
 
-static const hsi_engine_model *model_of(const hsi_executing *worker)
+static const hsi_engine_model *model_of(const hsi_executor_worker *worker)
 {
     return (const hsi_engine_model *)worker->members[0]->run->model;
 }
 
 /* On the CPU, whose jobs are of one section. */
-static double speed_up(const hsi_executing *worker, uint32_t team)
+static double speed_up(const hsi_executor_worker *worker, uint32_t team)
 {
     const hsi_engine_model *model = model_of(worker);
     const uint32_t section = worker->members[0]->section;
@@ -85,7 +85,7 @@ static double speed_up(const hsi_executing *worker, uint32_t team)
 }
 
 /* How many times as long the worker's job takes because of the others. */
-static double stretch_of(const hsi_executor *executor, const hsi_executing *worker,
+static double stretch_of(const hsi_executor *executor, const hsi_executor_worker *worker,
                          uint32_t jobs)
 {
     const double stretch = hsi_curve_at(&executor->device->stretch, jobs);
@@ -116,7 +116,7 @@ void hsi_executor_set_speeds(hsi_executor *executor, double now_us)
         executor->is_cpu && device->team > 1 ? workers - executor->busy : 0;
     const double load = hsi_executor_load(executor, now_us);
     for (uint32_t i = 0; i < workers; i++) {
-        hsi_executing *worker = &executor->workers[i];
+        hsi_executor_worker *worker = &executor->workers[i];
         if (!is_at_work(worker))
             continue;
         uint32_t helpers = idle / jobs + (nth++ < idle % jobs);
@@ -129,7 +129,7 @@ void hsi_executor_set_speeds(hsi_executor *executor, double now_us)
 }
 
 /* How long until this worker's phase ends. */
-static double phase_left(const hsi_executing *worker)
+static double phase_left(const hsi_executor_worker *worker)
 {
     return worker->fixed_left > 0 ? worker->fixed_left
                                   : worker->work_left / worker->speed;
@@ -141,7 +141,7 @@ double hsi_executor_next(const hsi_executor *executor, double now_us)
     if (executor->busy == 0)
         return next;
     for (uint32_t i = 0; i < executor->device->core.workers; i++) {
-        const hsi_executing *worker = &executor->workers[i];
+        const hsi_executor_worker *worker = &executor->workers[i];
         if (worker->count > 0 && now_us + phase_left(worker) < next)
             next = now_us + phase_left(worker);
     }
@@ -161,7 +161,7 @@ void hsi_executor_advance(hsi_executor *executor, double now_us, double then_us)
     executor->busy_us += took;
     executor->worker_us += took * (executor->busy + executor->helpers);
     for (uint32_t i = 0; i < executor->device->core.workers; i++) {
-        hsi_executing *worker = &executor->workers[i];
+        hsi_executor_worker *worker = &executor->workers[i];
         if (worker->count == 0)
             continue;
         /* Whose phase ends is found as hsi_executor_next found it, so that time goes on however
@@ -174,12 +174,12 @@ void hsi_executor_advance(hsi_executor *executor, double now_us, double then_us)
     }
 }
 
-hsi_executing *hsi_executor_done(hsi_executor *executor)
+hsi_executor_worker *hsi_executor_done(hsi_executor *executor)
 {
     if (executor->busy == 0)
         return NULL;
     for (uint32_t i = 0; i < executor->device->core.workers; i++) {
-        hsi_executing *worker = &executor->workers[i];
+        hsi_executor_worker *worker = &executor->workers[i];
         if (is_at_work(worker) && worker->work_left == 0)
             return worker;
     }

@@ -114,7 +114,8 @@ typedef struct hsi_trace {
     uint32_t ring_count;
     hsi_trace_device *devices;
     uint32_t device_count;
-    uint32_t *counts; /* the last of each counter and device */
+    uint32_t *counts;    /* the last of each counter and device */
+    uint64_t counted_ns; /* when the latest of all was recorded */
     int file;
     char *path;
     const char
@@ -152,19 +153,26 @@ static inline hsi_trace_ring *hsi_trace_ring_of(hsi_trace *trace, uint32_t devic
 
 static inline void hsi_trace_put(hsi_trace_ring *ring, const hsi_trace_event *event)
 {
-    if (ring->count < ring->capacity)
+    if (ring->count < ring->capacity) {
         ring->events[ring->count++] = *event;
-    else if (ring->dropped++ == 0)
+        /* Where the next one will be is fetched meanwhile: else the unlock that follows most events
+         * waits for memory that is in no cache. */
+        const hsi_trace_event *next = ring->events + ring->count;
+        __builtin_prefetch(next, 1);
+        __builtin_prefetch(next + 1, 1);
+    } else if (ring->dropped++ == 0) {
         ring->first_dropped_ns = event->begin_ns;
+    }
 }
 
 /* All of these under the scheduler lock. */
 
 /* An event will name the model: the trace keeps what it needs of it. */
 const hsi_trace_model *hsi_trace_see(hsi_trace *trace, hsi_trace_model *model);
-/* Records the counter if its value has changed. */
+/* Records the counter if its value has changed: at `now_ns`, a time that the caller has read
+ * already, or that of the last one if that is later. */
 void hsi_trace_count(hsi_trace *trace, hsi_trace_counter counter, uint32_t device,
-                     uint32_t value);
+                     uint32_t value, uint64_t now_ns);
 /* A factor as the value of HSI_TRACE_LOAD. */
 static inline uint32_t hsi_trace_percent(double factor)
 {

@@ -93,6 +93,9 @@ static void notify(hsi_worker_pool *pool, const hsi_worker *self)
                 pthread_cond_signal(&pool->queues[k]->attendant);
     }
     pool->config.after_events(pool->config.user);
+    for (uint32_t d = 0; d < pool->config.device_count; d++)
+        if (pool->queues[d])
+            hsi_queue_recall(pool->queues[d]);
 }
 
 void hsi_worker_pool_notify(hsi_worker_pool *pool, const hsi_worker *self)
@@ -216,6 +219,8 @@ static void execute(hsi_worker *w, hsi_job *job)
     uint32_t steps = 0, sections = job->count;
     w->priority = run->core.priority;
     uint64_t began = hsi_now_ns();
+    if (pool->trace)
+        hsi_trace_queued(pool, w->device, began);
     if (run->started_us == 0)
         run->started_us = began / 1000;
     if (run->restarts != run->core.restarts) { /* nothing of it counts any more */
@@ -321,8 +326,6 @@ static void *worker_main(void *argument)
             set_top_priority(pool);
         }
         if (job) {
-            if (pool->trace)
-                hsi_trace_queued(pool, w->device);
             excuse(w, 0);
             execute(w, job);
             after_events(pool, w);

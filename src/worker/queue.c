@@ -421,14 +421,15 @@ void hsi_queue_pump(hsi_queue *q, const hsi_worker *self)
     q->submitting = 1;
     while (free_lane(q, &lane)) {
         hsi_flight *f = &q->flights[lane];
+        const uint64_t now_ns = hsi_now_ns();
         f->count =
-            hsi_core_take_batch(core, q->device, f->jobs, HSI_QUEUE_BATCH, hsi_now_us());
+            hsi_core_take_batch(core, q->device, f->jobs, HSI_QUEUE_BATCH, now_ns / 1000);
         if (hsi_core_has_ended(core)) /* dropped: their deadlines have passed */
             hsi_worker_pool_after_events(q->pool);
         if (f->count == 0)
             break;
         if (q->pool->trace)
-            hsi_trace_queued(q->pool, q->device);
+            hsi_trace_queued(q->pool, q->device, now_ns);
         start_flight(q, lane);
         started++;
     }
@@ -548,7 +549,7 @@ static void wait_a_while(hsi_queue *q, uint64_t deadline_us)
     if (look <= now + WORTH_SLEEPING_US && look > 0 && !hsi_expect_may_poll(q, now))
         look = now + SHORT_SLEEP_US;
     if (look > now + WORTH_SLEEPING_US) {
-        if (look > now + LONGEST_SLEEP_US)
+        if (q->running > 0 && look > now + LONGEST_SLEEP_US)
             look = now + LONGEST_SLEEP_US;
         sleep_until(q, look < deadline_us ? look : deadline_us);
         return;
@@ -581,6 +582,8 @@ void hsi_queue_attend(hsi_queue *q, const hsi_worker *self, int (*stop)(void *us
         return;
     q->attended = 1;
     q->worker = self;
+    q->stop = stop;
+    q->stop_user = user;
     q->summoned = 0;
     while (!stop(user) && has_work(q)) {
         if (!collect(q) && deadline_us != UINT64_MAX && hsi_now_us() >= deadline_us)
@@ -595,6 +598,15 @@ void hsi_queue_attend(hsi_queue *q, const hsi_worker *self, int (*stop)(void *us
         pthread_cond_broadcast(&q->wake);
     else if (has_work(q))
         set_alarm(q);
+}
+
+/* For a CPU worker's jobs there may be others, who are woken first; he is told by who finds that
+ * there are not enough: notify(). */
+void hsi_queue_recall(hsi_queue *q)
+{
+    if (q->attended && q->attendant_us > 0 &&
+        (!has_work(q) || (!q->worker && q->stop(q->stop_user))))
+        pthread_cond_signal(&q->attendant);
 }
 
 int hsi_queue_needs_attention(const hsi_queue *q)

@@ -54,7 +54,9 @@ typedef struct hsi_queue {
     uint64_t running_sum, summed_ns; /* the integral of that over time, until then */
     int submitting; /* somebody is starting jobs: he will start those that come, too */
     int attended;   /* somebody attends: */
-    const hsi_worker *worker; /*   this CPU worker, or else NULL */
+    const hsi_worker *worker; /*   this CPU worker, or else NULL, */
+    int (*stop)(void *user);  /*   until then */
+    void *stop_user;
     int summoned;             /* a CPU worker was woken to do so, or is about to */
     pthread_cond_t attendant; /* wakes him early */
     pthread_cond_t wake;      /* wakes the queue's own thread */
@@ -83,6 +85,9 @@ void hsi_queue_pump(hsi_queue *queue, const hsi_worker *self);
  */
 void hsi_queue_attend(hsi_queue *queue, const hsi_worker *self, int (*stop)(void *user),
                       void *user, uint64_t deadline_us);
+/* Events may have been what who attends waits for, or have left him nothing to do: he is woken if
+ * he sleeps, which he does for any time where nothing is running. Under the lock. */
+void hsi_queue_recall(hsi_queue *queue);
 /* A CPU worker that may have been woken to attend has something else to do. Under the lock. */
 void hsi_queue_excuse(hsi_queue *queue);
 

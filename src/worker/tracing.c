@@ -12,10 +12,10 @@ static uint8_t bounded(uint32_t restarts)
     return restarts < UINT8_MAX ? (uint8_t)restarts : UINT8_MAX;
 }
 
-void hsi_trace_queued(const hsi_worker_pool *pool, uint32_t device)
+void hsi_trace_queued(const hsi_worker_pool *pool, uint32_t device, uint64_t now_ns)
 {
     hsi_trace_count(pool->trace, HSI_TRACE_QUEUED, device,
-                    hsi_core_queued(pool->config.core, device));
+                    hsi_core_queued(pool->config.core, device), now_ns);
 }
 
 /* ---- Jobs on workers ------------------------------------------------------ */
@@ -127,7 +127,7 @@ void hsi_worker_pool_begin_trace(hsi_worker_pool *pool, hsi_trace *trace)
 {
     pool->trace = trace;
     for (uint32_t d = 0; d < pool->config.device_count; d++)
-        hsi_trace_queued(pool, d);
+        hsi_trace_queued(pool, d, trace->began_ns);
 }
 
 hsi_trace *hsi_worker_pool_end_trace(hsi_worker_pool *pool)

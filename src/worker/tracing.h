@@ -18,8 +18,8 @@ void hsi_worker_pool_begin_trace(hsi_worker_pool *pool, hsi_trace *trace);
  * up the lock in between. */
 hsi_trace *hsi_worker_pool_end_trace(hsi_worker_pool *pool);
 
-/* Counts what the queue of this device holds. */
-void hsi_trace_queued(const hsi_worker_pool *pool, uint32_t device);
+/* Counts what the queue of this device holds, now. */
+void hsi_trace_queued(const hsi_worker_pool *pool, uint32_t device, uint64_t now_ns);
 
 /* The worker has taken a job, and is about to report its end, or that it pauses after so many
  * sections. A job that was taken before the trace began is in it as well, without its steps. */

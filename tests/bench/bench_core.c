@@ -9,6 +9,8 @@
  * runtime allows to be active of one priority; or all are, so that all have jobs in the queues.
  * Blocks of dispatches are timed, in CPU time of the thread, and the median block counts: what else
  * the machine does is hardly in it; the best of three rounds. `worst`: the slowest of 100 blocks.
+ * `jobs`: how many a run had on the average. A job of `cost` is a whole run or one section, and how
+ * many of either depends on the runs there are, so its lines do not all count the same work.
  * Lines with * are above 1000 ns or have grown by more than 1.5x; it ends with 2 then, and with 1
  * if it could not measure.
  */
@@ -147,8 +149,11 @@ static int failed(const char *what)
     return 0;
 }
 
+static uint64_t submissions;
+
 static int submit(hsi_core *core, const setting *set, hsi_core_run *r, uint64_t now)
 {
+    submissions++;
     r->priority = set->mixed ? (int)below(21) - 10 : 0;
     r->deadline_us = set->mixed && below(2) ? now + 1 + below(1000000) : 0;
     return hsi_core_submit(core, r, NULL, NULL, 0, now) == HSCHED_OK ||
@@ -178,9 +183,14 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int measure(hsi_core *core, const setting *set, double seconds, double *median,
-                   double *worst)
+typedef struct figures {
+    double median, worst; /* ns */
+    double jobs;          /* of a run */
+} figures;
+
+static int measure(hsi_core *core, const setting *set, double seconds, figures *f)
 {
+    uint64_t all = 0;
     uint64_t now = set->runs, end = 0;
     uint32_t count = 0;
     /* Every run once: nothing is cold, and queues have their size. */
@@ -191,6 +201,7 @@ static int measure(hsi_core *core, const setting *set, double seconds, double *m
         warm += jobs;
         now += 10;
     }
+    const uint64_t submitted = submissions;
     end = spent_ns() + (uint64_t)(seconds * 1e9);
     while (count < BLOCKS_MOST) {
         uint32_t jobs = 0;
@@ -205,16 +216,19 @@ static int measure(hsi_core *core, const setting *set, double seconds, double *m
         }
         const uint64_t ended = spent_ns();
         blocks[count++] = (double)(ended - began) / jobs;
+        all += jobs;
         if (ended > end)
             break;
     }
     qsort(blocks, count, sizeof *blocks, compare);
-    *median = blocks[count / 2];
-    *worst = blocks[count - 1 - count / 100];
+    const uint64_t begun = submissions - submitted;
+    *f = (figures){ .median = blocks[count / 2],
+                    .worst = blocks[count - 1 - count / 100],
+                    .jobs = (double)all / (double)(begun > 0 ? begun : 1) };
     return 1;
 }
 
-static int run_setting(const setting *set, double seconds, double *median, double *worst)
+static int run_setting(const setting *set, double seconds, figures *f)
 {
     hsi_core *core;
     hsi_core_config config = { .device_count = DEVICES,
@@ -235,7 +249,7 @@ static int run_setting(const setting *set, double seconds, double *median, doubl
                                    .jobs = runs[i].jobs } };
         ok = submit(core, set, &runs[i].core, i);
     }
-    ok = ok && measure(core, set, seconds, median, worst);
+    ok = ok && measure(core, set, seconds, f);
     for (uint32_t i = 0; i < set->runs; i++)
         hsi_core_cancel(core, &runs[i].core, UINT64_MAX / 2);
     while (hsi_core_next_ended(core))
@@ -248,7 +262,7 @@ static int run_setting(const setting *set, double seconds, double *median, doubl
 
 typedef struct line {
     setting set;
-    double median, worst;
+    figures f;
 } line;
 
 /* A shared machine has faster and slower times, so that every line has its chance in each. */
@@ -256,13 +270,11 @@ static int measure_lines(line *lines, uint32_t count, double seconds)
 {
     for (uint32_t round = 0; round < ROUNDS; round++)
         for (uint32_t i = 0; i < count; i++) {
-            double median = 0, worst = 0;
-            if (!run_setting(&lines[i].set, seconds, &median, &worst))
+            figures f = { 0 };
+            if (!run_setting(&lines[i].set, seconds, &f))
                 return 0;
-            if (round == 0 || median < lines[i].median) {
-                lines[i].median = median;
-                lines[i].worst = worst;
-            }
+            if (round == 0 || f.median < lines[i].f.median)
+                lines[i].f = f;
         }
     return 1;
 }
@@ -288,11 +300,12 @@ static int table(setting set, int by_models, double seconds)
         return 0;
     for (uint32_t i = 0; i < count; i++) {
         const line *l = &lines[i];
-        const double growth = l->median / lines[0].median;
-        const int bad = l->median > LIMIT_NS || growth > GROWTH;
-        printf("%-8s  %-5s  %6u  %7u  %7u  %7.0f  %7.0f  %6.2f%s\n", set.policy->name,
-               set.mixed ? "mixed" : "equal", l->set.models, l->set.runs, l->set.active,
-               l->median, l->worst, growth, bad ? "  *" : "");
+        const double growth = l->f.median / lines[0].f.median;
+        const int bad = l->f.median > LIMIT_NS || growth > GROWTH;
+        printf("%-8s  %-5s  %6u  %7u  %7u  %5.2f  %7.0f  %7.0f  %6.2f%s\n",
+               set.policy->name, set.mixed ? "mixed" : "equal", l->set.models,
+               l->set.runs, l->set.active, l->f.jobs, l->f.median, l->f.worst, growth,
+               bad ? "  *" : "");
         slow |= bad;
     }
     fflush(stdout);
@@ -310,7 +323,7 @@ int main(int argc, char **argv)
     if (!runs || !blocks)
         return !failed("no memory");
     make_sections();
-    puts("policy    order  models     runs   active   ns med    worst  growth");
+    puts("policy    order  models     runs   active   jobs   ns med    worst  growth");
     for (uint32_t p = 0; p < 2; p++)
         for (int mixed = 0; mixed < 2; mixed++)
             for (int kind = 0; kind < 3; kind++) {

@@ -20,6 +20,7 @@
 #include "base/alloc.h"
 #include "sched/internal.h"
 #include "sched/policy_cost.h"
+#include "stress/power_model.h"
 
 #define RUNS             64
 #define MODELS           16
@@ -90,6 +91,7 @@ typedef struct world {
     uint64_t in_use_until[HSI_LEVELS];
     uint32_t outstanding[HSI_LEVELS], peak[HSI_LEVELS], peak_jobs[HSI_LEVELS];
     uint32_t peak_deadlines;
+    power_model power;
 } world;
 
 /* Of a model on a device: batches that are executing, and the highest priority in them since
@@ -104,6 +106,7 @@ static executing executing_of[MODELS][DEVICES];
 static uint64_t seed, events, invalid_answers, random_state;
 static uint64_t total[HSCHED_ERROR_DEADLINE + 1], total_lost, total_moved, total_invalid;
 static uint64_t total_paused, total_released, total_barred;
+static uint64_t total_kept_back, total_overdrawn;
 static uint64_t total_missed, total_restarts, total_joined, total_rode_along,
     total_overtook_held;
 
@@ -278,6 +281,21 @@ static int random_priority(void)
     }
 }
 
+/* A cap under which no device, some, or all may execute; or none. */
+static void random_cap(void)
+{
+    double idle = 0;
+    w.power.device_count = w.config.device_count;
+    for (uint32_t d = 0; d < w.config.device_count; d++) {
+        idle += w.config.devices[d].idle_watts;
+        w.power.watts[d] = w.config.devices[d].watts;
+        w.power.idle_watts[d] = w.config.devices[d].idle_watts;
+    }
+    if (below(3) == 0)
+        w.config.power_cap_watts = below(8) ? idle + 1 + below(100) : 1 + below(10);
+    w.power.cap = w.config.power_cap_watts;
+}
+
 static void world_create(void)
 {
     static const uint64_t ageings[] = { 1, 40, 1000, 100000 };
@@ -307,6 +325,7 @@ static void world_create(void)
         w.config.devices[d].idle_watts = below(5);
         w.config.devices[d].watts = w.config.devices[d].idle_watts + below(50);
     }
+    random_cap();
     memset(executing_of, 0, sizeof executing_of);
     assert_int_equal(hsi_core_create(&w.config, &w.core), HSCHED_OK);
     for (uint32_t i = 0; i < MODELS; i++)
@@ -421,6 +440,21 @@ static uint64_t outclassed_until(int priority)
     return until;
 }
 
+static void model_executes(void)
+{
+    for (uint32_t d = 0; d < w.config.device_count; d++) {
+        w.power.executes[d] = 0;
+        for (uint32_t k = 0; k < w.config.devices[d].workers; k++)
+            w.power.executes[d] |= w.workers[d][k].leads != NULL;
+    }
+}
+
+/* An event happens now: what was drawn until then counts. */
+static void model_time(void)
+{
+    power_model_advance(&w.power, w.now);
+}
+
 /* Until when what is executing keeps the run's job from being begun. */
 static uint64_t barred_until(const mirror *m, uint32_t device)
 {
@@ -533,6 +567,7 @@ static void model_release_paused(void)
 static void after_event(void)
 {
     hsi_core_run *ended;
+    model_executes();
     model_release_paused();
     while ((ended = hsi_core_next_ended(w.core)) != NULL)
         model_ended((mirror *)ended);
@@ -560,6 +595,7 @@ static void after_event(void)
     CHECK(stats.jobs_moved == w.moved && stats.restarts == w.restarts);
     CHECK(stats.invalid_placements == invalid_answers);
     CHECK(stats.missed == w.missed && stats.dropped == w.dropped);
+    CHECK(stats.owed_uj == w.power.owed_uj && stats.now_us == w.power.now_us);
     CHECK(hsi_core_lost_devices(w.core) == w.lost);
     if (++events % 32 != 0)
         return;
@@ -632,6 +668,7 @@ static int are_more_than_ever(void)
 
 static void event_tick(void)
 {
+    model_time();
     model_tick();
     uint64_t calls = hsi_alloc_count();
     hsi_core_tick(w.core, w.now);
@@ -665,6 +702,7 @@ static void event_submit(void)
     mirror *m = &w.runs[below(RUNS)];
     if (m->in_flight)
         return;
+    model_time();
     hsi_core_run *upstream[TEST_EDGES];
     mirror fresh = { .test = m->test };
     fresh.ended_before = m->ended_before;
@@ -803,6 +841,7 @@ static void model_job_failed(mirror *m, uint32_t device, hsched_status status)
 
 static void event_job_ended(worker *by)
 {
+    model_time();
     uint32_t which = below(by->count);
     hsi_job *job = by->jobs[which];
     by->jobs[which] = by->jobs[--by->count];
@@ -844,6 +883,7 @@ static void event_paused(worker *by)
     const uint32_t device = first->device;
     if (by->count == 0 || by->count != by->taken || by->done + 1 >= first->count)
         return;
+    model_time();
     pause *p = &w.pauses[w.pause_count++];
     const uint32_t more = 1 + below(first->count - by->done - 1);
     *p = (pause){ .count = by->count, .device = device, .done = by->done + more };
@@ -862,6 +902,8 @@ static void event_paused(worker *by)
 
 static void event_cancel(mirror *m)
 {
+    if (m->in_flight)
+        model_time();
     if (m->in_flight && m->failure == HSCHED_OK)
         m->cancelled = 1;
     uint64_t calls = hsi_alloc_count();
@@ -872,6 +914,7 @@ static void event_cancel(mirror *m)
 
 static void event_device_lost(uint32_t device)
 {
+    model_time();
     if (device > 0)
         model_lost(device);
     uint64_t calls = hsi_alloc_count();
@@ -981,6 +1024,26 @@ static const hsi_job *expected_first(uint32_t device, uint64_t now, uint32_t *qu
     return best;
 }
 
+/* Not before the cap allows it, as things are at the time of the latest event. */
+static uint64_t capped(uint32_t device, uint64_t due)
+{
+    if (due == UINT64_MAX || power_model_allows(&w.power, device))
+        return due;
+    const uint64_t until = power_model_until(&w.power, device);
+    return until > due ? until : due;
+}
+
+/* The cap keeps back what could begin at `now`: the account says why. */
+static int is_kept_back(uint32_t device, uint64_t now)
+{
+    power_model then = w.power;
+    power_model_advance(&then, now);
+    if (power_model_allows(&then, device))
+        return 0;
+    total_kept_back++;
+    return 1;
+}
+
 /* Searches for the jobs that a take must give now, in order, and returns how many. */
 static uint32_t expect_taken(uint32_t device, uint32_t most, uint64_t now,
                              const hsi_job **expected)
@@ -989,17 +1052,20 @@ static uint32_t expect_taken(uint32_t device, uint32_t most, uint64_t now,
     uint64_t due, core_due = hsi_core_next_due(w.core, device);
     expected[0] = expected_first(device, now, &queued, &due);
     CHECK(queued == hsi_core_queued(w.core, device));
+    const int allowed = power_model_allows(&w.power, device);
+    CHECK(allowed || hsi_core_startable(w.core, device) == 0);
     const mirror *head = expected[0] ? (const mirror *)expected[0]->run : NULL;
     if (head && barred_until(head, device) > now) {
         const uint64_t barred = barred_until(head, device);
-        CHECK(core_due <= now || core_due == (barred < due ? barred : due));
+        CHECK(core_due <= capped(device, now) ||
+              core_due == capped(device, barred < due ? barred : due));
         total_barred++;
         return 0;
     }
-    CHECK(head ? core_due <= now : core_due == due);
-    CHECK(!head || barred_until(head, device) > w.core->now_us ||
+    CHECK(head ? core_due <= capped(device, now) : core_due == capped(device, due));
+    CHECK(!head || !allowed || barred_until(head, device) > w.core->now_us ||
           hsi_core_startable(w.core, device) > 0);
-    if (!head)
+    if (!head || is_kept_back(device, now))
         return 0;
     for (uint32_t i = 0; i < w.pause_count; i++)
         if (w.pauses[i].jobs[0] == expected[0]) {
@@ -1123,10 +1189,37 @@ static int model_resumed(worker *by)
     return 0;
 }
 
+/* Who sleeps until the next tick wakes when the cap allows more: what it keeps back is let go. */
+static void check_next_tick(void)
+{
+    const uint64_t next = hsi_core_next_tick(w.core);
+    for (uint32_t d = 0; d < w.config.device_count; d++)
+        if (hsi_core_queued(w.core, d) > 0 && !power_model_allows(&w.power, d))
+            CHECK(next <= power_model_until(&w.power, d));
+}
+
+/* Something begins: if more is drawn by that than the cap, nothing was owed, or no waiting would
+ * have helped. So what is owed at any time was drawn by one such job and those beside it. */
+static void model_draws(uint32_t device)
+{
+    const double before = power_model_watts(&w.power), cap = w.power.cap;
+    int idle = 1;
+    for (uint32_t d = 0; d < w.config.device_count; d++)
+        idle &= !w.power.executes[d];
+    w.power.executes[device] = 1;
+    if (!(cap > 0) || power_model_watts(&w.power) <= cap)
+        return;
+    hsi_core_stats stats;
+    hsi_core_get_stats(w.core, &stats);
+    CHECK((before <= cap && stats.owed_uj <= 1) || (idle && before >= cap));
+    total_overdrawn++;
+}
+
 static void event_take(uint32_t device, worker *by)
 {
     if (hsi_core_next_tick(w.core) <= w.now)
         event_tick();
+    check_next_tick();
     int single = below(w.config.devices[device].max_batch > 1 ? 16 : 2) == 0;
     uint32_t most = single ? 1 : 1 + below(BATCH);
     const hsi_job *expected[BATCH];
@@ -1142,6 +1235,10 @@ static void event_take(uint32_t device, worker *by)
     CHECK(hsi_alloc_count() == calls);
     events++;
     CHECK(by->count == count);
+    if (!single)
+        model_time();
+    if (count > 0)
+        model_draws(device);
     uint32_t work = 0;
     by->done = 0;
     by->taken = count;
@@ -1226,12 +1323,24 @@ static void change_speed(void)
 {
     static const double loads[] = { 1, 1.1, 2, 16 };
     const uint32_t device = below(DEVICES + 1);
+    model_time();
     uint64_t calls = hsi_alloc_count();
     hsi_core_set_speed(w.core, device, loads[below(4)], below(3), w.now);
     CHECK(hsi_alloc_count() == calls);
     after_event();
     if (below(4) == 0) /* costs become known, or are forgotten */
         choices_of[below(MODELS)].choices.count = below(HSI_CHOICES_MAX + 1);
+}
+
+static void change_watts(void)
+{
+    const uint32_t device = below(w.config.device_count);
+    model_time();
+    w.power.idle_watts[device] = below(5);
+    w.power.watts[device] = below(60); /* less than idle, too */
+    hsi_core_set_watts(w.core, device, w.power.watts[device], w.power.idle_watts[device],
+                       w.now);
+    after_event();
 }
 
 /* One event; closing: no new runs come. */
@@ -1245,6 +1354,8 @@ static void step(int closing)
         change_ready();
     if (below(100) == 0)
         change_speed();
+    if (below(500) == 0)
+        change_watts();
     worker *next = next_to_end();
     uint64_t due = next_due(w.now + 1);
     if (below(150) == 0)
@@ -1316,7 +1427,8 @@ static void test_random_events(void **state)
         "that; %llu jobs joined others, %llu of them less "
         "urgent, %llu takes passed over jobs held back; %llu pauses, %llu of them for "
         "good; "
-        "%llu takes were barred\n",
+        "%llu takes were barred; %llu were kept back by a power cap, %llu went above "
+        "it\n",
         (unsigned long long)events, (unsigned long long)worlds,
         (unsigned long long)total[HSCHED_OK],
         (unsigned long long)total[HSCHED_ERROR_CANCELLED],
@@ -1328,7 +1440,8 @@ static void test_random_events(void **state)
         (unsigned long long)total[HSCHED_ERROR_DEADLINE],
         (unsigned long long)total_joined, (unsigned long long)total_rode_along,
         (unsigned long long)total_overtook_held, (unsigned long long)total_paused,
-        (unsigned long long)total_released, (unsigned long long)total_barred);
+        (unsigned long long)total_released, (unsigned long long)total_barred,
+        (unsigned long long)total_kept_back, (unsigned long long)total_overdrawn);
     if (count >= 1000000) { /* the walk went everywhere */
         assert_true(total[HSCHED_OK] > 0 && total[HSCHED_ERROR_CANCELLED] > 0);
         assert_true(total[HSCHED_ERROR_IO] > 0 && total[HSCHED_ERROR_DEVICE] > 0);
@@ -1339,6 +1452,7 @@ static void test_random_events(void **state)
         assert_true(total_joined > 0 && total_rode_along > 0 && total_overtook_held > 0);
         assert_true(total_paused > total_released && total_released > 0);
         assert_true(total_barred > 0);
+        assert_true(total_kept_back > 0 && total_overdrawn > 0);
     }
 }
 

@@ -4,10 +4,15 @@
  */
 #include "common/queue_runs.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #include <hsched/experimental.h>
 
 #include "common/support.h"
+#include "base/sync.h"
 #include "runtime/runtime.h"
+#include "worker/queue.h"
 
 #define CPU_WATTS    10.0
 #define DEVICE_WATTS 50.0
@@ -258,6 +263,96 @@ static void the_cap_keeps_jobs_back(void **state)
     queue_runtime_close(rt);
 }
 
+/* ---- Waiting for the cap ---- */
+
+typedef struct held {
+    hsched_runtime *rt;
+    queue_net net;
+    queue_trial first, second;
+    pthread_t thread;
+    hsched_status status;
+} held;
+
+static void *wait_for_second(void *argument)
+{
+    held *h = argument;
+    h->status = hsched_run_wait(h->second.run, HSCHED_FOREVER);
+    return NULL;
+}
+
+static void draws(hsched_runtime *rt, double active, double idle)
+{
+    pthread_mutex_lock(&rt->pool->lock);
+    hsi_core_set_watts(rt->core, QUEUE_DEVICE, active, idle, hsi_now_us());
+    hsi_worker_pool_after_events(rt->pool);
+    pthread_mutex_unlock(&rt->pool->lock);
+}
+
+/* Until when who attends sleeps, as soon as somebody does. */
+static uint64_t sleeps_until(hsched_runtime *rt)
+{
+    const hsi_queue *q = rt->pool->queues[QUEUE_DEVICE];
+    for (uint64_t until = 0;; sched_yield()) {
+        pthread_mutex_lock(&rt->pool->lock);
+        until = q->attended ? q->attendant_us : 0;
+        pthread_mutex_unlock(&rt->pool->lock);
+        if (until > 0)
+            return until;
+    }
+}
+
+/* The device executed what was owed for long: when idle it draws almost the cap. A second run is
+ * kept back, and a thread waits for it. */
+static void keep_back(held *h)
+{
+    const double cap = 1000;
+    const hsched_runtime_config config = config_of(HSCHED_OBJECTIVE_POWER_CAP, cap);
+    h->rt = queue_runtime_open(&(queue_device_script){ 0 }, &config);
+    queue_net_tiny(&h->net, h->rt, HSCHED_POLICY_GPU_ONLY);
+    queue_trial_make(&h->first, &h->net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    queue_trial_make(&h->second, &h->net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 2);
+    draws(h->rt, 5 * cap, cap - watts[0].idle_watts - 1e-4);
+    queue_trial_run(&h->first);
+    queue_trial_submit(&h->second);
+    assert_int_equal(pthread_create(&h->thread, NULL, wait_for_second, h), 0);
+    /* What one microsecond above the cap owes takes longer than that. */
+    assert_true(sleeps_until(h->rt) > hsi_now_us() + 1000000);
+}
+
+static void let_go(held *h)
+{
+    queue_trial_free(&h->first);
+    queue_trial_free(&h->second);
+    queue_net_free(&h->net);
+    queue_runtime_close(h->rt);
+}
+
+/* Who waits sleeps until the cap allows more, and not a while at a time; a cancel wakes him. */
+static void who_waits_for_the_cap_is_woken_by_a_cancel(void **state)
+{
+    (void)state;
+    held h = { 0 };
+    keep_back(&h);
+    hsched_run_cancel(h.second.run);
+    assert_int_equal(pthread_join(h.thread, NULL), 0);
+    assert_int_equal(h.status, HSCHED_ERROR_CANCELLED);
+    hsched_run_release(h.second.run);
+    let_go(&h);
+}
+
+/* So does anything that lets the job begin earlier. */
+static void who_waits_for_the_cap_is_woken_when_it_allows_more(void **state)
+{
+    (void)state;
+    held h = { 0 };
+    keep_back(&h);
+    draws(h.rt, DEVICE_WATTS, 0);
+    assert_int_equal(pthread_join(h.thread, NULL), 0);
+    assert_ok(h.status);
+    queue_trial_finish(&h.second);
+    let_go(&h);
+}
+
 /* Waiting for the cap would be measured as work. */
 static void under_a_cap_nothing_is_measured(void **state)
 {
@@ -288,6 +383,8 @@ int main(void)
         TEST(measured_watts_are_used),
         TEST(under_a_cap_all_is_done),
         TEST(the_cap_keeps_jobs_back),
+        TEST(who_waits_for_the_cap_is_woken_by_a_cancel),
+        TEST(who_waits_for_the_cap_is_woken_when_it_allows_more),
         TEST(under_a_cap_nothing_is_measured),
     };
     return cmocka_run_group_tests_name("power", tests, NULL, NULL);
