@@ -129,6 +129,16 @@ static void fill_batches(hsi_foreseen *f, const hsi_choices *sizes)
         }
 }
 
+/* Under the table's lock. */
+static void find_stretches(hsi_foreseen *f)
+{
+    const hsched_runtime *rt = f->model->runtime;
+    for (uint32_t d = 0; d < rt->device_count; d++) {
+        const hsi_cost_key key = hsi_costs_key(f->model, HSI_COST_AT_ONCE, 0, d);
+        hsi_measured_stretch_of(rt->costs.table, &key, rt->workers[d], &f->stretch[d]);
+    }
+}
+
 /* What the policy chooses from, but for what is lost: it would pass that over. */
 static void take_choices(hsi_foreseen *f)
 {
@@ -151,9 +161,11 @@ static void describe_model(hsi_foreseen *f)
         f->core_sections[s] = model->core_sections[s];
         f->core_sections[s].device_mask &= ~f->lost;
     }
-    f->engine = (hsi_engine_model){
-        .core = model->core, .costs = &f->problem, .batch = f->batch, .team = f->team
-    };
+    f->engine = (hsi_engine_model){ .core = model->core,
+                                    .costs = &f->problem,
+                                    .batch = f->batch,
+                                    .stretch = f->stretch,
+                                    .team = f->team };
     f->engine.core.sections = f->core_sections;
     f->engine.core.batch_queues = model->core.batch_queues ? f->queues : NULL;
 }
@@ -180,6 +192,7 @@ hsched_status hsi_foreseen_init(hsi_foreseen *f, hsched_model *model,
     pthread_mutex_lock(&rt->costs.mutex);
     find_times(f, &placing->problem);
     find_teams(f);
+    find_stretches(f);
     pthread_mutex_unlock(&rt->costs.mutex);
     fill_batches(f, sizes);
     return HSCHED_OK;

@@ -16,7 +16,7 @@ typedef struct hsi_foreseen {
     hsi_planned *planned;    /* what the policy chooses from; NULL: it does not */
     hsi_choices choices;     /* of these, those that use no lost device */
     uint32_t lost;
-    hsi_curve batch[HSI_MAX_DEVICES];
+    hsi_curve batch[HSI_MAX_DEVICES], stretch[HSI_MAX_DEVICES];
     hsi_batch_queue queues[HSI_MAX_DEVICES];
     hsi_core_section *core_sections;
     hsi_placement_problem

@@ -51,8 +51,11 @@ typedef struct hsi_engine_model {
      * What an input or output of the model is, lies in the CPU's memory. */
     const hsi_placement_problem *costs;
     const hsi_curve
-        *batch;            /* per device: of a job for so many runs, beside one for one */
-    double parallel;       /* of a section's work on the CPU: 0 to 1 */
+        *batch; /* per device: of a job for so many runs, beside one for one */
+    const hsi_curve
+        *stretch;    /* per device: of the model's jobs, by all that are at work; NULL or
+                                 no points: as all jobs of the device */
+    double parallel; /* of a section's work on the CPU: 0 to 1 */
     const hsi_curve *team; /* per section: what so many workers take of what one takes
                               (hsi_curve_shared_at), faster or slower; NULL: by `parallel` */
     void *user;            /* the caller's */

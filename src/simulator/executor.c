@@ -88,15 +88,18 @@ static double speed_up(const hsi_executor_worker *worker, uint32_t team)
 static double stretch_of(const hsi_executor *executor, const hsi_executor_worker *worker,
                          uint32_t jobs)
 {
-    const double stretch = hsi_curve_at(&executor->device->stretch, jobs);
     const hsi_engine_model *model = model_of(worker);
+    const uint32_t device = worker->members[0]->device;
+    const hsi_curve *own = model->stretch ? &model->stretch[device] : NULL;
+    const double stretch =
+        hsi_curve_at(own && own->count > 0 ? own : &executor->device->stretch, jobs);
     uint32_t runs = 0;
     if (executor->is_cpu || jobs == 1 || model->core.max_batch < 2)
         return stretch;
     for (uint32_t i = 0; i < executor->device->core.workers; i++)
         if (is_at_work(&executor->workers[i]) && model_of(&executor->workers[i]) == model)
             runs += executor->workers[i].count;
-    const hsi_curve *batch = &model->batch[worker->members[0]->device];
+    const hsi_curve *batch = &model->batch[device];
     const double joined = hsi_curve_at(batch, runs) / hsi_curve_at(batch, worker->count);
     return joined > stretch ? joined : stretch;
 }

@@ -209,15 +209,37 @@ hsched_status hsi_measured_find(const hsi_measured *m, uint32_t device,
     return HSCHED_OK;
 }
 
+static uint32_t next_jobs(uint32_t jobs, uint32_t most)
+{
+    return jobs * 2 > most && jobs < most ? most : jobs * 2;
+}
+
+void hsi_measured_stretch_of(const hsi_cost_table *table, const hsi_cost_key *key,
+                             uint32_t most, hsi_curve *curve)
+{
+    hsi_cost_source source;
+    hsi_cost_key own = *key;
+    own.unit = HSI_COST_AT_ONCE;
+    own.index = 0;
+    own.batch = 2;
+    *curve = (hsi_curve){ 0 };
+    if (!hsi_cost_table_get(table, &own))
+        return;
+    for (uint32_t jobs = 2; jobs <= most && curve->count < HSI_CURVE_MAX;
+         jobs = next_jobs(jobs, most)) {
+        curve->at[curve->count] = jobs;
+        curve->factor[curve->count++] =
+            hsi_cost_table_stretch_of(table, &own, jobs, &source);
+    }
+}
+
 void hsi_measured_stretch(const hsi_cost_table *table, uint32_t device, uint32_t most,
                           hsi_curve *curve)
 {
     hsi_cost_source source;
     *curve = (hsi_curve){ 0 };
-    for (uint32_t jobs = 2;
-         jobs <= most && curve->count<HSI_CURVE_MAX; jobs = jobs * 2> most && jobs < most
-             ? most
-             : jobs * 2) {
+    for (uint32_t jobs = 2; jobs <= most && curve->count < HSI_CURVE_MAX;
+         jobs = next_jobs(jobs, most)) {
         curve->at[curve->count] = jobs;
         curve->factor[curve->count++] =
             hsi_cost_table_stretch(table, device, jobs, &source);

@@ -48,6 +48,10 @@ hsched_status hsi_measured_find(const hsi_measured *measured, uint32_t device,
                                 const hsi_measured_query *query,
                                 hsi_measured_times *times);
 
+/* How a model's jobs stretch, up to so many at once; no points where that was never measured.
+ * `key`: of the model, the device and the number format. */
+void hsi_measured_stretch_of(const hsi_cost_table *table, const hsi_cost_key *key,
+                             uint32_t most, hsi_curve *curve);
 /* How jobs on a device of the table stretch, up to so many at once. */
 void hsi_measured_stretch(const hsi_cost_table *table, uint32_t device, uint32_t most,
                           hsi_curve *curve);

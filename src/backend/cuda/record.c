@@ -192,7 +192,7 @@ static int list_parts(CUgraph child, parts *p)
     return p->count > 0;
 }
 
-/* What a kernel cannot be launched without. (To copy all attributes is refused for some kernels.) */
+/* What a kernel cannot be launched without. (To copy all attributes is refused for some.) */
 static hsched_status copy_cluster(CUgraphNode to, CUgraphNode from)
 {
     CUlaunchAttributeValue size, cooperative;
