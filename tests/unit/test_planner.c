@@ -113,6 +113,36 @@ static void tell_costs(hsched_runtime *rt, hsched_model *model, double cpu_us,
     assert_true(choices_of(model)->count >= 1);
 }
 
+/* Larger batches than a model's were measured for another one of the same structure: nothing of it
+ * is ever executed as such. */
+static void sizes_of_batches_are_the_models_own(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = { 1, 2, 3, 4, 7, 16 },
+                          counts[] = { 1, 2, 2, 3, 3, 5 };
+    char folder[64];
+    hsched_runtime *rt = open_runtime(folder);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        queue_net net;
+        queue_net_make(&net, rt, tiny_network(8, 1),
+                       &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                               .policy = HSCHED_POLICY_COST,
+                                               .max_batch = sizes[i] });
+        hsi_cost_point point = { .key = hsi_costs_key(net.model, HSI_COST_RUN, 0,
+                                                      QUEUE_DEVICE),
+                                 .us = 500,
+                                 .samples = 1 };
+        point.key.batch = 64;
+        pthread_mutex_lock(&rt->costs.mutex);
+        assert_ok(hsi_cost_table_put(rt->costs.table, &point, 0));
+        pthread_mutex_unlock(&rt->costs.mutex);
+        tell_costs(rt, net.model, 300, 100);
+        assert_int_equal(choices_of(net.model)->batch_count[QUEUE_DEVICE], counts[i]);
+        queue_net_free(&net);
+    }
+    close_runtime(rt, folder);
+}
+
 /* Whatever the policy was told, results stay right; here it is told that the device is so slow
  * that nothing should go there, and then the reverse. */
 static void runs_go_where_they_end_first(void **state)
@@ -248,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_known_goes_to_the_device),
         cmocka_unit_test(a_profile_gives_choices),
+        cmocka_unit_test(sizes_of_batches_are_the_models_own),
         cmocka_unit_test(runs_go_where_they_end_first),
         cmocka_unit_test(what_waits_for_a_slow_device_is_placed_anew),
         cmocka_unit_test(jobs_teach_the_table),
