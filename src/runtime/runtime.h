@@ -218,6 +218,14 @@ hsched_status hsi_costs_save(hsched_runtime *rt); /* what is new; takes the mute
 /* Once devices, policy and costs are there, before the core is. Errors: INVALID_ARGUMENT; NOT_FOUND
  * (what a device draws is not known, and has to be); those of hsi_costs_load. */
 hsched_status hsi_power_create(hsched_runtime *rt, const hsched_runtime_config *config);
+typedef struct hsi_watts {
+    double active[HSI_MAX_DEVICES], idle[HSI_MAX_DEVICES]; /* 0: not known */
+} hsi_watts;
+
+/* The core is told what is known now: from then on it counts. *used: what the core goes by. Takes
+ * the scheduler lock. Errors: INVALID_ARGUMENT (under the power cap nothing could run; the core
+ * goes by what it knew). */
+hsched_status hsi_power_update(hsched_runtime *rt, hsi_watts *used);
 /* The objective of a model of such a config, checked. Errors: as above. */
 hsched_status hsi_power_model_objective(hsched_runtime *rt,
                                         const hsched_model_config *config,
