@@ -31,8 +31,10 @@ static const char help_text[] =
     "in turns of short rounds, with other phases in each round. A deadline is missed if\n"
     "the run had not ended by then, or could not even begin because two of its source\n"
     "were still in flight; that is counted here, in the same way for all. Intervals are\n"
-    "of 95%, over the rounds. OF A ROUND is the median of the rounds: where others use\n"
-    "the machine, too, it is not what it was measured to be in some of them.\n\n"
+    "of 95%, over the rounds; of fewer than 6 rounds there is no such interval, and "
+    "heads\n"
+    "say what it is of. OF A ROUND is the median of the rounds: where others use the\n"
+    "machine, too, it is not what it was measured to be in some of them.\n\n"
     "exit status: 0 success; 1 a run failed; 2 wrong usage; 3 a model could not be\n"
     "loaded; 4 the runtime could not start, a file could not be written, or no memory.\n";
 

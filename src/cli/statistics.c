@@ -48,6 +48,14 @@ double cli_percentile(const double *sorted, size_t n, double part)
     return sorted[rank < 1 ? 0 : rank > (double)n ? n - 1 : (size_t)rank - 1];
 }
 
+double cli_interval_level(size_t n)
+{
+    if (n == 0)
+        return 0;
+    const double range = 1 - 2 * ldexp(1, n < 64 ? -(int)n : -64);
+    return range < LEVEL ? range : LEVEL;
+}
+
 /* ---- Order statistics ----------------------------------------------------- */
 
 /* That k of n fair coins show heads. */
@@ -127,7 +135,7 @@ cli_interval cli_share_interval(const double *above, const double *below, size_t
     const cli_interval interval = {
         cli_percentile(shares, count, (1 - LEVEL) / 2),
         cli_percentile(shares, count, (1 + LEVEL) / 2),
-        count > 0 ? LEVEL : 0,
+        count > 0 ? cli_interval_level(n) : 0,
     };
     free(shares);
     return interval;
