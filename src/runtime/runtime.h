@@ -257,6 +257,10 @@ void hsi_controller_enlist(hsched_runtime *rt, hsched_run *run); /* a run is in 
  * can take them, or the user's policy says so. 1 if they differ within a section */
 int hsi_model_find_groups(const hsched_runtime *rt, const hsi_policy *policy,
                           const hsi_plan *plan, uint32_t *groups);
+/* prepare.c: the device, of these, that the model's policy has a section of a run on that has begun
+ * nowhere yet, with such backlogs; an answer that is none of these means the CPU. */
+uint32_t hsi_model_ask_policy(const hsched_model *model, uint32_t section,
+                              uint32_t device_mask, const uint32_t *backlog);
 /* prepare.c: has the devices prepare the model's sections; fills exec and core */
 hsched_status hsi_model_prepare(hsched_model *model, const hsi_policy *policy);
 void hsi_model_unprepare(hsched_model *model);
