@@ -73,9 +73,39 @@ static void add_shares(text *t, const hsi_periodic_set *set,
         const hsi_periodic_task *task = &set->tasks[i];
         const double us = task->on[device].least_us;
         if (us > 0)
-            add(t, "; '%s' takes %.3f ms every %.3f ms, which is %.2f", sources[i]->name,
-                us / 1e3, task->period_us / 1e3, us / task->period_us);
+            add(t, "; '%s' %s %.3f ms every %.3f ms, which is %.2f", sources[i]->name,
+                task->anywhere_us ? "is expected to take" : "takes", us / 1e3,
+                task->period_us / 1e3, us / task->period_us);
     }
+}
+
+/* The same of all devices. */
+static void add_all_shares(text *t, const hsi_periodic_set *set,
+                           const hsched_source *const *sources)
+{
+    const hsched_runtime *rt = sources[0]->model->runtime;
+    for (uint32_t d = 0; d < set->device_count; d++) {
+        text shares = { .used = 0 };
+        add_shares(&shares, set, sources, d);
+        if (shares.used > 0)
+            add(t, "; of '%s', which does %.2f%s", device_name(rt, d),
+                set->devices[d].capacity, shares.data);
+    }
+}
+
+static hsched_status refuse_anywhere(const hsi_periodic_set *set,
+                                     const hsi_periodic_result *result,
+                                     const hsched_source *const *sources)
+{
+    text shares = { .used = 0 };
+    add_all_shares(&shares, set, sources);
+    return hsi_error(
+        HSCHED_ERROR_LIMIT,
+        "source '%s' is refused: however the policy COST shared its runs out, "
+        "sources would need %.2f times what some device can do; make a period "
+        "longer or a network smaller, destroy a source, or create this one "
+        "with HSCHED_SOURCE_NO_ADMISSION%s",
+        sources[set->task_count - 1]->name, result->used, shares.data);
 }
 
 static hsched_status refuse(const hsi_periodic_set *set,
@@ -94,6 +124,8 @@ static hsched_status refuse(const hsi_periodic_set *set,
             "HSCHED_SOURCE_NO_ADMISSION",
             s->name, sources[result->task]->name, t->span_us / 1e3, t->deadline_us / 1e3);
     }
+    if (result->verdict == HSI_PERIODIC_TOO_MUCH_ANYWHERE)
+        return refuse_anywhere(set, result, sources);
     text shares = { .used = 0 };
     const hsi_periodic_device *d = &set->devices[result->device];
     add_shares(&shares, set, sources, result->device);
@@ -121,7 +153,15 @@ static void explain(const hsi_periodic_set *set, const hsi_periodic_result *resu
 {
     const hsched_source *s = sources[set->task_count - 1];
     const hsched_source *unknown = sources[result->task];
-    if (result->verdict == HSI_PERIODIC_UNKNOWN) {
+    const hsi_policy *policy = unknown->model->core.policy;
+    if (result->verdict == HSI_PERIODIC_UNKNOWN && policy->choose) {
+        add(t,
+            "source '%s' is admitted without knowing whether there is time: the policy "
+            "%s places runs of model '%s' of source '%s' by what was measured of its "
+            "sections, and of some nothing was; `hsched profile` or hsched_model_profile "
+            "measures them",
+            s->name, policy->name, unknown->model->name, unknown->name);
+    } else if (result->verdict == HSI_PERIODIC_UNKNOWN) {
         add(t,
             "source '%s' is admitted without knowing whether there is time: how long "
             "model "
@@ -148,6 +188,8 @@ typedef struct gathered {
 
 static void clear(gathered *g)
 {
+    for (uint32_t i = 0; g->tasks && i < g->set.task_count; i++)
+        hsi_demand_clear(&g->tasks[i]);
     hsi_free((void *)g->sources);
     hsi_free(g->tasks);
 }
@@ -162,6 +204,7 @@ static hsched_status gather(const hsched_source *new_one, gathered *g)
         count++;
     *g = (gathered){ .sources = HSI_NEW_ARRAY(const hsched_source *, count),
                      .tasks = HSI_NEW_ARRAY(hsi_periodic_task, count) };
+    g->set.task_count = count;
     if (!g->sources || !g->tasks) {
         clear(g);
         return hsi_out_of_memory("a source");
@@ -195,7 +238,7 @@ static hsched_status decide(hsched_source *s, text *message)
     if (status != HSCHED_OK)
         return status;
     const hsi_periodic_result result = hsi_periodic_admit(&g.set);
-    if (result.verdict <= HSI_PERIODIC_TOO_MUCH)
+    if (result.verdict <= HSI_PERIODIC_TOO_MUCH_ANYWHERE)
         status = refuse(&g.set, &result, g.sources);
     else
         explain(&g.set, &result, g.sources, message);

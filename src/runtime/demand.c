@@ -1,5 +1,7 @@
 #include "runtime/demand.h"
 
+#include <math.h>
+
 #include "base/alloc.h"
 #include "base/status.h"
 #include "runtime/explain.h"
@@ -65,7 +67,8 @@ static int has_one(uint32_t mask)
 typedef enum reach {
     CPU_ALONE, /* whatever the policy */
     ONE_PLACE, /* each section has one, which the policy knows beforehand */
-    ANYWHERE   /* that depends on what else there is */
+    CHOSEN,    /* for each run anew, by what it costs and what waits */
+    NOT_KNOWN  /* by what else there is, or by a policy of the user's */
 } reach;
 
 static reach reach_of(const hsched_model *model)
@@ -78,7 +81,9 @@ static reach reach_of(const hsched_model *model)
     }
     if (cpu_alone)
         return CPU_ALONE;
-    return one_other && !model->core.policy->anywhere ? ONE_PLACE : ANYWHERE;
+    if (model->core.policy->choose)
+        return CHOSEN;
+    return one_other && !model->core.policy->anywhere ? ONE_PLACE : NOT_KNOWN;
 }
 
 /* How many times as long jobs take on each device at present. */
@@ -156,6 +161,117 @@ static void demand_of_several(const hsched_source *s, hsi_periodic_task *t)
     t->known = 1;
 }
 
+/* ---- What a source may need anywhere -------------------------------------- */
+
+/* A section's time at the very least, wherever it is executed: the CPU with all workers. */
+static double least_of(const hsi_outlook *o, const double *row, uint32_t section)
+{
+    const uint32_t workers = o->model->runtime->workers[0];
+    const double parallel = o->parallel[section];
+    double least = o->unshared
+                       ? row[0] / workers
+                       : fmin(row[0], row[0] * (1 - parallel + parallel / workers));
+    for (uint32_t d = 1; d < o->problem.device_count; d++)
+        least = fmin(least, row[d]);
+    return least;
+}
+
+/* The longest way through the sections. `end`: room for each. */
+static double span_of(const hsi_outlook *o, const double *us, double *end)
+{
+    const hsi_placement_problem *p = &o->problem;
+    double span = 0;
+    for (uint32_t s = 0; s < p->section_count; s++) {
+        const hsi_placement_section *section = &p->sections[s];
+        double begin = 0;
+        for (uint32_t i = 0; i < section->dep_count; i++)
+            begin = fmax(begin, end[section->deps[i]]);
+        end[s] = begin + least_of(o, us + (size_t)s * p->device_count, s);
+        span = fmax(span, end[s]);
+    }
+    return span;
+}
+
+/* Under costs.mutex: of a run alone, what one of several joined ones takes at the least. */
+static double joined_share(const hsched_source *s, uint32_t device)
+{
+    const double alone = device > 0 ? run_cost(s->model, device, 1) : 0;
+    return alone > 0 ? joined_cost(s, device, alone) / alone : 1;
+}
+
+/* What the policy may have each section take. 0: of some it is an estimate, or not known. */
+static int fill_anywhere(const hsched_source *s, const hsi_outlook *o, double *us)
+{
+    const hsi_placement_problem *p = &o->problem;
+    double joined[HSI_MAX_DEVICES];
+    pthread_mutex_lock(&s->model->runtime->costs.mutex);
+    for (uint32_t d = 0; d < p->device_count; d++)
+        joined[d] = joined_share(s, d);
+    pthread_mutex_unlock(&s->model->runtime->costs.mutex);
+    for (uint32_t i = 0; i < p->section_count; i++)
+        for (uint32_t d = 0; d < p->device_count; d++) {
+            const size_t at = (size_t)i * p->device_count + d;
+            const uint32_t mask =
+                p->sections[i].device_mask & o->core_sections[i].device_mask;
+            us[at] = mask >> d & 1 ? joined[d] * p->us[at] : INFINITY;
+            if ((mask >> d & 1) && o->placing->sources[at] < HSI_COST_INTERPOLATED)
+                return 0;
+        }
+    return 1;
+}
+
+/* Where a run that is alone is expected; all together. */
+static double expect(const hsi_outlook *o, hsi_periodic_task *t)
+{
+    double sum = 0;
+    for (uint32_t s = 0; s < o->problem.section_count; s++) {
+        const uint32_t d = o->devices[s];
+        const int begins = s == 0 || o->devices[s - 1] != d;
+        const double us = o->problem.us[(size_t)s * o->problem.device_count + d] +
+                          (begins ? o->problem.job_us[d] : 0);
+        t->on[d].cost_us += us;
+        t->on[d].least_us += us;
+        sum += us;
+    }
+    return sum;
+}
+
+/* The longest that a run takes is said of where it is expected; elsewhere it is in proportion. */
+static void scale(hsi_periodic_task *t, double *us, size_t count, double factor)
+{
+    t->span_us *= factor;
+    for (size_t i = 0; i < count; i++)
+        us[i] *= factor;
+    for (uint32_t d = 0; d < HSI_MAX_DEVICES; d++) {
+        t->on[d].cost_us *= factor;
+        t->on[d].least_us *= factor;
+    }
+}
+
+static hsched_status describe_choosing(const hsched_source *s, const hsi_outlook *o,
+                                       hsi_periodic_task *t)
+{
+    const size_t sections = o->problem.section_count,
+                 count = sections * o->problem.device_count;
+    if (o->choices.count == 0)
+        return HSCHED_OK;
+    double *us = HSI_NEW_ARRAY(double, count + sections);
+    if (!us)
+        return hsi_out_of_memory("a source");
+    if (!fill_anywhere(s, o, us)) {
+        hsi_free(us);
+        return HSCHED_OK;
+    }
+    t->anywhere_us = us;
+    t->section_count = (uint32_t)sections;
+    t->span_us = span_of(o, us, us + count);
+    const double expected = expect(o, t);
+    if (s->config.wcet_us > 0 && expected > 0)
+        scale(t, us, count, (double)s->config.wcet_us / expected);
+    t->known = 1;
+    return HSCHED_OK;
+}
+
 /* A run that ends later than this costs a release: the next one is skipped, or takes its place. */
 static double due_of(const hsched_source_config *c)
 {
@@ -185,12 +301,15 @@ static void describe_fixed(const hsched_source *s, const uint8_t *where,
     pthread_mutex_unlock(&rt->costs.mutex);
 }
 
-static hsched_status describe_one_place(const hsched_source *s, hsi_periodic_task *t)
+static hsched_status describe_by_outlook(const hsched_source *s, int chooses,
+                                         hsi_periodic_task *t)
 {
     hsi_placing placing = { 0 };
     hsi_outlook outlook = { 0 };
-    const hsched_status status = look_out(s->model, &placing, &outlook);
-    if (status == HSCHED_OK)
+    hsched_status status = look_out(s->model, &placing, &outlook);
+    if (status == HSCHED_OK && chooses)
+        status = describe_choosing(s, &outlook, t);
+    else if (status == HSCHED_OK)
         describe_fixed(s, outlook.devices, t);
     hsi_outlook_clear(&outlook);
     hsi_placing_clear(&placing);
@@ -217,9 +336,17 @@ hsched_status hsi_demand_describe(const hsched_source *s, hsi_periodic_task *t)
     case CPU_ALONE:
         return describe_on_cpu(s, t);
     case ONE_PLACE:
-        return describe_one_place(s, t);
-    case ANYWHERE:
+        return describe_by_outlook(s, 0, t);
+    case CHOSEN:
+        return describe_by_outlook(s, 1, t);
+    case NOT_KNOWN:
         break;
     }
     return HSCHED_OK;
+}
+
+void hsi_demand_clear(hsi_periodic_task *t)
+{
+    hsi_free((void *)t->anywhere_us);
+    t->anywhere_us = NULL;
 }

@@ -6,7 +6,8 @@
 #include "runtime/source.h"
 #include "sched/periodic.h"
 
-/* Takes the scheduler lock and the table's. Errors: OUT_OF_MEMORY. */
+/* Takes the scheduler lock and the table's. Errors: OUT_OF_MEMORY; clearing is then allowed. */
 hsched_status hsi_demand_describe(const hsched_source *source, hsi_periodic_task *task);
+void hsi_demand_clear(hsi_periodic_task *task); /* zeroed, too: nothing */
 
 #endif
