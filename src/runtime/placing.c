@@ -266,6 +266,7 @@ hsched_status hsi_placing_make(const hsched_model *model, hsi_placing *placing,
                                                 .sections = placing->sections,
                                                 .us = placing->us };
     pthread_mutex_lock(&rt->costs.mutex);
+    placing->number = ++rt->costs.placings;
     for (uint32_t d = 0; d < m.devices; d++)
         find_times(&m, d);
     find_sizes(&m, sizes);

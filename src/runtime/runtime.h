@@ -62,6 +62,7 @@ struct hsched_runtime {
         uint32_t devices[HSI_MAX_DEVICES]; /* of the table */
         char *folder;                      /* hsched_runtime_config.cache_dir, or NULL */
         int loaded;                        /* the cache file was read */
+        uint64_t placings;                 /* that were made of it */
     } costs;
 
     /* power.c; set before there are threads. */

@@ -98,8 +98,8 @@ static void a_profile_gives_choices(void **state)
     close_runtime(rt, folder);
 }
 
-static void tell_costs(hsched_runtime *rt, hsched_model *model, double cpu_us,
-                       double device_us)
+static void put_costs(hsched_runtime *rt, hsched_model *model, double cpu_us,
+                      double device_us)
 {
     for (uint32_t d = 0; d < 2; d++) {
         hsi_cost_point point = { .key = hsi_costs_key(model, HSI_COST_RUN, 0, d),
@@ -109,8 +109,40 @@ static void tell_costs(hsched_runtime *rt, hsched_model *model, double cpu_us,
         assert_ok(hsi_cost_table_put(rt->costs.table, &point, 0));
         pthread_mutex_unlock(&rt->costs.mutex);
     }
+}
+
+static void tell_costs(hsched_runtime *rt, hsched_model *model, double cpu_us,
+                       double device_us)
+{
+    put_costs(rt, model, cpu_us, device_us);
     assert_ok(hsi_planner_plan(model));
     assert_true(choices_of(model)->count >= 1);
+}
+
+/* Two are at it at the same time, and who began first comes last. */
+static void the_newer_plan_stays(void **state)
+{
+    (void)state;
+    char folder[64];
+    hsi_planned *older, *newer;
+    hsched_runtime *rt = open_runtime(folder);
+    queue_net net;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_COST);
+    put_costs(rt, net.model, 100, 1e6);
+    assert_ok(hsi_planner_make(net.model, &older));
+    put_costs(rt, net.model, 1e6, 100);
+    assert_ok(hsi_planner_make(net.model, &newer));
+    hsi_planner_install(net.model, newer);
+    hsi_planner_install(net.model, older);
+    assert_ptr_equal(net.model->planned, newer);
+    assert_ptr_equal(net.model->core.choices, &newer->chosen.choices);
+    const uint64_t before = queue_device_stats(rt).jobs;
+    queue_run_many(&net, 1, 1);
+    assert_int_equal(queue_device_stats(rt).jobs - before, 1); /* by what is true now */
+    assert_ok(hsi_planner_plan(net.model));
+    assert_ptr_not_equal(net.model->planned, newer);
+    queue_net_free(&net);
+    close_runtime(rt, folder);
 }
 
 /* Larger batches than a model's were measured for another one of the same structure: nothing of it
@@ -279,6 +311,7 @@ int main(void)
         cmocka_unit_test(what_is_not_known_goes_to_the_device),
         cmocka_unit_test(a_profile_gives_choices),
         cmocka_unit_test(sizes_of_batches_are_the_models_own),
+        cmocka_unit_test(the_newer_plan_stays),
         cmocka_unit_test(runs_go_where_they_end_first),
         cmocka_unit_test(what_waits_for_a_slow_device_is_placed_anew),
         cmocka_unit_test(jobs_teach_the_table),
