@@ -315,11 +315,11 @@ HSCHED_API hsched_status hsched_runtime_read_meter(hsched_runtime *runtime, uint
                                                    hsched_meter_reading *reading);
 
 /*
- * What the objectives ENERGY and POWER_CAP take a device to draw: what the user has said in
- * hsched_runtime_config.device_watts, else what hsched_model_profile has measured, in this process
- * or another; the latest. *watts when all of it works, *idle_watts when it does not; either may be
- * NULL. Errors: INVALID_ARGUMENT, NOT_FOUND (it is not known, or there is no such device),
- * OUT_OF_MEMORY. Any thread. Since 0.1.
+ * What the scheduler takes a device to draw, for the objectives ENERGY and POWER_CAP: what the user
+ * has said in hsched_runtime_config.device_watts, else what hsched_model_profile has measured in
+ * this runtime, from then on, or in another before. *watts when all of it works, *idle_watts when
+ * it does not; either may be NULL. Errors: INVALID_ARGUMENT, NOT_FOUND (it is not known, or there
+ * is no such device), OUT_OF_MEMORY. Any thread. Since 0.1.
  */
 HSCHED_API hsched_status hsched_runtime_get_watts(hsched_runtime *runtime, uint32_t device,
                                                   double *watts, double *idle_watts);

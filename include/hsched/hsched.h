@@ -1223,8 +1223,9 @@ enum {
 /* What is known about a set of sources, from bad to good. */
 typedef enum hsched_admission {
     HSCHED_ADMISSION_NONE = 0,     /* not tested: HSCHED_SOURCE_NO_ADMISSION */
-    HSCHED_ADMISSION_UNKNOWN = 1,  /* the cost of some is not known, or where they run; nothing that
-                                      is known speaks against it. Logged at INFO */
+    HSCHED_ADMISSION_UNKNOWN = 1,  /* the cost of some is not known, or where they run (with COST,
+                                      too, until it was measured); nothing that is known speaks
+                                      against it. Logged at INFO */
     HSCHED_ADMISSION_POSSIBLE = 2, /* there is time enough, but it is not certain that each
                                       deadline is met. Logged as a warning */
     HSCHED_ADMISSION_PROVEN = 3    /* all deadlines are met and no release is skipped, if no run
@@ -1236,8 +1237,10 @@ typedef enum hsched_admission {
  *
  * Admission: all sources of the runtime, started or not, are taken together. What certainly cannot
  * be met is refused with HSCHED_ERROR_LIMIT: a run that takes longer than its deadline even with
- * all workers, or more work in each second than a device can do in one. The detail says which
- * device, how much each source needs of it, and what would help. What may be met is admitted:
+ * all workers, or more work in each second than a device can do in one. With the policy COST, which
+ * has each run where it suits then, that is: longer wherever its sections are executed, and more
+ * work than devices can do however runs are shared out. The detail says which device, how much each
+ * source needs of it, and what would help. What may be met is admitted:
  * hsched_source_stats.admission and a message of the log tell how certain it is
  * (docs/design/scheduler.md has the tests). Runs that are submitted otherwise are not considered.
  *

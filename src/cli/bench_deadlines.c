@@ -31,8 +31,10 @@ static const char help_text[] =
     "in turns of short rounds, with other phases in each round. A deadline is missed if\n"
     "the run had not ended by then, or could not even begin because two of its source\n"
     "were still in flight; that is counted here, in the same way for all. Intervals are\n"
-    "of 95%, over the rounds. OF A ROUND is the median of the rounds: where others use\n"
-    "the machine, too, it is not what it was measured to be in some of them.\n\n"
+    "of 95%, over the rounds; of fewer than 6 rounds there is no such interval, and "
+    "heads\n"
+    "say what it is of. OF A ROUND is the median of the rounds: where others use the\n"
+    "machine, too, it is not what it was measured to be in some of them.\n\n"
     "exit status: 0 success; 1 a run failed; 2 wrong usage; 3 a model could not be\n"
     "loaded; 4 the runtime could not start, a file could not be written, or no memory.\n";
 
@@ -233,19 +235,23 @@ static int measure_load(deadlines_command *c, uint32_t round)
 }
 
 /* ABC, BCA, CAB, ...: what changes in the machine meanwhile meets all alike. Gives CLI_WRONG if a
- * run failed while it was counted: nothing else is to be lost by it. */
-static int run_round(deadlines_command *c, uint32_t round, cli_progress *bar)
+ * run failed while it was counted: nothing else is to be lost by it. *over: there can be no further
+ * round, and no results. */
+static int run_round(deadlines_command *c, uint32_t round, cli_progress *bar, int *over)
 {
     cli_deadlines *d = &c->d;
     const uint64_t each = (uint64_t)d->load_count * d->order_count;
     uint64_t done = round * each;
     int failed = 0;
-    if (measure_load(c, round) != CLI_OK)
-        return CLI_SYSTEM;
+    const int measured = measure_load(c, round);
+    *over = measured != CLI_OK; /* what the rates should be is not known */
+    if (*over)
+        return measured;
     for (uint32_t load = 0; load < d->load_count; load++)
         for (uint32_t i = 0; i < d->order_count; i++) {
             const int ran = run_cell(c, load, (round + i) % d->order_count, round);
-            if (ran == CLI_SYSTEM)
+            *over = ran == CLI_SYSTEM;
+            if (*over)
                 return ran;
             failed |= ran != CLI_OK;
             cli_progress_show(bar, ++done, each * d->rounds);
@@ -253,14 +259,16 @@ static int run_round(deadlines_command *c, uint32_t round, cli_progress *bar)
     return failed ? CLI_WRONG : CLI_OK;
 }
 
-static int measure(deadlines_command *c)
+/* *over: as above. */
+static int measure(deadlines_command *c, int *over)
 {
     cli_deadlines *d = &c->d;
     cli_progress bar;
     int status = make_cells(d);
+    *over = status != CLI_OK;
     cli_progress_begin(&bar, 0);
-    for (uint32_t round = 0; round < d->rounds && status != CLI_SYSTEM; round++) {
-        const int ran = run_round(c, round, &bar);
+    for (uint32_t round = 0; round < d->rounds && !*over; round++) {
+        const int ran = run_round(c, round, &bar, over);
         status = ran != CLI_OK ? ran : status;
     }
     cli_progress_end(&bar);
@@ -308,9 +316,10 @@ static int execute(deadlines_command *c)
         if (settled != HSCHED_OK)
             status = cli_failed(CLI_SYSTEM, settled, "the runtime");
     }
-    if (status == CLI_OK)
-        status = measure(c);
-    if (status != CLI_OK && status != CLI_WRONG) {
+    int over = status != CLI_OK;
+    if (!over)
+        status = measure(c, &over);
+    if (over) {
         cli_svg_discard(svg);
         return status;
     }

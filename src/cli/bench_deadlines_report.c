@@ -90,21 +90,41 @@ static double deadline_us(const cli_deadlines *d, uint32_t load, uint32_t networ
 
 /* ---- Tables --------------------------------------------------------------- */
 
-static void interval_cell(cli_table *table, double scale, cli_interval interval)
+/* ">95%", or what so many rounds allow. */
+typedef struct interval_head {
+    char text[16];
+} interval_head;
+
+static interval_head head_of(const cli_deadlines *d)
 {
+    const double level = cli_interval_level(d->rounds);
+    interval_head head = { ">INTERVAL" };
+    if (level > 0)
+        snprintf(head.text, sizeof head.text, ">%.3g%%", 100 * level);
+    return head;
+}
+
+/* Some rounds may not count: then it says itself that it is of less than the head says. */
+static void interval_cell(cli_table *table, const cli_deadlines *d, double scale,
+                          cli_interval interval)
+{
+    char of[16] = "";
+    if (interval.level > 0 && interval.level < cli_interval_level(d->rounds) - 1e-9)
+        snprintf(of, sizeof of, " (%.3g%%)", 100 * interval.level);
     if (interval.level > 0)
-        cli_table_cell(table, "%.3g to %.3g", scale * interval.low,
-                       scale * interval.high);
+        cli_table_cell(table, "%.3g to %.3g%s", scale * interval.low,
+                       scale * interval.high, of);
     else
         cli_table_cell(table, "-");
 }
 
 static int print_summary(const cli_deadlines *d)
 {
-    static const char *const columns[] = {
-        ">LOAD",         "POLICY", ">RELEASES",           ">MISSED", ">MISSED %", ">95%",
-        ">OF A ROUND %", ">95%",   ">deadlines / POLICY", ">95%",    NULL
-    };
+    const interval_head head = head_of(d);
+    const char *const columns[] = { ">LOAD",         "POLICY",    ">RELEASES",
+                                    ">MISSED",       ">MISSED %", head.text,
+                                    ">OF A ROUND %", head.text,   ">deadlines / POLICY",
+                                    head.text,       NULL };
     cli_table *table = cli_table_create(columns);
     for (uint32_t l = 0; l < d->load_count; l++)
         for (uint32_t o = 0; o < d->order_count; o++) {
@@ -116,11 +136,11 @@ static int print_summary(const cli_deadlines *d)
             cli_table_cell(table, "%llu", (unsigned long long)s.released);
             cli_table_cell(table, "%llu", (unsigned long long)s.missed);
             cli_number_cell(table, "%.2f", 100 * s.share);
-            interval_cell(table, 100, s.interval);
+            interval_cell(table, d, 100, s.interval);
             cli_number_cell(table, "%.2f", 100 * s.usual);
-            interval_cell(table, 100, s.usual_interval);
+            interval_cell(table, d, 100, s.usual_interval);
             cli_number_cell(table, "%.3f", ratio);
-            interval_cell(table, 1, interval);
+            interval_cell(table, d, 1, interval);
         }
     const int ok = cli_table_print(table, 0);
     cli_table_destroy(table);
@@ -129,9 +149,10 @@ static int print_summary(const cli_deadlines *d)
 
 static int print_networks(const cli_deadlines *d)
 {
-    static const char *const columns[] = {
+    const interval_head head = head_of(d);
+    const char *const columns[] = {
         ">LOAD",    "POLICY",  "NETWORK", ">HZ",     ">DEADLINE ms", ">RELEASES", ">LATE",
-        ">SKIPPED", ">P50 ms", ">95%",    ">P99 ms", ">P99 %",       NULL
+        ">SKIPPED", ">P50 ms", head.text, ">P99 ms", ">P99 %",       NULL
     };
     cli_table *table = cli_table_create(columns);
     for (uint32_t l = 0; l < d->load_count; l++)
@@ -149,7 +170,7 @@ static int print_networks(const cli_deadlines *d)
                 cli_table_cell(table, "%llu", (unsigned long long)t->late);
                 cli_table_cell(table, "%llu", (unsigned long long)t->skipped);
                 cli_number_cell(table, "%.2f", percentile_ms(t, 0.5));
-                interval_cell(table, 1e-3,
+                interval_cell(table, d, 1e-3,
                               median_interval(d, d->cells[l][o].medians_us[i]));
                 cli_number_cell(table, "%.2f", percentile_ms(t, 0.99));
                 cli_number_cell(table, "%.0f", p99_share(t));
@@ -163,11 +184,13 @@ static int print_networks(const cli_deadlines *d)
 int cli_deadlines_print(const cli_deadlines *d)
 {
     cli_interval interval;
-    const double share = cli_deadlines_measured(d, &interval);
-    printf("the set takes %.3f of the machine at the rates given (95%%: %.3f to %.3f)\n"
-           "%u of each network; %u rounds of %.3g s for each load and policy\n\n",
-           share, interval.low, interval.high, d->copies, d->rounds,
-           d->seconds / d->rounds);
+    const double share = cli_deadlines_measured(d, &interval),
+                 level = cli_interval_level(d->rounds);
+    printf("the set takes %.3f of the machine at the rates given", share);
+    if (level > 0)
+        printf(" (%.3g%%: %.3f to %.3f)", 100 * level, interval.low, interval.high);
+    printf("\n%u of each network; %u rounds of %.3g s for each load and policy\n\n",
+           d->copies, d->rounds, d->seconds / d->rounds);
     const int status = print_summary(d);
     return status == CLI_OK ? print_networks(d) : status;
 }
@@ -276,6 +299,11 @@ static void draw_misses(const cli_deadlines *d, cli_svg *svg, bar_values *values
     char names[CLI_LOADS_MAX][32];
     const char *groups[CLI_LOADS_MAX];
     cli_svg_bar_series series[CLI_ORDERS];
+    const double level = cli_interval_level(d->rounds);
+    char note[64] = "of all releases";
+    if (level > 0)
+        snprintf(note, sizeof note, "of all releases; bars: %.3g%%, over the rounds",
+                 100 * level);
     for (uint32_t l = 0; l < d->load_count; l++) {
         snprintf(names[l], sizeof names[l], "load %.0f%%", 100 * d->loads[l]);
         groups[l] = names[l];
@@ -291,8 +319,7 @@ static void draw_misses(const cli_deadlines *d, cli_svg *svg, bar_values *values
                                           values[o].low, values[o].high };
     }
     cli_svg_add_bars(svg, &(cli_svg_bars){ .title = "Deadlines missed",
-                                           .note = "of all releases; bars: 95%, over the "
-                                                   "rounds",
+                                           .note = note,
                                            .y_label = "missed, %",
                                            .groups = groups,
                                            .group_count = d->load_count,

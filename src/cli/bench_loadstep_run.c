@@ -1,10 +1,10 @@
 /* The runs of hsched bench loadstep, which go on and on, and the program that comes and goes. */
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "cli/bench_loadstep.h"
 #include "cli/clock.h"
+#include "cli/ended.h"
 
 #define LITTLE 1.02 /* loads that differ by less are not worth a sample */
 
@@ -12,50 +12,30 @@ enum {
     TICK_US = 1000 /* loads are looked at so often */
 };
 
-typedef struct stepping stepping;
-
-/* An instance. `next_ended` is guarded by the lock while the run is in flight. */
+/* An instance. */
 typedef struct ticket {
-    stepping *owner;
+    cli_ticket of; /* first: what is taken is one of these */
     uint32_t lane;
-    hsched_run *run;
-    struct ticket *next_ended;
 } ticket;
 
-struct stepping {
+typedef struct stepping {
     cli_loadstep *l;
     hsched_runtime *runtime;
     cli_background *background;
     cli_trace *trace;
-    pthread_mutex_t lock;
-    pthread_cond_t changed; /* by CLOCK_MONOTONIC */
-    ticket *ended;
+    cli_ended ended;
     ticket *tickets;
     uint32_t in_flight;
     double loads[CLI_STEP_DEVICES]; /* as they were seen last */
-};
+} stepping;
 
 /* ---- Runs ----------------------------------------------------------------- */
-
-static void run_ended(void *user, hsched_run *run, hsched_status status)
-{
-    (void)run, (void)status; /* the calling thread asks the run itself, for the detail */
-    ticket *t = user;
-    pthread_mutex_lock(&t->owner->lock);
-    t->next_ended = t->owner->ended;
-    t->owner->ended = t;
-    pthread_cond_signal(&t->owner->changed);
-    pthread_mutex_unlock(&t->owner->lock);
-}
 
 static int submit(stepping *c, ticket *t)
 {
     const cli_step_lane *lane = &c->l->lanes[t->lane];
-    const hsched_run_config config = { HSCHED_RUN_CONFIG_INIT,
-                                       .inputs = lane->inputs.bindings,
-                                       .input_count = lane->inputs.count,
-                                       .callback = run_ended, .callback_user = t };
-    const hsched_status status = hsched_submit(lane->compiled, &config, &t->run);
+    const hsched_status status =
+        cli_ended_submit(&c->ended, &t->of, lane->compiled, &lane->inputs);
     if (status != HSCHED_OK)
         return cli_failed(CLI_WRONG, status, lane->model);
     c->in_flight++;
@@ -64,12 +44,8 @@ static int submit(stepping *c, ticket *t)
 
 static int settle(stepping *c, ticket *t)
 {
-    hsched_run_times times = { HSCHED_RUN_TIMES_INIT };
-    hsched_status status = hsched_run_wait(t->run, HSCHED_FOREVER);
-    if (status == HSCHED_OK)
-        status = hsched_run_get_times(t->run, &times);
-    hsched_run_release(t->run);
-    t->run = NULL;
+    hsched_run_times times;
+    const hsched_status status = cli_ticket_settle(&t->of, &times, NULL);
     c->in_flight--;
     if (status != HSCHED_OK) {
         c->l->failed++;
@@ -99,27 +75,15 @@ static int look_at_loads(stepping *c)
     return CLI_OK;
 }
 
-/* Waits for ended runs, but not for longer than a tick, and takes them. */
-static ticket *await_ended(stepping *c)
-{
-    const uint64_t until = cli_now_us() + TICK_US;
-    const struct timespec end = { .tv_sec = (time_t)(until / 1000000),
-                                  .tv_nsec = (long)(until % 1000000) * 1000 };
-    pthread_mutex_lock(&c->lock);
-    while (!c->ended && pthread_cond_timedwait(&c->changed, &c->lock, &end) == 0)
-        ;
-    ticket *first = c->ended;
-    c->ended = NULL;
-    pthread_mutex_unlock(&c->lock);
-    return first;
-}
-
 /* What goes on all the time: a tick, or until a run has ended. `last`: no run follows. */
 static int go_on(stepping *c, int last)
 {
     int status = CLI_OK;
-    for (ticket *t = await_ended(c), *next; t; t = next) {
-        next = t->next_ended; /* before submitting: the ticket may come back at once */
+    cli_ticket *next;
+    for (cli_ticket *of = cli_ended_take(&c->ended, cli_now_us() + TICK_US); of;
+         of = next) {
+        ticket *t = (ticket *)of;
+        next = of->next; /* before submitting: the ticket may come back at once */
         const int settled = settle(c, t);
         status = settled != CLI_OK ? settled : status;
         if (!last && status == CLI_OK)
@@ -182,7 +146,7 @@ static int submit_all(stepping *c)
     uint32_t next = 0;
     for (uint32_t i = 0; i < c->l->lane_count; i++)
         for (uint32_t k = 0; k < c->l->lanes[i].instances && status == CLI_OK; k++) {
-            c->tickets[next] = (ticket){ .owner = c, .lane = i };
+            c->tickets[next] = (ticket){ .lane = i };
             status = submit(c, &c->tickets[next++]);
         }
     return status;
@@ -212,32 +176,15 @@ static int measure(stepping *c)
     return status;
 }
 
-static int make_waiting(stepping *c)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    const int failed = pthread_cond_init(&c->changed, &attributes) != 0;
-    pthread_condattr_destroy(&attributes);
-    if (!failed)
-        return CLI_OK;
-    cli_error("a condition variable could not be made");
-    return CLI_SYSTEM;
-}
-
 int cli_loadstep_run(cli_loadstep *l, hsched_runtime *runtime, cli_background *background,
                      cli_trace *trace)
 {
-    stepping c = { .l = l,
-                   .runtime = runtime,
-                   .background = background,
-                   .trace = trace,
-                   .lock = PTHREAD_MUTEX_INITIALIZER };
-    int status = make_waiting(&c);
+    stepping c = { .l = l, .runtime = runtime, .background = background, .trace = trace };
+    int status = cli_ended_init(&c.ended);
     if (status != CLI_OK)
         return status;
     status = measure(&c);
     free(c.tickets);
-    pthread_cond_destroy(&c.changed);
+    cli_ended_destroy(&c.ended);
     return status;
 }

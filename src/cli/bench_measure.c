@@ -1,10 +1,10 @@
 /* How much of the machine a set takes: it is kept busy with the set, and rounds are timed. */
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "cli/bench_set.h"
 #include "cli/clock.h"
+#include "cli/ended.h"
 
 enum {
     ROUND_MOST = 20, /* runs of the slowest network in a round, at most */
@@ -12,28 +12,17 @@ enum {
     ROUNDS_MOST = 10000
 };
 
-typedef struct measuring measuring;
-
-/* One of those in flight. `next_ended` is guarded by the lock while the run is in flight. */
-typedef struct ticket {
-    measuring *owner;
-    hsched_run *run;
-    struct ticket *next_ended;
-} ticket;
-
-struct measuring {
+typedef struct measuring {
     const cli_set *set;
     uint32_t *order; /* networks in a round, as they are released */
     uint32_t length;
     double round_seconds; /* what a round takes by the clock, at the set's rates */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    ticket *ended;
+    cli_ended ended;
     uint64_t submitted, done;
     double *durations_us; /* of whole rounds, from the end of one to that of the next */
     uint32_t rounds;
     uint64_t last_us;
-};
+} measuring;
 
 /* ---- A round -------------------------------------------------------------- */
 
@@ -102,56 +91,27 @@ static int plan_round(measuring *m)
 
 /* ---- Keeping busy --------------------------------------------------------- */
 
-static void run_ended(void *user, hsched_run *run, hsched_status status)
-{
-    (void)run, (void)status; /* who waits asks the run itself, for the detail */
-    ticket *t = user;
-    pthread_mutex_lock(&t->owner->lock);
-    t->next_ended = t->owner->ended;
-    t->owner->ended = t;
-    pthread_cond_signal(&t->owner->changed);
-    pthread_mutex_unlock(&t->owner->lock);
-}
-
-static int submit(measuring *m, ticket *t)
+static int submit(measuring *m, cli_ticket *t)
 {
     const cli_set_network *network =
         &m->set->networks[m->order[m->submitted % m->length]];
-    const hsched_run_config config = { HSCHED_RUN_CONFIG_INIT,
-                                       .inputs = network->inputs.bindings,
-                                       .input_count = network->inputs.count,
-                                       .callback = run_ended, .callback_user = t };
-    const hsched_status status = hsched_submit(network->compiled, &config, &t->run);
+    const hsched_status status =
+        cli_ended_submit(&m->ended, t, network->compiled, &network->inputs);
     if (status != HSCHED_OK)
         return cli_failed(CLI_WRONG, status, network->model);
     m->submitted++;
     return CLI_OK;
 }
 
-static ticket *take_ended(measuring *m)
-{
-    pthread_mutex_lock(&m->lock);
-    while (!m->ended)
-        pthread_cond_wait(&m->changed, &m->lock);
-    ticket *t = m->ended;
-    m->ended = t->next_ended;
-    pthread_mutex_unlock(&m->lock);
-    return t;
-}
-
 /* Counts the run that ended, and with the last one of a round the round. The first round warms up:
  * its end is where the second begins. */
-static int settle(measuring *m, ticket *t)
+static int settle(measuring *m, cli_ticket *t)
 {
-    hsched_run_times times = { HSCHED_RUN_TIMES_INIT };
-    hsched_status status = hsched_run_wait(t->run, HSCHED_FOREVER);
-    if (status == HSCHED_OK)
-        status = hsched_run_get_times(t->run, &times);
+    hsched_run_times times;
+    const hsched_status status = cli_ticket_settle(t, &times, NULL);
     const int exit_status = status == HSCHED_OK
                                 ? CLI_OK
                                 : cli_failed(CLI_WRONG, status, "measuring the load");
-    hsched_run_release(t->run);
-    t->run = NULL;
     if (++m->done % m->length == 0 && exit_status == CLI_OK) {
         if (m->last_us != 0 && m->rounds < ROUNDS_MOST)
             m->durations_us[m->rounds++] = (double)(times.ended_us - m->last_us);
@@ -160,21 +120,23 @@ static int settle(measuring *m, ticket *t)
     return exit_status;
 }
 
-static int keep_busy(measuring *m, ticket *tickets, uint32_t in_flight, double seconds)
+static int keep_busy(measuring *m, cli_ticket *tickets, uint32_t in_flight,
+                     double seconds)
 {
     const double end = cli_now_s() + seconds;
     int status = CLI_OK;
-    for (uint32_t i = 0; i < in_flight && status == CLI_OK; i++) {
-        tickets[i].owner = m;
+    for (uint32_t i = 0; i < in_flight && status == CLI_OK; i++)
         status = submit(m, &tickets[i]);
-    }
     while (m->done < m->submitted) {
-        ticket *t = take_ended(m);
-        const int settled = settle(m, t);
-        status = status == CLI_OK ? settled : status;
-        if (status == CLI_OK &&
-            (m->rounds < LEAST_ROUNDS || (cli_now_s() < end && m->rounds < ROUNDS_MOST)))
-            status = submit(m, t);
+        cli_ticket *next;
+        for (cli_ticket *t = cli_ended_take(&m->ended, UINT64_MAX); t; t = next) {
+            next = t->next; /* before submitting: the ticket may come back at once */
+            const int settled = settle(m, t);
+            status = status == CLI_OK ? settled : status;
+            if (status == CLI_OK && (m->rounds < LEAST_ROUNDS ||
+                                     (cli_now_s() < end && m->rounds < ROUNDS_MOST)))
+                status = submit(m, t);
+        }
     }
     return status;
 }
@@ -212,14 +174,15 @@ static uint32_t in_flight_of(const cli_set *set, const cli_session *session)
 int cli_set_measure(const cli_set *set, const cli_session *session, double seconds,
                     double *share)
 {
-    measuring m = { .set = set,
-                    .lock = PTHREAD_MUTEX_INITIALIZER,
-                    .changed = PTHREAD_COND_INITIALIZER };
+    measuring m = { .set = set };
     const uint32_t in_flight = in_flight_of(set, session);
     *share = 0;
-    ticket *tickets = calloc(in_flight, sizeof *tickets);
+    int status = cli_ended_init(&m.ended);
+    if (status != CLI_OK)
+        return status;
+    cli_ticket *tickets = calloc(in_flight, sizeof *tickets);
     m.durations_us = calloc(ROUNDS_MOST, sizeof *m.durations_us);
-    int status = tickets && m.durations_us ? plan_round(&m) : cli_no_memory();
+    status = tickets && m.durations_us ? plan_round(&m) : cli_no_memory();
     if (status == CLI_OK)
         status = keep_busy(&m, tickets, in_flight, seconds);
     if (status == CLI_OK) {
@@ -230,5 +193,6 @@ int cli_set_measure(const cli_set *set, const cli_session *session, double secon
     free(tickets);
     free(m.durations_us);
     free(m.order);
+    cli_ended_destroy(&m.ended);
     return status;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/clock.h"
+#include "cli/random.h"
 
 #define NO_DEADLINE_US (UINT64_C(1) << 40) /* a source has one; this one is never near */
 #define LEAD_US        20000               /* sources are made before the first release */
@@ -99,13 +100,10 @@ static void release_over(void *user, uint64_t release_us, hsched_run *run,
     pthread_mutex_unlock(&round->lock);
 }
 
-/* splitmix64 (Steele, Lea and Flood, 2014), as a number from 0 to below 1 */
+/* From 0 to below 1. */
 static double next_phase(uint64_t *state)
 {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (double)((z ^ (z >> 31)) >> 11) / 9007199254740992.0;
+    return (double)(cli_random_next(state) >> 11) / 9007199254740992.0;
 }
 
 static int make_source(round_of *round, periodic_source *s)

@@ -17,9 +17,16 @@ static const char help_text[] =
     "quartile.\n"
     "Nothing else should run on the machine. Results are kept in $HSCHED_CACHE_DIR "
     "(else\n"
-    "$XDG_CACHE_HOME/hsched, else ~/.cache/hsched), in costs.txt.\n\n"
+    "$XDG_CACHE_HOME/hsched, else ~/.cache/hsched), in costs.txt.\n"
+    "Where there are meters it also measures what devices draw, which --objective "
+    "energy\n"
+    "has to know: afterwards, not to be measured. A power cap would be measured, too: "
+    "there\n"
+    "is none here.\n\n"
     "exit status: 0 success; 1 a run failed; 2 wrong usage; 3 a model or an input could\n"
-    "not be loaded; 4 the runtime could not start, or results could not be kept.\n";
+    "not be loaded; 4 the runtime could not start, results could not be kept, or of "
+    "some\n"
+    "device it is still not known what it draws, with --objective energy.\n";
 
 typedef struct profile_command {
     cli_session session;
@@ -28,6 +35,7 @@ typedef struct profile_command {
     double seconds;
     uint32_t repetitions;
     int json, not_saved;
+    int for_energy; /* what is measured is wanted for that */
 } profile_command;
 
 /* A model that was measured. */
@@ -380,6 +388,44 @@ static int profile_one(profile_command *c, const char *name, json_t **models)
     return status;
 }
 
+/* What the runtime has to know to have the objective is what is to be measured: it starts without.
+ * Measurements are the same whatever it is. */
+static int check_objective(profile_command *c)
+{
+    cli_objective *objective = &c->session.objective;
+    if (objective->value == HSCHED_OBJECTIVE_POWER_CAP) {
+        cli_error("profile measures how long things take, and waiting for a power cap is "
+                  "no part of that; leave out --power-cap here (--policy cost has models "
+                  "cut in the same way)");
+        return CLI_USAGE;
+    }
+    c->for_energy = objective->value == HSCHED_OBJECTIVE_ENERGY;
+    if (c->for_energy)
+        objective->value = HSCHED_OBJECTIVE_DEFAULT;
+    return CLI_OK;
+}
+
+static int check_watts(const profile_command *c)
+{
+    const uint32_t count = hsched_runtime_device_count(c->session.runtime);
+    int status = CLI_OK;
+    for (uint32_t d = 0; d < count && c->for_energy; d++) {
+        hsched_device_info info = { HSCHED_DEVICE_INFO_INIT };
+        hsched_status found = hsched_runtime_get_watts(c->session.runtime, d, NULL, NULL);
+        if (found == HSCHED_ERROR_NOT_FOUND &&
+            hsched_runtime_device_info(c->session.runtime, d, &info) == HSCHED_OK) {
+            cli_error("what '%s' draws could not be measured, and --objective energy has "
+                      "to know it: there is no meter (see hsched info), or the model is "
+                      "not all there; give it as --device-watts %s=W:IDLE",
+                      info.name, info.name);
+            status = CLI_SYSTEM;
+        } else if (found != HSCHED_OK) {
+            status = cli_failed(CLI_SYSTEM, found, "what devices draw");
+        }
+    }
+    return status;
+}
+
 static int execute(profile_command *c)
 {
     json_t *models = NULL;
@@ -388,6 +434,8 @@ static int execute(profile_command *c)
         return CLI_USAGE;
     }
     int status = cli_session_check(&c->session);
+    if (status == CLI_OK)
+        status = check_objective(c);
     if (status == CLI_OK)
         status = cli_session_start(&c->session);
     if (c->json)
@@ -402,9 +450,10 @@ static int execute(profile_command *c)
     if (status == CLI_OK)
         status = cli_inputs_check_used(&c->input_options);
     if (c->json && status == CLI_OK)
-        return cli_json_print(json_pack("{s:o}", "models", models));
-    json_decref(models);
-    return status;
+        status = cli_json_print(json_pack("{s:o}", "models", models));
+    else
+        json_decref(models);
+    return status == CLI_OK ? check_watts(c) : status;
 }
 
 static int run(int argc, char **argv)

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "cli/npy.h"
+#include "cli/random.h"
 #include "cli/table.h"
 
 /* ---- Options -------------------------------------------------------------- */
@@ -109,24 +110,16 @@ int cli_inputs_check_used(const cli_input_options *options)
 
 /* ---- Data ----------------------------------------------------------------- */
 
-static uint64_t random_next(uint64_t *state) /* splitmix64 */
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 static void fill_random(const hsched_tensor_info *info, uint64_t seed, void *data)
 {
     if (info->dtype == HSCHED_FLOAT32) {
         float *values = data;
         for (size_t i = 0; i < info->byte_size / sizeof *values; i++)
             values[i] =
-                (float)((int32_t)(random_next(&seed) >> 39) - (1 << 24)) / (1 << 24);
+                (float)((int32_t)(cli_random_next(&seed) >> 39) - (1 << 24)) / (1 << 24);
     } else if (info->dtype == HSCHED_UINT8) {
         for (size_t i = 0; i < info->byte_size; i++)
-            ((uint8_t *)data)[i] = (uint8_t)(random_next(&seed) >> 56);
+            ((uint8_t *)data)[i] = (uint8_t)(cli_random_next(&seed) >> 56);
     } /* others stay zero: a random index would point anywhere */
 }
 

@@ -1,9 +1,10 @@
 #include "cli/statistics.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cli/random.h"
 
 #define LEVEL 0.95
 
@@ -46,6 +47,14 @@ double cli_percentile(const double *sorted, size_t n, double part)
         return NAN;
     const double rank = ceil(part * (double)n);
     return sorted[rank < 1 ? 0 : rank > (double)n ? n - 1 : (size_t)rank - 1];
+}
+
+double cli_interval_level(size_t n)
+{
+    if (n == 0)
+        return 0;
+    const double range = 1 - 2 * ldexp(1, n < 64 ? -(int)n : -64);
+    return range < LEVEL ? range : LEVEL;
 }
 
 /* ---- Order statistics ----------------------------------------------------- */
@@ -97,15 +106,6 @@ cli_interval cli_median_interval(const double *samples, size_t n)
 
 /* ---- Shares --------------------------------------------------------------- */
 
-/* splitmix64 (Steele, Lea and Flood, 2014) */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 cli_interval cli_share_interval(const double *above, const double *below, size_t n)
 {
     double *shares = n > 1 ? calloc(DRAWS, sizeof *shares) : NULL;
@@ -116,7 +116,7 @@ cli_interval cli_share_interval(const double *above, const double *below, size_t
     for (int draw = 0; draw < DRAWS; draw++) {
         double up = 0, down = 0;
         for (size_t i = 0; i < n; i++) {
-            const size_t drawn = (size_t)(next_random(&random) % n);
+            const size_t drawn = (size_t)(cli_random_next(&random) % n);
             up += above[drawn];
             down += below[drawn];
         }
@@ -127,7 +127,7 @@ cli_interval cli_share_interval(const double *above, const double *below, size_t
     const cli_interval interval = {
         cli_percentile(shares, count, (1 - LEVEL) / 2),
         cli_percentile(shares, count, (1 + LEVEL) / 2),
-        count > 0 ? LEVEL : 0,
+        count > 0 ? cli_interval_level(n) : 0,
     };
     free(shares);
     return interval;

@@ -13,6 +13,10 @@ typedef struct cli_interval {
     double low, high, level;
 } cli_interval;
 
+/* The level that intervals over so many samples are for: 0.95, or what the whole range holds the
+ * median with where that is less, 1 - 2^(1-n) below six of them; 0: there are none. */
+double cli_interval_level(size_t n);
+
 /* In ascending order; samples are not NaN. */
 void cli_sort(double *samples, size_t n);
 /* Sorts. Of an even number the mean of the two in the middle; NaN of none. */
@@ -30,8 +34,9 @@ cli_interval cli_median_interval(const double *samples, size_t n);
 /*
  * Of sum(above) / sum(below), as a share of events in all: each pair is a round, rounds are
  * independent, but not what happens within one. By drawing rounds with repetition (percentile
- * bootstrap: Efron and Tibshirani, 1993). It needs more than a few rounds to be worth its name;
- * of a single one there is none, and where all rounds agree it has no width.
+ * bootstrap: Efron and Tibshirani, 1993). It needs more than a few rounds to be worth its name:
+ * it lies within the range of the rounds' shares, so it is called no surer than that. Of a single
+ * round there is none, and where all rounds agree it has no width.
  */
 cli_interval cli_share_interval(const double *above, const double *below, size_t n);
 

@@ -1,6 +1,6 @@
 /*
- * Admission of sources: what a run of each takes of which device, by the cost table or by what the
- * application says, and what is said about the answer. The test itself is sched/periodic.h.
+ * Admission of sources: what there is of each device, what runs of all take of it (demand.h), and
+ * what is said about the answer. The test itself is sched/periodic.h.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,169 +8,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/status.h"
-#include "runtime/source.h"
-#include "sched/periodic.h"
+#include "runtime/demand.h"
 
-/* ---- Costs ---------------------------------------------------------------- */
-
-/* Under costs.mutex: microseconds, if they were measured or seen, or lie between such; else 0. An
- * estimate from the work is no reason to refuse anything. */
-static double known_cost(const hsched_model *model, hsi_cost_unit unit, uint32_t index,
-                         uint32_t device, uint32_t workers, uint32_t batch)
-{
-    hsi_cost cost;
-    hsi_cost_key key = hsi_costs_key(model, unit, index, device);
-    key.workers = workers;
-    key.batch = batch;
-    hsi_cost_table_find(model->runtime->costs.table, &key, 1, NULL, &cost);
-    return cost.source >= HSI_COST_INTERPOLATED ? cost.us : 0;
-}
-
-static double run_cost(const hsched_model *model, uint32_t device, uint32_t workers)
-{
-    return known_cost(model, HSI_COST_RUN, 0, device, workers, 1);
-}
-
-/* Under costs.mutex: adds up sections on the devices where they are. 0: some are not known. */
-static int add_sections(const hsched_model *model, const uint8_t *where,
-                        hsi_periodic_demand *on)
-{
-    for (uint32_t i = 0; i < model->plan->section_count; i++) {
-        hsi_periodic_demand *d = &on[where[i]];
-        const double us = known_cost(model, HSI_COST_SECTION, i, where[i], 1, 1);
-        if (!(us > 0))
-            return 0;
-        d->cost_us += us;
-        d->pieces++;
-        if (us > d->block_us)
-            d->block_us = us;
-    }
-    return 1;
-}
-
-/* The least that one of several joined runs takes. */
-static double joined_cost(const hsched_source *s, uint32_t device, double alone)
-{
-    const hsched_model *model = s->model;
-    double least = alone;
-    for (uint32_t b = 2; b <= model->core.max_batch && b <= s->config.max_in_flight;
-         b++) {
-        const double us = known_cost(model, HSI_COST_RUN, 0, device, 1, b) / b;
-        if (us > 0 && us < least)
-            least = us;
-    }
-    return least;
-}
-
-/* ---- Places --------------------------------------------------------------- */
-
-/* Where the policy puts each section. 0: that is not known before they run: the policy is the
- * user's, or there are several accelerators of which the least loaded is taken. */
-static int find_places(const hsched_model *model, uint8_t *where)
-{
-    static const uint32_t idle[HSI_MAX_DEVICES];
-    const hsi_core_model *core = &model->core;
-    uint32_t previous = 0;
-    if (core->policy->anywhere)
-        return 0;
-    for (uint32_t i = 0; i < core->section_count; i++) {
-        const uint32_t mask = core->sections[i].device_mask, others = mask & ~1u;
-        if (others & (others - 1))
-            return 0;
-        const hsi_place_query query = { .model = core,
-                                        .section = i,
-                                        .device_mask = mask,
-                                        .device_count = model->runtime->device_count,
-                                        .backlog = idle,
-                                        .previous_device = previous };
-        const uint32_t device = core->policy->place(&query);
-        where[i] = (uint8_t)(mask >> device & 1u ? device : 0);
-        previous = where[i] ? where[i] : previous;
-    }
-    return 1;
-}
-
-/* ---- What a source needs -------------------------------------------------- */
-
-/* All of it is on one device. Under costs.mutex. */
-static void demand_of_one(const hsched_source *s, uint32_t device, hsi_periodic_task *t)
-{
-    const hsched_model *model = s->model;
-    const hsched_runtime *rt = model->runtime;
-    hsi_periodic_demand *on = &t->on[device];
-    const double sum = on->cost_us, wcet = (double)s->config.wcet_us;
-    const double measured = run_cost(model, device, 1);
-    on->cost_us = wcet > 0 ? wcet : measured > 0 ? measured : sum;
-    t->known = on->cost_us > 0;
-    if (!t->known)
-        return;
-    on->least_us = joined_cost(s, device, on->cost_us);
-    t->span_us = on->cost_us;
-    if (device != 0 || sum == 0) { /* no other is let in between sections */
-        on->block_us = on->cost_us;
-        on->pieces = 1;
-    } else {
-        on->block_us *= on->cost_us / sum;
-    }
-    if (device == 0 && rt->workers[0] > 1) {
-        const double all = run_cost(model, 0, rt->workers[0]);
-        t->span_us *= measured > 0 && all > 0 && all < measured ? all / measured
-                                                                : 1.0 / rt->workers[0];
-    }
-}
-
-/* Under costs.mutex; `on` has the sums of sections. Sections on different devices may be executed
- * at the same time. */
-static void demand_of_several(const hsched_source *s, hsi_periodic_task *t)
-{
-    const hsched_runtime *rt = s->model->runtime;
-    double sum = 0;
-    for (uint32_t d = 0; d < rt->device_count; d++)
-        sum += t->on[d].cost_us;
-    const double factor = s->config.wcet_us ? (double)s->config.wcet_us / sum : 1;
-    for (uint32_t d = 0; d < rt->device_count; d++) {
-        hsi_periodic_demand *on = &t->on[d];
-        on->cost_us *= factor;
-        on->block_us *= factor;
-        on->least_us = on->cost_us;
-        const double span = on->cost_us / (d == 0 ? rt->workers[0] : 1);
-        t->span_us = span > t->span_us ? span : t->span_us;
-    }
-    t->known = 1;
-}
-
-/* A run that ends later than this costs a release: the next one is skipped, or takes its place. */
-static double due_of(const hsched_source_config *c)
-{
-    const uint32_t periods = c->flags & HSCHED_SOURCE_LATEST_ONLY ? 1 : c->max_in_flight;
-    const double due = (double)c->period_us * periods;
-    return due < (double)c->deadline_us ? due : (double)c->deadline_us;
-}
-
-static void describe(const hsched_source *s, uint8_t *where, hsi_periodic_task *t)
-{
-    const hsched_model *model = s->model;
-    hsched_runtime *rt = model->runtime;
-    *t = (hsi_periodic_task){ .period_us = (double)s->config.period_us,
-                              .deadline_us = (double)s->config.deadline_us,
-                              .due_us = due_of(&s->config),
-                              .priority = s->config.priority };
-    if (!find_places(model, where))
-        return;
-    uint32_t devices = 0;
-    for (uint32_t i = 0; i < model->plan->section_count; i++)
-        devices |= 1u << where[i];
-    pthread_mutex_lock(&rt->costs.mutex);
-    const int all = add_sections(model, where, t->on);
-    if (!all)
-        for (uint32_t d = 0; d < rt->device_count; d++)
-            t->on[d] = (hsi_periodic_demand){ 0 };
-    if ((devices & (devices - 1)) == 0)
-        demand_of_one(s, (uint32_t)__builtin_ctz(devices), t);
-    else if (all)
-        demand_of_several(s, t);
-    pthread_mutex_unlock(&rt->costs.mutex);
-}
+/* ---- Devices -------------------------------------------------------------- */
 
 /* Jobs on a queue's device share it: what they do to each other was measured, or nothing is sure.
  * CPU workers have a core each, so at most as much is done as they are. */
@@ -233,9 +73,39 @@ static void add_shares(text *t, const hsi_periodic_set *set,
         const hsi_periodic_task *task = &set->tasks[i];
         const double us = task->on[device].least_us;
         if (us > 0)
-            add(t, "; '%s' takes %.3f ms every %.3f ms, which is %.2f", sources[i]->name,
-                us / 1e3, task->period_us / 1e3, us / task->period_us);
+            add(t, "; '%s' %s %.3f ms every %.3f ms, which is %.2f", sources[i]->name,
+                task->anywhere_us ? "is expected to take" : "takes", us / 1e3,
+                task->period_us / 1e3, us / task->period_us);
     }
+}
+
+/* The same of all devices. */
+static void add_all_shares(text *t, const hsi_periodic_set *set,
+                           const hsched_source *const *sources)
+{
+    const hsched_runtime *rt = sources[0]->model->runtime;
+    for (uint32_t d = 0; d < set->device_count; d++) {
+        text shares = { .used = 0 };
+        add_shares(&shares, set, sources, d);
+        if (shares.used > 0)
+            add(t, "; of '%s', which does %.2f%s", device_name(rt, d),
+                set->devices[d].capacity, shares.data);
+    }
+}
+
+static hsched_status refuse_anywhere(const hsi_periodic_set *set,
+                                     const hsi_periodic_result *result,
+                                     const hsched_source *const *sources)
+{
+    text shares = { .used = 0 };
+    add_all_shares(&shares, set, sources);
+    return hsi_error(
+        HSCHED_ERROR_LIMIT,
+        "source '%s' is refused: however the policy COST shared its runs out, "
+        "sources would need %.2f times what some device can do; make a period "
+        "longer or a network smaller, destroy a source, or create this one "
+        "with HSCHED_SOURCE_NO_ADMISSION%s",
+        sources[set->task_count - 1]->name, result->used, shares.data);
 }
 
 static hsched_status refuse(const hsi_periodic_set *set,
@@ -254,6 +124,8 @@ static hsched_status refuse(const hsi_periodic_set *set,
             "HSCHED_SOURCE_NO_ADMISSION",
             s->name, sources[result->task]->name, t->span_us / 1e3, t->deadline_us / 1e3);
     }
+    if (result->verdict == HSI_PERIODIC_TOO_MUCH_ANYWHERE)
+        return refuse_anywhere(set, result, sources);
     text shares = { .used = 0 };
     const hsi_periodic_device *d = &set->devices[result->device];
     add_shares(&shares, set, sources, result->device);
@@ -281,7 +153,15 @@ static void explain(const hsi_periodic_set *set, const hsi_periodic_result *resu
 {
     const hsched_source *s = sources[set->task_count - 1];
     const hsched_source *unknown = sources[result->task];
-    if (result->verdict == HSI_PERIODIC_UNKNOWN) {
+    const hsi_policy *policy = unknown->model->core.policy;
+    if (result->verdict == HSI_PERIODIC_UNKNOWN && policy->choose) {
+        add(t,
+            "source '%s' is admitted without knowing whether there is time: the policy "
+            "%s places runs of model '%s' of source '%s' by what was measured of its "
+            "sections, and of some nothing was; `hsched profile` or hsched_model_profile "
+            "measures them",
+            s->name, policy->name, unknown->model->name, unknown->name);
+    } else if (result->verdict == HSI_PERIODIC_UNKNOWN) {
         add(t,
             "source '%s' is admitted without knowing whether there is time: how long "
             "model "
@@ -303,31 +183,29 @@ static void explain(const hsi_periodic_set *set, const hsi_periodic_result *resu
 typedef struct gathered {
     const hsched_source **sources; /* the new one is the last */
     hsi_periodic_task *tasks;
-    uint8_t *where;
     hsi_periodic_set set;
 } gathered;
 
 static void clear(gathered *g)
 {
+    for (uint32_t i = 0; g->tasks && i < g->set.task_count; i++)
+        hsi_demand_clear(&g->tasks[i]);
     hsi_free((void *)g->sources);
     hsi_free(g->tasks);
-    hsi_free(g->where);
 }
 
 /* Under sources.admission. Costs may have become known, or changed, since the others came. */
 static hsched_status gather(const hsched_source *new_one, gathered *g)
 {
     hsched_runtime *rt = new_one->model->runtime;
-    uint32_t count = 1, sections = new_one->model->plan->section_count;
-    for (const hsched_source *s = rt->sources.all; s; s = s->next_admitted) {
-        const uint32_t its = s->model->plan->section_count;
-        sections = its > sections ? its : sections;
+    hsched_status status = HSCHED_OK;
+    uint32_t count = 1;
+    for (const hsched_source *s = rt->sources.all; s; s = s->next_admitted)
         count++;
-    }
     *g = (gathered){ .sources = HSI_NEW_ARRAY(const hsched_source *, count),
-                     .tasks = HSI_NEW_ARRAY(hsi_periodic_task, count),
-                     .where = HSI_NEW_ARRAY(uint8_t, sections) };
-    if (!g->sources || !g->tasks || !g->where) {
+                     .tasks = HSI_NEW_ARRAY(hsi_periodic_task, count) };
+    g->set.task_count = count;
+    if (!g->sources || !g->tasks) {
         clear(g);
         return hsi_out_of_memory("a source");
     }
@@ -335,8 +213,12 @@ static hsched_status gather(const hsched_source *new_one, gathered *g)
     for (const hsched_source *s = rt->sources.all; s; s = s->next_admitted)
         g->sources[i++] = s;
     g->sources[i] = new_one;
-    for (i = 0; i < count; i++)
-        describe(g->sources[i], g->where, &g->tasks[i]);
+    for (i = 0; i < count && status == HSCHED_OK; i++)
+        status = hsi_demand_describe(g->sources[i], &g->tasks[i]);
+    if (status != HSCHED_OK) {
+        clear(g);
+        return status;
+    }
     g->set = (hsi_periodic_set){
         .tasks = g->tasks,
         .task_count = count,
@@ -356,7 +238,7 @@ static hsched_status decide(hsched_source *s, text *message)
     if (status != HSCHED_OK)
         return status;
     const hsi_periodic_result result = hsi_periodic_admit(&g.set);
-    if (result.verdict <= HSI_PERIODIC_TOO_MUCH)
+    if (result.verdict <= HSI_PERIODIC_TOO_MUCH_ANYWHERE)
         status = refuse(&g.set, &result, g.sources);
     else
         explain(&g.set, &result, g.sources, message);

@@ -46,14 +46,8 @@ static hsi_cost_source source_of(const explaining *x, uint32_t section, uint32_t
 static int wants_accelerator(const explaining *x, uint32_t section)
 {
     static const uint32_t idle[HSI_MAX_DEVICES];
-    const hsched_runtime *rt = x->model->runtime;
-    const hsi_place_query query = { .model = &x->model->core,
-                                    .section = section,
-                                    .device_mask = (1u << rt->device_count) - 1,
-                                    .available = (1u << rt->device_count) - 1,
-                                    .device_count = rt->device_count,
-                                    .backlog = idle };
-    return x->model->core.policy->place(&query) != 0;
+    const uint32_t all = (1u << x->model->runtime->device_count) - 1;
+    return hsi_model_ask_policy(x->model, section, all, idle) != 0;
 }
 
 static hsched_placement_reason reason_of(const explaining *x, uint32_t section)

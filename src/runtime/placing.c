@@ -154,12 +154,15 @@ static void find_times(making *m, uint32_t device)
     }
 }
 
-/* What joined runs and teams of CPU workers gain. */
+/* What joined runs and teams of CPU workers gain. Larger batches than the model's may have been
+ * measured: for another of the same structure. */
 static void find_sizes(const making *m, hsi_choices *c)
 {
     const double *run_us = m->made->run_us;
+    const uint32_t most = m->model->batch_queues ? m->model->max_batch : 1;
     for (uint32_t d = 1; d < m->devices; d++)
-        for (uint32_t k = 0; k < HSI_CHOICE_SIZES && run_us[d] > 0; k++) {
+        for (uint32_t k = 0; k < HSI_CHOICE_SIZES && run_us[d] > 0 && 1u << k <= most;
+             k++) {
             const hsi_cost cost =
                 hsi_placing_look_up(m->model, HSI_COST_RUN, 0, d, 1u << k, 1);
             if (cost.source < HSI_COST_INTERPOLATED)
@@ -169,8 +172,7 @@ static void find_sizes(const making *m, hsi_choices *c)
         }
     for (uint32_t d = 1; d < m->devices && m->model->batch_queues; d++)
         for (uint32_t k = c->batch_count[d];
-             k < HSI_CHOICE_SIZES && run_us[d] > 0 && 1u << k <= m->model->max_batch;
-             k++) {
+             k < HSI_CHOICE_SIZES && run_us[d] > 0 && 1u << k <= most; k++) {
             c->batch_us[d][k] =
                 k == 0 ? (float)run_us[d]
                        : c->batch_us[d][k - 1] +
@@ -264,6 +266,7 @@ hsched_status hsi_placing_make(const hsched_model *model, hsi_placing *placing,
                                                 .sections = placing->sections,
                                                 .us = placing->us };
     pthread_mutex_lock(&rt->costs.mutex);
+    placing->number = ++rt->costs.placings;
     for (uint32_t d = 0; d < m.devices; d++)
         find_times(&m, d);
     find_sizes(&m, sizes);

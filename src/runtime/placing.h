@@ -10,6 +10,8 @@
 #include "sched/policy_cost.h"
 
 typedef struct hsi_placing {
+    uint64_t
+        number; /* of two the one that knows more, having asked later, has the greater */
     /* Weights are 1. Masks leave out devices that are not known, where times are estimates or 0. */
     hsi_placement_problem problem;
     uint32_t

@@ -41,34 +41,53 @@ static hsched_status make(const hsched_model *model, hsi_planned *made)
     if (status != HSCHED_OK)
         return status;
     made->source = placing.source;
+    made->number = placing.number;
     if (hsi_placing_is_known(&placing))
         status = hsi_choices_make(&placing.problem, &made->chosen);
     hsi_placing_clear(&placing);
     return status;
 }
 
-hsched_status hsi_planner_plan(hsched_model *model)
+hsched_status hsi_planner_make(const hsched_model *model, hsi_planned **planned)
 {
-    hsched_runtime *rt = model->runtime;
-    hsi_planned *made = HSI_NEW(hsi_planned);
+    hsi_planned *made = *planned = HSI_NEW(hsi_planned);
     if (!made)
         return hsi_out_of_memory("a model's choices");
     atomic_init(&made->references, 1);
     hsched_status status = make(model, made);
-    if (status != HSCHED_OK) {
-        hsi_planned_release(made);
-        return status;
+    if (status == HSCHED_OK) {
+        hsi_log(HSCHED_LOG_DEBUG, "model '%s': %u placements to choose from (%s)",
+                model->name, made->chosen.choices.count,
+                hsched_cost_source_name((hsched_cost_source)made->source));
+        return HSCHED_OK;
     }
-    hsi_log(HSCHED_LOG_DEBUG, "model '%s': %u placements to choose from (%s)",
-            model->name, made->chosen.choices.count,
-            hsched_cost_source_name((hsched_cost_source)made->source));
+    hsi_planned_release(made);
+    *planned = NULL;
+    return status;
+}
+
+void hsi_planner_install(hsched_model *model, hsi_planned *made)
+{
+    hsched_runtime *rt = model->runtime;
     pthread_mutex_lock(&rt->pool->lock);
     hsi_planned *old = model->planned;
-    model->planned = made;
-    model->core.choices = &made->chosen.choices;
+    if (old && old->number > made->number) {
+        old = made; /* whoever made that one began later, and was done before */
+    } else {
+        model->planned = made;
+        model->core.choices = &made->chosen.choices;
+    }
     pthread_mutex_unlock(&rt->pool->lock);
     hsi_planned_release(old);
-    return HSCHED_OK;
+}
+
+hsched_status hsi_planner_plan(hsched_model *model)
+{
+    hsi_planned *made;
+    hsched_status status = hsi_planner_make(model, &made);
+    if (status == HSCHED_OK)
+        hsi_planner_install(model, made);
+    return status;
 }
 
 /* ---- Models that are planned --------------------------------------------------- */

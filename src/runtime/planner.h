@@ -12,6 +12,7 @@ typedef struct hsi_planned {
     atomic_int references;
     hsi_chosen chosen;
     hsi_cost_source source; /* the worst of what it was made from */
+    uint64_t number;        /* hsi_placing's: which of two is the newer */
 } hsi_planned;
 
 /* The model is prepared and has a policy that chooses: it is planned, now and later on, until it
@@ -22,6 +23,10 @@ void hsi_planner_dismiss(hsched_model *model);
 /* Makes the choices anew, from what the table knows now. Any thread; takes the table's lock, then
  * the scheduler's. Errors: OUT_OF_MEMORY; the old ones stay. */
 hsched_status hsi_planner_plan(hsched_model *model);
+/* Its two halves. What is made is the model's from then on, or gone if it has a newer one already:
+ * a profile and the background may be at it at the same time. */
+hsched_status hsi_planner_make(const hsched_model *model, hsi_planned **made);
+void hsi_planner_install(hsched_model *model, hsi_planned *made);
 
 /* What the policy chooses from at present, to be released by the caller; NULL: the model's does
  * not choose. Takes the scheduler lock. */

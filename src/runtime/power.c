@@ -63,16 +63,9 @@ static hsched_status take_watts(hsched_runtime *rt, const hsched_device_watts *g
     return HSCHED_OK;
 }
 
-typedef struct watts {
-    double active[HSI_MAX_DEVICES], idle[HSI_MAX_DEVICES];
-} watts;
-
-/* What the user has said, which never changes, else what was measured. */
-static hsched_status look_up_watts(hsched_runtime *rt, watts *found)
+/* What the user has said, which never changes, else what the table knows; 0: neither. */
+static void look_up_watts(hsched_runtime *rt, hsi_watts *found)
 {
-    hsched_status status = hsi_costs_load(rt);
-    if (status != HSCHED_OK)
-        return status;
     pthread_mutex_lock(&rt->costs.mutex);
     for (uint32_t d = 0; d < rt->device_count; d++) {
         found->active[d] = rt->power.watts[d];
@@ -82,15 +75,14 @@ static hsched_status look_up_watts(hsched_runtime *rt, watts *found)
                                  &found->idle[d]);
     }
     pthread_mutex_unlock(&rt->costs.mutex);
-    return HSCHED_OK;
 }
 
-/* All of them, or an error. */
-static hsched_status find_watts(hsched_runtime *rt, hsched_objective objective,
-                                watts *found)
+/* An error if some device's are not known. */
+static hsched_status check_known(const hsched_runtime *rt, hsched_objective objective,
+                                 const hsi_watts *found)
 {
     hsched_device_info info;
-    hsched_status status = look_up_watts(rt, found);
+    hsched_status status = HSCHED_OK;
     for (uint32_t d = 0; d < rt->device_count && status == HSCHED_OK; d++) {
         if (found->active[d] > 0)
             continue;
@@ -106,13 +98,43 @@ static hsched_status find_watts(hsched_runtime *rt, hsched_objective objective,
     return status;
 }
 
+static hsched_status check_idle(const hsched_runtime *rt, double cap_watts,
+                                const hsi_watts *found)
+{
+    double idle_watts = 0;
+    for (uint32_t d = 0; d < rt->device_count; d++)
+        idle_watts += found->idle[d];
+    if (!(cap_watts > 0) || cap_watts > idle_watts)
+        return HSCHED_OK;
+    return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                     "the devices draw %g W when they idle, so that nothing could run "
+                     "below hsched_runtime_config.power_cap_watts, which is %g W; allow "
+                     "more",
+                     idle_watts, cap_watts);
+}
+
+/* Both locks at once: of two that come here at the same time the later tells the newer. */
+hsched_status hsi_power_update(hsched_runtime *rt, hsi_watts *used)
+{
+    hsi_watts found;
+    pthread_mutex_lock(&rt->pool->lock);
+    look_up_watts(rt, &found);
+    hsched_status status = check_idle(rt, rt->power.cap_watts, &found);
+    for (uint32_t d = 0; d < rt->device_count; d++) {
+        if (status == HSCHED_OK && found.active[d] > 0)
+            hsi_core_set_watts(rt->core, d, found.active[d], found.idle[d], hsi_now_us());
+        hsi_core_get_watts(rt->core, d, &used->active[d], &used->idle[d]);
+    }
+    hsi_worker_pool_after_events(rt->pool); /* the cap may allow more */
+    pthread_mutex_unlock(&rt->pool->lock);
+    return status;
+}
+
 /* ---- The runtime's ----------------------------------------------------------- */
 
-static hsched_status check_cap(const hsched_runtime *rt,
-                               const hsched_runtime_config *config)
+static hsched_status check_cap(const hsched_runtime_config *config)
 {
     const int is_cap = config->objective == HSCHED_OBJECTIVE_POWER_CAP;
-    double idle_watts = 0;
     if (is_cap != (config->power_cap_watts > 0) || !(config->power_cap_watts >= 0) ||
         config->power_cap_watts > WATTS_MAX)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
@@ -120,14 +142,6 @@ static hsched_status check_cap(const hsched_runtime *rt,
                          "is %s; a cap above 0 and POWER_CAP go together",
                          config->power_cap_watts,
                          hsched_objective_name(config->objective));
-    for (uint32_t d = 0; d < rt->device_count; d++)
-        idle_watts += rt->power.idle_watts[d];
-    if (is_cap && config->power_cap_watts <= idle_watts)
-        return hsi_error(
-            HSCHED_ERROR_INVALID_ARGUMENT,
-            "hsched_runtime_create: the devices draw %g W when they idle, so "
-            "that nothing could run below %g W; allow more",
-            idle_watts, config->power_cap_watts);
     return HSCHED_OK;
 }
 
@@ -151,7 +165,7 @@ hsched_status hsi_power_create(hsched_runtime *rt, const hsched_runtime_config *
     const hsched_objective objective = config->objective;
     const int needs =
         objective == HSCHED_OBJECTIVE_ENERGY || objective == HSCHED_OBJECTIVE_POWER_CAP;
-    watts found;
+    hsi_watts found = { 0 };
     hsched_status status = check_objective(rt, objective);
     if (status == HSCHED_OK && config->device_watts_count > 0 && !config->device_watts)
         status = hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
@@ -161,13 +175,19 @@ hsched_status hsi_power_create(hsched_runtime *rt, const hsched_runtime_config *
     for (uint32_t i = 0; i < config->device_watts_count && status == HSCHED_OK; i++)
         status = take_watts(rt, &config->device_watts[i], i);
     if (status == HSCHED_OK && needs)
-        status = find_watts(rt, objective, &found);
+        status = hsi_costs_load(rt);
+    if (status == HSCHED_OK && needs) {
+        look_up_watts(rt, &found);
+        status = check_known(rt, objective, &found);
+    }
     for (uint32_t d = 0; d < rt->device_count && status == HSCHED_OK && needs; d++) {
         rt->power.watts[d] = found.active[d];
         rt->power.idle_watts[d] = found.idle[d];
     }
     if (status == HSCHED_OK)
-        status = check_cap(rt, config);
+        status = check_cap(config);
+    if (status == HSCHED_OK)
+        status = check_idle(rt, config->power_cap_watts, &found);
     rt->power.objective = objective;
     rt->power.cap_watts = config->power_cap_watts;
     return status;
@@ -178,16 +198,11 @@ hsched_status hsi_power_create(hsched_runtime *rt, const hsched_runtime_config *
 /* What was not known when the runtime was made may have been measured since. */
 static hsched_status learn_watts(hsched_runtime *rt)
 {
-    watts found;
-    hsched_status status = find_watts(rt, HSCHED_OBJECTIVE_ENERGY, &found);
-    if (status != HSCHED_OK)
-        return status;
-    pthread_mutex_lock(&rt->pool->lock);
-    for (uint32_t d = 0; d < rt->device_count; d++)
-        hsi_core_set_watts(rt->core, d, found.active[d], found.idle[d], hsi_now_us());
-    hsi_worker_pool_after_events(rt->pool); /* the cap may let others begin, or later */
-    pthread_mutex_unlock(&rt->pool->lock);
-    return HSCHED_OK;
+    hsi_watts used;
+    hsched_status status = hsi_costs_load(rt);
+    if (status == HSCHED_OK)
+        status = hsi_power_update(rt, &used);
+    return status == HSCHED_OK ? check_known(rt, HSCHED_OBJECTIVE_ENERGY, &used) : status;
 }
 
 hsched_status hsi_power_model_objective(hsched_runtime *rt,
@@ -229,7 +244,7 @@ HSCHED_API hsched_status hsched_runtime_get_watts(hsched_runtime *rt, uint32_t d
                                                   double *active_watts,
                                                   double *idle_watts)
 {
-    watts found;
+    hsi_watts used;
     if (!rt)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_runtime_get_watts: runtime is NULL");
@@ -237,15 +252,17 @@ HSCHED_API hsched_status hsched_runtime_get_watts(hsched_runtime *rt, uint32_t d
         return hsi_error(HSCHED_ERROR_NOT_FOUND,
                          "hsched_runtime_get_watts: there is no device %u; there are %u",
                          device, rt->device_count);
-    hsched_status status = look_up_watts(rt, &found);
-    if (status == HSCHED_OK && !(found.active[device] > 0))
+    hsched_status status = hsi_costs_load(rt);
+    if (status == HSCHED_OK)
+        status = hsi_power_update(rt, &used);
+    if (status == HSCHED_OK && !(used.active[device] > 0))
         status = hsi_error(HSCHED_ERROR_NOT_FOUND,
                            "hsched_runtime_get_watts: what device %u draws is neither "
                            "given (device_watts) nor measured (hsched_model_profile)",
                            device);
     if (active_watts)
-        *active_watts = status == HSCHED_OK ? found.active[device] : 0;
+        *active_watts = status == HSCHED_OK ? used.active[device] : 0;
     if (idle_watts)
-        *idle_watts = status == HSCHED_OK ? found.idle[device] : 0;
+        *idle_watts = status == HSCHED_OK ? used.idle[device] : 0;
     return status;
 }

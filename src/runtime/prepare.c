@@ -55,25 +55,32 @@ static uint32_t find_able(const hsched_model *model, uint32_t section)
     return mask;
 }
 
+uint32_t hsi_model_ask_policy(const hsched_model *model, uint32_t section,
+                              uint32_t device_mask, const uint32_t *backlog)
+{
+    const uint32_t count = model->runtime->device_count;
+    const hsi_place_query query = { .model = &model->core,
+                                    .section = section,
+                                    .device_mask = device_mask,
+                                    .available = (1u << count) - 1,
+                                    .device_count = count,
+                                    .backlog = backlog };
+    const uint32_t device = model->core.policy->place(&query);
+    return device < count && device_mask >> device & 1u ? device : 0;
+}
+
 /* The accelerators that the policy may place this section on, as bits: where it would go with
  * nothing else to do, and where if what it chose before is very busy. */
 static uint32_t choose_devices(const hsched_model *model, uint32_t section)
 {
     uint32_t backlog[HSI_MAX_DEVICES] = { 0 };
-    const hsched_runtime *rt = model->runtime;
     const uint32_t mask = model->able[section];
     uint32_t chosen = 0;
     if (model->core.policy->anywhere)
         return mask & ~1u;
     for (;;) {
-        hsi_place_query query = { .model = &model->core,
-                                  .section = section,
-                                  .device_mask = mask,
-                                  .device_count = rt->device_count,
-                                  .backlog = backlog };
-        uint32_t device = model->core.policy->place(&query);
-        if (device == 0 || device >= rt->device_count || !(mask >> device & 1u) ||
-            (chosen >> device & 1u))
+        const uint32_t device = hsi_model_ask_policy(model, section, mask, backlog);
+        if (device == 0 || (chosen >> device & 1u))
             return chosen;
         chosen |= 1u << device;
         backlog[device] = UINT32_MAX / 2;

@@ -86,6 +86,7 @@ hsched_status hsi_profile_measure_power(const hsi_profile_power *p, uint32_t dev
 {
     hsched_runtime *rt = p->input->model->runtime;
     hsi_metered before, after;
+    hsi_watts used;
     double watts;
     *measured = 0;
     if (!hsi_meters_read(rt, device, &before))
@@ -102,7 +103,7 @@ hsched_status hsi_profile_measure_power(const hsi_profile_power *p, uint32_t dev
                                       idle_watts < watts ? idle_watts : watts, 1);
     pthread_mutex_unlock(&rt->costs.mutex);
     *measured = status == HSCHED_OK;
-    return status;
+    return status == HSCHED_OK ? hsi_power_update(rt, &used) : status;
 }
 
 double hsi_profile_power_seconds(double total)

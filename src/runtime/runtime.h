@@ -62,6 +62,7 @@ struct hsched_runtime {
         uint32_t devices[HSI_MAX_DEVICES]; /* of the table */
         char *folder;                      /* hsched_runtime_config.cache_dir, or NULL */
         int loaded;                        /* the cache file was read */
+        uint64_t placings;                 /* that were made of it */
     } costs;
 
     /* power.c; set before there are threads. */
@@ -219,6 +220,14 @@ hsched_status hsi_costs_save(hsched_runtime *rt); /* what is new; takes the mute
 /* Once devices, policy and costs are there, before the core is. Errors: INVALID_ARGUMENT; NOT_FOUND
  * (what a device draws is not known, and has to be); those of hsi_costs_load. */
 hsched_status hsi_power_create(hsched_runtime *rt, const hsched_runtime_config *config);
+typedef struct hsi_watts {
+    double active[HSI_MAX_DEVICES], idle[HSI_MAX_DEVICES]; /* 0: not known */
+} hsi_watts;
+
+/* The core is told what is known now: from then on it counts. *used: what the core goes by. Takes
+ * the scheduler lock. Errors: INVALID_ARGUMENT (under the power cap nothing could run; the core
+ * goes by what it knew). */
+hsched_status hsi_power_update(hsched_runtime *rt, hsi_watts *used);
 /* The objective of a model of such a config, checked. Errors: as above. */
 hsched_status hsi_power_model_objective(hsched_runtime *rt,
                                         const hsched_model_config *config,
@@ -250,6 +259,10 @@ void hsi_controller_enlist(hsched_runtime *rt, hsched_run *run); /* a run is in 
  * can take them, or the user's policy says so. 1 if they differ within a section */
 int hsi_model_find_groups(const hsched_runtime *rt, const hsi_policy *policy,
                           const hsi_plan *plan, uint32_t *groups);
+/* prepare.c: the device, of these, that the model's policy has a section of a run on that has begun
+ * nowhere yet, with such backlogs; an answer that is none of these means the CPU. */
+uint32_t hsi_model_ask_policy(const hsched_model *model, uint32_t section,
+                              uint32_t device_mask, const uint32_t *backlog);
 /* prepare.c: has the devices prepare the model's sections; fills exec and core */
 hsched_status hsi_model_prepare(hsched_model *model, const hsi_policy *policy);
 void hsi_model_unprepare(hsched_model *model);

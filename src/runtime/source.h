@@ -1,6 +1,7 @@
 /*
  * Sources: models that the library runs periodically. source.c makes, starts and ends them, admit.c
- * decides whether there is time for them, release.c is the thread that makes runs of releases.
+ * decides whether there is time for them, by what demand.c finds out, release.c is the thread that
+ * makes runs of releases.
  */
 #ifndef HSI_RUNTIME_SOURCE_H
 #define HSI_RUNTIME_SOURCE_H

@@ -131,14 +131,15 @@ static const char *check_batch_queue(const hsi_core *core, uint32_t device,
         return "a batch queue counts its jobs wrongly";
     if (queue->shown != (queue->held ? NULL : queue->first))
         return "a batch queue is held and in the device's queue, or neither";
-    if (count < hsi_batch_limit(core, last->model, device) &&
+    if (count < hsi_batch_limit(core->config.devices, last->model, device) &&
         (queue->oldest_us != oldest || queue->newest_us != newest))
         return "a batch queue does not know since when its runs wait";
     if (queue->executing != count_executing(core, device, queue))
         return "a batch queue miscounts its batches that are executing";
     if (queue->held && last->model->batch_wait_us == 0 && queue->executing == 0)
         return "a batch queue is held for no reason";
-    if (queue->held && count >= hsi_batch_limit(core, last->model, device))
+    if (queue->held &&
+        count >= hsi_batch_limit(core->config.devices, last->model, device))
         return "a batch queue is held though it has a full batch";
     return NULL;
 }

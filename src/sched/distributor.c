@@ -37,7 +37,7 @@ static int can_follow(const hsi_core *core, const hsi_job *job, uint32_t first,
     if (job->state != HSI_JOB_WAITING)
         return 0;
     if (job->pending == 0)
-        return hsi_batch_limit(core, job->run->model, device) > 1;
+        return hsi_batch_limit(core->config.devices, job->run->model, device) > 1;
     const hsi_core_section *section = &job->run->model->sections[job->section];
     uint32_t inside = 0;
     for (uint32_t i = 0; i < section->dep_count; i++)

@@ -98,13 +98,22 @@ static inline int hsi_run_is_stopping(const hsi_core_run *run)
 
 /* Runs of the model that one job may execute on the device; below 2: they are not joined.
  */
-static inline uint32_t hsi_batch_limit(const hsi_core *core, const hsi_core_model *model,
-                                       uint32_t device)
+static inline uint32_t hsi_batch_limit(const hsi_core_device *devices,
+                                       const hsi_core_model *model, uint32_t device)
 {
-    uint32_t limit = core->config.devices[device].max_batch;
+    uint32_t limit = devices[device].max_batch;
     if (limit > model->max_batch)
         limit = model->max_batch;
     return model->batch_queues ? limit : 0;
+}
+
+/* The same for the time being: no more than the device is ready for. */
+static inline uint32_t hsi_batch_limit_now(const hsi_core_device *devices,
+                                           const hsi_core_model *model, uint32_t device)
+{
+    const uint32_t limit = hsi_batch_limit(devices, model, device);
+    const uint32_t ready = limit > 0 ? model->batch_queues[device].ready : 0;
+    return ready != 0 && ready < limit ? ready : limit;
 }
 
 /* ---- core.c --------------------------------------------------------------- */
@@ -239,7 +248,7 @@ static inline hsi_batch_queue *hsi_jobq_batch_queue(const hsi_core *core,
 {
     const hsi_core_model *model = job->run->model;
     if (job->count != model->section_count ||
-        hsi_batch_limit(core, model, job->device) < 2)
+        hsi_batch_limit(core->config.devices, model, job->device) < 2)
         return NULL;
     return &model->batch_queues[job->device];
 }

@@ -129,7 +129,7 @@ uint64_t hsi_jobq_held_until(const hsi_core *core, uint32_t device,
                              const hsi_batch_queue *queue)
 {
     const hsi_core_model *model = queue->first->model;
-    if (queue->count >= hsi_batch_limit(core, model, device))
+    if (queue->count >= hsi_batch_limit(core->config.devices, model, device))
         return 0;
     const uint64_t wait =
         model->batch_wait_us ? queue->oldest_us + model->batch_wait_us : 0;
@@ -178,7 +178,8 @@ static void batch_push(hsi_core *core, hsi_batch_queue *queue, hsi_job *job)
 static void batch_left(hsi_core *core, uint32_t device, hsi_batch_queue *queue)
 {
     const hsi_core_run *first = queue->first;
-    if (first && queue->count < hsi_batch_limit(core, first->model, device))
+    if (first &&
+        queue->count < hsi_batch_limit(core->config.devices, first->model, device))
         for (const hsi_core_run *run = first; run; run = run->next_queued)
             count_in(queue, run, run == first);
     show(core, device, queue);
@@ -289,13 +290,11 @@ uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t 
         jobs[0] = best;
         return 1;
     }
-    uint32_t limit = hsi_batch_limit(core, best->run->model, device), count = 0;
-    if (queue->ready != 0 && queue->ready < limit)
-        limit = queue->ready;
+    const hsi_core_device *devices = core->config.devices;
+    uint32_t limit = hsi_batch_limit_now(devices, best->run->model, device), count = 0;
     if (best->run->model->objective == HSCHED_OBJECTIVE_LATENCY)
         limit = hsi_objective_batch(best->run->model->choices, device,
-                                    core->config.devices[device].capacity, queue->count,
-                                    limit);
+                                    devices[device].capacity, queue->count, limit);
     while (queue->first && count < most && count < limit) {
         jobs[count++] = &queue->first->jobs[0];
         unlink_run(queue, queue->first);

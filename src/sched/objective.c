@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "sched/internal.h"
+
 /* A run on several devices cannot be joined with others, and counts on there being no others: it is
  * to end so many times earlier than on one. */
 #define PARTED 1.2
@@ -30,20 +32,29 @@ static int is_joined(const hsi_place_query *q, uint32_t choice, uint32_t device)
 {
     return device != 0 && q->section == 0 &&
            q->model->choices->list[choice].uses == 1u << device &&
-           q->model->batch_queues && q->model->max_batch > 1 &&
+           hsi_batch_limit_now(q->devices, q->model, device) > 1 &&
            q->model->choices->batch_count[device] > 1;
 }
 
-/* What one more whole run adds to those that wait to be joined. */
-static double added_us(const hsi_choices *c, uint32_t device, uint32_t waiting,
-                       double alone_us)
+/* What a batch takes, all together; beyond the largest that is known, in proportion, as the cost
+ * table has it. Some size is known. */
+static double batch_us(const hsi_choices *c, uint32_t device, uint32_t count)
 {
-    const uint32_t sizes = c->batch_count[device];
-    const uint32_t most = 1u << (sizes - 1), k = waiting % most;
+    const uint32_t sizes = c->batch_count[device], most = 1u << (sizes - 1);
+    const double us = at_size(c->batch_us[device], sizes, count);
+    return count > most ? us * count / most : us;
+}
+
+/* What one more whole run adds to those that wait to be joined. The batches ahead of the last are
+ * full. */
+static double added_us(const hsi_place_query *q, uint32_t device, double alone_us)
+{
+    const hsi_choices *c = q->model->choices;
+    const uint32_t most = hsi_batch_limit_now(q->devices, q->model, device),
+                   k = q->model->batch_queues[device].count % most;
     if (k == 0)
         return alone_us;
-    const double more = at_size(c->batch_us[device], sizes, k + 1) -
-                        at_size(c->batch_us[device], sizes, k);
+    const double more = batch_us(c, device, k + 1) - batch_us(c, device, k);
     return more > 0 ? more : 0;
 }
 
@@ -53,8 +64,7 @@ static double mean_end_us(const hsi_choices *c, uint32_t device, double capacity
 {
     const double batches = (double)((waiting + batch - 1) / batch);
     const double turns = (batches + 1) / 2 / capacity;
-    return at_size(c->batch_us[device], c->batch_count[device], batch) *
-           (turns > 1 ? turns : 1);
+    return batch_us(c, device, batch) * (turns > 1 ? turns : 1);
 }
 
 uint32_t hsi_objective_batch(const hsi_choices *c, uint32_t device, double capacity,
@@ -81,7 +91,7 @@ static uint32_t own_batch(const hsi_place_query *q, uint32_t device)
 {
     return hsi_objective_batch(q->model->choices, device, q->devices[device].capacity,
                                q->model->batch_queues[device].count + 1,
-                               q->model->max_batch);
+                               hsi_batch_limit_now(q->devices, q->model, device));
 }
 
 double hsi_objective_work_us(const hsi_place_query *q, uint32_t choice, uint32_t device)
@@ -91,9 +101,9 @@ double hsi_objective_work_us(const hsi_place_query *q, uint32_t choice, uint32_t
     if (!is_joined(q, choice, device))
         return us;
     if (q->model->objective != HSCHED_OBJECTIVE_LATENCY)
-        return added_us(c, device, q->model->batch_queues[device].count, us);
+        return added_us(q, device, us);
     const uint32_t batch = own_batch(q, device);
-    return at_size(c->batch_us[device], c->batch_count[device], batch) / batch;
+    return batch_us(c, device, batch) / batch;
 }
 
 /* ---- Ends ----------------------------------------------------------------- */
@@ -129,7 +139,7 @@ static double own_us(const hsi_place_query *q, uint32_t choice, uint32_t device)
         return (double)rest_of(c, choice, q->section)[0] * of_team(c, team_of(q));
     if (q->model->objective != HSCHED_OBJECTIVE_LATENCY || !is_joined(q, choice, device))
         return hsi_objective_work_us(q, choice, device);
-    return at_size(c->batch_us[device], c->batch_count[device], own_batch(q, device));
+    return batch_us(c, device, own_batch(q, device));
 }
 
 /* When the rest of a run, from this section on, is expected to end with a choice; microseconds

@@ -195,12 +195,33 @@ static int proven_on_several(const hsi_periodic_set *set, uint32_t device)
 
 /* ---- All of it ------------------------------------------------------------ */
 
+double hsi_periodic_used(const hsi_periodic_set *set, uint32_t device)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < set->task_count; i++)
+        if (!set->tasks[i].anywhere_us)
+            sum += set->tasks[i].on[device].least_us / set->tasks[i].period_us;
+    return sum;
+}
+
+/* Runs of it may come to the device, or not. */
+static int may_come(const hsi_periodic_set *set, const hsi_periodic_task *t,
+                    uint32_t device)
+{
+    for (uint32_t s = 0; t->anywhere_us && s < t->section_count; s++)
+        if (t->anywhere_us[(size_t)s * set->device_count + device] < INFINITY)
+            return 1;
+    return 0;
+}
+
 static int is_proven(const hsi_periodic_set *set, uint32_t device)
 {
     const hsi_periodic_device *d = &set->devices[device];
     int in_time = 1; /* who meets the deadlines of the order loses no release */
     for (uint32_t i = 0; i < set->task_count; i++) {
         const hsi_periodic_task *t = &set->tasks[i];
+        if (may_come(set, t, device))
+            return 0;
         if (!(t->on[device].cost_us > 0))
             continue;
         if (is_elsewhere(set, t, device)) /* when it comes here is not known */
@@ -214,29 +235,27 @@ static int is_proven(const hsi_periodic_set *set, uint32_t device)
     return d->workers == 1 ? proven_on_one(set, device) : proven_on_several(set, device);
 }
 
-static double used(const hsi_periodic_set *set, uint32_t device)
-{
-    double sum = 0;
-    for (uint32_t i = 0; i < set->task_count; i++)
-        sum += set->tasks[i].on[device].least_us / set->tasks[i].period_us;
-    return sum;
-}
-
 hsi_periodic_result hsi_periodic_admit(const hsi_periodic_set *set)
 {
     hsi_periodic_result unknown = { .verdict = HSI_PERIODIC_PROVEN };
+    int anywhere = 0;
     for (uint32_t i = set->task_count; i-- > 0;) {
         const hsi_periodic_task *t = &set->tasks[i];
         if (exceeds(t->span_us, t->deadline_us))
             return (hsi_periodic_result){ .verdict = HSI_PERIODIC_TOO_LONG, .task = i };
+        anywhere |= t->anywhere_us != NULL;
         if (!t->known)
             unknown = (hsi_periodic_result){ .verdict = HSI_PERIODIC_UNKNOWN, .task = i };
     }
     for (uint32_t d = 0; d < set->device_count; d++)
-        if (exceeds(used(set, d), set->devices[d].capacity))
+        if (exceeds(hsi_periodic_used(set, d), set->devices[d].capacity))
             return (hsi_periodic_result){ .verdict = HSI_PERIODIC_TOO_MUCH,
                                           .device = d,
-                                          .used = used(set, d) };
+                                          .used = hsi_periodic_used(set, d) };
+    const double needed = anywhere ? hsi_periodic_needed(set) : 0;
+    if (exceeds(needed, 1))
+        return (hsi_periodic_result){ .verdict = HSI_PERIODIC_TOO_MUCH_ANYWHERE,
+                                      .used = needed };
     if (unknown.verdict == HSI_PERIODIC_UNKNOWN)
         return unknown;
     for (uint32_t d = 0; d < set->device_count; d++)

@@ -25,6 +25,11 @@ typedef struct hsi_periodic_task {
     double
         span_us; /* a run cannot take less from beginning to end; 0: nothing is known */
     hsi_periodic_demand on[HSI_MAX_DEVICES];
+    /* Not NULL: where its sections are executed is not known before each run is; `on` is where they
+     * are expected, and counts for nothing but what is said. [section * device_count + device]:
+     * what one takes of each device's time, at the very least; INFINITY: it is never there. */
+    const double *anywhere_us;
+    uint32_t section_count;
 } hsi_periodic_task;
 
 typedef struct hsi_periodic_device {
@@ -46,9 +51,10 @@ typedef struct hsi_periodic_set {
 
 /* From bad to good. */
 typedef enum hsi_periodic_verdict {
-    HSI_PERIODIC_TOO_LONG = 1, /* a task's span is longer than its deadline */
-    HSI_PERIODIC_TOO_MUCH,     /* a device has less time than is asked for */
-    HSI_PERIODIC_UNKNOWN,      /* some are not known; the others are not refused */
+    HSI_PERIODIC_TOO_LONG = 1,      /* a task's span is longer than its deadline */
+    HSI_PERIODIC_TOO_MUCH,          /* a device has less time than is asked for */
+    HSI_PERIODIC_TOO_MUCH_ANYWHERE, /* some device has, however runs are shared out */
+    HSI_PERIODIC_UNKNOWN,           /* some are not known; the others are not refused */
     HSI_PERIODIC_POSSIBLE,
     HSI_PERIODIC_PROVEN
 } hsi_periodic_verdict;
@@ -57,9 +63,16 @@ typedef struct hsi_periodic_result {
     hsi_periodic_verdict verdict;
     uint32_t task;   /* TOO_LONG: this one; UNKNOWN: the first of them */
     uint32_t device; /* TOO_MUCH: this one; POSSIBLE: of which it is not proven */
-    double used;     /* TOO_MUCH: what is asked for of each microsecond */
+    double used; /* TOO_MUCH: what is asked for of each microsecond; ANYWHERE: of all that
+                    the device does in one */
 } hsi_periodic_result;
 
 hsi_periodic_result hsi_periodic_admit(const hsi_periodic_set *set);
+
+/* What is asked for of each microsecond of a device by those of which that is certain. */
+double hsi_periodic_used(const hsi_periodic_set *set, uint32_t device);
+/* periodic_share.c: what is asked for of all that a device does, of the busiest, however runs that
+ * may be executed anywhere are shared out: not more than that, and usually hardly less. */
+double hsi_periodic_needed(const hsi_periodic_set *set);
 
 #endif

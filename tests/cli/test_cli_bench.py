@@ -95,6 +95,10 @@ def test_deadlines(program, tmp_path):
     said = texts(svg)
     for word in ("Deadlines missed", "load 2%", "Response times at load 5%", "digits-cnn", "deadline"):
         assert word in said
+    # Three rounds do not make anybody as sure as 95%.
+    assert "75%" in out.splitlines()[0] and out.count(" 75%") == 3 + 1 and "95%" not in out
+    assert "of all releases; bars: 75%, over the rounds" in said
+    assert result["loads"][0]["policies"][0]["share_interval"]["level"] == 0.75
     shares = [f"{p['policy']}: {100 * p['share']:.6g}" for load in result["loads"] for p in load["policies"]]
     assert sorted(shares) == sorted(tips(svg)[:6])
 
@@ -117,10 +121,48 @@ def check_policy(policy, rate):
     assert len(rounds) == 3 and [sum(r) for r in zip(*rounds)] == [policy["missed"], policy["releases"]]
 
 
+FAILING = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <hsched/hsched.h>
+#include <stdlib.h>
+
+/* From so many runs on none can be submitted any more. */
+hsched_status hsched_submit(hsched_model *model, const hsched_run_config *config, hsched_run **run)
+{
+    static int count;
+    hsched_status (*submit)(hsched_model *, const hsched_run_config *, hsched_run **);
+    *(void **)&submit = dlsym(RTLD_NEXT, "hsched_submit");
+    return ++count > atoi(getenv("TEST_RUNS")) ? HSCHED_ERROR_BUSY : submit(model, config, run);
+}
+"""
+
+
+@pytest.mark.parametrize("runs", [0, 5])
+def test_a_measurement_that_fails(program, tmp_path, runs):
+    """There is nothing to report without it, and a run has failed."""
+    (tmp_path / "failing.c").write_text(FAILING)
+    subprocess.run(["cc", "-shared", "-fPIC", "-I", hsched.ROOT / "include", "-o", tmp_path / "failing.so",
+                    tmp_path / "failing.c", "-ldl"], check=True)
+    environment = os.environ | {"LD_PRELOAD": str(tmp_path / "failing.so"), "TEST_RUNS": str(runs)}
+    result = program("bench", "deadlines", "--set", "mlp@40,mlp@10", "--no-gpu", "--measure", 0.05, check=False,
+                     env=environment)
+    assert result.returncode == 1 and result.stdout == "" and "mlp" in result.stderr
+
+
+def test_enough_rounds_for_95_percent(program, tmp_path):
+    out, result, svg = deadlines(program, tmp_path, "--load", "0.02", "--seconds", 0.6, "--rounds", 6,
+                                 "--policies", "deadlines")
+    assert "95%" in out.splitlines()[0] and out.count(" 95%") == 3 + 1
+    assert "of all releases; bars: 95%, over the rounds" in texts(svg)
+    assert result["measured"]["interval"]["level"] == pytest.approx(1 - 2 ** -5)
+
+
 def test_more_than_the_machine_can_do(program, tmp_path):
     """Nothing hangs, and what cannot be done counts as missed."""
-    _, result, _ = deadlines(program, tmp_path, "--load", "5", "--seconds", 0.2, "--rounds", 1,
+    out, result, _ = deadlines(program, tmp_path, "--load", "5", "--seconds", 0.2, "--rounds", 1,
                              "--policies", "fifo,deadlines")
+    assert "95%" not in out and "INTERVAL" in out  # of a single round there is none
     fifo, ours = result["loads"][0]["policies"]
     assert fifo["policy"] == "fifo" and ours["deadlines_to_this"] is None
     for policy in fifo, ours:

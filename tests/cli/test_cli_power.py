@@ -49,6 +49,25 @@ def test_objectives(program, meters):
         assert json.loads(program(*run, *arguments, "--json", env=meters).stdout)["models"][0]["failed"] == 0
 
 
+def test_a_profile_for_energy_measures_what_that_needs(program, meters, tmp_path_factory):
+    profile = "profile", "mlp", "--no-gpu", "--repetitions", 1, "--seconds", 1, "--objective", "energy"
+    energy = "run", "mlp", "--no-gpu", "--objective", "energy"
+    assert program(*energy, check=False, env=meters).returncode == 4
+    assert "cpu draws 5.00 W, 5.00 W when it idles" in program(*profile, env=meters).stdout
+    program(*energy, env=meters)
+    without = environment(tmp_path_factory.mktemp("nothing"))
+    result = program(*profile, "--json", check=False, env=without)
+    assert result.returncode == 4 and "what 'cpu' draws could not be measured" in result.stderr
+    assert json.loads(result.stdout)["models"][0]["measured"] > 0  # times are kept all the same
+    program(*profile, "--device-watts", "cpu=10:1", env=without)
+
+
+@pytest.mark.parametrize("objective", [["--power-cap", 20], ["--objective", "power_cap", "--power-cap", 20]])
+def test_a_profile_has_no_cap(program, meters, objective):
+    result = program("profile", "mlp", "--no-gpu", *objective, check=False, env=meters)
+    assert result.returncode == 2 and "leave out --power-cap" in result.stderr
+
+
 @pytest.mark.parametrize("arguments, code, said", [
     (["--objective", "speed"], 2, "none of makespan, latency, energy and power_cap"),
     (["--objective", "power_cap"], 2, "go together"),

@@ -306,6 +306,16 @@ static void a_long_run_has_meters_read(void **state)
 
 /* ---- Profiles ---- */
 
+/* What the scheduler goes by. */
+static double core_watts(hsched_runtime *rt, uint32_t device)
+{
+    double watts, idle_watts;
+    pthread_mutex_lock(&rt->pool->lock);
+    hsi_core_get_watts(rt->core, device, &watts, &idle_watts);
+    pthread_mutex_unlock(&rt->pool->lock);
+    return watts;
+}
+
 /* Meters that always say the same, so that what comes out is known. */
 static void a_profile_measures_watts(void **state)
 {
@@ -329,6 +339,8 @@ static void a_profile_measures_watts(void **state)
                                                        .repetitions = 2, .seconds = 1 },
                              &report));
     assert_int_equal(report.metered, 2);
+    assert_true(fabs(core_watts(rt, 0) - 2) < 1e-6 &&
+                fabs(core_watts(rt, QUEUE_DEVICE) - 30) < 1e-6);
     assert_ok(hsched_runtime_get_watts(rt, 0, &watts, &idle_watts));
     assert_true(fabs(watts - 2) < 1e-6 && fabs(idle_watts - 2) < 1e-6);
     assert_ok(hsched_runtime_get_watts(rt, QUEUE_DEVICE, &watts, &idle_watts));

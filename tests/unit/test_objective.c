@@ -215,6 +215,52 @@ static void latency_joins_no_more_than_that(void **state)
     assert_int_equal(taken_of(4), 4);
 }
 
+/* Four runs, one after the other: what each adds to the fast device, rounded. */
+static void expect_added(uint32_t max_batch, uint32_t ready, const int us[4])
+{
+    hsi_core *core = open_core(0, max_batch);
+    model.batch_queues[FAST].ready = ready;
+    for (uint32_t i = 0; i < 4; i++) {
+        test_submit(core, &runs[i], &model, 0, 0);
+        assert_int_equal((int)lround((double)runs[i].run.work_us[FAST]), us[i]);
+    }
+    model.batch_queues[FAST].ready = 0;
+    cancel_all(core, 0);
+}
+
+/* Costs of larger batches may be known than the device joins, or is ready for yet, or the model
+ * allows. */
+static void work_counts_batches_that_there_can_be(void **state)
+{
+    (void)state;
+    set_batches((const float[]){ 100, 120, 160 });
+    model.core.objective = HSCHED_OBJECTIVE_MAKESPAN;
+    expect_added(BATCH, 0, (const int[]){ 100, 20, 20, 20 });
+    expect_added(2, 0, (const int[]){ 100, 20, 100, 20 });
+    expect_added(BATCH, 2, (const int[]){ 100, 20, 100, 20 });
+    expect_added(BATCH, 1, (const int[]){ 100, 100, 100, 100 });
+    expect_added(1, 0, (const int[]){ 100, 100, 100, 100 });
+    model.core.max_batch = 3;
+    expect_added(BATCH, 0, (const int[]){ 100, 20, 20, 100 });
+    model.core.max_batch = BATCH;
+    model.core.objective =
+        HSCHED_OBJECTIVE_LATENCY; /* a share of the batch that it is in */
+    expect_added(BATCH, 0, (const int[]){ 100, 60, 47, 40 });
+    expect_added(2, 0, (const int[]){ 100, 60, 60, 60 });
+    expect_added(BATCH, 2, (const int[]){ 100, 60, 60, 60 });
+}
+
+/* Nothing is gained beyond what is known. */
+static void batches_that_nobody_measured_are_in_proportion(void **state)
+{
+    (void)state;
+    set_batches((const float[]){ 100, 120, 160 });
+    choices.batch_count[FAST] = 2;
+    model.core.objective = HSCHED_OBJECTIVE_MAKESPAN;
+    expect_added(BATCH, 0, (const int[]){ 100, 20, 60, 60 });
+    assert_int_equal(hsi_objective_batch(&choices, FAST, 1, 4, BATCH), 2);
+}
+
 /* While a batch of the model is executing others are held back, to be joined; not for this. */
 static void latency_is_not_held_back(void **state)
 {
@@ -415,6 +461,8 @@ int main(void)
         cmocka_unit_test_setup(sums_of_work_follow_the_objective, set_up),
         cmocka_unit_test_setup(a_batch_is_as_large_as_helps_the_mean, set_up),
         cmocka_unit_test_setup(latency_joins_no_more_than_that, set_up),
+        cmocka_unit_test_setup(work_counts_batches_that_there_can_be, set_up),
+        cmocka_unit_test_setup(batches_that_nobody_measured_are_in_proportion, set_up),
         cmocka_unit_test_setup(latency_is_not_held_back, set_up),
         cmocka_unit_test_setup(the_average_is_below_the_cap, set_up),
         cmocka_unit_test_setup(who_fits_does_not_wait, set_up),

@@ -98,8 +98,8 @@ static void a_profile_gives_choices(void **state)
     close_runtime(rt, folder);
 }
 
-static void tell_costs(hsched_runtime *rt, hsched_model *model, double cpu_us,
-                       double device_us)
+static void put_costs(hsched_runtime *rt, hsched_model *model, double cpu_us,
+                      double device_us)
 {
     for (uint32_t d = 0; d < 2; d++) {
         hsi_cost_point point = { .key = hsi_costs_key(model, HSI_COST_RUN, 0, d),
@@ -109,8 +109,70 @@ static void tell_costs(hsched_runtime *rt, hsched_model *model, double cpu_us,
         assert_ok(hsi_cost_table_put(rt->costs.table, &point, 0));
         pthread_mutex_unlock(&rt->costs.mutex);
     }
+}
+
+static void tell_costs(hsched_runtime *rt, hsched_model *model, double cpu_us,
+                       double device_us)
+{
+    put_costs(rt, model, cpu_us, device_us);
     assert_ok(hsi_planner_plan(model));
     assert_true(choices_of(model)->count >= 1);
+}
+
+/* Two are at it at the same time, and who began first comes last. */
+static void the_newer_plan_stays(void **state)
+{
+    (void)state;
+    char folder[64];
+    hsi_planned *older, *newer;
+    hsched_runtime *rt = open_runtime(folder);
+    queue_net net;
+    queue_net_tiny(&net, rt, HSCHED_POLICY_COST);
+    put_costs(rt, net.model, 100, 1e6);
+    assert_ok(hsi_planner_make(net.model, &older));
+    put_costs(rt, net.model, 1e6, 100);
+    assert_ok(hsi_planner_make(net.model, &newer));
+    hsi_planner_install(net.model, newer);
+    hsi_planner_install(net.model, older);
+    assert_ptr_equal(net.model->planned, newer);
+    assert_ptr_equal(net.model->core.choices, &newer->chosen.choices);
+    const uint64_t before = queue_device_stats(rt).jobs;
+    queue_run_many(&net, 1, 1);
+    assert_int_equal(queue_device_stats(rt).jobs - before, 1); /* by what is true now */
+    assert_ok(hsi_planner_plan(net.model));
+    assert_ptr_not_equal(net.model->planned, newer);
+    queue_net_free(&net);
+    close_runtime(rt, folder);
+}
+
+/* Larger batches than a model's were measured for another one of the same structure: nothing of it
+ * is ever executed as such. */
+static void sizes_of_batches_are_the_models_own(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = { 1, 2, 3, 4, 7, 16 },
+                          counts[] = { 1, 2, 2, 3, 3, 5 };
+    char folder[64];
+    hsched_runtime *rt = open_runtime(folder);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        queue_net net;
+        queue_net_make(&net, rt, tiny_network(8, 1),
+                       &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                               .policy = HSCHED_POLICY_COST,
+                                               .max_batch = sizes[i] });
+        hsi_cost_point point = { .key = hsi_costs_key(net.model, HSI_COST_RUN, 0,
+                                                      QUEUE_DEVICE),
+                                 .us = 500,
+                                 .samples = 1 };
+        point.key.batch = 64;
+        pthread_mutex_lock(&rt->costs.mutex);
+        assert_ok(hsi_cost_table_put(rt->costs.table, &point, 0));
+        pthread_mutex_unlock(&rt->costs.mutex);
+        tell_costs(rt, net.model, 300, 100);
+        assert_int_equal(choices_of(net.model)->batch_count[QUEUE_DEVICE], counts[i]);
+        queue_net_free(&net);
+    }
+    close_runtime(rt, folder);
 }
 
 /* Whatever the policy was told, results stay right; here it is told that the device is so slow
@@ -248,6 +310,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_known_goes_to_the_device),
         cmocka_unit_test(a_profile_gives_choices),
+        cmocka_unit_test(sizes_of_batches_are_the_models_own),
+        cmocka_unit_test(the_newer_plan_stays),
         cmocka_unit_test(runs_go_where_they_end_first),
         cmocka_unit_test(what_waits_for_a_slow_device_is_placed_anew),
         cmocka_unit_test(jobs_teach_the_table),

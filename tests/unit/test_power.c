@@ -200,6 +200,60 @@ static void measured_watts_are_used(void **state)
     queue_runtime_close(rt);
 }
 
+/* What is told and what is gone by is the same, also if it has become known since. */
+static void the_scheduler_goes_by_what_is_told(void **state)
+{
+    (void)state;
+    hsched_runtime_config config = config_of(HSCHED_OBJECTIVE_DEFAULT, 0);
+    double told, told_idle, used, used_idle;
+    config.device_watts_count = 1;
+    hsched_runtime *rt = queue_runtime_open(&(queue_device_script){ 0 }, &config);
+    for (int i = 1; i < 3; i++) {
+        assert_ok(hsi_cost_table_put_watts(rt->costs.table, rt->costs.devices[1], 20 * i,
+                                           i, 1));
+        for (uint32_t d = 0; d < 2; d++) {
+            assert_ok(hsched_runtime_get_watts(rt, d, &told, &told_idle));
+            pthread_mutex_lock(&rt->pool->lock);
+            hsi_core_get_watts(rt->core, d, &used, &used_idle);
+            pthread_mutex_unlock(&rt->pool->lock);
+            assert_true(told == used && told_idle == used_idle);
+            assert_true(told == (d == 0 ? CPU_WATTS : 20 * i));
+        }
+    }
+    queue_runtime_close(rt);
+}
+
+/* What has become known may leave nothing under the cap: it is not taken over then. */
+static void the_cap_is_checked_again(void **state)
+{
+    (void)state;
+    hsched_runtime_config config = config_of(HSCHED_OBJECTIVE_DEFAULT, 0);
+    hsched_model *model;
+    double used, used_idle;
+    config.device_watts_count = 1; /* of the CPU, 1 W */
+    hsched_runtime *rt = queue_runtime_open(&(queue_device_script){ 0 }, &config);
+    assert_ok(hsi_cost_table_put_watts(rt->costs.table, rt->costs.devices[1], 20, 3, 1));
+    assert_ok(hsi_costs_save(rt));
+    queue_runtime_close(rt);
+    config.objective = HSCHED_OBJECTIVE_POWER_CAP;
+    config.power_cap_watts = 10;
+    rt = queue_runtime_open(&(queue_device_script){ 0 }, &config);
+    const hsched_model_config energy = { HSCHED_MODEL_CONFIG_INIT,
+                                         .objective = HSCHED_OBJECTIVE_ENERGY };
+    model = tiny_model(rt, 16, 1, &energy);
+    hsched_model_release(model);
+    assert_ok(hsi_cost_table_put_watts(rt->costs.table, rt->costs.devices[1], 20, 9, 1));
+    hsched_graph *graph = tiny_network(16, 1);
+    assert_fails(hsched_model_compile(rt, graph, &energy, &model),
+                 HSCHED_ERROR_INVALID_ARGUMENT, "draw 10 W when they idle");
+    hsched_graph_destroy(graph);
+    pthread_mutex_lock(&rt->pool->lock);
+    hsi_core_get_watts(rt->core, 1, &used, &used_idle);
+    pthread_mutex_unlock(&rt->pool->lock);
+    assert_true(used == 20 && used_idle == 3);
+    queue_runtime_close(rt);
+}
+
 /* ---- The cap ---- */
 
 /* Caps that both devices, one, and none fit under, and all policies. */
@@ -381,6 +435,8 @@ int main(void)
         TEST(models_are_checked),
         TEST(models_have_the_runtimes_objective_or_their_own),
         TEST(measured_watts_are_used),
+        TEST(the_scheduler_goes_by_what_is_told),
+        TEST(the_cap_is_checked_again),
         TEST(under_a_cap_all_is_done),
         TEST(the_cap_keeps_jobs_back),
         TEST(who_waits_for_the_cap_is_woken_by_a_cancel),

@@ -133,7 +133,22 @@ static void test_shares(void **state)
     const cli_interval never = cli_share_interval(missed, released, ROUNDS);
     assert_true(never.low == 0 && never.high == 0);
     assert_true(cli_share_interval(missed, released, 1).level == 0);
+    for (size_t n = 2; n <= 7; n++) /* no surer than the range of so few is */
+        assert_true(fabs(cli_share_interval(missed, released, n).level -
+                         (n < 6 ? 1 - pow(0.5, (double)n - 1) : 0.95)) < 1e-12);
     assert_true(cli_share_interval(missed, missed, ROUNDS).level == 0); /* 0 of 0 */
+}
+
+static void test_levels(void **state)
+{
+    (void)state;
+    static const double levels[] = { 0, 0, 0.5, 0.75, 0.875, 0.9375, 0.95, 0.95 };
+    double samples[8] = { 0 };
+    for (size_t n = 0; n < sizeof levels / sizeof levels[0]; n++) {
+        assert_true(fabs(cli_interval_level(n) - levels[n]) < 1e-12);
+        assert_true(cli_median_interval(samples, n).level >= levels[n] - 1e-12);
+    }
+    assert_true(cli_interval_level(1000000) == 0.95);
 }
 
 int main(void)
@@ -142,6 +157,7 @@ int main(void)
         cmocka_unit_test(test_medians),  cmocka_unit_test(test_percentiles),
         cmocka_unit_test(test_ranks),    cmocka_unit_test(test_many_samples),
         cmocka_unit_test(test_coverage), cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_levels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
