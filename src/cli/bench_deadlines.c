@@ -183,12 +183,11 @@ static int make_cells(cli_deadlines *d)
     return CLI_OK;
 }
 
-static int run_cell(deadlines_command *c, uint32_t load, uint32_t order, uint32_t round)
+static cli_periodic periodic_of(const deadlines_command *c, uint32_t load, uint32_t order,
+                                uint32_t round)
 {
-    cli_deadlines *d = &c->d;
-    cli_deadlines_cell *cell = &d->cells[load][order];
-    cli_periodic_tally tallies[CLI_SET_MAX] = { { 0 } };
-    const cli_periodic periodic = {
+    const cli_deadlines *d = &c->d;
+    return (cli_periodic){
         .set = &d->set,
         .order = d->orders[order],
         .rate = cli_deadlines_rate(d, load, round),
@@ -197,6 +196,14 @@ static int run_cell(deadlines_command *c, uint32_t load, uint32_t order, uint32_
         .deadline = d->deadline,
         .seed = c->session.seed + round, /* the same for all orders */
     };
+}
+
+static int run_cell(deadlines_command *c, uint32_t load, uint32_t order, uint32_t round)
+{
+    cli_deadlines *d = &c->d;
+    cli_deadlines_cell *cell = &d->cells[load][order];
+    cli_periodic_tally tallies[CLI_SET_MAX] = { { 0 } };
+    const cli_periodic periodic = periodic_of(c, load, order, round);
     int status = cli_periodic_run(&periodic, tallies);
     for (uint32_t i = 0; i < d->set.count; i++) {
         cell->missed[round] += (double)cli_periodic_missed(&tallies[i]);
@@ -234,6 +241,24 @@ static int measure_load(deadlines_command *c, uint32_t round)
     return status;
 }
 
+/* Each load once, which does not count: how many runs are joined on a GPU comes with the load, and
+ * the batches are prepared when they are first wanted. */
+static int warm_up(deadlines_command *c)
+{
+    int status = CLI_OK;
+    for (uint32_t load = 0; load < c->d.load_count && status == CLI_OK; load++) {
+        cli_periodic_tally tallies[CLI_SET_MAX] = { { 0 } };
+        const cli_periodic periodic = periodic_of(c, load, 0, 0);
+        status = cli_periodic_run(&periodic, tallies);
+        for (uint32_t i = 0; i < c->d.set.count; i++)
+            cli_periodic_tally_free(&tallies[i]);
+    }
+    const hsched_status settled = hsched_runtime_settle(c->session.runtime);
+    if (settled != HSCHED_OK && status == CLI_OK)
+        status = cli_failed(CLI_SYSTEM, settled, "the runtime");
+    return status;
+}
+
 /* ABC, BCA, CAB, ...: what changes in the machine meanwhile meets all alike. Gives CLI_WRONG if a
  * run failed while it was counted: nothing else is to be lost by it. *over: there can be no further
  * round, and no results. */
@@ -247,6 +272,13 @@ static int run_round(deadlines_command *c, uint32_t round, cli_progress *bar, in
     *over = measured != CLI_OK; /* what the rates should be is not known */
     if (*over)
         return measured;
+    if (round == 0) {
+        const int warm = warm_up(c);
+        *over = warm == CLI_SYSTEM;
+        if (*over)
+            return warm;
+        failed |= warm != CLI_OK;
+    }
     for (uint32_t load = 0; load < d->load_count; load++)
         for (uint32_t i = 0; i < d->order_count; i++) {
             const int ran = run_cell(c, load, (round + i) % d->order_count, round);
