@@ -351,6 +351,26 @@ static float begin_flight(const hsi_queue *q, hsi_flight *f, uint64_t now_ns)
     return expected_us;
 }
 
+/* With no lock held. */
+static void tell_long(const hsi_flight *f, float expected_us)
+{
+    const char *name = run_of(f->jobs[0])->core.model->name;
+    if (f->count > 1)
+        hsi_log(
+            HSCHED_LOG_INFO,
+            "model '%s': a section of it takes about %.0f us on the GPU in a batch of "
+            "%u, longer than max_segment_us: runs of higher priorities may wait so "
+            "long; a smaller hsched_model_config.max_batch makes it shorter",
+            name, (double)expected_us, f->count);
+    else
+        hsi_log(HSCHED_LOG_INFO,
+                "model '%s': a section of it takes about %.0f us on the GPU, longer than "
+                "max_segment_us: runs of higher priorities may wait so long; it is "
+                "shorter if a policy of your own ends sections earlier "
+                "(hsched_policy_plugin.cut)",
+                name, (double)expected_us);
+}
+
 static void start_flight(hsi_queue *q, uint32_t lane)
 {
     hsi_worker_pool *pool = q->pool;
@@ -366,12 +386,7 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     uint32_t members, ready;
     pthread_mutex_unlock(&pool->lock);
     if (too_long)
-        hsi_log(
-            HSCHED_LOG_INFO,
-            "model '%s': a section of it takes about %.0f us on the GPU in a batch of "
-            "%u, longer than max_segment_us: runs of higher priorities may wait so "
-            "long; a smaller hsched_model_config.max_batch makes it shorter",
-            run_of(f->jobs[0])->core.model->name, (double)expected_us, f->count);
+        tell_long(f, expected_us);
     hsched_status status = start(q, lane, others, &members, &ready);
     const hsi_exec_device *d = device_of(q);
     if (d->backend->has_background(d->handle))

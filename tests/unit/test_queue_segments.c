@@ -220,21 +220,26 @@ static void a_lane_is_kept_free(void **state)
     close_fixture(&f);
 }
 
+typedef struct told {
+    atomic_int alone, joined;
+} told;
+
 static void count_long(void *user, hsched_log_level level, const char *message)
 {
+    told *t = user;
     (void)level;
     if (strstr(message, "longer than max_segment_us"))
-        atomic_fetch_add((atomic_int *)user, 1);
+        atomic_fetch_add(strstr(message, "max_batch") ? &t->joined : &t->alone, 1);
 }
 
 /* Where there is nothing to cut: a model of one section. */
 static void a_section_that_is_too_long_is_told_once(void **state)
 {
     (void)state;
-    atomic_int told = 0;
+    told t = { 0 };
     queue_net net;
     queue_trial low, high;
-    hsched_log_set(count_long, &told, HSCHED_LOG_INFO);
+    hsched_log_set(count_long, &t, HSCHED_LOG_INFO);
     hsched_runtime *rt =
         queue_runtime_open(NULL, &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT,
                                                            .max_segment_us = 1 });
@@ -244,15 +249,53 @@ static void a_section_that_is_too_long_is_told_once(void **state)
     high.priority = HIGH;
     queue_trial_run(&low);
     queue_trial_run(&high);
-    assert_int_equal(atomic_load(&told), 0);
+    assert_int_equal(atomic_load(&t.alone), 0);
     for (int i = 0; i < 3; i++)
         queue_trial_run(&low);
-    assert_int_equal(atomic_load(&told), 1);
+    assert_int_equal(atomic_load(&t.alone), 1); /* no batch could be any smaller */
+    assert_int_equal(atomic_load(&t.joined), 0);
     assert_int_equal(queue_device_stats(rt).pauses, 0);
     queue_trial_free(&low);
     queue_trial_free(&high);
     queue_net_free(&net);
     queue_runtime_close(rt);
+    hsched_log_set(NULL, NULL, HSCHED_LOG_WARNING);
+}
+
+/* Behind a job that the only lane is busy with runs are joined. */
+static void smaller_batches_are_shorter(void **state)
+{
+    (void)state;
+    enum {
+        BATCH = 3
+    };
+    told t = { 0 };
+    fixture f;
+    hsched_log_set(count_long, &t, HSCHED_LOG_INFO);
+    open_fixture(&f, 1, 1);
+    queue_net net;
+    queue_trial joined[BATCH];
+    queue_net_make(&net, f.rt, make_graph(1), NULL);
+    queue_trials_make(joined, BATCH, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
+    for (int i = 0; i < 3; i++) {
+        queue_trial_run(&f.high); /* is in use from then on */
+        const uint64_t first = job_count();
+        queue_device_close_gate(QUEUE_GATE_JOBS);
+        queue_trial_submit(&f.low[0]);
+        queue_device_await(QUEUE_COUNT_STARTED, first + 1);
+        /* At first alone: then larger batches are ready, and what they take is known. */
+        for (int k = 0; k < (i == 0 ? 1 : BATCH); k++)
+            queue_trial_submit(&joined[k]);
+        queue_device_open_gate(QUEUE_GATE_JOBS);
+        for (int k = 0; k < (i == 0 ? 1 : BATCH); k++)
+            queue_trial_finish(&joined[k]);
+        queue_trial_finish(&f.low[0]);
+    }
+    assert_int_equal(atomic_load(&t.alone), 1); /* of what keeps the lane busy */
+    assert_int_equal(atomic_load(&t.joined), 1);
+    queue_trials_free(joined, BATCH);
+    queue_net_free(&net);
+    close_fixture(&f);
     hsched_log_set(NULL, NULL, HSCHED_LOG_WARNING);
 }
 
@@ -354,6 +397,7 @@ int main(void)
         cmocka_unit_test(a_batch_is_executed_in_segments),
         cmocka_unit_test(a_lane_is_kept_free),
         cmocka_unit_test(a_section_that_is_too_long_is_told_once),
+        cmocka_unit_test(smaller_batches_are_shorter),
         cmocka_unit_test(a_paused_run_is_cancelled_at_once),
         cmocka_unit_test(a_device_is_lost_between_segments),
         cmocka_unit_test(a_segment_that_fails_restarts_the_run),
