@@ -63,10 +63,10 @@ static hsched_status take_watts(hsched_runtime *rt, const hsched_device_watts *g
     return HSCHED_OK;
 }
 
-/* What the user has said, which never changes, else what the table knows; 0: neither. */
-static void look_up_watts(hsched_runtime *rt, hsi_watts *found)
+/* What the user has said, which never changes, else what the table knows; 0: neither. Under
+ * costs.mutex. */
+static void look_up_watts(const hsched_runtime *rt, hsi_watts *found)
 {
-    pthread_mutex_lock(&rt->costs.mutex);
     for (uint32_t d = 0; d < rt->device_count; d++) {
         found->active[d] = rt->power.watts[d];
         found->idle[d] = rt->power.idle_watts[d];
@@ -74,7 +74,6 @@ static void look_up_watts(hsched_runtime *rt, hsi_watts *found)
             hsi_cost_table_watts(rt->costs.table, rt->costs.devices[d], &found->active[d],
                                  &found->idle[d]);
     }
-    pthread_mutex_unlock(&rt->costs.mutex);
 }
 
 /* An error if some device's are not known. */
@@ -113,10 +112,12 @@ static hsched_status check_idle(const hsched_runtime *rt, double cap_watts,
                      idle_watts, cap_watts);
 }
 
-/* Both locks at once: of two that come here at the same time the later tells the newer. */
+/* Both locks at once: of two that come here at the same time the later tells the newer. The
+ * table's first: under the scheduler's it is only ever tried (observe.c). */
 hsched_status hsi_power_update(hsched_runtime *rt, hsi_watts *used)
 {
     hsi_watts found;
+    pthread_mutex_lock(&rt->costs.mutex);
     pthread_mutex_lock(&rt->pool->lock);
     look_up_watts(rt, &found);
     hsched_status status = check_idle(rt, rt->power.cap_watts, &found);
@@ -127,6 +128,7 @@ hsched_status hsi_power_update(hsched_runtime *rt, hsi_watts *used)
     }
     hsi_worker_pool_after_events(rt->pool); /* the cap may allow more */
     pthread_mutex_unlock(&rt->pool->lock);
+    pthread_mutex_unlock(&rt->costs.mutex);
     return status;
 }
 
@@ -177,7 +179,9 @@ hsched_status hsi_power_create(hsched_runtime *rt, const hsched_runtime_config *
     if (status == HSCHED_OK && needs)
         status = hsi_costs_load(rt);
     if (status == HSCHED_OK && needs) {
+        pthread_mutex_lock(&rt->costs.mutex);
         look_up_watts(rt, &found);
+        pthread_mutex_unlock(&rt->costs.mutex);
         status = check_known(rt, objective, &found);
     }
     for (uint32_t d = 0; d < rt->device_count && status == HSCHED_OK && needs; d++) {

@@ -10,6 +10,8 @@
 
 #include "common/dice_policy.h"
 #include "common/support.h"
+#include "runtime/runtime.h"
+#include "sched/internal.h"
 
 enum {
     LAYERS = 4, /* a section each */
@@ -49,11 +51,21 @@ static hsched_graph *make_graph(uint32_t layers)
     return graph;
 }
 
+/* Else the higher priority would be out of use 2 s after its last run, which is not long where a
+ * sanitizer checks every step. */
+static void keep_priorities_in_use(hsched_runtime *rt)
+{
+    pthread_mutex_lock(&rt->pool->lock);
+    rt->core->config.class_memory_us = UINT64_C(3600000000);
+    pthread_mutex_unlock(&rt->pool->lock);
+}
+
 static void open_with(fixture *f, const queue_device_script *script,
                       const hsched_runtime_config *config,
                       const hsched_model_config *model)
 {
     f->rt = queue_runtime_open(script, config);
+    keep_priorities_in_use(f->rt);
     queue_net_make(&f->net, f->rt, make_graph(LAYERS), model);
     queue_net_make(&f->other, f->rt, make_graph(LAYERS), model);
     queue_trials_make(f->low, RUNS, &f->net, USER_TENSOR_PLAIN, USER_TENSOR_SHARED);
