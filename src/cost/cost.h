@@ -46,6 +46,13 @@ typedef struct hsi_cost_key {
         workers; /* CPU workers that share its parts, at least 1; 1 on other devices */
 } hsi_cost_key;
 
+/* Of runs joined, of workers and of jobs at once 1, 2, 4, ... and `most` are measured: the one
+ * after `number`; 0 after `most`. */
+static inline uint32_t hsi_cost_next_number(uint32_t number, uint32_t most)
+{
+    return number >= most ? 0 : 2 * number < most ? 2 * number : most;
+}
+
 /* What is computed and moved, for one run: floating point operations, and bytes of operands,
  * weights and results. Zeros: not known. */
 typedef struct hsi_cost_work {

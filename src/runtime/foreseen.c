@@ -72,12 +72,6 @@ static void find_times(hsi_foreseen *f, const hsi_placement_problem *p)
     f->problem.us = f->us;
 }
 
-/* How many workers are profiled: 1, 2, 4, ... and all; 0 after those. */
-static uint32_t next_team(uint32_t workers, uint32_t most)
-{
-    return workers >= most ? 0 : 2 * workers < most ? 2 * workers : most;
-}
-
 static void add_team(hsi_curve *curve, uint32_t workers, double factor)
 {
     if (curve->count == HSI_CURVE_MAX)
@@ -94,7 +88,7 @@ static void find_teams(hsi_foreseen *f)
     const hsched_model *model = f->model;
     const uint32_t most = model->runtime->workers[0];
     const hsi_cost one = hsi_placing_look_up(model, HSI_COST_RUN, 0, 0, 1, 1);
-    for (uint32_t k = next_team(1, most); k > 0; k = next_team(k, most)) {
+    for (uint32_t k = 1; (k = hsi_cost_next_number(k, most)) > 0;) {
         const hsi_cost all = hsi_placing_look_up(model, HSI_COST_RUN, 0, 0, 1, k);
         const int known = all.source >= HSI_COST_INTERPOLATED && one.us > 0;
         const double factor = run_by_sections(model, 0, k);

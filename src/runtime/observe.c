@@ -59,18 +59,17 @@ static double capacity_of(const hsched_runtime *rt, const hsched_model *model,
 {
     const uint32_t workers = rt->workers[device];
     double most = 0;
-    for (uint32_t jobs = 1; jobs <= workers;) {
+    const hsi_cost_key key = model
+                                 ? hsi_costs_key(model, HSI_COST_AT_ONCE, 0, device)
+                                 : (hsi_cost_key){ .device = rt->costs.devices[device] };
+    for (uint32_t jobs = 1; (jobs = hsi_cost_next_number(jobs, workers)) > 0;) {
         hsi_cost_source source;
-        hsi_cost_key key = { .device = rt->costs.devices[device] };
-        if (model)
-            key = hsi_costs_key(model, HSI_COST_AT_ONCE, 0, device);
         const double stretch =
             hsi_cost_table_stretch_of(rt->costs.table, &key, jobs, &source);
-        if (jobs > 1 && source < HSI_COST_INTERPOLATED)
+        if (source < HSI_COST_INTERPOLATED)
             break;
-        if (jobs > 1 && jobs / stretch > most)
+        if (jobs / stretch > most)
             most = jobs / stretch;
-        jobs = jobs == workers || jobs * 2 < workers ? jobs * 2 : workers;
     }
     return most;
 }

@@ -352,12 +352,6 @@ static hsched_status measure(profile *p, const series *s)
 
 /* ---- All series ----------------------------------------------------------- */
 
-/* 1, 2, 4, ... and `most`; 0 at the end. */
-static uint32_t next_number(uint32_t number, uint32_t most)
-{
-    return number >= most ? 0 : 2 * number < most ? 2 * number : most;
-}
-
 /* In the order of what a plan needs most. */
 typedef enum series_pass {
     PASS_ALONE = 0, /* measured whatever the time */
@@ -380,7 +374,7 @@ static hsched_status visit_host(profile *p, uint32_t device, series_pass pass,
     const uint32_t most = pass == PASS_AT_ONCE ? runs : workers;
     if (pass == PASS_ALONE)
         return visit(p, &s);
-    while ((*number = next_number(*number, most)) && status == HSCHED_OK)
+    while ((*number = hsi_cost_next_number(*number, most)) && status == HSCHED_OK)
         status = visit(p, &s);
     return status;
 }
@@ -400,8 +394,9 @@ static hsched_status visit_queue(profile *p, uint32_t device, series_pass pass,
         s.by_section = 1;
         return status == HSCHED_OK ? visit(p, &s) : status;
     }
-    while ((*number = next_number(*number, pass == PASS_AT_ONCE ? jobs : batch)) &&
-           status == HSCHED_OK)
+    while (
+        (*number = hsi_cost_next_number(*number, pass == PASS_AT_ONCE ? jobs : batch)) &&
+        status == HSCHED_OK)
         status = visit(p, &s);
     return status;
 }

@@ -104,30 +104,25 @@ static double find_us(const hsi_measured *m, const hsi_cost_key *key)
     return cost.source >= HSI_COST_INTERPOLATED ? cost.us : 0;
 }
 
-static void find_batches(const hsi_measured *m, hsi_cost_key key, uint32_t max_batch,
-                         double one_us, hsi_curve *curve)
-{
-    *curve = (hsi_curve){ 0 };
-    for (uint32_t batch = 2;
-         batch <= max_batch && curve->count<HSI_CURVE_MAX; batch = batch * 2> max_batch &&
-                 batch < max_batch
-             ? max_batch
-             : batch * 2) {
-        key.batch = batch;
-        const double us = find_us(m, &key);
-        if (us <= 0)
-            return;
-        curve->at[curve->count] = batch;
-        curve->factor[curve->count++] = us / one_us;
-    }
-}
-
 static void add_point(hsi_curve *curve, uint32_t at, double factor)
 {
     if (curve->count == HSI_CURVE_MAX)
         return;
     curve->at[curve->count] = at;
     curve->factor[curve->count++] = factor;
+}
+
+static void find_batches(const hsi_measured *m, hsi_cost_key key, uint32_t max_batch,
+                         double one_us, hsi_curve *curve)
+{
+    *curve = (hsi_curve){ 0 };
+    for (uint32_t batch = 1; (batch = hsi_cost_next_number(batch, max_batch)) > 0;) {
+        key.batch = batch;
+        const double us = find_us(m, &key);
+        if (us <= 0)
+            return;
+        add_point(curve, batch, us / one_us);
+    }
 }
 
 /* For so many workers: sections as they were measured, and so that they sum up to the run; where
@@ -162,8 +157,7 @@ static void find_teams(const hsi_measured *m, hsi_cost_key key,
                        hsi_measured_times *times)
 {
     times->run_team = (hsi_curve){ 0 };
-    for (uint32_t k = 1; k < query->workers;) {
-        k = 2 * k < query->workers ? 2 * k : query->workers;
+    for (uint32_t k = 1; (k = hsi_cost_next_number(k, query->workers)) > 0;) {
         key.workers = k;
         find_team(m, key, query->sections, run_us, times);
     }
@@ -209,39 +203,27 @@ hsched_status hsi_measured_find(const hsi_measured *m, uint32_t device,
     return HSCHED_OK;
 }
 
-static uint32_t next_jobs(uint32_t jobs, uint32_t most)
+static void fill_stretch(const hsi_cost_table *table, const hsi_cost_key *key,
+                         uint32_t most, hsi_curve *curve)
 {
-    return jobs * 2 > most && jobs < most ? most : jobs * 2;
+    hsi_cost_source source;
+    *curve = (hsi_curve){ 0 };
+    for (uint32_t jobs = 1; (jobs = hsi_cost_next_number(jobs, most)) > 0;)
+        add_point(curve, jobs, hsi_cost_table_stretch_of(table, key, jobs, &source));
 }
 
 void hsi_measured_stretch_of(const hsi_cost_table *table, const hsi_cost_key *key,
                              uint32_t most, hsi_curve *curve)
 {
-    hsi_cost_source source;
     hsi_cost_key own = *key;
     own.unit = HSI_COST_AT_ONCE;
     own.index = 0;
     own.batch = 2;
-    *curve = (hsi_curve){ 0 };
-    if (!hsi_cost_table_get(table, &own))
-        return;
-    for (uint32_t jobs = 2; jobs <= most && curve->count < HSI_CURVE_MAX;
-         jobs = next_jobs(jobs, most)) {
-        curve->at[curve->count] = jobs;
-        curve->factor[curve->count++] =
-            hsi_cost_table_stretch_of(table, &own, jobs, &source);
-    }
+    fill_stretch(table, &own, hsi_cost_table_get(table, &own) ? most : 0, curve);
 }
 
 void hsi_measured_stretch(const hsi_cost_table *table, uint32_t device, uint32_t most,
                           hsi_curve *curve)
 {
-    hsi_cost_source source;
-    *curve = (hsi_curve){ 0 };
-    for (uint32_t jobs = 2; jobs <= most && curve->count < HSI_CURVE_MAX;
-         jobs = next_jobs(jobs, most)) {
-        curve->at[curve->count] = jobs;
-        curve->factor[curve->count++] =
-            hsi_cost_table_stretch(table, device, jobs, &source);
-    }
+    fill_stretch(table, &(hsi_cost_key){ .device = device }, most, curve);
 }
