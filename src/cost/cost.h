@@ -30,9 +30,9 @@ typedef enum hsi_cost_unit {
     HSI_COST_STEP = 1,
     HSI_COST_SECTION = 2,
     HSI_COST_RUN = 3, /* all of a model in one job, or as one run; index 0 */
-    HSI_COST_AT_ONCE =
-        4 /* no time: `us` is how many times as long as alone a job of the model
-                            takes with `batch` of them on the device; index 0 */
+    /* No time: `us` is how many times as long as alone a job of the model takes with `batch` of
+     * them on the device; index 0. */
+    HSI_COST_AT_ONCE = 4
 } hsi_cost_unit;
 
 typedef struct hsi_cost_key {

@@ -174,8 +174,10 @@ static double stretch_of_model(const hsi_cost_table *table, const hsi_cost_key *
 static double stretch_of_joined(const hsi_cost_table *table, const hsi_cost_key *key,
                                 uint32_t jobs)
 {
+    if (key->unit != HSI_COST_RUN || key->batch < 2)
+        return 0;
     const hsi_cost_series *series = hsi_cost_find_series(table, key);
-    if (key->unit != HSI_COST_RUN || key->batch < 2 || !series || series->count == 0)
+    if (!series || series->count == 0)
         return 0;
     return at_workers(series, key->workers, key->batch * jobs).us /
            at_workers(series, key->workers, key->batch).us;

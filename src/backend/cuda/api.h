@@ -41,9 +41,9 @@
 #define HSI_CU_OPTIONAL_LIST(X)                                                           \
     X(cuDeviceGetDevResource) X(cuDevSmResourceSplitByCount)                              \
     X(cuDevResourceGenerateDesc) X(cuGreenCtxCreate) X(cuGreenCtxDestroy)                 \
-    X(cuGreenCtxStreamCreate) X(cuCtxFromGreenCtx) X(cuGraphAddDependencies_v2) \
+    X(cuGreenCtxStreamCreate) X(cuCtxFromGreenCtx) X(cuGraphAddDependencies_v2)           \
     X(cuGraphGetNodes) X(cuGraphGetEdges) X(cuGraphNodeGetType)                           \
-    X(cuGraphKernelNodeGetParams) X(cuGraphKernelNodeGetAttribute)                      \
+    X(cuGraphKernelNodeGetParams) X(cuGraphKernelNodeGetAttribute)                        \
     X(cuGraphMemsetNodeGetParams) X(cuGraphAddMemsetNode)
 
 #define HSI_DNN_LIST(X)                                                                    \
