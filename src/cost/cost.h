@@ -147,6 +147,12 @@ void hsi_cost_table_find(const hsi_cost_table *table, const hsi_cost_key *key,
  */
 double hsi_cost_table_stretch_of(const hsi_cost_table *table, const hsi_cost_key *key,
                                  uint32_t jobs, hsi_cost_source *source);
+/*
+ * So many such jobs' work is done at the same time, at best, if up to `most_jobs` are there; 0: not
+ * known. At least 1: they need not be there at the same time.
+ */
+double hsi_cost_table_capacity_of(const hsi_cost_table *table, const hsi_cost_key *key,
+                                  uint32_t most_jobs);
 /* The device's: that of the model which was measured last. */
 double hsi_cost_table_stretch(const hsi_cost_table *table, uint32_t device, uint32_t jobs,
                               hsi_cost_source *source);

@@ -194,6 +194,21 @@ double hsi_cost_table_stretch_of(const hsi_cost_table *table, const hsi_cost_key
     return joined > stretch ? joined : stretch;
 }
 
+double hsi_cost_table_capacity_of(const hsi_cost_table *table, const hsi_cost_key *key,
+                                  uint32_t most_jobs)
+{
+    double most = 0;
+    for (uint32_t jobs = 1; (jobs = hsi_cost_next_number(jobs, most_jobs)) > 0;) {
+        hsi_cost_source source;
+        const double stretch = hsi_cost_table_stretch_of(table, key, jobs, &source);
+        if (source < HSI_COST_INTERPOLATED)
+            break;
+        if (jobs / stretch > most)
+            most = jobs / stretch;
+    }
+    return most > 0 && most < 1 ? 1 : most;
+}
+
 void hsi_cost_table_find(const hsi_cost_table *table, const hsi_cost_key *key,
                          uint32_t jobs, const hsi_cost_work *work, hsi_cost *cost)
 {

@@ -57,21 +57,10 @@ static int find_key(const hsched_model *model, const hsi_ended_job *job, double 
 static double capacity_of(const hsched_runtime *rt, const hsched_model *model,
                           uint32_t device)
 {
-    const uint32_t workers = rt->workers[device];
-    double most = 0;
     const hsi_cost_key key = model
                                  ? hsi_costs_key(model, HSI_COST_AT_ONCE, 0, device)
                                  : (hsi_cost_key){ .device = rt->costs.devices[device] };
-    for (uint32_t jobs = 1; (jobs = hsi_cost_next_number(jobs, workers)) > 0;) {
-        hsi_cost_source source;
-        const double stretch =
-            hsi_cost_table_stretch_of(rt->costs.table, &key, jobs, &source);
-        if (source < HSI_COST_INTERPOLATED)
-            break;
-        if (jobs / stretch > most)
-            most = jobs / stretch;
-    }
-    return most;
+    return hsi_cost_table_capacity_of(rt->costs.table, &key, rt->workers[device]);
 }
 
 typedef struct speed {

@@ -154,6 +154,17 @@ static void find_times(making *m, uint32_t device)
     }
 }
 
+/* 0: not known. */
+static float fill_of(const making *m, uint32_t device, uint32_t batch)
+{
+    const hsched_runtime *rt = m->model->runtime;
+    hsi_cost_key key = hsi_costs_key(m->model, HSI_COST_RUN, 0, device);
+    key.batch = batch;
+    const double capacity =
+        hsi_cost_table_capacity_of(rt->costs.table, &key, rt->workers[device]);
+    return capacity > 0 ? (float)(1 / capacity) : 0;
+}
+
 /* What joined runs and teams of CPU workers gain. Larger batches than the model's may have been
  * measured: for another of the same structure. */
 static void find_sizes(const making *m, hsi_choices *c)
@@ -179,6 +190,9 @@ static void find_sizes(const making *m, hsi_choices *c)
                              (float)(run_us[d] * JOINED_SHARE * (1u << (k - 1)));
             c->batch_count[d] = k + 1;
         }
+    for (uint32_t d = 1; d < m->devices; d++)
+        for (uint32_t k = 0; k < HSI_CHOICE_SIZES && 1u << k <= most; k++)
+            c->fill[d][k] = fill_of(m, d, 1u << k);
     for (uint32_t k = 0; k < HSI_CHOICE_SIZES && run_us[0] > 0; k++) {
         const hsi_cost cost =
             hsi_placing_look_up(m->model, HSI_COST_RUN, 0, 0, 1, 1u << k);

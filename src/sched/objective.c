@@ -193,6 +193,15 @@ static double makespan_us(const hsi_place_query *q, const hsi_core_run *run,
     return (end > others ? end : others) + SAVED * work;
 }
 
+double hsi_objective_fill(const hsi_core_model *model, uint32_t device, uint32_t runs)
+{
+    const hsi_choices *c = model->choices;
+    uint32_t known = 0;
+    while (c && known < HSI_CHOICE_SIZES && c->fill[device][known] > 0)
+        known++;
+    return known > 0 ? at_size(c->fill[device], known, runs) : 1;
+}
+
 /* ---- Energy --------------------------------------------------------------- */
 
 static double active_watts(const hsi_core_device *device)

@@ -41,4 +41,8 @@ double hsi_objective_work_us(const hsi_place_query *query, uint32_t choice,
 uint32_t hsi_objective_batch(const hsi_choices *choices, uint32_t device, double capacity,
                              uint32_t waiting, uint32_t limit);
 
+/* What share of an accelerator a job of so many runs takes up, above 0 and at most 1: others may
+ * have the rest, and it is not slowed down before all together take up more than 1. */
+double hsi_objective_fill(const hsi_core_model *model, uint32_t device, uint32_t runs);
+
 #endif

@@ -40,6 +40,8 @@ typedef struct hsi_choices {
     /* For devices that join runs: what a whole run in a batch of 1 << k takes, all together. */
     uint32_t batch_count[HSI_MAX_DEVICES]; /* 0: not known: no gain is expected */
     float batch_us[HSI_MAX_DEVICES][HSI_CHOICE_SIZES];
+    /* What share of the device a job of 1 << k runs takes up; 0: not known: all of it. */
+    float fill[HSI_MAX_DEVICES][HSI_CHOICE_SIZES];
     /* What 1 << k CPU workers take for a run, of what one takes. */
     uint32_t team_count; /* 0: not known: as one */
     float team[HSI_CHOICE_SIZES];

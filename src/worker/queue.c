@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/sync.h"
+#include "sched/objective.h"
 #include "worker/expect.h"
 #include "worker/probe.h"
 #include "worker/tracing.h"
@@ -217,28 +218,31 @@ static void set_alarms_of_others(const hsi_queue *q)
             set_alarm(pool->queues[d]);
 }
 
-static void sum_running(hsi_queue *q, uint64_t now_ns)
+static void sum_filled(hsi_queue *q, uint64_t now_ns)
 {
     if (now_ns > q->summed_ns) {
-        q->running_sum += q->running * (now_ns - q->summed_ns);
+        q->filled_sum += q->filled * (now_ns - q->summed_ns);
         q->summed_ns = now_ns;
     }
 }
 
-/* Jobs on the device while this one was, itself included, in the mean. */
-static uint32_t mean_running(const hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
+/* As many jobs like this one would have taken up as much of the device as those did that were there
+ * while it was, itself included, in the mean: others may leave more room beside them, or less. */
+static uint32_t mean_at_once(const hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
 {
     const uint64_t took = now_ns > f->started_ns ? now_ns - f->started_ns : 1;
-    const uint64_t mean = (q->running_sum - f->running_sum + took / 2) / took;
+    const uint64_t own = took * f->fill;
+    const uint64_t mean = (q->filled_sum - f->filled_sum + own / 2) / own;
     return mean > 0 ? (uint32_t)mean : 1;
 }
 
-/* The device has done with it; returns how many jobs it had meanwhile. */
+/* The device has done with it; returns how many such jobs it had meanwhile. */
 static uint32_t leave_device(hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
 {
-    sum_running(q, now_ns);
-    const uint32_t at_once = mean_running(q, f, now_ns);
+    sum_filled(q, now_ns);
+    const uint32_t at_once = mean_at_once(q, f, now_ns);
     if (f->state == HSI_FLIGHT_ENDING) {
+        q->filled -= f->fill;
         q->running--;
         if (q->running == 0)
             q->busy_ns += now_ns - q->busy_since_ns;
@@ -334,6 +338,12 @@ static uint64_t bound_of(const hsi_queue *q, const hsi_flight *f)
     return hsi_core_segment_us(q->pool->config.core, priority);
 }
 
+static uint32_t fill_of(const hsi_queue *q, const hsi_flight *f)
+{
+    const double fill = hsi_objective_fill(f->jobs[0]->run->model, q->device, f->count);
+    return fill * HSI_QUEUE_FULL > 1 ? (uint32_t)(fill * HSI_QUEUE_FULL) : 1;
+}
+
 /* Gives how long the segment is expected to take; 0: unknown, or nothing bounds it. */
 static float begin_flight(const hsi_queue *q, hsi_flight *f, uint64_t now_ns)
 {
@@ -376,6 +386,7 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     hsi_worker_pool *pool = q->pool;
     hsi_flight *f = &q->flights[lane];
     f->state = HSI_FLIGHT_STARTING;
+    f->fill = fill_of(q, f);
     const float expected_us = begin_flight(q, f, f->started_ns = hsi_now_ns());
     const int too_long = f->bound_us != UINT64_MAX && f->sections == 1 &&
                          expected_us > (float)f->bound_us &&
@@ -405,8 +416,9 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     run_of(f->jobs[0])->members = members;
     f->expected_us = f->segment_us > 0 ? &f->segment_us : hsi_expect_of(f, members);
     f->state = HSI_FLIGHT_RUNNING;
-    sum_running(q, hsi_now_ns());
-    f->running_sum = q->running_sum;
+    sum_filled(q, hsi_now_ns());
+    f->filled_sum = q->filled_sum;
+    q->filled += f->fill;
     if (q->running++ == 0)
         q->busy_since_ns = f->started_ns;
     for (uint32_t m = 0; m < f->count; m++) {

@@ -25,6 +25,11 @@ typedef enum hsi_flight_state {
     HSI_FLIGHT_ENDING /* somebody is bringing in its results */
 } hsi_flight_state;
 
+enum {
+    HSI_QUEUE_FULL =
+        1024 /* of hsi_flight.fill: what a job takes up that others only slow down */
+};
+
 /* A job in one lane of the device. */
 typedef struct hsi_flight {
     hsi_flight_state state;
@@ -35,7 +40,8 @@ typedef struct hsi_flight {
     const hsched_memory *inputs[HSI_QUEUE_BATCH], *outputs[HSI_QUEUE_BATCH];
     void *wait_events[HSI_QUEUE_BATCH];
     uint64_t started_ns;
-    uint64_t running_sum;   /* the queue's when it was started */
+    uint32_t fill;          /* what the job takes up of the device, of HSI_QUEUE_FULL */
+    uint64_t filled_sum;    /* the queue's when it was started */
     uint64_t unfinished_ns; /* when it was last seen not to have ended */
     float *expected_us;     /* of the model, or segment_us */
     uint32_t sections; /* the segment: so many of the job's sections, behind those done */
@@ -50,8 +56,9 @@ typedef struct hsi_queue {
     pthread_t thread;
     /* Guarded by the scheduler lock. */
     hsi_flight flights[HSI_QUEUE_LANES];
-    uint32_t running;                /* flights that are RUNNING, or ENDING */
-    uint64_t running_sum, summed_ns; /* the integral of that over time, until then */
+    uint32_t running;               /* flights that are RUNNING, or ENDING */
+    uint32_t filled;                /* what these take up, all together */
+    uint64_t filled_sum, summed_ns; /* the integral of that over time, until then */
     int submitting; /* somebody is starting jobs: he will start those that come, too */
     int attended;   /* somebody attends: */
     const hsi_worker *worker; /*   this CPU worker, or else NULL, */

@@ -125,6 +125,8 @@ static void between_jobs_at_once(void **state)
     hsi_cost_source source;
     put(0, 1, 1, 100);
     /* Nothing was measured: each has a core while there are any. */
+    const hsi_cost_key alone = key_of(0, 1, 1);
+    assert_true(hsi_cost_table_capacity_of(table, &alone, 8) == 0);
     expect_at(0, 1, 1, 4, 100, HSI_COST_ESTIMATED);
     expect_at(0, 1, 1, 8, 200, HSI_COST_ESTIMATED);
     assert_ok(hsi_cost_table_put_stretch(table, device, 8, 5, 0));
@@ -184,8 +186,13 @@ static void a_models_own_jobs_at_once(void **state)
         assert_ok(hsi_cost_table_put(table, &point, 0));
     }
     assert_true(fabs(hsi_cost_table_stretch_of(table, &joined, 2, &source) - 1.9) < 1e-9);
+    /* What is done at the same time: 2 / 1.75 and 4 / 3.25 jobs, of joined ones 2 / 1.9. */
+    assert_true(fabs(hsi_cost_table_capacity_of(table, &key, 4) - 4 / 3.25) < 1e-9);
+    assert_true(fabs(hsi_cost_table_capacity_of(table, &key, 2) - 2 / 1.75) < 1e-9);
+    assert_true(fabs(hsi_cost_table_capacity_of(table, &joined, 2) - 2 / 1.9) < 1e-9);
     key.model++; /* another one goes by the device's */
     assert_true(hsi_cost_table_stretch_of(table, &key, 2, &source) == 1.25);
+    assert_true(hsi_cost_table_capacity_of(table, &key, 2) == 1.6);
 }
 
 /* 2 GFLOP take 1 ms, 1 MB takes 100 us. */
