@@ -19,7 +19,9 @@ typedef struct hsi_curve {
  * points linear, beyond the last in proportion (what is full gains nothing more), and with a single
  * point at 1 that is the line factor = number.
  */
-double hsi_curve_at(const hsi_curve *curve, uint32_t number);
+double hsi_curve_at(const hsi_curve *curve, double number);
+/* So many jobs' work is done at the same time, at best, by a curve of jobs at once; at least 1. */
+double hsi_curve_capacity(const hsi_curve *curve);
 /* Of workers that share something, as the cost table does it: between points linear in 1 / number,
  * which is exact where a part is shared and the rest is not (Amdahl); more workers than at the last
  * point are no faster. */

@@ -31,6 +31,7 @@ typedef struct engine {
     stream_state *states;
     hsi_core *core;
     hsi_executor executors[HSI_MAX_DEVICES];
+    double capacities[HSI_MAX_DEVICES];
     double now_us;
     engine_run *runs; /* that have not ended */
     uint64_t run_count, random;
@@ -292,10 +293,8 @@ static double core_event(const engine *e, uint64_t time)
 static double capacity_of(const hsi_engine_device *device)
 {
     double most = 1;
-    for (uint32_t jobs = 1; jobs <= device->core.workers; jobs *= 2) {
-        const double now = jobs / hsi_curve_at(&device->stretch, jobs);
-        most = now > most ? now : most;
-    }
+    for (uint32_t jobs = 2; jobs <= device->core.workers; jobs++)
+        most = fmax(most, jobs / hsi_curve_at(&device->stretch, jobs));
     return most;
 }
 
@@ -304,7 +303,7 @@ static void tell_speeds(engine *e)
 {
     for (uint32_t d = 0; d < e->config->device_count; d++)
         hsi_core_set_speed(e->core, d, hsi_executor_load(&e->executors[d], e->now_us),
-                           capacity_of(&e->config->devices[d]), core_time(e->now_us));
+                           e->capacities[d], core_time(e->now_us));
 }
 
 static double next_event(engine *e)
@@ -372,6 +371,7 @@ static hsched_status begin(engine *e)
                              "simulation: device %u joins %u runs; give at most %d", d,
                              config->devices[d].core.max_batch, HSI_ENGINE_BATCH);
         core.devices[d] = config->devices[d].core;
+        e->capacities[d] = capacity_of(&config->devices[d]);
     }
     hsched_status status = hsi_core_create(&core, &e->core);
     if (status != HSCHED_OK)

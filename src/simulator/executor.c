@@ -84,22 +84,57 @@ static double speed_up(const hsi_executor_worker *worker, uint32_t team)
                             : 1 - p + p / team);
 }
 
-/* How many times as long the worker's job takes because of the others. */
+/* Of the worker's model; NULL: it was not measured. */
+static const hsi_curve *own_curve(const hsi_executor_worker *worker)
+{
+    const hsi_engine_model *model = model_of(worker);
+    const hsi_curve *own =
+        model->stretch ? &model->stretch[worker->members[0]->device] : NULL;
+    return own && own->count > 0 ? own : NULL;
+}
+
+/* So many such jobs the device does at the same time, at best. */
+static double capacity_of(const hsi_executor_worker *worker, const hsi_curve *own)
+{
+    const hsi_curve *batch = &model_of(worker)->batch[worker->members[0]->device];
+    double most = 1;
+    for (uint32_t i = 0; i < batch->count && worker->count > 1; i++) {
+        const double jobs = (double)batch->at[i] / worker->count;
+        const double stretch = batch->factor[i] / hsi_curve_at(batch, worker->count);
+        most = fmax(most, jobs / stretch);
+    }
+    return worker->count > 1 ? fmin(most, hsi_curve_capacity(own))
+                             : hsi_curve_capacity(own);
+}
+
+/*
+ * How many times as long the worker's job takes because of the others. What its model leaves of the
+ * device is of use to its own jobs only: small kernels of one network wait for the large ones of
+ * another. So a job of another model counts as as many of its own as the device does at once.
+ */
 static double stretch_of(const hsi_executor *executor, const hsi_executor_worker *worker,
                          uint32_t jobs)
 {
     const hsi_engine_model *model = model_of(worker);
-    const uint32_t device = worker->members[0]->device;
-    const hsi_curve *own = model->stretch ? &model->stretch[device] : NULL;
-    const double stretch =
-        hsi_curve_at(own && own->count > 0 ? own : &executor->device->stretch, jobs);
-    uint32_t runs = 0;
-    if (executor->is_cpu || jobs == 1 || model->core.max_batch < 2)
+    const hsi_curve *own = own_curve(worker);
+    const hsi_curve *curve = own ? own : &executor->device->stretch;
+    if (executor->is_cpu || jobs == 1)
+        return hsi_curve_at(curve, jobs);
+    const double others_as = own ? capacity_of(worker, own) : 1;
+    double alike = 0, runs = 0;
+    for (uint32_t i = 0; i < executor->device->core.workers; i++) {
+        const hsi_executor_worker *other = &executor->workers[i];
+        if (!is_at_work(other))
+            continue;
+        const int same = model_of(other) == model;
+        alike += same ? 1 : others_as;
+        if (same || own)
+            runs += same ? other->count : others_as * worker->count;
+    }
+    const double stretch = hsi_curve_at(curve, alike);
+    if (model->core.max_batch < 2)
         return stretch;
-    for (uint32_t i = 0; i < executor->device->core.workers; i++)
-        if (is_at_work(&executor->workers[i]) && model_of(&executor->workers[i]) == model)
-            runs += executor->workers[i].count;
-    const hsi_curve *batch = &model->batch[device];
+    const hsi_curve *batch = &model->batch[worker->members[0]->device];
     const double joined = hsi_curve_at(batch, runs) / hsi_curve_at(batch, worker->count);
     return joined > stretch ? joined : stretch;
 }
