@@ -194,7 +194,12 @@ typedef enum hsched_policy {
  */
 typedef enum hsched_objective {
     HSCHED_OBJECTIVE_DEFAULT = 0,  /* a model's: the runtime's; a runtime's: MAKESPAN */
-    HSCHED_OBJECTIVE_MAKESPAN = 1, /* when all that waits has ended: throughput. Runs are joined */
+    HSCHED_OBJECTIVE_MAKESPAN = 1, /* when all that waits has ended: throughput. Runs are joined,
+                                      and placed together with those that are submitted right after
+                                      them: where a model's runs were followed by others lately,
+                                      the first begins when hsched_run_wait, _poll or _get_event is
+                                      called for any run, or after a twentieth of what it takes
+                                      alone. Not runs with a deadline */
     HSCHED_OBJECTIVE_LATENCY = 2,  /* each run's own end: it is split over devices where that is
                                       sooner; it is never held back to be joined, and joined only
                                       where those that wait end sooner by it on the average */
@@ -399,6 +404,7 @@ typedef struct hsched_runtime_stats {
     uint64_t invalid_placements; /* a policy's answers that were no device for the section */
     uint64_t runs_replaced; /* runs that were placed anew before they started, because a device had
                                become much slower or faster: HSCHED_POLICY_COST */
+    uint64_t runs_gathered; /* runs that were placed together with others: HSCHED_POLICY_COST */
 } hsched_runtime_stats;
 #define HSCHED_RUNTIME_STATS_INIT .struct_size = sizeof(hsched_runtime_stats)
 HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *runtime,

@@ -6,12 +6,15 @@
  * to dma-bufs, and giving back runs whose last reference went with their end.
  */
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #include "base/log.h"
 #include "base/status.h"
 #include "base/sync.h"
 #include "runtime/imports.h"
 #include "runtime/tracing.h"
+
+#define TIMER_SLACK_NS 1000UL /* runs are gathered for tens of microseconds */
 
 static void hand_to_controller(hsched_runtime *rt, hsched_run *run)
 {
@@ -196,6 +199,7 @@ static void *controller_main(void *argument)
 {
     hsched_runtime *rt = argument;
     pthread_setname_np(pthread_self(), "hsched-control");
+    prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS); /* of this thread alone */
     pthread_mutex_lock(&rt->pool->lock);
     for (;;) {
         hsched_run *run = rt->ended_first;

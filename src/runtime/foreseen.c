@@ -16,6 +16,7 @@ void hsi_foreseen_devices(hsched_runtime *rt, hsi_engine_config *config)
     config->ageing_us = core.ageing_us;
     config->active_limit = core.active_limit;
     config->power_cap_watts = core.power_cap_watts;
+    config->gather_share = core.gather_share;
     pthread_mutex_lock(&rt->costs.mutex);
     for (uint32_t d = 0; d < core.device_count; d++) {
         hsi_engine_device *device = &config->devices[d];
@@ -161,6 +162,8 @@ static void describe_model(hsi_foreseen *f)
                                     .stretch = f->stretch,
                                     .team = f->team };
     f->engine.core.sections = f->core_sections;
+    f->followed = model->followed;
+    f->engine.core.followed = &f->followed;
     f->engine.core.batch_queues = model->core.batch_queues ? f->queues : NULL;
 }
 

@@ -85,6 +85,8 @@ static hsched_status simulate(hsi_outlook *o, double *end_us)
                                        .instances = o->runs,
                                        .runs = 1 };
     memset(o->seen.queues, 0, sizeof o->seen.queues);
+    o->seen.followed =
+        HSI_FOLLOWED_MOST; /* runs are submitted together again and again */
     hsched_status status = hsi_engine_run_all(&o->config, &stream, 1, &totals);
     *end_us = totals.end_us;
     return status;

@@ -156,6 +156,7 @@ static hsched_status fill_core_model(hsched_model *model, const hsi_policy *poli
                                     .section_count = plan->section_count,
                                     .sections = model->core_sections,
                                     .policy = policy,
+                                    .followed = &model->followed,
                                     .max_sections_per_job = model->step_jobs ? 1 : 0 };
     return HSCHED_OK;
 }

@@ -329,6 +329,16 @@ static hsi_queue *queue_to_attend(const hsched_run *run)
     return NULL;
 }
 
+/* Who waits submits nothing more that runs of his could be placed together with. Under the lock. */
+static void place_gathered(const hsched_run *run)
+{
+    const hsched_runtime *rt = run->model->runtime;
+    if (run->ended || !hsi_core_gathers(rt->core))
+        return;
+    hsi_core_place_gathered(rt->core, hsi_now_us());
+    hsi_worker_pool_after_events(rt->pool);
+}
+
 static int has_ended(void *user)
 {
     return ((const hsched_run *)user)->ended;
@@ -345,6 +355,7 @@ HSCHED_API hsched_status hsched_run_wait(hsched_run *run, uint64_t timeout_us)
         deadline = UINT64_MAX;
     hsched_status status = HSCHED_OK;
     pthread_mutex_lock(lock);
+    place_gathered(run);
     while (!run->ended && status == HSCHED_OK) {
         hsi_queue *queue = queue_to_attend(run);
         if (queue) {
@@ -374,6 +385,7 @@ HSCHED_API int hsched_run_poll(hsched_run *run)
         return 0;
     pthread_mutex_t *lock = &run->model->runtime->pool->lock;
     pthread_mutex_lock(lock);
+    place_gathered(run);
     int ended = run->ended;
     pthread_mutex_unlock(lock);
     return ended;
@@ -445,6 +457,7 @@ HSCHED_API hsched_status hsched_run_get_event(hsched_run *run, void **event)
             "wait for the run instead",
             run->model->name);
     pthread_mutex_lock(lock);
+    place_gathered(run);
     while (!run->ended && !run->exec.event_slot)
         pthread_cond_wait(&run->ended_cond, lock);
     /* Of a run that starts again on the CPU the event of its lost job tells nothing. */

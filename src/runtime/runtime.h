@@ -138,6 +138,7 @@ struct hsched_model {
     hsched_graph *own_graph; /* of hsched_model_load, likewise */
     int constants_stay;
     uint64_t weight_bytes;
+    uint8_t followed;            /* the core's: hsi_core_model */
     uint64_t cost_hash;          /* what the cost table knows it by */
     struct hsi_planned *planned; /* what the policy chooses from, or NULL: it does not */
 

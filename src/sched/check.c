@@ -234,6 +234,24 @@ static const char *check_choosing(const hsi_core *core)
                            : "an active run is not among those placed by their work";
 }
 
+static const char *check_gathered(const hsi_core *core)
+{
+    const hsi_gather *g = &core->gather;
+    uint32_t marked = 0;
+    for (const hsi_core_run *run = core->active_runs; run; run = run->next_active)
+        marked += run->gathered;
+    for (uint32_t i = 0; i < g->count; i++) {
+        const hsi_core_run *run = g->runs[i];
+        if (!run->gathered || run->state != HSI_RUN_ACTIVE || run->jobs_out > 0 ||
+            run->priority != g->runs[0]->priority ||
+            (i > 0 && run->sequence <= g->runs[i - 1]->sequence))
+            return "a run is gathered that should not be, or in the wrong place";
+    }
+    if (g->count >= HSI_GATHER_MOST || g->last)
+        return "runs are gathered that should have been placed";
+    return marked == g->count ? NULL : "a run is not among those that are gathered";
+}
+
 /* What is executing: counted by priority, in bits, and in the jobs themselves. */
 static const char *check_executing(const hsi_core *core, uint32_t device)
 {
@@ -267,7 +285,9 @@ const char *hsi_core_check(const hsi_core *core)
         if (core->queued[d] > 0 && !(core->available >> d & 1))
             return "jobs are queued on a lost device";
     }
-    const char *unsorted = check_choosing(core);
+    const char *unsorted = check_gathered(core);
+    if (!unsorted)
+        unsorted = check_choosing(core);
     if (unsorted)
         return unsorted;
     if (core->untold)
@@ -319,7 +339,7 @@ static const char *check_job(const hsi_core *core, const hsi_core_run *run,
         (job->state == HSI_JOB_QUEUED || job->state == HSI_JOB_RUNNING))
         return "a moved job is not on the CPU";
     if (job->state == HSI_JOB_WAITING && pending == 0 && !stopping &&
-        run->state == HSI_RUN_ACTIVE)
+        run->state == HSI_RUN_ACTIVE && !run->gathered)
         return "a section may run and is not queued";
     return NULL;
 }
@@ -353,7 +373,7 @@ const char *hsi_core_check_run(const hsi_core *core, const hsi_core_run *run)
         return "a run's deadline is not among the deadlines";
     if (left != run->sections_left || out != run->jobs_out)
         return "a run counts its sections or jobs wrongly";
-    if (run->state == HSI_RUN_ACTIVE && out == 0)
+    if (run->state == HSI_RUN_ACTIVE && out == 0 && !run->gathered)
         return "an active run has no jobs and has not ended";
     return NULL;
 }

@@ -39,6 +39,18 @@ static void fill_choice(const hsi_placement_problem *p, const uint8_t *devices,
     }
 }
 
+static float find_least(const hsi_choices *c)
+{
+    float least = 0;
+    for (uint32_t k = 0; k < c->count; k++) {
+        float us = 0;
+        for (uint32_t d = 0; d <= c->device_count; d++)
+            us += c->list[k].rest_us[d];
+        least = k == 0 || us < least ? us : least;
+    }
+    return least;
+}
+
 hsched_status hsi_choices_make(const hsi_placement_problem *p, hsi_chosen *chosen)
 {
     const size_t times = (size_t)p->section_count * p->device_count;
@@ -61,6 +73,7 @@ hsched_status hsi_choices_make(const hsi_placement_problem *p, hsi_chosen *chose
         fill_choice(p, chosen->set.devices + (size_t)k * p->section_count, &c->list[k],
                     chosen->numbers + times + row * k);
     c->count = chosen->set.count;
+    c->least_us = find_least(c);
     return HSCHED_OK;
 }
 

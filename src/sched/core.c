@@ -48,6 +48,10 @@ static hsched_status check_config(const hsi_core_config *config)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "scheduler: a power cap of %g W; give 0 or more",
                          config->power_cap_watts);
+    if (!(config->gather_share >= 0))
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "scheduler: runs gathered for %g of their time; give 0 or more",
+                         config->gather_share);
     if (config->active_limit == 0)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "scheduler: no run may be active; give a limit of at least 1");
@@ -177,6 +181,7 @@ static void end_run(hsi_core *core, hsi_core_run *run, hsched_status status)
         core->blocked--;
     if (run->state == HSI_RUN_ACTIVE) {
         unlink_active(core, run);
+        hsi_gather_ended(core, run);
         hsi_work_ended(core, run);
     }
     hsi_admission_ended(&core->admission, run, run->state == HSI_RUN_ACTIVE);
@@ -255,9 +260,9 @@ static void activate(hsi_core *core, hsi_core_run *run)
     link_active(core, run);
     hsi_work_began(core, run);
     run->admitted_us = core->now_us;
-    for (uint32_t s = 0; s < run->model->section_count; s++)
-        if (run->jobs[s].pending == 0 && run->jobs[s].state == HSI_JOB_WAITING)
-            hsi_distribute(core, &run->jobs[s]);
+    if (hsi_gather_takes(core, run))
+        return;
+    hsi_distribute_ready(core, run);
     hsi_run_end_if_done(core, run);
 }
 
@@ -385,9 +390,23 @@ hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
 void hsi_core_tick(hsi_core *core, uint64_t now_us)
 {
     advance(core, now_us);
-    if (hsi_deadline_next(core) > core->now_us)
+    if (hsi_gather_due(core) <= core->now_us)
+        hsi_gather_place(core);
+    else if (hsi_deadline_next(core) > core->now_us)
         return;
     hsi_deadlines_pass(core);
+    settle(core);
+}
+
+int hsi_core_gathers(const hsi_core *core)
+{
+    return core->gather.count > 0;
+}
+
+void hsi_core_place_gathered(hsi_core *core, uint64_t now_us)
+{
+    advance(core, now_us);
+    hsi_gather_place(core);
     settle(core);
 }
 
@@ -443,6 +462,9 @@ uint64_t hsi_core_next_due(const hsi_core *core, uint32_t device)
 uint64_t hsi_core_next_tick(const hsi_core *core)
 {
     uint64_t next = hsi_deadline_next(core);
+    const uint64_t gathered = hsi_gather_due(core);
+    if (gathered < next)
+        next = gathered;
     for (uint32_t d = 0; d < core->config.device_count; d++) {
         if (core->queued[d] == 0 || hsi_power_allows(core, d))
             continue;
@@ -675,6 +697,7 @@ void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats)
     stats->owed_uj = core->owed_uj;
     stats->now_us = core->now_us;
     stats->active_runs = core->admission.active;
+    stats->gathered_runs = core->gather.count;
     stats->waiting_runs = core->admission.waiting;
     stats->blocked_runs = core->blocked;
 }

@@ -28,6 +28,12 @@
  * bounds memory, since only an active run needs a slot, and an urgent run never waits for
  * admission behind less urgent ones.
  *
+ * Gathering: a run whose policy chooses by the makespan, that comes without a deadline and whose
+ * model's runs were followed by others at once lately, is not placed when it becomes active, but
+ * together with those of its priority that follow it: when hsi_core_place_gathered says so, when
+ * none has followed for gather_share of what the first takes alone, or when the first has waited
+ * for gather_share of what all of them take alone, one after the other.
+ *
  * Joining: a device may execute one job for several runs of a model at once. Jobs that
  * hold all sections of their run are handed out together: see hsi_core_take_batch.
  */
@@ -40,7 +46,8 @@
 
 #include "sched/tree.h"
 
-#define HSI_MAX_DEVICES 16
+#define HSI_MAX_DEVICES   16
+#define HSI_FOLLOWED_MOST 3 /* of hsi_core_model.followed */
 
 typedef struct hsi_core hsi_core;
 typedef struct hsi_core_run hsi_core_run;
@@ -99,6 +106,9 @@ typedef struct hsi_core_model {
     const struct hsi_choices *choices;
     hsched_objective
         objective; /* of a policy that chooses; DEFAULT: MAKESPAN. See objective.h */
+    /* How often runs of it were followed by others, 0 at first; the storage is the model's, and the
+     * core's from the first submit on. NULL: its runs are not gathered. */
+    uint8_t *followed;
 } hsi_core_model;
 
 typedef enum hsi_job_state {
@@ -161,6 +171,7 @@ struct hsi_core_run {
     uint8_t cancel_requested;
     uint8_t restarting;  /* it is restarted when its running jobs have ended */
     uint8_t missed;      /* it had not ended at its deadline */
+    uint8_t gathered;    /* active, and not placed yet */
     uint8_t accelerator; /* where one of its sections was queued last, other than the CPU;
                             0: nowhere */
     hsched_status status; /* of an ended run; else the first failure so far */
@@ -294,6 +305,7 @@ typedef struct hsi_core_config {
      * begins if that makes them draw no more than the cap, or if nothing is owed and they do not
      * yet. */
     double power_cap_watts;
+    double gather_share; /* see above; 0: no run is gathered */
 } hsi_core_config;
 
 hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core);
@@ -314,14 +326,20 @@ hsched_status hsi_core_submit(hsi_core *core, hsi_core_run *run,
                               hsi_core_run *const *upstream, hsi_core_edge *edges,
                               uint32_t edge_count, uint64_t now_us);
 
+/* Are there runs that are active and not placed yet? */
+int hsi_core_gathers(const hsi_core *core);
+/* Event: who submits waits for what was submitted: runs that were gathered are placed. */
+void hsi_core_place_gathered(hsi_core *core, uint64_t now_us);
+
 /*
- * Event: it is now `now_us`. Runs whose deadline was before that have missed it; those that
- * are to be dropped end with HSCHED_ERROR_DEADLINE as they would if they were cancelled.
+ * Event: it is now `now_us`. Runs that have been gathered for long enough are placed. Runs whose
+ * deadline was before that have missed it; those that are to be dropped end with
+ * HSCHED_ERROR_DEADLINE as they would if they were cancelled.
  */
 void hsi_core_tick(hsi_core *core, uint64_t now_us);
 
-/* Decision: from what time on a tick changes something: a deadline has passed, or jobs may begin
- * that the power cap had kept back; UINT64_MAX: never, as it is. */
+/* Decision: from what time on a tick changes something: a deadline has passed, what was gathered is
+ * placed, or jobs may begin that the power cap had kept back; UINT64_MAX: never, as it is. */
 uint64_t hsi_core_next_tick(const hsi_core *core);
 
 /* Are there runs for hsi_core_next_ended to give out? */
@@ -458,11 +476,14 @@ typedef struct hsi_core_stats {
     uint64_t restarts;        /* as in hsi_core_run */
     uint64_t missed, dropped; /* deadlines; runs for that */
     uint64_t replaced;        /* runs that were placed anew before they started */
-    double owed_uj;           /* was drawn above the power cap, and not saved again yet */
-    uint64_t now_us;          /* the time of the latest event */
+    uint64_t
+        gathered;    /* runs that were placed together with others, or waited for them */
+    double owed_uj;  /* was drawn above the power cap, and not saved again yet */
+    uint64_t now_us; /* the time of the latest event */
     uint32_t active_runs;
-    uint32_t waiting_runs; /* for admission */
-    uint32_t blocked_runs; /* for other runs */
+    uint32_t gathered_runs; /* of these: not placed yet */
+    uint32_t waiting_runs;  /* for admission */
+    uint32_t blocked_runs;  /* for other runs */
 } hsi_core_stats;
 void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats);
 

@@ -100,6 +100,13 @@ void hsi_distribute(hsi_core *core, hsi_job *job)
     hsi_jobq_push(core, job);
 }
 
+void hsi_distribute_ready(hsi_core *core, hsi_core_run *run)
+{
+    for (uint32_t s = 0; s < run->model->section_count; s++)
+        if (run->jobs[s].pending == 0 && run->jobs[s].state == HSI_JOB_WAITING)
+            hsi_distribute(core, &run->jobs[s]);
+}
+
 void hsi_distribute_undo(hsi_job *job)
 {
     uint32_t count = job->count;

@@ -60,6 +60,25 @@ typedef struct hsi_drawn {
     double off_watts; /* what it really draws above its watts, as last told */
 } hsi_drawn;
 
+enum {
+    HSI_GATHER_MOST = 32
+};
+
+/* gather.c */
+typedef struct hsi_gather {
+    hsi_core_run *runs[HSI_GATHER_MOST]; /* in the order in which they came */
+    uint32_t count;
+    uint64_t first_us,
+        due_us; /* when the first came; when they are placed at the latest */
+    uint64_t quiet_us, allowed_us; /* after the last, and after the first */
+    hsi_core_run *last;            /* while they are placed: the one that came last */
+    /* Was the run that came first, after a while without any, followed by others? It has not
+     * ended; NULL: none has come lately. */
+    hsi_core_run *opener;
+    int was_followed;
+    uint64_t open_us, open_until_us;
+} hsi_gather;
+
 struct hsi_core {
     hsi_core_config config;
     uint64_t now_us;       /* time of the latest event */
@@ -80,6 +99,7 @@ struct hsi_core {
     hsi_drawn drawn[HSI_MAX_DEVICES];
     double owed_uj; /* was drawn above the power cap, and not saved again yet */
     hsi_admission admission;
+    hsi_gather gather;
     hsi_heap deadlines; /* of runs that have not ended, and not missed them */
     hsi_core_run *active_runs;
     hsi_core_run
@@ -206,6 +226,16 @@ uint64_t hsi_power_until(const hsi_core *core, uint32_t device);
 /* The cap without what devices draw that idle; 0: there is no cap. */
 double hsi_power_spare_watts(const hsi_core *core);
 
+/* ---- gather.c: runs that come together -------------------------------------- */
+
+/* The run becomes active. 1: it is placed later, or was now, together with others. */
+int hsi_gather_takes(hsi_core *core, hsi_core_run *run);
+/* When what is gathered is placed at the latest; UINT64_MAX: there is nothing. */
+uint64_t hsi_gather_due(const hsi_core *core);
+void hsi_gather_place(hsi_core *core);
+/* An active run ends. */
+void hsi_gather_ended(hsi_core *core, hsi_core_run *run);
+
 /* ---- recovery.c: lost devices, restarts ----------------------------------- */
 
 /* A device is out of use: its jobs, or the runs that it worked on, go to the CPU. */
@@ -258,6 +288,8 @@ static inline hsi_batch_queue *hsi_jobq_batch_queue(const hsi_core *core,
 /* A section may run now: asks the policy, forms a job of it and what can follow it,
  * queues it. */
 void hsi_distribute(hsi_core *core, hsi_job *job);
+/* All sections of the run that may run now and are in no job. */
+void hsi_distribute_ready(hsi_core *core, hsi_core_run *run);
 /* Counts a job that goes to the CPU instead of where it was. */
 void hsi_distribute_count_moved(hsi_core *core, hsi_core_run *run);
 /* A job that is in no queue and not running any more goes to the CPU, section by section.

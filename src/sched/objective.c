@@ -193,6 +193,47 @@ static double makespan_us(const hsi_place_query *q, const hsi_core_run *run,
     return (end > others ? end : others) + SAVED * work;
 }
 
+/* ---- Which devices suit ---------------------------------------------------- */
+
+/* Of a run of so many that may be joined. */
+static double spent_us(const hsi_core_device *devices, const hsi_core_model *model,
+                       uint32_t choice, uint32_t runs)
+{
+    const hsi_choices *c = model->choices;
+    const uint32_t uses = c->list[choice].uses;
+    double us = 0;
+    for (uint32_t d = 0; d < c->device_count; d++) {
+        double own = (double)rest_of(c, choice, 0)[d];
+        if (d > 0 && uses == 1u << d && c->batch_count[d] > 1) {
+            const uint32_t limit = hsi_batch_limit_now(devices, model, d);
+            const uint32_t batch = runs < limit ? runs : limit;
+            own = batch > 1 ? batch_us(c, d, batch) / batch : own;
+        }
+        us += own * devices[d].load / devices[d].capacity;
+    }
+    return us;
+}
+
+double hsi_objective_loss(const hsi_core_device *devices, uint32_t available,
+                          const hsi_core_model *model, uint32_t runs)
+{
+    const hsi_choices *c = model->choices;
+    double spent[HSI_CHOICES_MAX], least = INFINITY, other = INFINITY;
+    uint32_t best = 0;
+    for (uint32_t k = 0; k < c->count; k++) {
+        spent[k] =
+            c->list[k].uses & ~available ? INFINITY : spent_us(devices, model, k, runs);
+        if (spent[k] < least) {
+            least = spent[k];
+            best = k;
+        }
+    }
+    for (uint32_t k = 0; k < c->count; k++)
+        if (!(c->list[k].uses & c->list[best].uses) && spent[k] < other)
+            other = spent[k];
+    return least > 0 && least < INFINITY ? other / least : INFINITY;
+}
+
 double hsi_objective_fill(const hsi_core_model *model, uint32_t device, uint32_t runs)
 {
     const hsi_choices *c = model->choices;

@@ -45,4 +45,9 @@ uint32_t hsi_objective_batch(const hsi_choices *choices, uint32_t device, double
  * have the rest, and it is not slowed down before all together take up more than 1. */
 double hsi_objective_fill(const hsi_core_model *model, uint32_t device, uint32_t runs);
 
+/* How many times as much time devices spend on one of so many runs of the model if it may not use
+ * any of those where they spend the least on it; INFINITY: there are no others. */
+double hsi_objective_loss(const hsi_core_device *devices, uint32_t available,
+                          const hsi_core_model *model, uint32_t runs);
+
 #endif

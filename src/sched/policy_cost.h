@@ -37,6 +37,7 @@ typedef struct hsi_choices {
     uint32_t section_count, device_count;
     hsi_choice list[HSI_CHOICES_MAX];
     const float *section_us; /* [section * device_count + device] */
+    float least_us;          /* of a run, alone, with the choice that ends first */
     /* For devices that join runs: what a whole run in a batch of 1 << k takes, all together. */
     uint32_t batch_count[HSI_MAX_DEVICES]; /* 0: not known: no gain is expected */
     float batch_us[HSI_MAX_DEVICES][HSI_CHOICE_SIZES];

@@ -71,14 +71,18 @@ void hsi_work_count(hsi_core *core, hsi_core_run *run)
     }
 }
 
-/* Work of the active runs that go before this one. */
+/* Work of the active runs that go before this one. Of runs that are placed together, that is all
+ * others: each is to be where it delays the last of them least. */
 static void find_ahead(const hsi_core *core, const hsi_core_run *run, double *ahead_us)
 {
     const uint32_t devices = core->config.device_count;
+    const hsi_core_run *last = core->gather.last;
     int64_t sum[HSI_MAX_DEVICES];
     for (uint32_t d = 0; d < devices; d++)
-        sum[d] = run->left_ns[d];
-    const hsi_tree_node *node = &run->in_order;
+        sum[d] = last && last != run
+                     ? last->left_ns[d] + last->counted_ns[d] - run->counted_ns[d]
+                     : run->left_ns[d];
+    const hsi_tree_node *node = last ? &last->in_order : &run->in_order;
     for (; node->parent; node = node->parent) {
         if (node->parent->left == node)
             continue;
@@ -156,16 +160,8 @@ static int has_not_started(const hsi_core_run *run)
 
 static int is_replaceable(const hsi_core_run *run)
 {
-    return run->model->policy->choose && !hsi_run_is_stopping(run) &&
+    return run->model->policy->choose && !run->gathered && !hsi_run_is_stopping(run) &&
            has_not_started(run);
-}
-
-static void distribute_first(hsi_core *core, hsi_core_run *run)
-{
-    core->stats.replaced++;
-    for (uint32_t s = 0; s < run->model->section_count; s++)
-        if (run->jobs[s].pending == 0 && run->jobs[s].state == HSI_JOB_WAITING)
-            hsi_distribute(core, &run->jobs[s]);
 }
 
 /* All of them lose their places first: who chooses looks at nothing that comes behind him. Those
@@ -181,6 +177,8 @@ void hsi_work_replace_all(hsi_core *core)
         hsi_work_forget(core, run);
     }
     for (hsi_core_run *run = last; run; run = run->prev_active)
-        if (run->jobs_out == 0 && is_replaceable(run))
-            distribute_first(core, run);
+        if (run->jobs_out == 0 && is_replaceable(run)) {
+            core->stats.replaced++;
+            hsi_distribute_ready(core, run);
+        }
 }

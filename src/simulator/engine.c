@@ -100,12 +100,24 @@ static hsched_status submit(engine *e, uint32_t stream)
     return HSCHED_OK;
 }
 
+/* Does the application wait now? It does when it has submitted the first runs of all. */
+static int has_submitted_all(const engine *e)
+{
+    for (uint32_t i = 0; i < e->stream_count; i++)
+        if (e->streams[i].period_us == 0 &&
+            e->states[i].submitted < e->streams[i].instances && e->streams[i].runs > 0)
+            return 0;
+    return 1;
+}
+
 static hsched_status submit_due(engine *e)
 {
     hsched_status status = HSCHED_OK;
     for (uint32_t i = 0; i < e->stream_count; i++)
         while (status == HSCHED_OK && next_submission(e, i) <= e->now_us)
             status = submit(e, i);
+    if (status == HSCHED_OK && has_submitted_all(e))
+        hsi_core_place_gathered(e->core, core_time(e->now_us));
     return status;
 }
 
@@ -364,7 +376,8 @@ static hsched_status begin(engine *e)
                              .active_limit = config->active_limit,
                              .order = config->order,
                              .order_user = config->order_user,
-                             .power_cap_watts = config->power_cap_watts };
+                             .power_cap_watts = config->power_cap_watts,
+                             .gather_share = config->gather_share };
     for (uint32_t d = 0; d < config->device_count; d++) {
         if (config->devices[d].core.max_batch > HSI_ENGINE_BATCH)
             return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,

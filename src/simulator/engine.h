@@ -99,6 +99,7 @@ typedef struct hsi_engine_config {
     uint64_t ageing_us;
     uint32_t active_limit;
     double power_cap_watts; /* this and what follows: as in hsi_core_config */
+    double gather_share;
     int64_t (*order)(void *user, const hsi_core_run *run);
     void *order_user;
     double

@@ -84,6 +84,7 @@ typedef struct world {
     uint32_t most_jobs[MODELS]; /* of a run at the same time */
     int joining;                /* much is joined: few models, slow accelerators */
     uint32_t slowness[DEVICES]; /* of a section, at most */
+    uint8_t followed[MODELS];   /* the core's */
     mirror runs[RUNS];
     worker workers[DEVICES][WORKERS];
     pause pauses[RUNS];
@@ -106,7 +107,7 @@ static executing executing_of[MODELS][DEVICES];
 static uint64_t seed, events, invalid_answers, random_state;
 static uint64_t total[HSCHED_ERROR_DEADLINE + 1], total_lost, total_moved, total_invalid;
 static uint64_t total_paused, total_released, total_barred;
-static uint64_t total_kept_back, total_overdrawn;
+static uint64_t total_kept_back, total_overdrawn, total_gathered;
 static uint64_t total_missed, total_restarts, total_joined, total_rode_along,
     total_overtook_held;
 
@@ -216,6 +217,7 @@ static void random_costs(random_choices *r, test_model *model)
     c->section_count = sections;
     c->device_count = w.config.device_count;
     c->section_us = r->section_us;
+    c->least_us = (float)below(2000);
     for (uint32_t i = 0; i < sections * c->device_count; i++)
         r->section_us[i] = 1 + (float)below(1000);
     for (uint32_t k = 0; k < HSI_CHOICES_MAX; k++)
@@ -229,6 +231,7 @@ static void random_costs(random_choices *r, test_model *model)
     for (uint32_t k = 0; k < c->team_count; k++)
         c->team[k] = 1 / (float)(1 + k);
     model->core.choices = c;
+    model->core.followed = below(8) ? &w.followed[model - w.models] : NULL;
 }
 
 static void random_model(test_model *model, uint32_t *most_jobs)
@@ -307,6 +310,7 @@ static void world_create(void)
         .active_limit = 1 + below(w.joining ? RUNS : 1 + below(24)),
         .max_segment_us = below(3) ? 1 + below(1000) : 0,
         .class_memory_us = 1 + below(20000),
+        .gather_share = below(2) ? 0 : below(50) / 50.0,
     };
     w.config.devices[0] = (hsi_core_device){ 1 + below(WORKERS), below(2), below(2), 0 };
     for (uint32_t d = 1; d < w.config.device_count; d++)
@@ -513,7 +517,7 @@ static void check_sections(const mirror *m)
             CHECK(job->state == (m->section[s] == DONE ? HSI_JOB_DONE : HSI_JOB_RUNNING));
         else if (!goes_on(m))
             CHECK(job->state == HSI_JOB_WAITING);
-        else if (is_ready(m, s, s))
+        else if (is_ready(m, s, s) && !m->test.run.gathered)
             CHECK(job->state == HSI_JOB_QUEUED &&
                   (job->count > 0 || batch_limit(m, job->device) > 1));
         else
@@ -564,6 +568,43 @@ static void model_release_paused(void)
     }
 }
 
+static int may_be_gathered(const mirror *m)
+{
+    const hsched_objective objective = m->model->core.objective;
+    return m->active && goes_on(m) && m->deadline == 0 && m->running == 0 &&
+           m->left == m->model->core.section_count && m->restarts == 0 &&
+           m->model->core.policy == &hsi_policy_cost && m->model->core.followed &&
+           m->test.run.admitted_us == m->submitted && w.config.gather_share > 0 &&
+           objective != HSCHED_OBJECTIVE_LATENCY && objective != HSCHED_OBJECTIVE_ENERGY;
+}
+
+static uint64_t window_of(const mirror *m)
+{
+    return (uint64_t)(w.config.gather_share * (double)m->model->core.choices->least_us);
+}
+
+/* None that is gathered has waited for longer than it may. */
+static void check_gathered(void)
+{
+    const mirror *first = NULL, *last = NULL;
+    uint64_t allowed = 0;
+    for (uint32_t i = 0; i < RUNS; i++) {
+        const mirror *m = &w.runs[i];
+        if (!m->in_flight || !m->test.run.gathered)
+            continue;
+        first = first && first->sequence < m->sequence ? first : m;
+        last = last && last->sequence > m->sequence ? last : m;
+        allowed += window_of(m);
+        total_gathered++;
+    }
+    if (!first)
+        return;
+    CHECK(first->priority == last->priority);
+    CHECK(w.now < first->submitted + allowed);
+    CHECK(w.now < last->submitted + w.core->gather.quiet_us);
+    CHECK(hsi_core_next_tick(w.core) <= first->submitted + allowed);
+}
+
 static void after_event(void)
 {
     hsi_core_run *ended;
@@ -572,7 +613,7 @@ static void after_event(void)
     while ((ended = hsi_core_next_ended(w.core)) != NULL)
         model_ended((mirror *)ended);
     model_admit();
-    uint32_t active = 0, waiting = 0, blocked = 0;
+    uint32_t active = 0, waiting = 0, blocked = 0, gathered = 0;
     for (uint32_t i = 0; i < RUNS; i++) {
         const mirror *m = &w.runs[i];
         if (!m->in_flight)
@@ -584,13 +625,15 @@ static void after_event(void)
                                     : m->active   ? HSI_RUN_ACTIVE
                                                   : HSI_RUN_WAITING));
         active += m->test.run.state == HSI_RUN_ACTIVE;
+        gathered += m->test.run.gathered;
+        CHECK(!m->test.run.gathered || may_be_gathered(m));
         waiting += m->test.run.state == HSI_RUN_WAITING;
         blocked += m->test.run.state == HSI_RUN_BLOCKED;
     }
     hsi_core_stats stats;
     hsi_core_get_stats(w.core, &stats);
     CHECK(stats.active_runs == active && stats.waiting_runs == waiting &&
-          stats.blocked_runs == blocked);
+          stats.blocked_runs == blocked && stats.gathered_runs == gathered);
     CHECK(stats.jobs == w.jobs && stats.crossings == w.crossings);
     CHECK(stats.jobs_moved == w.moved && stats.restarts == w.restarts);
     CHECK(stats.invalid_placements == invalid_answers);
@@ -675,6 +718,17 @@ static void event_tick(void)
     CHECK(hsi_alloc_count() == calls);
     after_event();
     CHECK(hsi_core_next_tick(w.core) > w.now);
+    check_gathered();
+}
+
+/* Whoever submits waits. */
+static void event_place(void)
+{
+    model_time();
+    uint64_t calls = hsi_alloc_count();
+    hsi_core_place_gathered(w.core, w.now);
+    CHECK(hsi_alloc_count() == calls && !hsi_core_gathers(w.core));
+    after_event();
 }
 
 static void choose_upstream(mirror *m, hsi_core_run **upstream)
@@ -1309,7 +1363,8 @@ static uint64_t next_due(uint64_t from)
         if (due >= from && due < next)
             next = due;
     }
-    return next;
+    const uint64_t gathered = hsi_gather_due(w.core);
+    return gathered >= from && gathered < next ? gathered : next;
 }
 
 static void change_ready(void)
@@ -1362,6 +1417,8 @@ static void step(int closing)
         event_cancel(&w.runs[below(RUNS)]);
     else if (below(60) == 0)
         event_tick();
+    else if (below(60) == 0)
+        event_place();
     else if (below(10000) == 0)
         event_device_lost(below(w.config.device_count));
     else if ((!next || due < next->end) && due < (closing ? UINT64_MAX : w.next_arrival))
@@ -1377,6 +1434,8 @@ static void step(int closing)
         w.next_arrival = w.now + below((uint32_t)(2 * w.mean_interval));
         event_submit();
     }
+    if (hsi_gather_due(w.core) <= w.now && (closing || below(2)))
+        event_tick();
     idle_workers_take(closing);
 }
 
@@ -1428,7 +1487,7 @@ static void test_random_events(void **state)
         "urgent, %llu takes passed over jobs held back; %llu pauses, %llu of them for "
         "good; "
         "%llu takes were barred; %llu were kept back by a power cap, %llu went above "
-        "it\n",
+        "it; %llu times a run was gathered\n",
         (unsigned long long)events, (unsigned long long)worlds,
         (unsigned long long)total[HSCHED_OK],
         (unsigned long long)total[HSCHED_ERROR_CANCELLED],
@@ -1441,7 +1500,8 @@ static void test_random_events(void **state)
         (unsigned long long)total_joined, (unsigned long long)total_rode_along,
         (unsigned long long)total_overtook_held, (unsigned long long)total_paused,
         (unsigned long long)total_released, (unsigned long long)total_barred,
-        (unsigned long long)total_kept_back, (unsigned long long)total_overdrawn);
+        (unsigned long long)total_kept_back, (unsigned long long)total_overdrawn,
+        (unsigned long long)total_gathered);
     if (count >= 1000000) { /* the walk went everywhere */
         assert_true(total[HSCHED_OK] > 0 && total[HSCHED_ERROR_CANCELLED] > 0);
         assert_true(total[HSCHED_ERROR_IO] > 0 && total[HSCHED_ERROR_DEVICE] > 0);
@@ -1453,6 +1513,7 @@ static void test_random_events(void **state)
         assert_true(total_paused > total_released && total_released > 0);
         assert_true(total_barred > 0);
         assert_true(total_kept_back > 0 && total_overdrawn > 0);
+        assert_true(total_gathered > 0);
     }
 }
 

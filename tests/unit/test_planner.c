@@ -280,6 +280,117 @@ static void jobs_teach_the_table(void **state)
     close_runtime(rt, folder);
 }
 
+/* ---- Runs that come together ---- */
+
+/* Runs that the device joins, and that would wait for half an hour for others, as others always
+ * came at once. */
+static void open_gathering(hsched_runtime **rt, queue_net *net, char folder[64])
+{
+    *rt = open_runtime(folder);
+    queue_net_tiny(net, *rt, HSCHED_POLICY_COST);
+    queue_run_many(net, 2, 2); /* batches become ready */
+    tell_costs(*rt, net->model, 2 * 36e9, 36e9);
+    assert_int_equal(choices_of(net->model)->count, 2);
+    pthread_mutex_lock(&(*rt)->pool->lock);
+    net->model->followed = HSI_FOLLOWED_MOST;
+    pthread_mutex_unlock(&(*rt)->pool->lock);
+}
+
+static int has_begun(queue_trial *t)
+{
+    pthread_mutex_t *lock = &t->net->runtime->pool->lock;
+    pthread_mutex_lock(lock);
+    const int begun = !t->run->exec.core.gathered;
+    pthread_mutex_unlock(lock);
+    return begun;
+}
+
+static void who_waits_has_submitted_all(void **state)
+{
+    (void)state;
+    enum {
+        RUNS = 2
+    };
+    char folder[64];
+    hsched_runtime *rt;
+    queue_net net;
+    queue_trial trials[RUNS];
+    open_gathering(&rt, &net, folder);
+    queue_trials_make(trials, RUNS, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
+    for (uint32_t i = 0; i < RUNS; i++)
+        queue_trial_submit(&trials[i]);
+    assert_true(!has_begun(&trials[0]) && !has_begun(&trials[1]));
+    assert_int_equal(queue_trial_batch(&trials[1]), RUNS);
+    queue_trials_finish(trials, RUNS);
+    assert_int_equal(queue_runtime_stats(rt).runs_gathered, RUNS);
+
+    queue_trial_submit(&trials[0]);
+    while (!hsched_run_poll(trials[0].run)) /* who asks has submitted all, too */
+        sched_yield();
+    queue_trial_finish(&trials[0]);
+    expect_nothing_failed(rt);
+    queue_trials_free(trials, RUNS);
+    queue_net_free(&net);
+    close_runtime(rt, folder);
+}
+
+static void set_event(void *event, hsched_run *run, hsched_status status)
+{
+    (void)run;
+    (void)status;
+    queue_event_set(event);
+}
+
+/* Nobody waits, and nobody else comes: after a while it begins all the same. */
+static void nobody_has_to_wait_for_it(void **state)
+{
+    (void)state;
+    char folder[64];
+    hsched_runtime *rt;
+    queue_net net;
+    queue_trial trial;
+    queue_event *event = queue_event_create();
+    assert_non_null(event);
+    open_gathering(&rt, &net, folder);
+    tell_costs(rt, net.model, 2e5, 1e5);
+    queue_trial_make(&trial, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    trial.callback = set_event;
+    trial.callback_user = event;
+    queue_trial_submit(&trial);
+    queue_event_await(event);
+    queue_trial_finish(&trial);
+    assert_int_equal(queue_runtime_stats(rt).runs_gathered, 1);
+    queue_event_destroy(event);
+    queue_trial_free(&trial);
+    queue_net_free(&net);
+    close_runtime(rt, folder);
+}
+
+static void gathered_runs_are_in_nobodys_way(void **state)
+{
+    (void)state;
+    char folder[64];
+    hsched_runtime *rt;
+    queue_net net;
+    queue_trial trial;
+    open_gathering(&rt, &net, folder);
+    queue_trial_make(&trial, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
+    queue_trial_submit(&trial);
+    assert_false(has_begun(&trial));
+    hsched_run_cancel(trial.run);
+    assert_int_equal(hsched_run_wait(trial.run, HSCHED_FOREVER), HSCHED_ERROR_CANCELLED);
+    hsched_run_release(trial.run);
+    pthread_mutex_lock(&rt->pool->lock);
+    net.model->followed = HSI_FOLLOWED_MOST;
+    pthread_mutex_unlock(&rt->pool->lock);
+    queue_trial_submit(&trial); /* the runtime is destroyed with it */
+    assert_false(has_begun(&trial));
+    hsched_run_release(trial.run);
+    queue_trial_free(&trial);
+    queue_net_free(&net);
+    close_runtime(rt, folder);
+}
+
 static void a_lost_device_costs_no_run(void **state)
 {
     (void)state;
@@ -315,6 +426,9 @@ int main(void)
         cmocka_unit_test(runs_go_where_they_end_first),
         cmocka_unit_test(what_waits_for_a_slow_device_is_placed_anew),
         cmocka_unit_test(jobs_teach_the_table),
+        cmocka_unit_test(who_waits_has_submitted_all),
+        cmocka_unit_test(nobody_has_to_wait_for_it),
+        cmocka_unit_test(gathered_runs_are_in_nobodys_way),
         cmocka_unit_test(a_lost_device_costs_no_run),
     };
     return cmocka_run_group_tests_name("planner", tests, NULL, NULL);
