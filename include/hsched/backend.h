@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define HSCHED_BACKEND_ABI 2
+#define HSCHED_BACKEND_ABI 3
 
 /* ---- Steps ---------------------------------------------------------------- */
 
@@ -267,7 +267,10 @@ typedef struct hsched_queue_job {
     uint32_t members;
     const hsched_memory *const *inputs;  /* [member][input of the model] */
     const hsched_memory *const *outputs; /* [member][output] */
-    const hsched_memory *arena; /* the host's arena, where tensors cross; NULL: none do */
+    /* The host's arena, where tensors cross; NULL: none do. Where sections float, that is said of a
+     * run whose jobs are all for this slot, one after the other: what a job of some of the steps
+     * leaves in the slot is there for the next one, and nothing is exported. */
+    const hsched_memory *arena;
     void *const *wait_events;   /* [member]: an event of the user's or NULL; NULL: none at all */
     int priority;               /* the highest of the members' runs */
 } hsched_queue_job;

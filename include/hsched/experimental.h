@@ -194,8 +194,10 @@ typedef struct hsched_explanation_info {
     uint64_t crossing_bytes;  /* of tensors that pass between devices, those that are there already
                                  not counted again */
     double crossing_us;       /* and what that takes */
-    uint64_t io_bytes;        /* of the model's inputs and outputs that pass from or to an */
-    double io_us;             /* accelerator */
+    uint64_t io_bytes;        /* of the model's inputs and outputs that pass from or to an
+                                 accelerator */
+    double io_us;             /* and what that is thought to take of the sections' times, which
+                                 were measured with it */
 } hsched_explanation_info;
 #define HSCHED_EXPLANATION_INFO_INIT .struct_size = sizeof(hsched_explanation_info)
 
@@ -208,8 +210,10 @@ typedef struct hsched_explained_section {
     hsched_placement_reason reason;
     const char *reason_text;  /* for people */
     double begin_us;          /* when its job is expected to begin, after the submission */
-    double predicted_us;      /* what it takes there, crossings not included; with the start of its
-                                 job if it is the first of that. 0: not known */
+    double predicted_us;      /* what it takes there, with the model's inputs and outputs that pass
+                                 to it and from it, and with the start of its job if it is the
+                                 first of that; crossings from other sections not included. 0: not
+                                 known */
     hsched_cost_source source; /* of predicted_us */
     double measured_us, measured_spread_us; /* alone there, shared by all CPU workers, without load;
                                  0: it was not measured */
@@ -248,7 +252,8 @@ typedef struct hsched_explained_crossing {
     uint32_t from_step, from_section, from_device;
     uint32_t to_step, to_section, to_device; /* the first step of the section that reads it */
     uint64_t bytes;
-    double us;                /* 0 if it is there already */
+    double us;                /* 0 if it is there already. Of inputs and outputs: in the sections'
+                                 times */
     int there;                /* not 0: another section's result that was taken over before */
 } hsched_explained_crossing;
 #define HSCHED_EXPLAINED_CROSSING_INIT .struct_size = sizeof(hsched_explained_crossing)

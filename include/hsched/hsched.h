@@ -172,8 +172,9 @@ typedef struct hsched_buffer hsched_buffer;
 /* ---- Runtime -------------------------------------------------------------- */
 
 typedef enum hsched_policy {
-    HSCHED_POLICY_DEFAULT = 0,    /* the runtime's choice: PLUGIN if there is one, else now GPU_ONLY
-                                     if a GPU is open, else CPU_ONLY */
+    HSCHED_POLICY_DEFAULT = 0,    /* the runtime's choice: PLUGIN if there is one, else COST if a
+                                     GPU is open (GPU_ONLY for HSCHED_MODEL_DETERMINISTIC), else
+                                     CPU_ONLY */
     HSCHED_POLICY_CPU_ONLY = 1,   /* every layer on the CPU workers */
     HSCHED_POLICY_LAYER_TYPE = 2, /* convolutions on the first accelerator, all else on the CPU
                                      (M. Kim, 2021); without an accelerator the same as CPU_ONLY */
@@ -184,7 +185,12 @@ typedef enum hsched_policy {
                                      first: by what sections take (hsched_model_profile, or
                                      `hsched profile`, measures it; jobs correct it), what is
                                      waiting, and how slowed down each device is by other
-                                     programs. What is not measured goes as with GPU_ONLY */
+                                     programs. A model of which that was never measured, where it
+                                     may go, goes as with GPU_ONLY, and a line at INFO says so. What
+                                     was measured is kept in a cache (cache_dir), so that it
+                                     counts in later processes, too. Ask for GPU_ONLY where a run
+                                     must not go to the CPU: its tensors lie in GPU memory, and
+                                     would be copied; or hsched_run_get_event is wanted */
 } hsched_policy;
 
 /*
@@ -278,7 +284,8 @@ typedef struct hsched_runtime_config {
     const int *cpus;          /* worker i is pinned to cpus[i % cpu_count]; default: worker i */
     uint32_t cpu_count;       /*   to the i-th CPU the process may use, if there are enough */
     uint32_t flags;           /* bits of HSCHED_RUNTIME_... */
-    hsched_policy policy;     /* for models that set none */
+    hsched_policy policy;     /* for models that set none; set here it holds for deterministic
+                                 ones, too */
     uint32_t cpu_libraries;   /* bits of HSCHED_LIBRARY_...; default: all that were compiled in */
     const hsched_sim_config *sims; /* simulated accelerators */
     uint32_t sim_count;
@@ -297,7 +304,7 @@ typedef struct hsched_runtime_config {
                                  UNSUPPORTED before CUDA 12.4; default: all */
     hsched_gpu_tuning gpu_tuning;
     uint32_t gpu_streams;     /* jobs at the same time on each GPU; default 8, at most 32 */
-    const char *cache_dir;    /* for tuning results; default $HSCHED_CACHE_DIR, else
+    const char *cache_dir;    /* for tuning results and costs; default $HSCHED_CACHE_DIR, else
                                  $XDG_CACHE_HOME/hsched, else ~/.cache/hsched */
     uint32_t max_runs;        /* in flight at once: hsched_submit fails with BUSY beyond that, and
                                  nothing grows further; default 131072 */
@@ -310,7 +317,8 @@ typedef struct hsched_runtime_config {
                                  what is more urgent. Without different priorities nothing is ever
                                  cut. On the CPU a segment is a section. Default 500;
                                  HSCHED_NEVER: not cut at all */
-    hsched_objective objective; /* of the policy COST, which must be this runtime's then */
+    hsched_objective objective; /* of the policy COST, which must be this runtime's then: given, or
+                                   the default */
     /*
      * POWER_CAP, and only then: what the devices may draw together on the average. Whatever the
      * model, a job that would go beyond it begins, alone, when what was drawn above the cap before
@@ -956,7 +964,9 @@ enum {
     HSCHED_MODEL_DETERMINISTIC = 1u << 4, /* runs are never joined and only kernels whose sums have
                                              a fixed order are used: the same input gives the same
                                              bits on the same device, while the tuning cache says
-                                             the same */
+                                             the same. By default, with a GPU, the policy is then
+                                             GPU_ONLY, so that it is the same device; COST and
+                                             PLUGIN may choose another for each run */
     HSCHED_MODEL_STEP_JOBS = 1u << 5  /* each step is a section and a job of its own, as systems
                                          work that submit layer by layer: slow, for comparison */
 };
@@ -1130,8 +1140,9 @@ HSCHED_API hsched_status hsched_run_output(hsched_run *run, uint32_t index, cons
  * write in place (plain memory, memory of another GPU) are copied only after that: wait for the
  * run. This call waits until the work has been enqueued, not until it is done. The event is the
  * library's, valid until the run is released. STATE: the run ended in failure; UNSUPPORTED: its
- * last layers run on the CPU (wait for the run instead). With the policies COST and PLUGIN, which
- * decide run by run, a run that is not on the GPU as a whole says so when it has ended. Any thread.
+ * last layers run on the CPU (wait for the run instead). With the policies COST, the default, and
+ * PLUGIN, which decide run by run, a run that is not on the GPU as a whole says so when it has
+ * ended: GPU_ONLY keeps whole runs there. Any thread.
  */
 HSCHED_API hsched_status hsched_run_get_event(hsched_run *run, void **event);
 

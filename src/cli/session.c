@@ -17,8 +17,9 @@ void cli_session_options(cli_session *s, cli_option options[CLI_SESSION_OPTIONS]
         { "policy", "POLICY",
           "cpu_only; gpu_only; layer_type: convolutions to the\n"
           "first accelerator; or cost: where runs end first by what\n"
-          "`hsched profile` has measured (default: gpu_only where\n"
-          "there is a GPU, else cpu_only; layer_type with --sim)",
+          "`hsched profile` has measured, as gpu_only until it has\n"
+          "(default: cost where there is a GPU, else cpu_only;\n"
+          "layer_type with --sim)",
           cli_parse_string, &s->policy_name },
         { "objective", "NAME",
           "of the policy cost, which it implies: makespan, latency,\n"

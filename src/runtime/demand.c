@@ -71,19 +71,25 @@ typedef enum reach {
     NOT_KNOWN  /* by what else there is, or by a policy of the user's */
 } reach;
 
+/* Of several accelerators the least loaded is taken. */
+static int has_one_other(const hsched_model *model)
+{
+    int one = 1;
+    for (uint32_t i = 0; i < model->plan->section_count; i++)
+        one &= has_one(model->core_sections[i].device_mask & ~1u);
+    return one;
+}
+
 static reach reach_of(const hsched_model *model)
 {
-    int cpu_alone = 1, one_other = 1;
-    for (uint32_t i = 0; i < model->plan->section_count; i++) {
-        const uint32_t others = model->core_sections[i].device_mask & ~1u;
-        cpu_alone &= others == 0;
-        one_other &= has_one(others); /* of several the least loaded is taken */
-    }
+    int cpu_alone = 1;
+    for (uint32_t i = 0; i < model->plan->section_count; i++)
+        cpu_alone &= (model->core_sections[i].device_mask & ~1u) == 0;
     if (cpu_alone)
         return CPU_ALONE;
     if (model->core.policy->choose)
         return CHOSEN;
-    return one_other && !model->core.policy->anywhere ? ONE_PLACE : NOT_KNOWN;
+    return has_one_other(model) && !model->core.policy->anywhere ? ONE_PLACE : NOT_KNOWN;
 }
 
 /* How many times as long jobs take on each device at present. */
@@ -310,7 +316,9 @@ static hsched_status describe_by_outlook(const hsched_source *s, int chooses,
     hsi_placing placing = { 0 };
     hsi_outlook outlook = { 0 };
     hsched_status status = look_out(s->model, &placing, &outlook);
-    if (status == HSCHED_OK && chooses)
+    /* With nothing to choose from yet each section has its place, as with gpu_only. */
+    t->may_move = chooses && outlook.seen.choices.count == 0 && has_one_other(s->model);
+    if (status == HSCHED_OK && chooses && !t->may_move)
         status = describe_choosing(s, &outlook, &placing, t);
     else if (status == HSCHED_OK)
         describe_fixed(s, outlook.devices, t);

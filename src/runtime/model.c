@@ -31,10 +31,18 @@ hsched_status hsi_model_check_policy(const hsched_runtime *rt, hsched_policy pol
                      (int)policy, HSCHED_VERSION_STRING);
 }
 
-static const hsi_policy *policy_of(const hsched_runtime *rt, hsched_policy policy)
+hsched_policy hsi_model_policy(const hsched_runtime *rt,
+                               const hsched_model_config *config)
 {
-    if (policy == HSCHED_POLICY_DEFAULT)
-        policy = rt->policy;
+    if (config->policy != HSCHED_POLICY_DEFAULT)
+        return config->policy;
+    return config->flags & HSCHED_MODEL_DETERMINISTIC ? rt->steady_policy : rt->policy;
+}
+
+static const hsi_policy *policy_of(const hsched_runtime *rt,
+                                   const hsched_model_config *config)
+{
+    const hsched_policy policy = hsi_model_policy(rt, config);
     if (policy == HSCHED_POLICY_PLUGIN)
         return &rt->plugin.policy;
     if (policy == HSCHED_POLICY_LAYER_TYPE && rt->device_count > 1)
@@ -116,7 +124,7 @@ static hsched_status make_plan(hsched_model *model, const hsi_policy *policy,
 static hsched_status build(hsched_model *model, const hsched_model_config *config)
 {
     hsched_runtime *rt = model->runtime;
-    const hsi_policy *policy = policy_of(rt, config->policy);
+    const hsi_policy *policy = policy_of(rt, config);
     hsi_plan_config plan_config = {
         .input_layout = config->input_layout,
         .output_layout = config->output_layout,

@@ -26,6 +26,23 @@ typedef struct making {
     uint32_t sections, devices;
 } making;
 
+/* ---- Links -------------------------------------------------------------------- */
+
+static hsi_placement_link link_between(const hsched_runtime *rt, uint32_t from,
+                                       uint32_t to)
+{
+    if (from == to)
+        return (hsi_placement_link){ 0 };
+    if (!rt->devices[from].has_queue && !rt->devices[to].has_queue)
+        return (hsi_placement_link){ NEAR_US, 0 };
+    return (hsi_placement_link){ CROSSING_US, CROSSING_US_A_BYTE };
+}
+
+static double pass_us(const hsi_placement_link *link, uint64_t bytes)
+{
+    return bytes > 0 ? link->us + link->us_per_byte * (double)bytes : 0;
+}
+
 /* ---- Times (under the table's lock) ----------------------------------------- */
 
 hsi_cost hsi_placing_look_up(const hsched_model *model, hsi_cost_unit unit,
@@ -88,13 +105,16 @@ static double find_sections(making *m, uint32_t device, uint32_t *count,
     return known ? sum : -1;
 }
 
-/* Sections that were measured as jobs of their own have a launch in them each. */
+/* Sections that were measured as jobs of their own have a launch in them each. A whole run has one:
+ * half of it is work at least. */
 static void take_launches_out(making *m, uint32_t device, double sum, uint32_t count)
 {
     const double run_us = m->made->run_us[device];
     double launch = run_us > 0 && count > 1 ? (sum - run_us) / (count - 1) : LAUNCH_US;
     if (launch < 0)
         launch = 0;
+    if (run_us > 0 && launch > run_us / 2)
+        launch = run_us / 2;
     for (uint32_t s = 0; s < m->sections; s++) {
         double *us = &m->made->us[at(m, s, device)];
         if (has_section(m, s, device))
@@ -103,23 +123,52 @@ static void take_launches_out(making *m, uint32_t device, double sum, uint32_t c
     m->made->problem.job_us[device] = launch;
 }
 
-/* Scales what sections weigh to what a run is known to take. */
-static void share_out(making *m, uint32_t device, double total, int by_work)
+/* Limits how well the device's times are known. */
+static void limit_sources(making *m, uint32_t device, hsi_cost_source most)
+{
+    for (uint32_t s = 0; s < m->sections; s++) {
+        hsi_cost_source *source = &m->made->sources[at(m, s, device)];
+        if (*source > most)
+            *source = most;
+    }
+}
+
+/* Scales the sections to what they are known to take together. */
+static void share_out(making *m, uint32_t device, double total)
 {
     double sum = 0;
-    for (uint32_t s = 0; s < m->sections; s++) {
-        double *us = &m->made->us[at(m, s, device)];
-        hsi_cost_source *source = &m->made->sources[at(m, s, device)];
-        const hsi_cost_source most =
-            by_work ? HSI_COST_ESTIMATED : m->made->run_source[device];
-        if (by_work)
-            *us = weight_of(m, s);
-        if (by_work || *source > most)
-            *source = most;
-        sum += *us;
-    }
+    for (uint32_t s = 0; s < m->sections; s++)
+        sum += m->made->us[at(m, s, device)];
     for (uint32_t s = 0; s < m->sections && sum > 0; s++)
         m->made->us[at(m, s, device)] *= total / sum;
+}
+
+/* What it takes to pass the model's inputs and outputs that the section reads and writes. */
+static double io_us(const making *m, uint32_t section, uint32_t device)
+{
+    const hsched_runtime *rt = m->model->runtime;
+    const hsi_placement_link there = link_between(rt, 0, device),
+                             back = link_between(rt, device, 0);
+    uint64_t input_bytes, output_bytes;
+    hsi_plan_io_bytes(m->model->plan, section, &input_bytes, &output_bytes);
+    return pass_us(&there, input_bytes) + pass_us(&back, output_bytes);
+}
+
+/* Where the time of all together alone is known: by the sections' work, but for the passing of
+ * inputs and outputs, which is where they are read and written. That is not measured, so it
+ * gets half of the time at most. */
+static void share_by_work(making *m, uint32_t device, double total)
+{
+    double io = 0;
+    for (uint32_t s = 0; s < m->sections; s++) {
+        m->made->us[at(m, s, device)] = weight_of(m, s);
+        m->made->sources[at(m, s, device)] = HSI_COST_ESTIMATED;
+        io += io_us(m, s, device);
+    }
+    const double scale = io > total / 2 ? total / 2 / io : 1;
+    share_out(m, device, total - scale * io);
+    for (uint32_t s = 0; s < m->sections; s++)
+        m->made->us[at(m, s, device)] += scale * io_us(m, s, device);
 }
 
 static void find_times(making *m, uint32_t device)
@@ -148,7 +197,11 @@ static void find_times(making *m, uint32_t device)
     /* The CPU's jobs are its sections: they are what is corrected. */
     if (p->run_us[device] > 0 && (queue || !known)) {
         const double jobs = p->run_us[device] - p->problem.job_us[device];
-        share_out(m, device, jobs > 0 ? jobs : p->run_us[device], !known);
+        if (known)
+            share_out(m, device, jobs);
+        else
+            share_by_work(m, device, jobs);
+        limit_sources(m, device, run.source);
         if (run.source < p->source)
             p->source = run.source;
     }
@@ -206,22 +259,14 @@ static void find_sizes(const making *m, hsi_choices *c)
 
 /* ---- The problem ------------------------------------------------------------- */
 
-static hsi_placement_link link_between(const hsched_runtime *rt, uint32_t from,
-                                       uint32_t to)
-{
-    if (from == to)
-        return (hsi_placement_link){ 0 };
-    if (!rt->devices[from].has_queue && !rt->devices[to].has_queue)
-        return (hsi_placement_link){ NEAR_US, 0 };
-    return (hsi_placement_link){ CROSSING_US, CROSSING_US_A_BYTE };
-}
-
 static uint32_t without(uint32_t mask, uint32_t unknown)
 {
     return (mask & ~unknown) | 1;
 }
 
-/* `read_by`: step_count zeros. */
+/* `read_by`: step_count zeros. Passing the model's inputs and outputs to a device and back was
+ * measured with the sections that read and write them, and with the run: sections have nothing of
+ * that beside their times. */
 static void describe(const making *m, uint32_t *read_by)
 {
     const hsched_runtime *rt = m->model->runtime;
@@ -239,7 +284,6 @@ static void describe(const making *m, uint32_t *read_by)
         };
         for (uint32_t i = 0; i < section->dep_count; i++)
             *dep_bytes++ = hsi_plan_crossing_bytes(plan, section->deps[i], s, read_by);
-        hsi_plan_io_bytes(plan, s, &made->input_bytes, &made->output_bytes);
     }
     for (uint32_t d = 0; d < m->devices; d++) {
         p->problem.workers[d] = rt->workers[d];

@@ -213,8 +213,7 @@ hsched_status hsi_power_model_objective(hsched_runtime *rt,
                                         const hsched_model_config *config,
                                         hsched_objective *objective)
 {
-    const hsched_policy policy =
-        config->policy != HSCHED_POLICY_DEFAULT ? config->policy : rt->policy;
+    const hsched_policy policy = hsi_model_policy(rt, config);
     *objective = HSCHED_OBJECTIVE_DEFAULT;
     if ((unsigned)config->objective > HSCHED_OBJECTIVE_ENERGY)
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,

@@ -127,6 +127,19 @@ static hsched_status check_config(const hsched_runtime_config *config)
     return HSCHED_OK;
 }
 
+static void choose_defaults(hsched_runtime *rt, const hsched_runtime_config *config)
+{
+    rt->policy = rt->steady_policy = config->policy;
+    if (config->policy != HSCHED_POLICY_DEFAULT)
+        return;
+    rt->policy = rt->steady_policy =
+        config->policy_plugin ? HSCHED_POLICY_PLUGIN : HSCHED_POLICY_CPU_ONLY;
+    if (!config->policy_plugin && hsi_runtime_mapper(rt)) {
+        rt->policy = HSCHED_POLICY_COST;
+        rt->steady_policy = HSCHED_POLICY_GPU_ONLY;
+    }
+}
+
 /* After the devices are known. */
 static hsched_status set_policy(hsched_runtime *rt, const hsched_runtime_config *config)
 {
@@ -150,10 +163,7 @@ static hsched_status set_policy(hsched_runtime *rt, const hsched_runtime_config 
         kinds[d] = info.kind;
     }
     hsi_policy_plugin_init(&rt->plugin, &hooks, kinds, rt->device_count);
-    rt->policy = config->policy != HSCHED_POLICY_DEFAULT ? config->policy
-                 : config->policy_plugin                 ? HSCHED_POLICY_PLUGIN
-                 : hsi_runtime_mapper(rt)                ? HSCHED_POLICY_GPU_ONLY
-                                                         : HSCHED_POLICY_CPU_ONLY;
+    choose_defaults(rt, config);
     return hsi_model_check_policy(rt, config->policy);
 }
 

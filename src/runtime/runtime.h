@@ -24,7 +24,9 @@ typedef struct hsi_meter_set hsi_meter_set; /* meters.c */
 
 struct hsched_runtime {
     atomic_int references; /* the user's, and one of each model and buffer */
-    hsched_policy policy;
+    /* Of models that set none; of those that are deterministic: a rule that never depends on what
+     * is known, if the user has not set another. */
+    hsched_policy policy, steady_policy;
     hsi_policy_plugin plugin; /* hooks.place is NULL: there is none */
     char *plugin_name;
     uint32_t device_count;
@@ -293,5 +295,8 @@ int hsi_run_waits(hsched_run *run);
 
 /* model.c */
 hsched_status hsi_model_check_policy(const hsched_runtime *rt, hsched_policy policy);
+/* The model's own, else the runtime's; never DEFAULT. */
+hsched_policy hsi_model_policy(const hsched_runtime *rt,
+                               const hsched_model_config *config);
 
 #endif

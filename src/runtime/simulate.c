@@ -108,13 +108,6 @@ static void release_model(void *owner)
     hsi_free(made);
 }
 
-/* Passing a model's inputs and outputs was measured with it. */
-static void leave_out_io(hsi_placing *placing)
-{
-    for (uint32_t s = 0; s < placing->problem.section_count; s++)
-        placing->sections[s].input_bytes = placing->sections[s].output_bytes = 0;
-}
-
 /* Devices on which the policy could place a section, and not all of what it has there is known. */
 static hsched_status check_known(const hsched_model *model, const hsi_placing *placing)
 {
@@ -142,7 +135,6 @@ static hsched_status foresee(hsched_model *model, foreseen_model *made)
         status = check_known(model, &made->placing);
     if (status != HSCHED_OK)
         return status;
-    leave_out_io(&made->placing);
     return hsi_foreseen_init(&made->seen, model, &made->placing, &sizes);
 }
 

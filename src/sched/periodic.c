@@ -220,7 +220,7 @@ static int is_proven(const hsi_periodic_set *set, uint32_t device)
     int in_time = 1; /* who meets the deadlines of the order loses no release */
     for (uint32_t i = 0; i < set->task_count; i++) {
         const hsi_periodic_task *t = &set->tasks[i];
-        if (may_come(set, t, device))
+        if (t->may_move || may_come(set, t, device))
             return 0;
         if (!(t->on[device].cost_us > 0))
             continue;

@@ -21,7 +21,8 @@ typedef struct hsi_periodic_task {
     double deadline_us; /* from the release */
     double due_us;      /* a run that ends later costs a release; at most the deadline */
     int priority;
-    int known; /* `on` says what a run takes, and where; 0: it is all zeros */
+    int known;    /* `on` says what a run takes, and where; 0: it is all zeros */
+    int may_move; /* to other devices, later: nothing is proven of it */
     double
         span_us; /* a run cannot take less from beginning to end; 0: nothing is known */
     hsi_periodic_demand on[HSI_MAX_DEVICES];

@@ -24,6 +24,8 @@ static uint32_t devices_of(const hsi_problem_source *source,
     return mask;
 }
 
+/* Where costs are measured, passing the model's inputs and outputs was measured with the
+ * sections. */
 static hsched_status fill_sections(const hsi_problem_source *source,
                                    hsi_placement_section *places)
 {
@@ -40,7 +42,8 @@ static hsched_status fill_sections(const hsi_problem_source *source,
                                              .dep_bytes = bytes };
         for (uint32_t d = 0; d < section->dep_count; d++)
             bytes[d] = hsi_plan_crossing_bytes(plan, section->deps[d], s, read_by);
-        hsi_plan_io_bytes(plan, s, &places[s].input_bytes, &places[s].output_bytes);
+        if (!source->measured)
+            hsi_plan_io_bytes(plan, s, &places[s].input_bytes, &places[s].output_bytes);
     }
     const int done = read_by && places[plan->section_count - 1].dep_bytes;
     hsi_free(read_by);

@@ -62,13 +62,12 @@ static float weight_of(const hsi_job *job, uint32_t section)
 float hsi_expect_cut(hsi_flight *f, uint32_t members, uint64_t bound_us)
 {
     const hsi_job *job = f->jobs[0];
-    const hsi_exec_model *model = ((const hsi_exec_run *)job->run)->model;
     const uint32_t left = job->count - job->done;
     float sum = 0;
     f->sections = left;
     f->segment_us = 0;
     f->bound_us = bound_us;
-    if ((bound_us == UINT64_MAX && job->done == 0) || (model->floats && f->count > 1))
+    if (bound_us == UINT64_MAX && job->done == 0)
         return 0;
     const float whole = cut_by(f, members), bound = (float)bound_us;
     for (uint32_t i = 0; i < job->count; i++)

@@ -36,11 +36,12 @@ static uint64_t *spent_by(const hsi_flight *f)
     return &run_of(f->jobs[0])->spent_ns[f->jobs[0]->section];
 }
 
-/* Has the job's run other jobs than this one, on the CPU perhaps? */
+/* Has the job's run other jobs than this one, on the CPU perhaps? Segments are of the same job. */
 static int is_partial(const hsi_flight *f)
 {
     const hsi_exec_model *model = run_of(f->jobs[0])->model;
-    return model->crosses || (model->floats && f->sections != model->plan->section_count);
+    return model->crosses ||
+           (model->floats && f->jobs[0]->count != model->plan->section_count);
 }
 
 /* Is it the last segment of its job? */

@@ -67,8 +67,8 @@ def test_predicted_profiled_and_measured(program):
         result["predicted_us"] / result["measured"]["median_us"] - 1)
     # A chain: what it takes is what its parts take.
     parts = sum(s["predicted_us"] for s in result["sections"])
-    crossings = result["crossings"]["us"] + result["crossings"]["io_us"]
-    assert result["predicted_us"] == pytest.approx(parts + crossings, rel=1e-6)
+    assert result["predicted_us"] == pytest.approx(parts + result["crossings"]["us"], rel=1e-6)
+    assert result["crossings"]["io_us"] >= 0  # of the parts
     assert {s["device"] for s in result["steps"] if s["kind"] == "conv2d"} == {"sim"}
     assert all(s["profiled_us"] > 0 for s in result["steps"] if s["device"] == "cpu")
     assert result["fallback"] == {"sections": 0, "steps": 0}  # what goes to the CPU does so by the rule

@@ -98,13 +98,16 @@ static hsched_status bring_input(const hsched_backend_slot *slot, uint32_t membe
     return HSCHED_OK;
 }
 
-/* Was it, or will it be, executed outside of the job, where its result is not in this slot? */
-static int is_elsewhere(const hsched_backend_section *s, uint32_t first, uint32_t count,
+/* Was it, or will it be, executed outside of the job, where its result is not in this slot? All
+ * jobs of a run without an arena are the slot's. */
+static int is_elsewhere(const hsched_backend_slot *slot, uint32_t first, uint32_t count,
                         uint32_t step)
 {
+    const hsched_backend_section *s = slot->section;
     if (!s->places[step].here)
         return 1;
-    return s->places[step].floats && (step < first || step >= first + count);
+    return s->places[step].floats && slot->arena.device != 0 &&
+           (step < first || step >= first + count);
 }
 
 static hsched_status bring_operand(const hsched_backend_slot *slot, const queue_lane *job,
@@ -116,19 +119,20 @@ static hsched_status bring_operand(const hsched_backend_slot *slot, const queue_
         return bring_input(slot, member, &places->in[k]);
     hsched_status status = HSCHED_OK;
     for (uint32_t w = 0; w < places->writer_count[k] && status == HSCHED_OK; w++)
-        if (is_elsewhere(s, job->first_step, job->step_count, places->writers[k][w]))
+        if (is_elsewhere(slot, job->first_step, job->step_count, places->writers[k][w]))
             status = pass(slot, member, places->writers[k][w], 1);
     return status;
 }
 
-static int leaves(const hsched_backend_section *s, const queue_lane *job, uint32_t step)
+static int leaves(const hsched_backend_slot *slot, const queue_lane *job, uint32_t step)
 {
+    const hsched_backend_section *s = slot->section;
     const hsched_step_places *places = &s->places[step];
     if (places->out.storage == HSCHED_STORAGE_OUTPUT)
         return 1;
     return places->exported &&
            (!places->floats ||
-            is_elsewhere(s, job->first_step, job->step_count, s->last_readers[step]));
+            is_elsewhere(slot, job->first_step, job->step_count, s->last_readers[step]));
 }
 
 hsched_status queue_execute_step(hsched_backend_slot *slot, const queue_lane *job,
@@ -146,7 +150,7 @@ hsched_status queue_execute_step(hsched_backend_slot *slot, const queue_lane *jo
     }
     if (status == HSCHED_OK)
         status = hsi_ref_run(step, inputs, inside(slot, member, &places->out));
-    if (status == HSCHED_OK && leaves(s, job, index))
+    if (status == HSCHED_OK && leaves(slot, job, index))
         status = pass(slot, member, index, 0);
     return status;
 }
@@ -211,7 +215,7 @@ static void stage_read_results(hsched_backend_slot *slot, const hsched_queue_job
     for (uint32_t k = 0; k < s->steps[step].input_count; k++)
         for (uint32_t w = 0; w < places->writer_count[k]; w++) {
             const uint32_t writer = places->writers[k][w];
-            if (!is_elsewhere(s, job->first_step, job->step_count, writer) ||
+            if (!is_elsewhere(slot, job->first_step, job->step_count, writer) ||
                 slot->staged[writer])
                 continue;
             slot->staged[writer] = 1;

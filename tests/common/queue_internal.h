@@ -81,7 +81,8 @@ struct hsched_backend_slot {
     char *memory;
     hsched_memory *ios; /* [member][io]: as they were bound; set by the run's first job */
     void **stages; /* [member][io]: stands in for what the device cannot reach, or NULL */
-    uint8_t *staged; /* per step: its result was brought to its stage in this run */
+    uint32_t next_step; /* behind those of the run's latest job */
+    uint8_t *staged;    /* per step: its result was brought to its stage in this run */
     hsched_memory arena;
     queue_event event; /* of the last job's end */
     int in_run;        /* it holds what a run has made; guarded by the world's mutex */

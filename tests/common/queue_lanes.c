@@ -133,8 +133,9 @@ void queue_stop_executors(hsched_backend_device *d)
 
 /* ---- Starting a job --------------------------------------------------------------------- */
 
-static void check_steps(const hsched_backend_section *s, const hsched_queue_job *job)
+static void check_steps(const hsched_backend_slot *slot, const hsched_queue_job *job)
 {
+    const hsched_backend_section *s = slot->section;
     if (job->step_count == 0 || job->first_step + job->step_count > s->step_count) {
         queue_complain("a job has steps %u to %u of %u", job->first_step,
                        job->first_step + job->step_count, s->step_count);
@@ -144,10 +145,12 @@ static void check_steps(const hsched_backend_section *s, const hsched_queue_job 
         if (!s->places[job->first_step + i].here)
             queue_complain("step %u is in a job and not for this device",
                            job->first_step + i);
-    const int crosses = s->places[0].floats ? job->step_count != s->step_count
-                                            : !s->joinable && s->max_batch > 1;
-    if (crosses && (!job->arena || !job->arena->device))
+    if (!s->places[0].floats && !s->joinable && s->max_batch > 1 &&
+        (!job->arena || !job->arena->device))
         queue_complain("a job of a model with crossings has no arena");
+    if (s->places[0].floats && !job->arena &&
+        job->first_step != (slot->in_run ? slot->next_step : 0))
+        queue_complain("a job has no arena and begins with step %u", job->first_step);
 }
 
 /* Under the mutex. */
@@ -166,7 +169,7 @@ static void check_job(const hsched_backend_slot *slot, const hsched_queue_job *j
                        slot->members);
     if (job->members > 1 && !s->joinable)
         queue_complain("runs are joined that cannot be");
-    check_steps(s, job);
+    check_steps(slot, job);
 }
 
 /* What a run's first job brings, for all of its jobs. */
@@ -240,6 +243,7 @@ static void put_in_lane(hsched_backend_slot *slot, const hsched_queue_job *job,
         if (job->wait_events[m])
             lane->events[lane->event_count++] = job->wait_events[m];
     slot->event.set = 0;
+    slot->next_step = job->first_step + job->step_count;
     slot->section->jobs++;
     slot->section->device->launches++;
     note_job(slot->section, job, index);

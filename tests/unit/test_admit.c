@@ -192,6 +192,31 @@ static void without_costs_it_is_said_that_nothing_is_known(void **state)
     close_all(&f);
 }
 
+/* What the user says of a run counts as with gpu_only, which it goes as; but it may go elsewhere
+ * once it is measured. */
+static void without_costs_what_the_user_says_counts(void **state)
+{
+    (void)state;
+    fixture f;
+    hsched_source *source, *more;
+    hsched_source_stats stats = { HSCHED_SOURCE_STATS_INIT };
+    open_all(&f, HSCHED_POLICY_COST);
+    put_capacity(&f);
+    hsched_source_config config = every(2 * DEVICE_US);
+    config.wcet_us = DEVICE_US;
+    assert_ok(hsched_source_create(f.net.model, &config, &source));
+    assert_ok(hsched_source_get_stats(source, &stats));
+    assert_int_equal(stats.admission, HSCHED_ADMISSION_POSSIBLE);
+    config.wcet_us = 3 * DEVICE_US / 2;
+    assert_fails(hsched_source_create(f.net.model, &config, &more), HSCHED_ERROR_LIMIT,
+                 "would need 1.25 of the time of device 'queue0'");
+    config.wcet_us = 3 * DEVICE_US;
+    assert_fails(hsched_source_create(f.net.model, &config, &more), HSCHED_ERROR_LIMIT,
+                 "takes 3.000 ms at least");
+    hsched_source_destroy(source);
+    close_all(&f);
+}
+
 /* A run that is alone takes 1 ms on the device: that is where it is expected, and the shortest
  * there is. 8 us of it are taken for the start of a job, where that was not measured. */
 static void what_is_shorter_than_any_place_is_refused(void **state)
@@ -292,6 +317,7 @@ int main(void)
         cmocka_unit_test(sections_have_places_of_their_own),
         cmocka_unit_test(a_lost_device_has_no_time),
         cmocka_unit_test(without_costs_it_is_said_that_nothing_is_known),
+        cmocka_unit_test(without_costs_what_the_user_says_counts),
         cmocka_unit_test(what_is_shorter_than_any_place_is_refused),
         cmocka_unit_test(all_devices_together_are_what_there_is),
         cmocka_unit_test(the_cpu_alone_is_one_place),

@@ -58,7 +58,7 @@ static hsched_explained_crossing crossing_of(const hsched_explanation *e, uint32
 static double sum_of_sections(const hsched_explanation *e,
                               const hsched_explanation_info *info)
 {
-    double sum = info->crossing_us + info->io_us;
+    double sum = info->crossing_us;
     for (uint32_t s = 0; s < info->sections; s++)
         sum += section_of(e, s).predicted_us;
     return sum;
@@ -321,17 +321,92 @@ static void joined_runs_take_what_they_were_measured_to(void **state)
     put(net.model, HSI_COST_RUN, 0, QUEUE_DEVICE, 1, 1, 1000);
     put(net.model, HSI_COST_RUN, 0, QUEUE_DEVICE, 1, 4, 1600);
     hsched_explanation *e = explain(net.model, NULL, &one);
-    assert_near(one.predicted_us, 1000 + one.io_us);
+    assert_near(one.predicted_us, 1000); /* inputs and outputs have passed in that */
+    assert_true(one.io_us > 0);
+    assert_near(section_of(e, 0).predicted_us, 1000);
     assert_near(one.measured_us, 1000);
     assert_int_equal(one.source, HSCHED_COST_MEASURED);
     hsched_explanation_destroy(e);
     e = explain(net.model,
                 &(hsched_explain_config){ HSCHED_EXPLAIN_CONFIG_INIT, .batch = 4 },
                 &four);
-    assert_true(four.predicted_us > 1600 && four.predicted_us < 1600 + 5 * one.io_us);
+    assert_near(four.predicted_us, 1600);
     assert_near(four.measured_us, 1600);
     assert_int_equal(four.jobs, 1);
     assert_int_equal(four.io_bytes, one.io_bytes);
+    hsched_explanation_destroy(e);
+    queue_net_free(&net);
+    queue_runtime_close(rt);
+}
+
+/* Also where starting a job and passing inputs and outputs are thought to take longer than that;
+ * with what sections take and without. */
+static void whole_runs_take_what_they_were_measured_to(void **state)
+{
+    (void)state;
+    static const double took[] = { 3, 12, 40, 1000 };
+    hsched_runtime *rt = open_runtime(0);
+    for (size_t i = 0; i < 2 * sizeof took / sizeof took[0]; i++) {
+        hsched_explanation_info info;
+        queue_net net;
+        const double us = took[i / 2];
+        queue_net_tiny(&net, rt, HSCHED_POLICY_COST);
+        put_sections(net.model, 0, 5000);
+        if (i % 2)
+            put_sections(net.model, QUEUE_DEVICE, 60);
+        put(net.model, HSI_COST_RUN, 0, QUEUE_DEVICE, 1, 1, us);
+        assert_ok(hsi_planner_plan(net.model));
+        hsched_explanation *e = explain(net.model, NULL, &info);
+        assert_near(info.predicted_us, us);
+        assert_near(info.measured_us, us);
+        assert_near(sum_of_sections(e, &info), us);
+        assert_true(info.io_us > 0);
+        hsched_explanation_destroy(e);
+        queue_net_free(&net);
+    }
+    queue_runtime_close(rt);
+}
+
+/* The time of the whole is shared out by work, which is next to none here: what is left is where
+ * the input is read and the output written. */
+static void inputs_and_outputs_pass_where_they_are_used(void **state)
+{
+    (void)state;
+    enum {
+        RELUS = 4,
+        WIDTH = 64
+    };
+    hsched_explanation_info info;
+    hsched_graph *g;
+    hsched_tensor x;
+    queue_net net;
+    hsched_runtime *rt = open_runtime(0);
+    assert_ok(hsched_graph_create("relus", &g));
+    assert_ok(
+        hsched_graph_add_input(g, "x", HSCHED_FLOAT32, 2, (int64_t[]){ 1, WIDTH }, &x));
+    for (int i = 0; i < RELUS; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "a%d", i);
+        assert_ok(hsched_graph_add_activation(
+            g, name, x,
+            (hsched_activation){ .kind = i % 2 ? HSCHED_ACTIVATION_SIGMOID
+                                               : HSCHED_ACTIVATION_RELU },
+            &x));
+    }
+    assert_ok(hsched_graph_add_output(g, x));
+    queue_net_make(&net, rt, g,
+                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                           .policy = HSCHED_POLICY_GPU_ONLY,
+                                           .flags = HSCHED_MODEL_STEP_JOBS });
+    put(net.model, HSI_COST_RUN, 0, QUEUE_DEVICE, 1, 1, 100);
+    hsched_explanation *e = explain(net.model, NULL, &info);
+    assert_int_equal(info.sections, RELUS);
+    assert_near(info.predicted_us, 100);
+    assert_true(info.io_us > 10);
+    const double between = section_of(e, 1).predicted_us;
+    assert_near(between, section_of(e, 2).predicted_us);
+    assert_near(section_of(e, 0).predicted_us - between, info.io_us / 2);
+    assert_near(section_of(e, RELUS - 1).predicted_us - between, info.io_us / 2);
     hsched_explanation_destroy(e);
     queue_net_free(&net);
     queue_runtime_close(rt);
@@ -638,6 +713,8 @@ int main(void)
         cmocka_unit_test(parts_add_up),
         cmocka_unit_test(workers_take_what_they_were_measured_to),
         cmocka_unit_test(joined_runs_take_what_they_were_measured_to),
+        cmocka_unit_test(whole_runs_take_what_they_were_measured_to),
+        cmocka_unit_test(inputs_and_outputs_pass_where_they_are_used),
         cmocka_unit_test(layers_that_fall_back_are_counted),
         cmocka_unit_test(load_moves_the_run),
         cmocka_unit_test(a_lost_device_is_the_reason),

@@ -5,6 +5,7 @@
 #include "common/queue_runs.h"
 
 #include <hsched/experimental.h>
+#include <math.h>
 
 #include "base/sync.h"
 #include "common/support.h"
@@ -117,6 +118,51 @@ static void tell_costs(hsched_runtime *rt, hsched_model *model, double cpu_us,
     put_costs(rt, model, cpu_us, device_us);
     assert_ok(hsi_planner_plan(model));
     assert_true(choices_of(model)->count >= 1);
+}
+
+/* What a choice brings to the devices, and what crosses beside that. */
+static double worth_of(const hsi_choices *c, uint32_t choice, double *crossing_us)
+{
+    double sum = 0;
+    for (uint32_t d = 0; d < c->device_count; d++)
+        sum += (double)c->list[choice].rest_us[d];
+    *crossing_us = (double)c->list[choice].rest_us[c->device_count];
+    return sum;
+}
+
+/* Passing inputs and outputs was measured with the whole run, and is not counted again. */
+static void a_whole_run_is_worth_what_it_was_measured_to_take(void **state)
+{
+    (void)state;
+    char folder[64];
+    uint32_t wholes = 0;
+    hsched_runtime *rt = open_runtime(folder);
+    queue_net net;
+    queue_net_make(&net, rt, tiny_network(32, 1),
+                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                           .policy = HSCHED_POLICY_COST,
+                                           .objective = HSCHED_OBJECTIVE_LATENCY });
+    tell_costs(rt, net.model, 300, 100);
+    const hsi_choices *c = choices_of(net.model);
+    for (uint32_t k = 0; k < c->count; k++) {
+        double crossing_us;
+        const double us = worth_of(c, k, &crossing_us);
+        if (c->list[k].uses != 1 && c->list[k].uses != 1 << QUEUE_DEVICE)
+            continue;
+        assert_true(fabs(us - (c->list[k].uses == 1 ? 300 : 100)) < 1e-3);
+        assert_true(crossing_us == 0);
+        wholes |= c->list[k].uses;
+    }
+    assert_int_equal(wholes, 1 | 1 << QUEUE_DEVICE);
+    assert_true(fabs((double)c->batch_us[QUEUE_DEVICE][0] - 100) < 1e-3);
+
+    /* With the bytes of the input, half a microsecond, counted again the CPU would be faster. */
+    const uint64_t before = queue_device_stats(rt).jobs;
+    tell_costs(rt, net.model, 100.2, 100);
+    queue_run_many(&net, 1, 1);
+    assert_int_equal(queue_device_stats(rt).jobs - before, 1);
+    queue_net_free(&net);
+    close_runtime(rt, folder);
 }
 
 /* Two are at it at the same time, and who began first comes last. */
@@ -422,6 +468,7 @@ int main(void)
         cmocka_unit_test(what_is_not_known_goes_to_the_device),
         cmocka_unit_test(a_profile_gives_choices),
         cmocka_unit_test(sizes_of_batches_are_the_models_own),
+        cmocka_unit_test(a_whole_run_is_worth_what_it_was_measured_to_take),
         cmocka_unit_test(the_newer_plan_stays),
         cmocka_unit_test(runs_go_where_they_end_first),
         cmocka_unit_test(what_waits_for_a_slow_device_is_placed_anew),

@@ -11,6 +11,8 @@
 #include "zoo/zoo.h"
 
 static const hsched_policy both[] = { HSCHED_POLICY_GPU_ONLY, HSCHED_POLICY_LAYER_TYPE };
+/* All that the device can take goes there, with nothing known of costs. */
+static const hsched_policy all_there[] = { HSCHED_POLICY_GPU_ONLY, HSCHED_POLICY_COST };
 
 /* ---- Results ------------------------------------------------------------------- */
 
@@ -108,13 +110,15 @@ static hsched_graph *wide_network(void)
 static void unsupported_sections_cross(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 2; seed++) {
+    for (uint64_t seed = 0; seed < 4; seed++) {
         hsched_runtime *rt = queue_runtime_open(
-            &(queue_device_script){ .seed = seed,
+            &(queue_device_script){ .seed = seed / 2,
                                     .unsupported = 1u << HSCHED_STEP_SOFTMAX },
             NULL);
         queue_net net;
-        queue_net_make(&net, rt, wide_network(), NULL);
+        queue_net_make(&net, rt, wide_network(),
+                       &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                               .policy = all_there[seed % 2] });
         for (int kind = 0; kind < USER_TENSOR_KEPT; kind++) {
             queue_trial t;
             const hsched_runtime_stats before = queue_runtime_stats(rt);
@@ -196,7 +200,8 @@ static void two_devices_use_all_memory(void **state)
         RUNS = 20
     };
     (void)state;
-    for (int crosses = 0; crosses < 2; crosses++) {
+    for (int i = 0; i < 4; i++) {
+        const int crosses = i / 2;
         hsched_runtime *rt = queue_runtime_open(
             &(queue_device_script){ .seed = 1,
                                     .devices = 2,
@@ -206,13 +211,15 @@ static void two_devices_use_all_memory(void **state)
             &two_devices);
         queue_net net;
         queue_trial trials[RUNS];
-        queue_net_make(&net, rt, crosses ? wide_network() : tiny_network(8, 1), NULL);
-        for (uint32_t i = 0; i < RUNS; i++)
-            queue_trial_make(&trials[i], &net, (user_tensor_kind)(i % USER_TENSOR_KEPT),
-                             (user_tensor_kind)(i % USER_TENSOR_KINDS), i);
+        queue_net_make(&net, rt, crosses ? wide_network() : tiny_network(8, 1),
+                       &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                               .policy = all_there[i % 2] });
+        for (uint32_t k = 0; k < RUNS; k++)
+            queue_trial_make(&trials[k], &net, (user_tensor_kind)(k % USER_TENSOR_KEPT),
+                             (user_tensor_kind)(k % USER_TENSOR_KINDS), k);
         for (int round = 0; round < 2; round++) {
-            for (uint32_t i = 0; i < RUNS; i++)
-                queue_trial_submit(&trials[i]);
+            for (uint32_t k = 0; k < RUNS; k++)
+                queue_trial_submit(&trials[k]);
             queue_trials_finish(trials, RUNS);
         }
         queue_expect_no_restarts(rt);

@@ -14,6 +14,8 @@ enum {
     READY = 64 /* all sizes */
 };
 
+static hsched_policy used_policy; /* the test's argument */
+
 typedef struct fixture {
     hsched_runtime *rt;
     queue_net net;
@@ -23,7 +25,9 @@ typedef struct fixture {
 
 static void open_fixture(fixture *f, uint32_t ready, const hsched_model_config *config)
 {
-    f->rt = queue_runtime_open(&(queue_device_script){ .ready = ready }, NULL);
+    f->rt = queue_runtime_open(
+        &(queue_device_script){ .ready = ready },
+        &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .policy = used_policy });
     queue_net_make(&f->net, f->rt, tiny_network(8, 1), config);
     queue_trials_make(f->trials, RUNS, &f->net, USER_TENSOR_PLAIN, USER_TENSOR_SHARED);
 }
@@ -346,21 +350,34 @@ static void a_batch_waits_for_all_events(void **state)
     close_fixture(&f);
 }
 
+static int take_policy(void **state)
+{
+    used_policy = *(const hsched_policy *)*state;
+    return 0;
+}
+
+#define WITH_POLICIES(test)                                                              \
+    { #test "_gpu_only", test, take_policy, NULL, &gpu_only },                           \
+    {                                                                                    \
+#test "_cost", test, take_policy, NULL, &cost                                    \
+    }
+
 int main(void)
 {
+    static hsched_policy gpu_only = HSCHED_POLICY_GPU_ONLY, cost = HSCHED_POLICY_COST;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_goes_alone_and_the_rest_together),
-        cmocka_unit_test(two_batches_execute_at_most),
-        cmocka_unit_test(a_batch_has_no_more_than_the_models_limit),
-        cmocka_unit_test(a_job_has_the_highest_priority_of_its_runs),
-        cmocka_unit_test(some_models_are_never_joined),
-        cmocka_unit_test(a_full_batch_waits_no_longer),
-        cmocka_unit_test(batches_come_when_their_sizes_are_made),
-        cmocka_unit_test(a_batch_that_fails_costs_no_run),
-        cmocka_unit_test(a_device_lost_with_batches_costs_no_run),
-        cmocka_unit_test(a_run_of_a_batch_is_cancelled),
-        cmocka_unit_test(a_run_that_is_held_back_is_cancelled),
-        cmocka_unit_test(a_batch_waits_for_all_events),
+        WITH_POLICIES(the_first_goes_alone_and_the_rest_together),
+        WITH_POLICIES(two_batches_execute_at_most),
+        WITH_POLICIES(a_batch_has_no_more_than_the_models_limit),
+        WITH_POLICIES(a_job_has_the_highest_priority_of_its_runs),
+        WITH_POLICIES(some_models_are_never_joined),
+        WITH_POLICIES(a_full_batch_waits_no_longer),
+        WITH_POLICIES(batches_come_when_their_sizes_are_made),
+        WITH_POLICIES(a_batch_that_fails_costs_no_run),
+        WITH_POLICIES(a_device_lost_with_batches_costs_no_run),
+        WITH_POLICIES(a_run_of_a_batch_is_cancelled),
+        WITH_POLICIES(a_run_that_is_held_back_is_cancelled),
+        WITH_POLICIES(a_batch_waits_for_all_events),
     };
     if (getenv("HSCHED_TEST_FILTER"))
         cmocka_set_test_filter(getenv("HSCHED_TEST_FILTER"));

@@ -21,6 +21,8 @@ enum {
     HIGH = 10
 };
 
+static hsched_policy used_policy; /* the test's argument */
+
 typedef struct fixture {
     hsched_runtime *rt;
     queue_net net, other; /* two models of the same graph */
@@ -79,10 +81,10 @@ static void open_with(fixture *f, const queue_device_script *script,
 static void open_fixture(fixture *f, uint32_t max_segment_us, uint32_t lanes)
 {
     open_with(f, &(queue_device_script){ .ready = 64 },
-              &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT,
-                                        .max_segment_us = max_segment_us,
-                                        .gpu_streams = lanes },
-              NULL);
+              &(hsched_runtime_config){
+                  HSCHED_RUNTIME_CONFIG_INIT, .max_segment_us = max_segment_us,
+                  .gpu_streams = lanes, .cache_dir = "/nonexistent/hsched" },
+              &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .policy = used_policy });
 }
 
 static void close_fixture(fixture *f)
@@ -287,7 +289,9 @@ static void smaller_batches_are_shorter(void **state)
     open_fixture(&f, 1, 1);
     queue_net net;
     queue_trial joined[BATCH];
-    queue_net_make(&net, f.rt, make_graph(1), NULL);
+    queue_net_make(
+        &net, f.rt, make_graph(1),
+        &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .policy = used_policy });
     queue_trials_make(joined, BATCH, &net, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN);
     for (int i = 0; i < 3; i++) {
         queue_trial_run(&f.high); /* is in use from then on */
@@ -377,8 +381,9 @@ static void a_segment_that_fails_restarts_the_run(void **state)
     }
 }
 
-/* Placed run by run: segments pass their tensors through the host's arena. */
-static void a_run_that_could_be_anywhere_is_cut(void **state)
+/* Placed run by run: a run that is on the device as a whole stays in its slot; what is on the
+ * device of others passes through the host's arena, between segments of one job, too. */
+static void runs_that_could_be_anywhere_are_cut(void **state)
 {
     (void)state;
     fixture f;
@@ -396,24 +401,40 @@ static void a_run_that_could_be_anywhere_is_cut(void **state)
     queue_trial_run(&f.low[1]);
     queue_trial_run(&f.low[2]);
     assert_int_equal(queue_device_stats(f.rt).pauses, 2 * (stats.sections - 1));
+    d.stay = 4;
+    for (int i = 0; i < 40; i++)
+        queue_trial_run(&f.low[i % RUNS]);
     queue_expect_no_restarts(f.rt);
     close_fixture(&f);
 }
 
+static int take_policy(void **state)
+{
+    used_policy = *(const hsched_policy *)*state;
+    return 0;
+}
+
+#define WITH_POLICIES(test)                                                              \
+    { #test "_gpu_only", test, take_policy, NULL, &gpu_only },                           \
+    {                                                                                    \
+#test "_cost", test, take_policy, NULL, &cost                                    \
+    }
+
 int main(void)
 {
+    static hsched_policy gpu_only = HSCHED_POLICY_GPU_ONLY, cost = HSCHED_POLICY_COST;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_job_is_executed_section_by_section),
-        cmocka_unit_test(others_are_executed_whole),
-        cmocka_unit_test(a_more_urgent_run_goes_between),
-        cmocka_unit_test(a_batch_is_executed_in_segments),
-        cmocka_unit_test(a_lane_is_kept_free),
-        cmocka_unit_test(a_section_that_is_too_long_is_told_once),
-        cmocka_unit_test(smaller_batches_are_shorter),
-        cmocka_unit_test(a_paused_run_is_cancelled_at_once),
-        cmocka_unit_test(a_device_is_lost_between_segments),
-        cmocka_unit_test(a_segment_that_fails_restarts_the_run),
-        cmocka_unit_test(a_run_that_could_be_anywhere_is_cut),
+        WITH_POLICIES(a_job_is_executed_section_by_section),
+        WITH_POLICIES(others_are_executed_whole),
+        WITH_POLICIES(a_more_urgent_run_goes_between),
+        WITH_POLICIES(a_batch_is_executed_in_segments),
+        WITH_POLICIES(a_lane_is_kept_free),
+        WITH_POLICIES(a_section_that_is_too_long_is_told_once),
+        WITH_POLICIES(smaller_batches_are_shorter),
+        WITH_POLICIES(a_paused_run_is_cancelled_at_once),
+        WITH_POLICIES(a_device_is_lost_between_segments),
+        WITH_POLICIES(a_segment_that_fails_restarts_the_run),
+        cmocka_unit_test(runs_that_could_be_anywhere_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,6 +181,39 @@ static void the_users_policy_is_asked(void **state)
     queue_runtime_close(rt);
 }
 
+static uint32_t place_all_there(void *user, const hsched_policy_section *section)
+{
+    (void)user;
+    (void)section;
+    return QUEUE_DEVICE;
+}
+
+/* Whatever launches the sections that were measured alone have in them, and whatever passing inputs
+ * and outputs is thought to take. */
+static void sections_together_take_what_the_run_does(void **state)
+{
+    (void)state;
+    static const double took[] = { 3, 12, 100, 1000 };
+    const hsched_policy_plugin plugin = { HSCHED_POLICY_PLUGIN_INIT, .name = "there",
+                                          .place = place_all_there,
+                                          .cut = cut_everywhere };
+    hsched_runtime *rt = open_runtime(&plugin);
+    for (size_t i = 0; i < sizeof took / sizeof took[0]; i++) {
+        queue_net net;
+        queue_net_tiny(&net, rt, HSCHED_POLICY_PLUGIN);
+        assert_true(net.model->plan->section_count > 1);
+        put_sections(net.model, 0, 100);
+        put_sections(net.model, QUEUE_DEVICE, 60);
+        for (uint32_t batch = 1; batch <= 4; batch *= 2)
+            put(net.model, HSI_COST_RUN, 0, QUEUE_DEVICE, 1, batch,
+                took[i] * (batch + 3) / 4);
+        assert_near(burst(net.model, 1, "gpu", 1), took[i]);
+        assert_near(burst(net.model, 4, "gpu", 1), took[i] * 7 / 4);
+        queue_net_free(&net);
+    }
+    queue_runtime_close(rt);
+}
+
 /* The policy `cost` with what it chooses from: the CPU, once the other is slow. */
 static void cost_goes_where_it_is_faster(void **state)
 {
@@ -198,6 +231,70 @@ static void cost_goes_where_it_is_faster(void **state)
     assert_near(beside, 100 * net.model->plan->section_count);
     queue_net_free(&net);
     queue_runtime_close(rt);
+}
+
+/* ---- With the cost cache's costs ------------------------------------------ */
+
+static const char here[] = "name = here\ncosts = measured\n"
+                           "[device cpu]\nkind = cpu\nworkers = 1\n"
+                           "[device gpu]\nkind = gpu\n"
+                           "[link cpu gpu]\nus = 100000\ngb_per_s = 1\n";
+
+static void put_to_be_saved(hsched_model *model, hsi_cost_unit unit, uint32_t device,
+                            double us)
+{
+    hsched_runtime *rt = model->runtime;
+    const hsi_cost_point point = { .key = hsi_costs_key(model, unit, 0, device),
+                                   .us = us,
+                                   .samples = 3 };
+    pthread_mutex_lock(&rt->costs.mutex);
+    assert_ok(hsi_cost_table_put(rt->costs.table, &point, 1));
+    pthread_mutex_unlock(&rt->costs.mutex);
+}
+
+/* A platform whose costs are measured: passing inputs and outputs is in these, whatever its links
+ * are. */
+static void measured_platforms_pass_inputs_and_outputs_once(void **state)
+{
+    (void)state;
+    char folder[64] = "/tmp/hsched-simulation-XXXXXX", path[80], command[96];
+    hsched_runtime *rt;
+    hsched_model *model;
+    hsched_graph *graph = tiny_network(8, 1);
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/here.platform", folder);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    assert_int_equal(setenv("HSCHED_CACHE_DIR", folder, 1), 0);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(here, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    queue_device_begin(&(queue_device_script){ .ready = 64 });
+    assert_ok(hsched_runtime_create(
+        &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1,
+                                  .policy = HSCHED_POLICY_GPU_ONLY },
+        &rt));
+    assert_ok(hsched_model_compile(rt, graph, NULL, &model));
+    assert_int_equal(model->plan->section_count, 1);
+    put_to_be_saved(model, HSI_COST_SECTION, 0, 100);
+    put_to_be_saved(model, HSI_COST_SECTION, QUEUE_DEVICE, 60);
+    put_to_be_saved(model, HSI_COST_RUN, QUEUE_DEVICE, 1000);
+    assert_ok(hsi_costs_save(rt));
+
+    hsched_simulation *sim;
+    hsched_simulation_stream stream = { HSCHED_SIMULATION_STREAM_INIT, .runs = 2 };
+    const hsched_simulation_model_config config = { HSCHED_SIMULATION_MODEL_CONFIG_INIT,
+                                                    .policy = "gpu_only" };
+    assert_ok(hsched_simulation_create(path, &sim));
+    assert_ok(hsched_simulation_add(sim, graph, &config, &stream.model));
+    assert_ok(hsched_simulation_submit(sim, &stream));
+    assert_near(makespan(sim), 2000);
+    hsched_simulation_destroy(sim);
+    hsched_model_release(model);
+    queue_runtime_close(rt);
+    hsched_graph_destroy(graph);
+    unsetenv("HSCHED_CACHE_DIR");
+    assert_int_equal(system(command), 0);
 }
 
 /* ---- Who may do what ------------------------------------------------------ */
@@ -271,7 +368,9 @@ int main(void)
         cmocka_unit_test(what_was_never_measured_is_told),
         cmocka_unit_test(devices_have_names),
         cmocka_unit_test(the_users_policy_is_asked),
+        cmocka_unit_test(sections_together_take_what_the_run_does),
         cmocka_unit_test(cost_goes_where_it_is_faster),
+        cmocka_unit_test(measured_platforms_pass_inputs_and_outputs_once),
         cmocka_unit_test(wrong_calls_are_told),
         cmocka_unit_test(the_runtime_may_go_first),
     };

@@ -81,7 +81,8 @@ static hsched_status launch_transfer(const hsched_backend_section *s,
                                      const hsi_cuda_launch *launch, uint32_t p)
 {
     const hsi_cuda_port *port = &s->ports[p];
-    if (!v->transfers[p] || !hsi_cuda_port_is_used(s, port, launch->first, launch->count))
+    if (!v->transfers[p] ||
+        !hsi_cuda_port_is_used(s, port, launch->first, launch->count, launch->arena == 0))
         return HSCHED_OK;
     hsi_cuda_call call = { .stream = launch->stream, .recorder = launch->recorder };
     call.in[0] = table_entry(v, launch, p);

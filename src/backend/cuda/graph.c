@@ -13,10 +13,10 @@ enum {
 };
 
 hsi_cuda_graph *hsi_cuda_graph_find(hsched_backend_slot *slot, uint32_t first,
-                                    uint32_t count)
+                                    uint32_t count, int stays)
 {
     hsi_cuda_graph *g = slot->graphs;
-    while (g && (g->first != first || g->count != count))
+    while (g && (g->first != first || g->count != count || g->stays != stays))
         g = g->next;
     if (g)
         return g;
@@ -25,6 +25,7 @@ hsi_cuda_graph *hsi_cuda_graph_find(hsched_backend_slot *slot, uint32_t first,
         return NULL;
     g->first = first;
     g->count = count;
+    g->stays = stays;
     g->next = slot->graphs;
     slot->graphs = g;
     return g;

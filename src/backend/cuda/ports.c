@@ -6,7 +6,7 @@
  * - import: a tensor in the host's arena that a step elsewhere (on the CPU) has written.
  * - export: a tensor that a step elsewhere will read, to the host's arena.
  *   Where sections float, what passes between two of them has both; a job that has only one of
- *   the two uses it (hsi_cuda_port_is_used).
+ *   the two uses it, unless its run stays in the slot (hsi_cuda_port_is_used).
  * - exit: what a step writes into an output's memory; fused if the step is a COPY and no step
  *   here reads the output again.
  *
@@ -309,13 +309,15 @@ static int is_brought_in(const hsched_backend_section *s, uint32_t port, uint32_
 }
 
 int hsi_cuda_port_is_used(const hsched_backend_section *s, const hsi_cuda_port *port,
-                          uint32_t first, uint32_t count)
+                          uint32_t first, uint32_t count, int stays)
 {
     if (port->step == UINT32_MAX)
         return 1;
     const int inside = port->step >= first && port->step - first < count;
     if (port->kind == HSI_CUDA_PORT_INPUT || !s->places[port->step].floats)
         return port->to_slot || (s->places[port->step].here && inside);
+    if (stays)
+        return inside && !port->to_slot && port->kind == HSI_CUDA_PORT_OUTPUT;
     /* Another job of the run may be writing, right now, what this one does not read. */
     if (port->to_slot)
         return !inside && is_brought_in(s, (uint32_t)(port - s->ports), first, count);

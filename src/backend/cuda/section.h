@@ -162,9 +162,11 @@ hsched_status hsi_cuda_make_ports(hsched_backend_section *section,
                                   const hsched_section_config *config);
 void hsi_cuda_free_ports(hsched_backend_section *section);
 /* Does anything pass there in a job of steps [first, first + count)? Inputs, and what steps that
- * are not here have made: always, that is cheap. */
+ * are not here have made: always, that is cheap. `stays`: the job has no arena, so that of its run,
+ * if it floats, all jobs are the slot's, which keeps what passes between them. */
 int hsi_cuda_port_is_used(const hsched_backend_section *section,
-                          const hsi_cuda_port *port, uint32_t first, uint32_t count);
+                          const hsi_cuda_port *port, uint32_t first, uint32_t count,
+                          int stays);
 /* Through which the step itself reads or writes what lies outside, or NULL. */
 const hsi_cuda_port *hsi_cuda_fused_port(const hsched_backend_section *section,
                                          uint32_t step);
@@ -207,7 +209,8 @@ typedef struct hsi_cuda_launch {
     CUstream stream;
     hsi_cuda_recorder *recorder; /* as in hsi_cuda_call */
     CUdeviceptr memory, workspace, table;
-    CUdeviceptr arena; /* the host's, if the job has one: it is part of a graph, too */
+    CUdeviceptr
+        arena; /* the host's, if the job has one: it is part of a graph, too; else 0 */
     uint32_t first, count;
 } hsi_cuda_launch;
 hsched_status hsi_cuda_variant_launch(hsched_backend_section *section,

@@ -237,7 +237,8 @@ static int is_staged(const hsched_memory *memory)
 static int is_in_job(const hsched_backend_section *s, const hsched_queue_job *job,
                      const hsi_cuda_port *port)
 {
-    return hsi_cuda_port_is_used(s, port, job->first_step, job->step_count);
+    return hsi_cuda_port_is_used(s, port, job->first_step, job->step_count,
+                                 job->arena == NULL);
 }
 
 /* Copies the elements of a tensor between two blocks in which they lie alike. */
@@ -406,7 +407,9 @@ static hsched_status launch_steps(hsched_backend_slot *slot, const hsched_queue_
     hsi_cuda_variant *v = slot->variant;
     const CUdeviceptr arena = job->arena ? job->arena->device : 0;
     hsi_cuda_graph *graph =
-        d->no_graphs ? NULL : hsi_cuda_graph_find(slot, job->first_step, job->step_count);
+        d->no_graphs
+            ? NULL
+            : hsi_cuda_graph_find(slot, job->first_step, job->step_count, arena == 0);
     if (graph && graph->exec && graph->generation == v->generation &&
         graph->arena == arena) {
         atomic_fetch_add(&d->graph_launches, 1);

@@ -11,10 +11,11 @@
 
 #include "backend/cuda/section.h"
 
-/* The steps [first, first + count) as a graph. */
+/* The steps [first, first + count) as a graph; `stays`: without an arena. */
 typedef struct hsi_cuda_graph {
     struct hsi_cuda_graph *next;
     uint32_t first, count;
+    int stays;
     uint32_t generation;      /* of the variant, when it was captured */
     CUdeviceptr arena;        /* the host's that it was captured for, */
     CUdeviceptr wanted_arena; /*   and that it is wanted for */
@@ -61,7 +62,7 @@ void *hsi_cuda_slot_event(hsched_backend_slot *slot);
 /* graph.c: captures one wanted graph of the slot; *did. Called without `use`. */
 hsched_status hsi_cuda_capture(hsched_backend_slot *slot, int *did);
 hsi_cuda_graph *hsi_cuda_graph_find(hsched_backend_slot *slot, uint32_t first,
-                                    uint32_t count);
+                                    uint32_t count, int stays);
 void hsi_cuda_graphs_drop(hsched_backend_slot *slot);
 
 /* evict.c: gives up what is least recently used: slots not in use, then weights of models
