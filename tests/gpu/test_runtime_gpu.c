@@ -244,6 +244,54 @@ static void deterministic_runs_are_bit_equal(void **state)
 #define MANY 24
 
 /* Each run has its own input; whatever batch it is executed in, it gets its own result. */
+/* MANY runs at once, several times; gives the largest batch that there was. `urgent`: one of a
+ * higher priority goes first each time, so that the others are cut into segments. */
+static uint32_t run_many(hsched_runtime *rt, const char *name, hsched_policy policy,
+                         int urgent)
+{
+    hsched_model *reference = on_cpu(rt, name);
+    hsched_model *model =
+        load(rt, name,
+             &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .policy = policy,
+                                     .math = HSCHED_MATH_STRICT });
+    tensors want[MANY], got[MANY];
+    for (uint32_t i = 0; i < MANY; i++) {
+        want[i] = make_tensors(reference, 100 + i);
+        got[i] = make_tensors(model, 100 + i);
+        infer(reference, &want[i]);
+    }
+    uint32_t largest = 0;
+    for (int round = 0; round < 12; round++) {
+        hsched_run *runs[MANY];
+        hsched_binding in[MANY], out[MANY];
+        for (uint32_t i = 0; i < MANY; i++) {
+            memset(got[i].out, 0xff, got[i].out_bytes);
+            in[i] = (hsched_binding)HSCHED_DATA(got[i].in, got[i].in_bytes);
+            out[i] = (hsched_binding)HSCHED_DATA(got[i].out, got[i].out_bytes);
+            hsched_run_config config = { HSCHED_RUN_CONFIG_INIT, .inputs = &in[i],
+                                         .outputs = &out[i],
+                                         .priority = urgent && i == 0 };
+            assert_ok(hsched_submit(model, &config, &runs[i]));
+        }
+        for (uint32_t i = 0; i < MANY; i++) {
+            hsched_run_times times = { HSCHED_RUN_TIMES_INIT };
+            assert_ok(hsched_run_wait(runs[i], HSCHED_FOREVER));
+            assert_ok(hsched_run_get_times(runs[i], &times));
+            largest = times.batch > largest ? times.batch : largest;
+            hsched_run_release(runs[i]);
+            expect_close(name, &got[i], &want[i], 1e-4);
+        }
+        assert_ok(hsched_runtime_settle(rt));
+    }
+    for (uint32_t i = 0; i < MANY; i++) {
+        free_tensors(&want[i]);
+        free_tensors(&got[i]);
+    }
+    hsched_model_release(model);
+    hsched_model_release(reference);
+    return largest;
+}
+
 static void joined_runs_keep_their_own_results(void **state)
 {
     (void)state;
@@ -251,51 +299,31 @@ static void joined_runs_keep_their_own_results(void **state)
         &(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .gpu_streams = 2 });
     static const char *const names[] = { "squeezenet1_1", "mobilenet_v2", "mlp" };
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
-        hsched_model *reference = on_cpu(rt, names[n]);
-        hsched_model *model = load(rt, names[n],
-                                   &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
-                                                           .math = HSCHED_MATH_STRICT });
-        tensors want[MANY], got[MANY];
-        for (uint32_t i = 0; i < MANY; i++) {
-            want[i] = make_tensors(reference, 100 + i);
-            got[i] = make_tensors(model, 100 + i);
-            infer(reference, &want[i]);
-        }
-        uint32_t largest = 0;
-        for (int round = 0; round < 12; round++) {
-            hsched_run *runs[MANY];
-            hsched_binding in[MANY], out[MANY];
-            for (uint32_t i = 0; i < MANY; i++) {
-                memset(got[i].out, 0xff, got[i].out_bytes);
-                in[i] = (hsched_binding)HSCHED_DATA(got[i].in, got[i].in_bytes);
-                out[i] = (hsched_binding)HSCHED_DATA(got[i].out, got[i].out_bytes);
-                hsched_run_config config = { HSCHED_RUN_CONFIG_INIT, .inputs = &in[i],
-                                             .outputs = &out[i] };
-                assert_ok(hsched_submit(model, &config, &runs[i]));
-            }
-            for (uint32_t i = 0; i < MANY; i++) {
-                hsched_run_times times = { HSCHED_RUN_TIMES_INIT };
-                assert_ok(hsched_run_wait(runs[i], HSCHED_FOREVER));
-                assert_ok(hsched_run_get_times(runs[i], &times));
-                largest = times.batch > largest ? times.batch : largest;
-                hsched_run_release(runs[i]);
-                expect_close(names[n], &got[i], &want[i], 1e-4);
-            }
-            assert_ok(hsched_runtime_settle(rt));
-        }
+        const uint32_t largest = run_many(rt, names[n], HSCHED_POLICY_GPU_ONLY, 0);
         print_message("# %s: batches of up to %u\n", names[n], largest);
         assert_true(largest >= 4);
-        for (uint32_t i = 0; i < MANY; i++) {
-            free_tensors(&want[i]);
-            free_tensors(&got[i]);
-        }
-        hsched_model_release(model);
-        hsched_model_release(reference);
     }
     hsched_runtime_destroy(rt);
 }
 
-/* ---- Memory --------------------------------------------------------------- */
+/* Whatever the policy: what one segment leaves is there for the next, of a batch, too. */
+static void segments_keep_results(void **state)
+{
+    (void)state;
+    static const hsched_policy policies[] = { HSCHED_POLICY_GPU_ONLY,
+                                              HSCHED_POLICY_COST };
+    for (int p = 0; p < 2; p++) {
+        hsched_runtime *rt = gpu_runtime_open(&(hsched_runtime_config){
+            HSCHED_RUNTIME_CONFIG_INIT, .gpu_streams = 2, .max_segment_us = 30 });
+        const uint64_t before = stats_of(rt).pauses;
+        const uint32_t largest = run_many(rt, "googlenet", policies[p], 1);
+        const uint64_t pauses = stats_of(rt).pauses - before;
+        print_message("# policy %d: batches of up to %u, %llu pauses\n", (int)policies[p],
+                      largest, (unsigned long long)pauses);
+        assert_true(largest >= 4 && pauses > 0);
+        hsched_runtime_destroy(rt);
+    }
+}
 
 static const char *const four[] = { "densenet201", "resnet152", "vgg16", "alexnet" };
 
@@ -760,6 +788,7 @@ int main(void)
         cmocka_unit_test(layer_type_shares_a_run_with_the_cpu),
         cmocka_unit_test(deterministic_runs_are_bit_equal),
         cmocka_unit_test(joined_runs_keep_their_own_results),
+        cmocka_unit_test(segments_keep_results),
         cmocka_unit_test(four_networks_run_in_two_thirds_of_their_memory),
         cmocka_unit_test(nothing_is_taken_once_warm),
         cmocka_unit_test(a_mapped_plan_copies_nothing),
