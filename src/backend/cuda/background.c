@@ -4,6 +4,8 @@
  */
 #include "backend/cuda/slot.h"
 
+#include <time.h>
+
 #include "backend/cuda/background.h"
 #include "backend/cuda/host.h"
 #include "backend/cuda/tune.h"
@@ -71,6 +73,21 @@ uint32_t hsi_cuda_queue_batch(hsched_backend_section *section, uint32_t joined,
     return ready;
 }
 
+/* Between two steps jobs get their turn: a library takes milliseconds for some. Entered, and again
+ * afterwards, even if it fails; `tuning` is the device's meanwhile. BUSY: somebody waits for the
+ * end of all background work. */
+static hsched_status let_jobs_go(hsi_cuda_device *d)
+{
+    d->tuning = d->usual_tuning;
+    hsi_cuda_leave(d);
+    nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
+    pthread_mutex_lock(&d->use);
+    d->tuning = HSCHED_GPU_TUNING_NONE;
+    const hsched_status status =
+        CU_CHECK("making the context current", cuCtxPushCurrent, d->context);
+    return status == HSCHED_OK && atomic_load(&d->yield) ? HSCHED_ERROR_BUSY : status;
+}
+
 static hsched_status make_batch_size(hsched_backend_section *section)
 {
     hsi_cuda_variant *variant;
@@ -78,10 +95,14 @@ static hsched_status make_batch_size(hsched_backend_section *section)
     section->wishes &= section->wishes - 1;
     hsi_cuda_device *d = section->device;
     /* By the cache or a guess: timing would hold up the jobs; it comes later, step by step. */
-    const int tuning = d->tuning;
+    d->usual_tuning = d->tuning;
     d->tuning = HSCHED_GPU_TUNING_NONE;
-    hsched_status status = hsi_cuda_variant_get(section, size, &variant);
-    d->tuning = tuning;
+    hsched_status status = hsi_cuda_variant_get(section, size, let_jobs_go, &variant);
+    d->tuning = d->usual_tuning;
+    if (status == HSCHED_ERROR_BUSY) { /* another time */
+        section->wishes |= UINT64_C(1) << (size - 1);
+        status = HSCHED_OK;
+    }
     if (status == HSCHED_ERROR_UNSUPPORTED || status == HSCHED_ERROR_OUT_OF_MEMORY) {
         section->max_batch = size - 1; /* smaller ones must do */
         status = HSCHED_OK;

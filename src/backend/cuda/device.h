@@ -58,6 +58,7 @@ struct hsched_backend_device {
     CUlibrary modules[HSI_CUDA_MODULE_COUNT];
     hsi_cuda_tune_cache *tune_cache; /* NULL: tuning is off */
     int tuning;                      /* hsched_gpu_tuning */
+    int usual_tuning; /* that, while background work has none done for its own steps */
     int no_graphs;
 
     hsi_cuda_memory memory;

@@ -69,7 +69,7 @@ static hsched_status prepare_entered(hsched_backend_section *s)
     if (status == HSCHED_ERROR_OUT_OF_MEMORY)
         status = HSCHED_OK;
     if (status == HSCHED_OK)
-        status = hsi_cuda_variant_get(s, 1, &variant);
+        status = hsi_cuda_variant_get(s, 1, NULL, &variant);
     if (status == HSCHED_OK && s->weights && !d->memory.limit) {
         hsi_cuda_host->free(s->weights_on_host);
         s->weights_on_host = NULL;

@@ -181,9 +181,11 @@ void hsi_cuda_drop_weights(hsched_backend_section *section);
 
 /* ---- variant.c: ops for a batch size --------------------------------------- */
 
-/* Finds or makes. Entered. */
+/* Called between two steps, entered; it may leave meanwhile. If it fails, nothing is made. */
+typedef hsched_status hsi_cuda_rest(hsi_cuda_device *device);
+/* Finds or makes. Entered. `rest` may be NULL; with it, the section is busy. */
 hsched_status hsi_cuda_variant_get(hsched_backend_section *section, uint32_t members,
-                                   hsi_cuda_variant **variant);
+                                   hsi_cuda_rest *rest, hsi_cuda_variant **variant);
 hsi_cuda_variant *hsi_cuda_variant_find(hsched_backend_section *section,
                                         uint32_t members);
 /* Tells a step where its constants are now: nowhere, if the weights are evicted. */

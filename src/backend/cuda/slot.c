@@ -98,7 +98,7 @@ static hsched_status create_entered(hsched_backend_section *section, uint32_t me
     hsi_cuda_device *d = section->device;
     hsched_status status = bring_weights(section);
     if (status == HSCHED_OK)
-        status = hsi_cuda_variant_get(section, members, &slot->variant);
+        status = hsi_cuda_variant_get(section, members, NULL, &slot->variant);
     if (status == HSCHED_OK)
         status = pinned(d, table_bytes(slot), (void **)&slot->table);
     if (status == HSCHED_OK)

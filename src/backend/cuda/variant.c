@@ -157,7 +157,8 @@ hsched_status hsi_cuda_variant_measure(const hsched_backend_section *s,
     return HSCHED_OK;
 }
 
-static hsched_status fill_variant(hsched_backend_section *s, hsi_cuda_variant *v)
+static hsched_status fill_variant(hsched_backend_section *s, hsi_cuda_variant *v,
+                                  hsi_cuda_rest *rest)
 {
     v->steps = HSI_CUDA_NEW_ARRAY(hsi_cuda_step, s->step_count);
     v->ops = HSI_CUDA_NEW_ARRAY(hsi_cuda_op *, s->step_count);
@@ -165,9 +166,13 @@ static hsched_status fill_variant(hsched_backend_section *s, hsi_cuda_variant *v
     if (!v->steps || !v->ops || !v->transfers)
         return hsi_cuda_no_memory("a model's ops");
     hsched_status status = HSCHED_OK;
-    for (uint32_t i = 0; i < s->step_count && status == HSCHED_OK; i++)
-        if (s->places[i].here)
-            status = make_step_op(s, v, i);
+    for (uint32_t i = 0; i < s->step_count && status == HSCHED_OK; i++) {
+        if (!s->places[i].here)
+            continue;
+        status = make_step_op(s, v, i);
+        if (status == HSCHED_OK && rest)
+            status = rest(s->device);
+    }
     if (status == HSCHED_OK)
         status = make_transfers(s, v);
     hsi_cuda_slot_sizes(s, v->members, &v->arena_bytes, &v->io_bytes);
@@ -210,7 +215,7 @@ uint32_t hsi_cuda_tuned_size(const hsched_backend_section *section, uint32_t mem
 }
 
 hsched_status hsi_cuda_variant_get(hsched_backend_section *section, uint32_t members,
-                                   hsi_cuda_variant **variant)
+                                   hsi_cuda_rest *rest, hsi_cuda_variant **variant)
 {
     *variant = hsi_cuda_variant_find(section, members);
     if (*variant)
@@ -221,8 +226,9 @@ hsched_status hsi_cuda_variant_get(hsched_backend_section *section, uint32_t mem
     v->members = members;
     if (hsi_cuda_tuned_size(section, members) != members)
         v->like = hsi_cuda_variant_find(section, hsi_cuda_tuned_size(section, members));
-    hsched_status status = fill_variant(section, v);
-    if (status != HSCHED_OK) {
+    hsched_status status = fill_variant(section, v, rest);
+    *variant = hsi_cuda_variant_find(section, members); /* made while this one rested? */
+    if (status != HSCHED_OK || *variant) {
         hsi_cuda_variant_destroy(section, v);
         return status;
     }
