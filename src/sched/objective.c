@@ -180,17 +180,28 @@ static int is_last(const hsi_place_query *q)
     return 1;
 }
 
-static double makespan_us(const hsi_place_query *q, const hsi_core_run *run,
-                          uint32_t choice, int begun, double end)
+/* The devices' time that it takes, which others could have. */
+static double taken_us(const hsi_place_query *q, uint32_t choice)
 {
-    if (run->deadline_us > 0 || (!begun && !is_last(q)))
-        return end;
-    double work = 0;
+    double us = 0;
     for (uint32_t d = 0; d < q->model->choices->device_count; d++)
-        work += hsi_objective_work_us(q, choice, d) * q->devices[d].load /
-                q->devices[d].capacity;
+        us += hsi_objective_work_us(q, choice, d) * q->devices[d].load /
+              q->devices[d].capacity;
+    return us;
+}
+
+static double makespan_us(const hsi_place_query *q, uint32_t choice, int begun,
+                          double end)
+{
+    if (!begun && !is_last(q))
+        return end;
     const double others = others_end_us(q);
-    return (end > others ? end : others) + SAVED * work;
+    return (end > others ? end : others) + SAVED * taken_us(q, choice);
+}
+
+static int is_late(const hsi_place_query *q, const hsi_core_run *run, double end)
+{
+    return run->deadline_us > 0 && (double)q->now_us + end > (double)run->deadline_us;
 }
 
 /* ---- Which devices suit ---------------------------------------------------- */
@@ -299,8 +310,7 @@ hsi_worth hsi_objective_worth(const hsi_place_query *q, const hsi_core_run *run,
     case HSCHED_OBJECTIVE_LATENCY:
         return worth;
     case HSCHED_OBJECTIVE_ENERGY:
-        worth.late =
-            run->deadline_us > 0 && (double)q->now_us + end > (double)run->deadline_us;
+        worth.late = is_late(q, run, end);
         if (!worth.late)
             worth.value = energy_uj(q, choice, end);
         return worth;
@@ -309,8 +319,17 @@ hsi_worth hsi_objective_worth(const hsi_place_query *q, const hsi_core_run *run,
     case HSCHED_OBJECTIVE_MAKESPAN:
         break;
     }
-    worth.value = makespan_us(q, run, choice, begun, end * parted);
-    if (q->model->objective == HSCHED_OBJECTIVE_POWER_CAP && q->spare_watts > 0)
-        worth.value = fmax(worth.value, paid_us(q, choice));
+    const double paid =
+        q->model->objective == HSCHED_OBJECTIVE_POWER_CAP && q->spare_watts > 0
+            ? paid_us(q, choice)
+            : 0;
+    if (run->deadline_us == 0) {
+        worth.value = fmax(makespan_us(q, choice, begun, end * parted), paid);
+        return worth;
+    }
+    worth.value = fmax(end, paid);
+    worth.late = is_late(q, run, worth.value);
+    if (!worth.late)
+        worth.value = taken_us(q, choice) * parted;
     return worth;
 }

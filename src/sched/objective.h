@@ -5,7 +5,9 @@
  *
  *   makespan   the end, of which a whole run on a device that joins runs is what one more adds; a
  *              run on several devices must end that much earlier, since it cannot be joined. An end
- *              before that of all others gains nothing: then it is the work that counts
+ *              before that of all others gains nothing: then it is the work that counts. Of choices
+ *              that end by the run's deadline, if it has one, the one that takes the least of the
+ *              devices; else the earliest
  *   latency    the end of this run as it is: with all of its batch, and split without a malus
  *   energy     the energy, of those that end by the deadline; else of all, the end
  *   power_cap  the end as makespan has it, or what the power allows if that is later: what all that

@@ -125,6 +125,34 @@ static void energy_meets_deadlines_where_it_can(void **state)
     assert_int_equal(chosen(HSCHED_OBJECTIVE_ENERGY, 0, 10), SPLIT);  /* the first */
 }
 
+/* Where a run goes that has so much time, behind two that the fast device executes first. */
+static uint32_t chosen_behind(uint64_t time_us)
+{
+    const uint64_t now = 1000;
+    hsi_core *core = open_core(0, 1);
+    model.core.objective = HSCHED_OBJECTIVE_MAKESPAN;
+    for (uint32_t i = 0; i < 3; i++) {
+        runs[i].run.deadline_us = now + (i < 2 ? 500 : time_us);
+        choices.count = i < 2 ? THRIFTY : SPLIT; /* no split ones */
+        test_submit(core, &runs[i], &model, i < 2, now);
+    }
+    assert_int_equal(runs[0].run.choice, FAST);
+    assert_int_equal(runs[1].run.choice, FAST);
+    const uint32_t choice = runs[2].run.choice;
+    cancel_all(core, now);
+    return choice;
+}
+
+/* What ends in time has no use for ending earlier: it leaves the others what they may need. */
+static void who_is_in_time_takes_the_least(void **state)
+{
+    (void)state;
+    assert_int_equal(chosen_behind(300), FAST);
+    assert_int_equal(chosen_behind(299), THRIFTY); /* 220 us, and twice the work */
+    assert_int_equal(chosen_behind(220), THRIFTY);
+    assert_int_equal(chosen_behind(100), THRIFTY); /* late anyway: the earliest */
+}
+
 static void a_cap_chooses_by_what_it_leaves(void **state)
 {
     (void)state;
@@ -456,6 +484,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(each_objective_has_its_own_choice, set_up),
         cmocka_unit_test_setup(energy_meets_deadlines_where_it_can, set_up),
+        cmocka_unit_test_setup(who_is_in_time_takes_the_least, set_up),
         cmocka_unit_test_setup(a_cap_chooses_by_what_it_leaves, set_up),
         cmocka_unit_test_setup(idling_counts_once, set_up),
         cmocka_unit_test_setup(sums_of_work_follow_the_objective, set_up),
