@@ -156,6 +156,16 @@ static answer at_workers(const hsi_cost_series *series, uint32_t workers, uint32
 
 /* ---- A model's jobs at once ------------------------------------------------ */
 
+/* Of more jobs than were measured of the model: as much longer as the device's own curve says of
+ * other models, or its cores. */
+static double stretch_beyond(const hsi_cost_table *table, const hsi_cost_key *key,
+                             const hsi_cost_point *last, uint32_t jobs)
+{
+    hsi_cost_source source;
+    return last->us * hsi_cost_table_stretch(table, key->device, jobs, &source) /
+           hsi_cost_table_stretch(table, key->device, last->key.batch, &source);
+}
+
 static double stretch_of_model(const hsi_cost_table *table, const hsi_cost_key *key,
                                uint32_t jobs, hsi_cost_source *source)
 {
@@ -165,6 +175,10 @@ static double stretch_of_model(const hsi_cost_table *table, const hsi_cost_key *
     const hsi_cost_series *series = hsi_cost_find_series(table, &own);
     if (!series || series->count == 0)
         return hsi_cost_table_stretch(table, key->device, jobs, source);
+    const hsi_cost_point *last = &series->places[series->count - 1].point;
+    *source = HSI_COST_ESTIMATED;
+    if (jobs > last->key.batch)
+        return stretch_beyond(table, key, last, jobs);
     const answer found = at_batch(series->places, series->count, jobs);
     *source = found.source;
     return found.us;

@@ -139,7 +139,9 @@ static hsched_status store_stretch(profile *p, const series *s)
 {
     double spread;
     hsched_runtime *rt = p->model->runtime;
-    const double factor = median_of(p, stretch_row(p), &spread);
+    /* Below 1 it is chance: nobody is faster for the others. */
+    const double measured = median_of(p, stretch_row(p), &spread),
+                 factor = measured > 0 && measured < 1 ? 1 : measured;
     hsi_cost_point point = { .key =
                                  hsi_costs_key(p->model, HSI_COST_AT_ONCE, 0, s->device),
                              .us = factor,

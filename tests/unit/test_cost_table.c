@@ -177,6 +177,12 @@ static void a_models_own_jobs_at_once(void **state)
     assert_int_equal(source, HSI_COST_INTERPOLATED);
     assert_true(hsi_cost_table_stretch_of(table, &key, 8, &source) == 6.5);
     assert_int_equal(source, HSI_COST_ESTIMATED);
+    /* Beyond what was measured of it, it goes on as the device's curve does. */
+    assert_ok(hsi_cost_table_put_stretch(table, device, 4, 1.5, 0));
+    assert_ok(hsi_cost_table_put_stretch(table, device, 8, 1.8, 0));
+    assert_true(fabs(hsi_cost_table_stretch_of(table, &key, 8, &source) - 3.25 * 1.2) <
+                1e-9);
+    assert_int_equal(source, HSI_COST_ESTIMATED);
     /* Two batches of four are no faster than one of eight would be. */
     const uint32_t batches[] = { 1, 4, 8 };
     const double us[] = { 100, 160, 304 };
