@@ -22,6 +22,8 @@ static const char help_text[] =
     "  layer by layer  the GPU without joining, fusion and CUDA graphs: a job for each\n"
     "                  layer, one at a time\n"
     "  peer ...        another program, if --peer is given\n\n"
+    "Each turn, but a peer's, begins with 250 ms that do not count: others had the\n"
+    "machine before.\n\n"
     "The library's policies are then simulated, by what the networks were measured to "
     "take\n"
     "alone and beside the loads that the runtime sensed, and compared.\n\n"
@@ -334,8 +336,9 @@ static const char *precision_of(const collaborate_command *c)
 {
     return c->session.math == HSCHED_MATH_FP16 ? "fp16" : "tf32";
 }
-/* One that does not count comes first. What devices are loaded with is asked while `cost` tells of
- * them. */
+
+/* Begins with TURN_BEGINS_S that do not count. What devices are loaded with is asked while `cost`
+ * tells of them. */
 static int measure_turn(cli_machine *machine, const cli_mix *mix, cli_cell *cell,
                         cli_series *s, const cli_shares *shares)
 {

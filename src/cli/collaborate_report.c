@@ -92,47 +92,71 @@ static uint32_t names_of(const cli_cell *cells, uint32_t count, const char **nam
     return found;
 }
 
-static int print_times(const cli_cell *cells, uint32_t count)
+/* Each row begins with where it was measured. */
+#define WHERE "SET", "BESIDE", "MACHINE"
+
+static void where_cells(cli_table *table, const cli_cell *cell)
 {
-    const char *names[CLI_SERIES_MAX], *columns[CLI_SERIES_MAX + 8];
+    cli_table_cell(table, "%s", cell->mix);
+    cli_table_cell(table, "%s", cell->background);
+    cli_table_cell(table, "%s", cell->machine);
+}
+
+/* Of a table that has a column for each of some series; it borrows them. */
+typedef struct series_columns {
+    const char *names[CLI_SERIES_MAX];
+    uint32_t count;
     char titles[CLI_SERIES_MAX][48];
-    const uint32_t series = names_of(cells, count, names);
-    uint32_t n = 0;
-    columns[n++] = "SET";
-    columns[n++] = "BESIDE";
-    columns[n++] = "MACHINE";
-    for (uint32_t i = 0; i < series; i++) {
-        snprintf(titles[i], sizeof titles[i], ">%s", names[i]);
-        columns[n++] = titles[i];
+    const char *columns[CLI_SERIES_MAX + 6];
+} series_columns;
+
+/* names and count are there already; two other columns come last. */
+static cli_table *create_table(series_columns *s, const char *last_but_one,
+                               const char *last)
+{
+    static const char *const where[] = { WHERE };
+    uint32_t n = sizeof where / sizeof where[0];
+    memcpy(s->columns, where, sizeof where);
+    for (uint32_t i = 0; i < s->count; i++) {
+        snprintf(s->titles[i], sizeof s->titles[i], ">%s", s->names[i]);
+        s->columns[n++] = s->titles[i];
     }
-    columns[n++] = ">OPTIMUM";
-    columns[n++] = ">SHARING";
-    columns[n] = NULL;
-    cli_table *table = cli_table_create(columns);
-    for (uint32_t c = 0; c < count; c++) {
-        const cli_cell *cell = &cells[c];
-        cli_table_cell(table, "%s", cell->mix);
-        cli_table_cell(table, "%s", cell->background);
-        cli_table_cell(table, "%s", cell->machine);
-        for (uint32_t i = 0; i < series; i++)
-            ms_cell(table, median_of(cell, names[i]));
-        ms_cell(table, cell->best.optimum_us);
-        ms_cell(table, cell->sharing_us);
-    }
-    printf(
-        "Makespans, medians in ms. OPTIMUM: the best that whole runs, or the best static "
-        "placement found,\nallow; SHARING: T_gpu T_cpu / (T_gpu + T_cpu).\n\n");
+    s->columns[n++] = last_but_one;
+    s->columns[n++] = last;
+    s->columns[n] = NULL;
+    return cli_table_create(s->columns);
+}
+
+/* Prints and destroys it. */
+static int finish_table(cli_table *table)
+{
     const int ok = cli_table_print(table, 0);
     cli_table_destroy(table);
     return ok ? CLI_OK : cli_no_memory();
 }
 
+static int print_times(const cli_cell *cells, uint32_t count)
+{
+    series_columns s;
+    s.count = names_of(cells, count, s.names);
+    cli_table *table = create_table(&s, ">OPTIMUM", ">SHARING");
+    for (uint32_t c = 0; c < count; c++) {
+        where_cells(table, &cells[c]);
+        for (uint32_t i = 0; i < s.count; i++)
+            ms_cell(table, median_of(&cells[c], s.names[i]));
+        ms_cell(table, cells[c].best.optimum_us);
+        ms_cell(table, cells[c].sharing_us);
+    }
+    printf(
+        "Makespans, medians in ms. OPTIMUM: the best that whole runs, or the best static "
+        "placement found,\nallow; SHARING: T_gpu T_cpu / (T_gpu + T_cpu).\n\n");
+    return finish_table(table);
+}
+
 /* How long `cost` took, by what the others took. */
 static int print_ratios(const cli_cell *cells, uint32_t count)
 {
-    static const char *const columns[] = { "SET",
-                                           "BESIDE",
-                                           "MACHINE",
+    static const char *const columns[] = { WHERE,
                                            ">COST ms",
                                            ">95% FROM",
                                            ">TO",
@@ -150,9 +174,7 @@ static int print_ratios(const cli_cell *cells, uint32_t count)
         const cli_series *cost = cli_cell_find(cell, "cost");
         const cli_series *best = cli_cell_best_other(cell);
         const double us = cost ? cost->median_us : 0;
-        cli_table_cell(table, "%s", cell->mix);
-        cli_table_cell(table, "%s", cell->background);
-        cli_table_cell(table, "%s", cell->machine);
+        where_cells(table, cell);
         ms_cell(table, us);
         ms_cell(table, cost ? cost->interval.low : 0);
         ms_cell(table, cost ? cost->interval.high : 0);
@@ -166,9 +188,7 @@ static int print_ratios(const cli_cell *cells, uint32_t count)
                        cell->best.complete ? "" : " (search cut short)");
     }
     putchar('\n');
-    const int ok = cli_table_print(table, 0);
-    cli_table_destroy(table);
-    return ok ? CLI_OK : cli_no_memory();
+    return finish_table(table);
 }
 
 /* ---- What was simulated ------------------------------------------------------ */
@@ -211,22 +231,13 @@ static void order_cell(cli_table *table, const cli_cell *cell)
     cli_table_cell(table, "%s", text[0] ? text : "same");
 }
 
-static void add_simulated(cli_table *table, const cli_cell *cell,
-                          const char *const *names, uint32_t series)
+static void simulated_cell(cli_table *table, const cli_series *s)
 {
-    cli_table_cell(table, "%s", cell->mix);
-    cli_table_cell(table, "%s", cell->background);
-    cli_table_cell(table, "%s", cell->machine);
-    for (uint32_t i = 0; i < series; i++) {
-        const cli_series *s = cli_cell_find(cell, names[i]);
-        if (s && s->simulated_us > 0)
-            cli_table_cell(table, "%.3f (%.2f)", s->simulated_us / 1000,
-                           s->simulated_us / s->median_us);
-        else
-            cli_table_cell(table, "-");
-    }
-    loads_cell(table, cell);
-    order_cell(table, cell);
+    if (s && s->simulated_us > 0)
+        cli_table_cell(table, "%.3f (%.2f)", s->simulated_us / 1000,
+                       s->simulated_us / s->median_us);
+    else
+        cli_table_cell(table, "-");
 }
 
 /* Why something was not. */
@@ -259,34 +270,24 @@ static uint32_t simulated_names(const cli_cell *cells, uint32_t count, const cha
 
 static int print_simulated(const cli_cell *cells, uint32_t count)
 {
-    const char *names[CLI_SERIES_MAX], *columns[CLI_SERIES_MAX + 6];
-    char titles[CLI_SERIES_MAX][48];
-    const uint32_t series = simulated_names(cells, count, names);
-    uint32_t n = 0;
-    if (series == 0)
+    series_columns s;
+    s.count = simulated_names(cells, count, s.names);
+    if (s.count == 0)
         return CLI_OK;
-    columns[n++] = "SET";
-    columns[n++] = "BESIDE";
-    columns[n++] = "MACHINE";
-    for (uint32_t i = 0; i < series; i++) {
-        snprintf(titles[i], sizeof titles[i], ">%s", names[i]);
-        columns[n++] = titles[i];
+    cli_table *table = create_table(&s, "LOADS", "ORDER");
+    for (uint32_t c = 0; c < count; c++) {
+        where_cells(table, &cells[c]);
+        for (uint32_t i = 0; i < s.count; i++)
+            simulated_cell(table, cli_cell_find(&cells[c], s.names[i]));
+        loads_cell(table, &cells[c]);
+        order_cell(table, &cells[c]);
     }
-    columns[n++] = "LOADS";
-    columns[n++] = "ORDER";
-    columns[n] = NULL;
-    cli_table *table = cli_table_create(columns);
-    for (uint32_t c = 0; c < count; c++)
-        add_simulated(table, &cells[c], names, series);
     printf("\nSimulated, ms (and by what was measured), beside the LOADS of the devices "
-           "that "
-           "the runtime sensed.\nORDER: which pairs, apart by more than their intervals, "
-           "are "
-           "the other way round.\n\n");
-    const int ok = cli_table_print(table, 0);
-    cli_table_destroy(table);
+           "that the runtime sensed.\nORDER: which pairs, apart by more than their "
+           "intervals, are the other way round.\n\n");
+    const int status = finish_table(table);
     print_notes(cells, count);
-    return ok ? CLI_OK : cli_no_memory();
+    return status;
 }
 
 int cli_grid_print(const cli_cell *cells, uint32_t count)

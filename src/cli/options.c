@@ -85,6 +85,23 @@ void cli_list_free(cli_list *list)
 
 /* ---- Help ----------------------------------------------------------------- */
 
+enum {
+    HELP_COLUMN = 26 /* of the texts, after the two blanks before an option */
+};
+
+/* An option that leaves fewer than two blanks before its text gets a line of its own. A text of
+ * several lines continues under its first. */
+static void print_option(const char *left, const char *text)
+{
+    const int own_line = strlen(left) + 2 > HELP_COLUMN;
+    printf("  %-*s", own_line ? 0 : HELP_COLUMN, left);
+    if (own_line)
+        printf("\n  %-*s", HELP_COLUMN, "");
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1)
+        printf("%.*s\n  %-*s", (int)(end - text), text, HELP_COLUMN, "");
+    printf("%s\n", text);
+}
+
 static void print_help(const cli_command *command, const cli_option *const tables[],
                        const char *help_text)
 {
@@ -95,17 +112,9 @@ static void print_help(const cli_command *command, const cli_option *const table
             char left[64];
             snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? " " : "",
                      o->argument ? o->argument : "");
-            printf("  %-26s", left);
-            /* A help text of several lines continues under its first. */
-            for (const char *line = o->help; line;) {
-                const char *end = strchr(line, '\n');
-                printf("%.*s\n", end ? (int)(end - line) : (int)strlen(line), line);
-                line = end ? end + 1 : NULL;
-                if (line)
-                    printf("  %-26s", "");
-            }
+            print_option(left, o->help);
         }
-    printf("  %-26s%s\n", "--help", "this text");
+    print_option("--help", "this text");
     if (help_text)
         printf("\n%s", help_text);
 }

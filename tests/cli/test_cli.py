@@ -2,6 +2,7 @@
 import json
 import os
 import pty
+import re
 import stat
 import subprocess
 
@@ -36,6 +37,9 @@ def test_help(program, command):
     assert code == 0 and err == ""
     assert out.startswith(f"usage: hsched {command}") and "exit status:" in out
     assert command in program("--help").stdout
+    # Two blanks come before a text, or it is on the next line.
+    for line in re.findall(r"^  --.*", out, re.M):
+        assert re.fullmatch(r"  --\S+( \S+( or \S+)?)?(  +\S.*)?", line), line
 
 
 @pytest.mark.parametrize("arguments", [

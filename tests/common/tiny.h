@@ -1,4 +1,4 @@
-/* Is what tiny_network gives in a runtime what the CPU gives? */
+/* tiny_network with an input: is what it gives in a runtime what it should be? */
 #ifndef TESTS_COMMON_TINY_H
 #define TESTS_COMMON_TINY_H
 
@@ -13,10 +13,22 @@ enum {
     TINY_OUTPUT = 10
 };
 
+static inline void assert_close(const float *a, const float *b, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!(fabsf(a[i] - b[i]) <= 1e-5f))
+            fail_msg("element %zu: %g is not %g", i, (double)a[i], (double)b[i]);
+}
+
+static inline void tiny_input(float *x)
+{
+    fill(x, TINY_INPUT, 99);
+}
+
 static inline void tiny_infer(hsched_model *model, float *y)
 {
     float x[TINY_INPUT];
-    fill(x, TINY_INPUT, 99);
+    tiny_input(x);
     memset(y, 0xff, TINY_OUTPUT * sizeof *y);
     hsched_binding in = HSCHED_DATA(x, sizeof x);
     hsched_binding out = HSCHED_DATA(y, TINY_OUTPUT * sizeof *y);
@@ -33,8 +45,7 @@ static inline void tiny_expect_cpus_result(hsched_runtime *rt, hsched_model *mod
                    &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
                                            .policy = HSCHED_POLICY_CPU_ONLY });
     tiny_infer(on_cpu, want);
-    for (int i = 0; i < TINY_OUTPUT; i++)
-        assert_true(fabsf(got[i] - want[i]) <= 1e-5f);
+    assert_close(got, want, TINY_OUTPUT);
     hsched_model_release(on_cpu);
 }
 
