@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/bench.h"
 #include "cli/files.h"
@@ -29,8 +30,9 @@ static const char help_text[] =
     "  fifo        equal priorities, no deadlines: as they are submitted\n"
     "  priorities  rate-monotonic priorities (of streams, too, on a GPU), no deadlines\n"
     "in turns of short rounds, with other phases in each round. Before the first one\n"
-    "each load has a turn that does not count: batches are prepared when they are first\n"
-    "wanted.\n\n"
+    "each order has a turn at each load that does not count: batches are prepared when\n"
+    "they are first wanted. After a turn of priorities nothing happens until these are\n"
+    "out of use.\n\n"
     "A deadline is missed if the run had not ended by then, or could not even begin\n"
     "because two of its source were still in flight; that is counted here, in the same\n"
     "way for all. Intervals are of 95%, over the rounds; of fewer than 6 rounds there "
@@ -244,17 +246,29 @@ static int measure_load(deadlines_command *c, uint32_t round)
     return status;
 }
 
-/* Each load once, which does not count: how many runs are joined on a GPU comes with the load, and
- * the batches are prepared when they are first wanted. */
+/* Priorities stay in use for a while after their last run, and jobs of lower ones are cut into
+ * segments as long: the next turn is not to pay for the order of the one before. */
+static void await_disuse(const deadlines_command *c, uint32_t order)
+{
+    const struct timespec while_in_use = { .tv_sec = 2, .tv_nsec = 200000000 };
+    if (c->d.orders[order] == CLI_ORDER_PRIORITIES)
+        nanosleep(&while_in_use, NULL);
+}
+
+/* Each order at each load once, which does not count: how many runs are joined on a GPU, and where
+ * jobs are cut, comes with these, and is prepared when it is first wanted. */
 static int warm_up(deadlines_command *c)
 {
+    const cli_deadlines *d = &c->d;
     int status = CLI_OK;
-    for (uint32_t load = 0; load < c->d.load_count && status == CLI_OK; load++) {
+    for (uint32_t i = 0; i < d->load_count * d->order_count && status == CLI_OK; i++) {
         cli_periodic_tally tallies[CLI_SET_MAX] = { { 0 } };
-        const cli_periodic periodic = periodic_of(c, load, 0, 0);
+        const uint32_t order = i % d->order_count;
+        const cli_periodic periodic = periodic_of(c, i / d->order_count, order, 0);
         status = cli_periodic_run(&periodic, tallies);
-        for (uint32_t i = 0; i < c->d.set.count; i++)
-            cli_periodic_tally_free(&tallies[i]);
+        await_disuse(c, order);
+        for (uint32_t n = 0; n < d->set.count; n++)
+            cli_periodic_tally_free(&tallies[n]);
     }
     const hsched_status settled = hsched_runtime_settle(c->session.runtime);
     if (settled != HSCHED_OK && status == CLI_OK)
@@ -284,7 +298,9 @@ static int run_round(deadlines_command *c, uint32_t round, cli_progress *bar, in
     }
     for (uint32_t load = 0; load < d->load_count; load++)
         for (uint32_t i = 0; i < d->order_count; i++) {
-            const int ran = run_cell(c, load, (round + i) % d->order_count, round);
+            const uint32_t order = (round + i) % d->order_count;
+            const int ran = run_cell(c, load, order, round);
+            await_disuse(c, order);
             *over = ran == CLI_SYSTEM;
             if (*over)
                 return ran;
