@@ -3,6 +3,7 @@
  * job, in which order, and that each keeps its own result. Gates in the device hold jobs back,
  * so nothing here depends on time.
  */
+#include "common/both_policies.h"
 #include "common/queue_runs.h"
 
 #include <pthread.h>
@@ -13,8 +14,6 @@ enum {
     RUNS = 14,
     READY = 64 /* all sizes */
 };
-
-static hsched_policy used_policy; /* the test's argument */
 
 typedef struct fixture {
     hsched_runtime *rt;
@@ -350,21 +349,8 @@ static void a_batch_waits_for_all_events(void **state)
     close_fixture(&f);
 }
 
-static int take_policy(void **state)
-{
-    used_policy = *(const hsched_policy *)*state;
-    return 0;
-}
-
-#define WITH_POLICIES(test)                                                              \
-    { #test "_gpu_only", test, take_policy, NULL, &gpu_only },                           \
-    {                                                                                    \
-#test "_cost", test, take_policy, NULL, &cost                                    \
-    }
-
 int main(void)
 {
-    static hsched_policy gpu_only = HSCHED_POLICY_GPU_ONLY, cost = HSCHED_POLICY_COST;
     const struct CMUnitTest tests[] = {
         WITH_POLICIES(the_first_goes_alone_and_the_rest_together),
         WITH_POLICIES(two_batches_execute_at_most),

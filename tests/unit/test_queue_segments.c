@@ -3,6 +3,7 @@
  * priority is in use, what goes between, and the lane that is kept free. Gates and events hold
  * jobs, so nothing here depends on time; a segment of at most 1 us is one section.
  */
+#include "common/both_policies.h"
 #include "common/queue_runs.h"
 
 #include <sched.h>
@@ -20,8 +21,6 @@ enum {
     RUNS = 6,
     HIGH = 10
 };
-
-static hsched_policy used_policy; /* the test's argument */
 
 typedef struct fixture {
     hsched_runtime *rt;
@@ -410,21 +409,8 @@ static void runs_that_could_be_anywhere_are_cut(void **state)
     close_fixture(&f);
 }
 
-static int take_policy(void **state)
-{
-    used_policy = *(const hsched_policy *)*state;
-    return 0;
-}
-
-#define WITH_POLICIES(test)                                                              \
-    { #test "_gpu_only", test, take_policy, NULL, &gpu_only },                           \
-    {                                                                                    \
-#test "_cost", test, take_policy, NULL, &cost                                    \
-    }
-
 int main(void)
 {
-    static hsched_policy gpu_only = HSCHED_POLICY_GPU_ONLY, cost = HSCHED_POLICY_COST;
     const struct CMUnitTest tests[] = {
         WITH_POLICIES(a_job_is_executed_section_by_section),
         WITH_POLICIES(others_are_executed_whole),
