@@ -1,8 +1,7 @@
 /* Deadlines of runs, through the public API, on a simulated device whose jobs are held. */
 #include "common/queue_runs.h"
 
-#include <pthread.h>
-
+#include "common/call_counter.h"
 #include "common/support.h"
 
 enum {
@@ -61,31 +60,13 @@ static void close_all(fixture *f)
     queue_runtime_close(f->rt);
 }
 
-typedef struct counter {
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    int calls;
-    hsched_status last;
-} counter;
-
-static void count_call(void *user, hsched_run *run, hsched_status status)
-{
-    counter *c = user;
-    (void)run;
-    pthread_mutex_lock(&c->mutex);
-    c->calls++;
-    c->last = status;
-    pthread_cond_broadcast(&c->changed);
-    pthread_mutex_unlock(&c->mutex);
-}
-
 /* Nobody submits, takes or ends anything: the controller notices. */
 static void a_late_run_is_dropped_though_nothing_happens(void **state)
 {
     (void)state;
     fixture f;
     queue_trial late;
-    counter c = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, HSCHED_OK };
+    call_counter c = CALL_COUNTER_INIT;
     hold_lanes(&f);
     queue_trial_make(&late, &f.small, USER_TENSOR_PLAIN, USER_TENSOR_PLAIN, 1);
     late.deadline_us = 1000;
@@ -95,11 +76,8 @@ static void a_late_run_is_dropped_though_nothing_happens(void **state)
     queue_trial_submit(&late);
     assert_fails(hsched_run_wait(late.run, HSCHED_FOREVER), HSCHED_ERROR_DEADLINE,
                  "small");
-    pthread_mutex_lock(&c.mutex);
-    while (c.calls == 0)
-        pthread_cond_wait(&c.changed, &c.mutex);
+    await_calls(&c, 1);
     assert_int_equal(c.last, HSCHED_ERROR_DEADLINE);
-    pthread_mutex_unlock(&c.mutex);
     hsched_run_release(late.run);
     release_lanes(&f);
     assert_int_equal(queue_device_stats(f.rt).jobs, f.lanes);

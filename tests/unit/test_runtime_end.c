@@ -3,29 +3,12 @@
 
 #include <pthread.h>
 
-typedef struct counter {
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    int calls;
-    hsched_status last;
-} counter;
-
-static void count_call(void *user, hsched_run *run, hsched_status status)
-{
-    counter *c = user;
-    assert_int_equal(hsched_run_poll(run), 1);
-    pthread_mutex_lock(&c->mutex);
-    c->calls++;
-    c->last = status;
-    pthread_cond_signal(&c->changed);
-    pthread_mutex_unlock(&c->mutex);
-}
+#include "common/call_counter.h"
 
 static void callbacks_come_once(void **state)
 {
     fixture *f = *state;
-    static counter c = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0,
-                         HSCHED_OK };
+    static call_counter c = CALL_COUNTER_INIT;
     enum {
         RUNS = 50
     };
@@ -37,10 +20,7 @@ static void callbacks_come_once(void **state)
         assert_ok(hsched_submit(f->model, &config, &run));
         hsched_run_release(run); /* at once: it still ends and calls back */
     }
-    pthread_mutex_lock(&c.mutex);
-    while (c.calls < RUNS)
-        pthread_cond_wait(&c.changed, &c.mutex);
-    pthread_mutex_unlock(&c.mutex);
+    await_calls(&c, RUNS);
     assert_int_equal(c.last, HSCHED_OK);
     hsched_model_stats stats = { HSCHED_MODEL_STATS_INIT };
     assert_ok(hsched_model_get_stats(f->model, &stats));
@@ -133,7 +113,7 @@ static void cancelled_runs_end_and_so_do_their_dependents(void **state)
     assert_ok(hsched_model_compile(rt, g, NULL, &next));
     hsched_graph_destroy(g);
 
-    counter c = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, HSCHED_OK };
+    call_counter c = CALL_COUNTER_INIT;
     hsched_binding in = HSCHED_DATA(f->x, sizeof f->x);
     hsched_run_config run_config = { HSCHED_RUN_CONFIG_INIT, .inputs = &in,
                                      .callback = count_call, .callback_user = &c };
@@ -147,11 +127,8 @@ static void cancelled_runs_end_and_so_do_their_dependents(void **state)
     assert_fails(hsched_run_wait(run, HSCHED_FOREVER), HSCHED_ERROR_CANCELLED, "tiny");
     assert_fails(hsched_run_wait(dependent, HSCHED_FOREVER), HSCHED_ERROR_UPSTREAM,
                  "next");
-    pthread_mutex_lock(&c.mutex);
-    while (c.calls == 0)
-        pthread_cond_wait(&c.changed, &c.mutex);
+    await_calls(&c, 1);
     assert_int_equal(c.last, HSCHED_ERROR_CANCELLED);
-    pthread_mutex_unlock(&c.mutex);
     hsched_run_cancel(run); /* after its end: nothing */
     hsched_run_release(run);
     hsched_run_release(dependent);
@@ -172,7 +149,7 @@ static void destroying_ends_what_is_in_flight(void **state)
         RUNS = 100
     };
     hsched_run *runs[RUNS];
-    counter c = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, HSCHED_OK };
+    call_counter c = CALL_COUNTER_INIT;
     hsched_binding in = HSCHED_DATA(f->x, sizeof f->x);
     hsched_run_config run_config = { HSCHED_RUN_CONFIG_INIT, .inputs = &in,
                                      .callback = count_call, .callback_user = &c };
