@@ -46,8 +46,7 @@ static void print_crossing_totals(const cli_plan *p)
     printf("fall back  %u of %u steps, in %u of %u sections\n", i->fallback_steps,
            i->steps, i->fallback_sections, i->sections);
     printf("crossings  %u tensors, %s, %.1f us; inputs and outputs: %s, about %.1f us of "
-           "the "
-           "sections' times\n",
+           "the sections' times\n",
            i->tensors, cli_short_bytes((double)i->crossing_bytes, bytes), i->crossing_us,
            cli_short_bytes((double)i->io_bytes, io), i->io_us);
 }

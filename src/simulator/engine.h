@@ -16,6 +16,9 @@
  * k of them make it 1 / (1 - p + p / k) times as fast (Amdahl), p being the model's `parallel`, or
  * as fast as the section's `team` says. Elsewhere the speed-up is 1.
  *
+ * Where a model has a stretch curve of its own, a job of another model counts in it as as many of its
+ * own as the device does at once: what a model leaves of a device is of use to its own jobs only.
+ *
  * Jobs of one model that are at work at the same time take at least as long as one for all of their
  * runs would, by the model's `batch`, since a curve of jobs knows nothing of how large they are.
  *
@@ -53,7 +56,7 @@ typedef struct hsi_engine_model {
     const hsi_curve
         *batch; /* per device: of a job for so many runs, beside one for one */
     const hsi_curve
-        *stretch;    /* per device: of the model's jobs, by all that are at work; NULL or
+        *stretch;    /* per device: of the model's jobs, by how many are at work; NULL or
                                  no points: as all jobs of the device */
     double parallel; /* of a section's work on the CPU: 0 to 1 */
     const hsi_curve *team; /* per section: what so many workers take of what one takes
