@@ -16,8 +16,8 @@
  * k of them make it 1 / (1 - p + p / k) times as fast (Amdahl), p being the model's `parallel`, or
  * as fast as the section's `team` says. Elsewhere the speed-up is 1.
  *
- * Where a model has a stretch curve of its own, a job of another model counts in it as as many of its
- * own as the device does at once: what a model leaves of a device is of use to its own jobs only.
+ * Where a model has a stretch curve of its own, a job of another model counts in it as as many of
+ * its own as the device does at once: what it leaves of a device is of use to its own jobs only.
  *
  * Jobs of one model that are at work at the same time take at least as long as one for all of their
  * runs would, by the model's `batch`, since a curve of jobs knows nothing of how large they are.
