@@ -11,7 +11,7 @@
 #include "cost/file.h"
 #include "cost/line.h"
 
-#define HEADER    "hsched costs 1"
+#define HEADER    "hsched costs 2"
 #define FILE_NAME "costs.txt"
 
 /* ---- Reading -------------------------------------------------------------- */

@@ -146,7 +146,7 @@ void hsi_cost_table_find(const hsi_cost_table *table, const hsi_cost_key *key,
  * with these.
  */
 double hsi_cost_table_stretch_of(const hsi_cost_table *table, const hsi_cost_key *key,
-                                 uint32_t jobs, hsi_cost_source *source);
+                                 double jobs, hsi_cost_source *source);
 /*
  * So many such jobs' work is done at the same time, at best, if up to `most_jobs` are there; 0: not
  * known. At least 1: they need not be there at the same time.
@@ -154,7 +154,7 @@ double hsi_cost_table_stretch_of(const hsi_cost_table *table, const hsi_cost_key
 double hsi_cost_table_capacity_of(const hsi_cost_table *table, const hsi_cost_key *key,
                                   uint32_t most_jobs);
 /* The device's: that of the model which was measured last. */
-double hsi_cost_table_stretch(const hsi_cost_table *table, uint32_t device, uint32_t jobs,
+double hsi_cost_table_stretch(const hsi_cost_table *table, uint32_t device, double jobs,
                               hsi_cost_source *source);
 
 /*
@@ -163,7 +163,7 @@ double hsi_cost_table_stretch(const hsi_cost_table *table, uint32_t device, uint
  * such an entry only; the observation then counts for nothing.
  */
 hsched_status hsi_cost_table_observe(hsi_cost_table *table, uint64_t now_us,
-                                     const hsi_cost_key *key, uint32_t jobs,
+                                     const hsi_cost_key *key, double jobs,
                                      double took_us);
 
 /* The device's present load: what is there takes so many times as long as the table says, for

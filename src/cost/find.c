@@ -11,7 +11,7 @@ static hsi_cost_source worse(hsi_cost_source a, hsi_cost_source b)
 
 /* ---- Jobs at once --------------------------------------------------------- */
 
-double hsi_cost_table_stretch(const hsi_cost_table *table, uint32_t device, uint32_t jobs,
+double hsi_cost_table_stretch(const hsi_cost_table *table, uint32_t device, double jobs,
                               hsi_cost_source *source)
 {
     *source = HSI_COST_MEASURED;
@@ -21,7 +21,7 @@ double hsi_cost_table_stretch(const hsi_cost_table *table, uint32_t device, uint
     double below = 1, below_factor = 1;
     for (uint32_t i = 0; i < d->stretch_count; i++) {
         const hsi_cost_stretch_point *s = &d->stretch[i];
-        if (s->jobs == jobs)
+        if (!(s->jobs < jobs) && !(s->jobs > jobs))
             return s->factor;
         if (s->jobs > jobs) {
             *source = HSI_COST_INTERPOLATED;
@@ -97,17 +97,17 @@ static answer scaled(const answer *a, double factor)
 }
 
 /* places[0..count - 1]: of one number of workers. */
-static answer at_batch(const hsi_cost_place *places, uint32_t count, uint32_t batch)
+static answer at_batch(const hsi_cost_place *places, uint32_t count, double batch)
 {
     uint32_t above = 0;
     while (above < count && places[above].point.key.batch < batch)
         above++;
     if (above == count) {
         const answer last = of_point(&places[count - 1].point);
-        return scaled(&last, (double)batch / places[count - 1].point.key.batch);
+        return scaled(&last, batch / places[count - 1].point.key.batch);
     }
     const answer high = of_point(&places[above].point);
-    if (places[above].point.key.batch == batch)
+    if (!(places[above].point.key.batch > batch))
         return high;
     if (above == 0)
         return scaled(&high, 1);
@@ -130,7 +130,7 @@ static uint32_t end_of_workers(const hsi_cost_series *series, uint32_t first)
 }
 
 /* Linear in 1 / workers: exact where a part can be shared and the rest cannot (Amdahl). */
-static answer at_workers(const hsi_cost_series *series, uint32_t workers, uint32_t batch)
+static answer at_workers(const hsi_cost_series *series, uint32_t workers, double batch)
 {
     uint32_t below = UINT32_MAX, below_end = 0;
     for (uint32_t first = 0, end; first < series->count; first = end) {
@@ -159,7 +159,7 @@ static answer at_workers(const hsi_cost_series *series, uint32_t workers, uint32
 /* Of more jobs than were measured of the model: as much longer as the device's own curve says of
  * other models, or its cores. */
 static double stretch_beyond(const hsi_cost_table *table, const hsi_cost_key *key,
-                             const hsi_cost_point *last, uint32_t jobs)
+                             const hsi_cost_point *last, double jobs)
 {
     hsi_cost_source source;
     return last->us * hsi_cost_table_stretch(table, key->device, jobs, &source) /
@@ -167,7 +167,7 @@ static double stretch_beyond(const hsi_cost_table *table, const hsi_cost_key *ke
 }
 
 static double stretch_of_model(const hsi_cost_table *table, const hsi_cost_key *key,
-                               uint32_t jobs, hsi_cost_source *source)
+                               double jobs, hsi_cost_source *source)
 {
     hsi_cost_key own = *key;
     own.unit = HSI_COST_AT_ONCE;
@@ -175,10 +175,15 @@ static double stretch_of_model(const hsi_cost_table *table, const hsi_cost_key *
     const hsi_cost_series *series = hsi_cost_find_series(table, &own);
     if (!series || series->count == 0)
         return hsi_cost_table_stretch(table, key->device, jobs, source);
-    const hsi_cost_point *last = &series->places[series->count - 1].point;
+    const hsi_cost_point *first = &series->places[0].point,
+                         *last = &series->places[series->count - 1].point;
     *source = HSI_COST_ESTIMATED;
     if (jobs > last->key.batch)
         return stretch_beyond(table, key, last, jobs);
+    if (jobs < first->key.batch) { /* alone it is 1 */
+        *source = HSI_COST_INTERPOLATED;
+        return 1 + (first->us - 1) * (jobs - 1) / (first->key.batch - 1);
+    }
     const answer found = at_batch(series->places, series->count, jobs);
     *source = found.source;
     return found.us;
@@ -186,7 +191,7 @@ static double stretch_of_model(const hsi_cost_table *table, const hsi_cost_key *
 
 /* A full device is not made faster by cutting what is joined into jobs. */
 static double stretch_of_joined(const hsi_cost_table *table, const hsi_cost_key *key,
-                                uint32_t jobs)
+                                double jobs)
 {
     if (key->unit != HSI_COST_RUN || key->batch < 2)
         return 0;
@@ -198,7 +203,7 @@ static double stretch_of_joined(const hsi_cost_table *table, const hsi_cost_key 
 }
 
 double hsi_cost_table_stretch_of(const hsi_cost_table *table, const hsi_cost_key *key,
-                                 uint32_t jobs, hsi_cost_source *source)
+                                 double jobs, hsi_cost_source *source)
 {
     *source = HSI_COST_MEASURED;
     if (jobs <= 1)

@@ -1,6 +1,6 @@
 #include "cost/load.h"
 
-#include <string.h>
+#include <math.h>
 
 enum {
     SPAN_US =
@@ -13,6 +13,13 @@ enum {
  * corrections down: without it they could drift one way and the load the other. */
 #define NOTICED 0.14
 #define LOG_MAX 4.2 /* a factor of 66 */
+/* A job that others make take longer than this many times says what the device gave to whom, and
+ * little about its entry; it teaches only what nobody has measured. */
+#define TEACHES_UP_TO 2.0
+#define SHARED        1.2 /* others count */
+/* A vote that is further from the median than this (a factor of three) counts as one that is
+ * not. */
+#define OUTLIER 1.1
 
 /* ---- Medians -------------------------------------------------------------- */
 
@@ -64,21 +71,16 @@ static uint32_t one_vote_each(vote *votes, uint32_t count)
     return entries;
 }
 
-static double combine(vote *votes, uint32_t count)
+static double most_say(vote *votes, uint32_t count)
 {
-    if (count == 0)
-        return 0;
-    double log = 0;
     if (count >= LEAST) {
         sort(votes, count);
-        log = median(votes, one_vote_each(votes, count));
-    } else if (count == 2) {
-        const int in_order = votes[0].value < votes[1].value;
-        log = nearer_to_zero(votes[!in_order].value, votes[in_order].value);
+        return median(votes, one_vote_each(votes, count));
     }
-    if (log < NOTICED && log > -NOTICED)
+    if (count < 2)
         return 0;
-    return log > LOG_MAX ? LOG_MAX : log < -LOG_MAX ? -LOG_MAX : log;
+    const int in_order = votes[0].value < votes[1].value;
+    return nearer_to_zero(votes[!in_order].value, votes[in_order].value);
 }
 
 /* ---- The window ----------------------------------------------------------- */
@@ -103,6 +105,32 @@ static uint32_t window_length(hsi_cost_load *load, uint64_t now_us)
     return count;
 }
 
+static int is_shared(hsi_cost_load *load, uint32_t length)
+{
+    for (uint32_t k = 0; k < length; k++)
+        if (latest(load, k)->stretch > SHARED)
+            return 1;
+    return 0;
+}
+
+/*
+ * By what all jobs took together, which is what a device does in whatever order it serves them:
+ * one after the other the first are faster than expected, and the last slower; small kernels wait
+ * for large ones. One step of an M-estimate from the middle (Huber, "Robust Estimation of a
+ * Location Parameter", 1964).
+ */
+static double by_work(hsi_cost_load *load, uint32_t length, double middle)
+{
+    double took = 0, expected = 0;
+    for (uint32_t k = 0; k < length; k++) {
+        const hsi_cost_observation *o = latest(load, k);
+        const double off = fmax(-OUTLIER, fmin(o->vote - middle, OUTLIER));
+        took += o->votes ? o->weight * exp(off) : 0;
+        expected += o->votes ? o->weight : 0;
+    }
+    return expected > 0 ? middle + log(took / expected) : middle;
+}
+
 static double load_of_window(hsi_cost_load *load, uint32_t length)
 {
     vote votes[HSI_COST_LOAD_WINDOW];
@@ -112,7 +140,10 @@ static double load_of_window(hsi_cost_load *load, uint32_t length)
         if (o->votes)
             votes[count++] = (vote){ o->entry, o->vote };
     }
-    return combine(votes, count);
+    double found = most_say(votes, count);
+    if (count >= LEAST && is_shared(load, length))
+        found = by_work(load, length, found);
+    return found < NOTICED && found > -NOTICED ? 0 : fmax(-LOG_MAX, fmin(found, LOG_MAX));
 }
 
 static void push(hsi_cost_load *load, const hsi_cost_observation *observation)
@@ -125,7 +156,8 @@ static void push(hsi_cost_load *load, const hsi_cost_observation *observation)
     if (o->time_us < load->latest_us) /* threads may report in another order */
         o->time_us = load->latest_us;
     /* It came while the device was believed loaded: it teaches nobody. */
-    o->judged = hsi_cost_load_log(load, o->time_us) != 0;
+    o->judged = (o->votes && o->stretch > TEACHES_UP_TO) ||
+                hsi_cost_load_log(load, o->time_us) != 0;
     load->latest_us = o->time_us;
 }
 

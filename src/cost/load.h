@@ -2,11 +2,12 @@
  * The present load of one device: by what factor all its jobs take longer than the cost table
  * says, because of something outside. Noticed, and forgotten, from the times of a few jobs.
  *
- * The median over the entries of the table that were seen lately, of the median of each one's
- * log-ratios "took / expected" (expected: corrected, stretched by our own jobs at once). A median
- * over entries, not over jobs, since one entry that is wrong must not look like a load however
- * often it runs. Medians keep edges and drop outliers (Tukey, "Exploratory Data Analysis", 1977;
- * Gallagher and Wise, "A Theoretical Analysis of the Properties of Median Filters", 1981).
+ * Of jobs that have the device to themselves: the median over the entries of the table that were
+ * seen lately, of the median of each one's log-ratios "took / expected" (expected: corrected,
+ * stretched by our own jobs at once). A median over entries, not over jobs, since one entry that
+ * is wrong must not look like a load however often it runs. Medians keep edges and drop outliers
+ * (Tukey, "Exploratory Data Analysis", 1977; Gallagher and Wise, "A Theoretical Analysis of the
+ * Properties of Median Filters", 1981). Where jobs share the device: by the work of all of them.
  *
  * What entries may learn from comes out of here as well, late: when as many observations are
  * known after it as before it, and only if the device was believed unloaded when it came and
@@ -26,8 +27,10 @@ typedef struct hsi_cost_observation {
     uint64_t time_us;
     uint64_t entry; /* whose: any number that tells entries apart */
     double vote;    /* log of took to expected, corrections included */
+    double weight;  /* what it would have had of the device's time, had it taken that */
     double lesson;  /* log of took to expected, without the entry's correction */
     int votes;      /* the entry is known well enough to have a vote */
+    double stretch; /* by what our own jobs at once were expected to slow it down */
     int judged;     /* has come out, or never will */
 } hsi_cost_observation;
 

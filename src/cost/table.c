@@ -280,8 +280,7 @@ static int is_known(const hsi_cost_point *point)
 }
 
 hsched_status hsi_cost_table_observe(hsi_cost_table *table, uint64_t now_us,
-                                     const hsi_cost_key *key, uint32_t jobs,
-                                     double took_us)
+                                     const hsi_cost_key *key, double jobs, double took_us)
 {
     hsi_cost_point made = { .key = *key, .us = took_us, .samples = 1, .observed = 1 };
     hsi_cost_observation learned[HSI_COST_LOAD_WINDOW];
@@ -297,11 +296,14 @@ hsched_status hsi_cost_table_observe(hsi_cost_table *table, uint64_t now_us,
         return hsi_cost_table_put(table, &made, 1);
     }
     const double lesson = log(took_us / (point->us * stretch));
+    const double vote = lesson - point->correction.log;
     const hsi_cost_observation o = { .time_us = now_us,
                                      .entry = entry_of(table, key),
                                      .lesson = lesson,
-                                     .vote = lesson - point->correction.log,
-                                     .votes = is_known(point) };
+                                     .vote = vote,
+                                     .weight = took_us / (exp(vote) * fmax(jobs, 1)),
+                                     .votes = is_known(point),
+                                     .stretch = stretch };
     const uint32_t count = hsi_cost_load_observe(load, &o, took_us, learned);
     for (uint32_t i = 0; i < count; i++)
         learn(table, &learned[i]);

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "base/sync.h"
 #include "runtime/runtime.h"
 #include "worker/queue.h"
 
@@ -293,7 +294,7 @@ HSCHED_API hsched_status hsched_runtime_get_device_stats(const hsched_runtime *r
         filled.steps = queue->steps;
         filled.pauses = queue->pauses;
         filled.long_segments = queue->long_segments;
-        busy_ns = queue->busy_ns;
+        busy_ns = hsi_queue_busy_ns(queue, hsi_now_ns());
     }
     pthread_mutex_unlock(&rt->pool->lock);
     if (rt->devices[device].has_queue)

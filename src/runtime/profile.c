@@ -17,7 +17,8 @@ enum {
     REPETITIONS = 31,
     REPETITIONS_MAX = 1000,
     WARM_UPS = 4, /* a batch may have to be prepared in the background first */
-    JOBS_MAX = 8  /* at once on a device with a queue */
+    JOBS_MAX = 8, /* at once on a device with a queue */
+    ENOUGH = 3    /* samples for a median to drop an outlier */
 };
 
 typedef struct series {
@@ -113,11 +114,36 @@ static int has_steps(const hsched_model *model, uint32_t device)
 
 /* ---- Storing -------------------------------------------------------------- */
 
+/* One or two samples, for want of time, are no better than what the table has from more; what has
+ * changed since jobs teach it. Under the table's lock. */
+static int has_better(const profile *p, const hsi_cost_point *point)
+{
+    const hsi_cost_point *known =
+        hsi_cost_table_get(p->model->runtime->costs.table, &point->key);
+    return known && !known->observed && known->samples >= ENOUGH &&
+           point->samples < ENOUGH && point->samples < p->repetitions;
+}
+
+static hsched_status put(profile *p, const hsi_cost_point *point)
+{
+    hsched_runtime *rt = p->model->runtime;
+    hsched_status status = HSCHED_OK;
+    pthread_mutex_lock(&rt->costs.mutex);
+    const int better = has_better(p, point);
+    if (!better)
+        status = hsi_cost_table_put(rt->costs.table, point, 1);
+    if (!better && status == HSCHED_OK && point->key.unit == HSI_COST_AT_ONCE)
+        status = hsi_cost_table_put_stretch(rt->costs.table, point->key.device,
+                                            point->key.batch, point->us, 1);
+    pthread_mutex_unlock(&rt->costs.mutex);
+    p->report.measured += status == HSCHED_OK && !better;
+    return status;
+}
+
 static hsched_status store(profile *p, hsi_cost_unit unit, uint32_t index,
                            const series *s, uint32_t row)
 {
     double spread;
-    hsched_runtime *rt = p->model->runtime;
     const double us = median_of(p, row, &spread);
     hsi_cost_point point = { .key = hsi_costs_key(p->model, unit, index, s->device),
                              .us = us,
@@ -128,17 +154,12 @@ static hsched_status store(profile *p, hsi_cost_unit unit, uint32_t index,
         return HSCHED_OK;
     point.key.workers = s->workers;
     point.key.batch = s->batch;
-    pthread_mutex_lock(&rt->costs.mutex);
-    hsched_status status = hsi_cost_table_put(rt->costs.table, &point, 1);
-    pthread_mutex_unlock(&rt->costs.mutex);
-    p->report.measured += status == HSCHED_OK;
-    return status;
+    return put(p, &point);
 }
 
 static hsched_status store_stretch(profile *p, const series *s)
 {
     double spread;
-    hsched_runtime *rt = p->model->runtime;
     /* Below 1 it is chance: nobody is faster for the others. */
     const double measured = median_of(p, stretch_row(p), &spread),
                  factor = measured > 0 && measured < 1 ? 1 : measured;
@@ -150,14 +171,7 @@ static hsched_status store_stretch(profile *p, const series *s)
     if (factor <= 0)
         return HSCHED_OK;
     point.key.batch = s->jobs;
-    pthread_mutex_lock(&rt->costs.mutex);
-    hsched_status status = hsi_cost_table_put_stretch(
-        rt->costs.table, rt->costs.devices[s->device], s->jobs, factor, 1);
-    if (status == HSCHED_OK)
-        status = hsi_cost_table_put(rt->costs.table, &point, 1);
-    pthread_mutex_unlock(&rt->costs.mutex);
-    p->report.measured += status == HSCHED_OK;
-    return status;
+    return put(p, &point);
 }
 
 static hsched_status store_all(profile *p, const series *s)
@@ -236,13 +250,30 @@ static hsched_status repeat_whole(profile *p, const series *s,
     return status;
 }
 
-/* What a run's jobs on the device take, all together, on average. */
+static uint64_t queue_busy_ns(const hsched_runtime *rt, uint32_t device)
+{
+    pthread_mutex_lock(&rt->pool->lock);
+    const uint64_t busy_ns = hsi_queue_busy_ns(rt->pool->queues[device], hsi_now_ns());
+    pthread_mutex_unlock(&rt->pool->lock);
+    return busy_ns;
+}
+
+/*
+ * What jobs of so many runs take. Where they are queued: until all have ended, however the device
+ * serves them; one after the other they take half as long on average, and no more gets done. CPU
+ * workers have a core each, and who is done early leaves it to others: the average.
+ */
 static hsched_status time_jobs(profile *p, const series *s,
                                const hsi_profile_shape *shape, uint32_t runs, double *ns)
 {
+    const hsched_runtime *rt = p->model->runtime;
+    const int queue = rt->devices[s->device].has_queue;
+    const uint64_t before_ns = queue ? queue_busy_ns(rt, s->device) : 0;
     hsched_status status = execute(p, s, shape, runs, NULL, NULL, NULL);
     *ns = 0;
-    for (uint32_t i = 0; i < runs && status == HSCHED_OK; i++)
+    if (queue)
+        *ns = (double)(queue_busy_ns(rt, s->device) - before_ns);
+    for (uint32_t i = 0; i < runs && !queue && status == HSCHED_OK; i++)
         *ns += (double)p->probes[i]->device_ns[s->device] / runs;
     return status;
 }

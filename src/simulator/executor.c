@@ -108,9 +108,9 @@ static double capacity_of(const hsi_executor_worker *worker, const hsi_curve *ow
 }
 
 /*
- * How many times as long the worker's job takes because of the others. What its model leaves of the
- * device is of use to its own jobs only: small kernels of one network wait for the large ones of
- * another. So a job of another model counts as as many of its own as the device does at once.
+ * How many times as long the worker's job takes because of the others. What its model leaves of
+ * the device is of use to its own jobs only: small kernels of one network wait for the large ones
+ * of another. So a job of another model counts as as many of its own as the device does at once.
  */
 static double stretch_of(const hsi_executor *executor, const hsi_executor_worker *worker,
                          uint32_t jobs)
@@ -118,7 +118,7 @@ static double stretch_of(const hsi_executor *executor, const hsi_executor_worker
     const hsi_engine_model *model = model_of(worker);
     const hsi_curve *own = own_curve(worker);
     const hsi_curve *curve = own ? own : &executor->device->stretch;
-    if (executor->is_cpu || jobs == 1)
+    if (jobs == 1)
         return hsi_curve_at(curve, jobs);
     const double others_as = own ? capacity_of(worker, own) : 1;
     double alike = 0, runs = 0;
@@ -139,31 +139,72 @@ static double stretch_of(const hsi_executor *executor, const hsi_executor_worker
     return joined > stretch ? joined : stretch;
 }
 
-/* The idle workers help evenly; those left over help the first. */
-void hsi_executor_set_speeds(hsi_executor *executor, double now_us)
+/* Of a job on the CPU that has a team of so many, while so many workers are busy: a team was
+ * measured with nobody else, so that what its own members do to each other is in its time. */
+static double cpu_stretch_of(const hsi_executor *executor,
+                             const hsi_executor_worker *worker, uint32_t team,
+                             uint32_t busy)
+{
+    const hsi_curve *own = own_curve(worker);
+    const hsi_curve *curve = own ? own : &executor->device->stretch;
+    const double stretch = hsi_curve_at(curve, busy) / hsi_curve_at(curve, team);
+    return stretch > 1 ? stretch : 1;
+}
+
+static uint32_t jobs_at_work(const hsi_executor *executor)
+{
+    uint32_t jobs = 0;
+    for (uint32_t i = 0; i < executor->device->core.workers; i++)
+        jobs += is_at_work(&executor->workers[i]) != 0;
+    return jobs;
+}
+
+/* Workers that help so many jobs. */
+static uint32_t count_helpers(const hsi_executor *executor, uint32_t jobs)
 {
     const hsi_engine_device *device = executor->device;
-    const uint32_t workers = device->core.workers;
-    uint32_t jobs = 0, nth = 0;
-    for (uint32_t i = 0; i < workers; i++)
-        jobs += is_at_work(&executor->workers[i]) != 0;
+    if (!executor->is_cpu || device->team < 2)
+        return 0;
+    const uint32_t idle = device->core.workers - executor->busy,
+                   most = jobs * (device->team - 1);
+    return idle < most ? idle : most;
+}
+
+/* Jobs that are unlike each other's, a short one and a batch, slow each other down by what was
+ * measured of jobs alike. Together they are never slower than one after the other. */
+static void keep_busy(hsi_executor *executor)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < executor->device->core.workers; i++)
+        sum += is_at_work(&executor->workers[i]) ? executor->workers[i].speed : 0;
+    for (uint32_t i = 0; sum < 1 && i < executor->device->core.workers; i++)
+        executor->workers[i].speed /= sum;
+}
+
+/* They help evenly; those left over help the first. */
+void hsi_executor_set_speeds(hsi_executor *executor, double now_us)
+{
+    const uint32_t workers = executor->device->core.workers;
+    const uint32_t jobs = jobs_at_work(executor);
     executor->helpers = 0;
     if (jobs == 0)
         return;
-    const uint32_t idle =
-        executor->is_cpu && device->team > 1 ? workers - executor->busy : 0;
+    const uint32_t helpers = executor->helpers = count_helpers(executor, jobs);
     const double load = hsi_executor_load(executor, now_us);
-    for (uint32_t i = 0; i < workers; i++) {
+    for (uint32_t i = 0, nth = 0; i < workers; i++) {
         hsi_executor_worker *worker = &executor->workers[i];
         if (!is_at_work(worker))
             continue;
-        uint32_t helpers = idle / jobs + (nth++ < idle % jobs);
-        if (idle > 0 && helpers > device->team - 1)
-            helpers = device->team - 1;
-        executor->helpers += helpers;
-        const double alone = executor->is_cpu ? speed_up(worker, 1 + helpers) : 1;
-        worker->speed = alone / (load * stretch_of(executor, worker, jobs));
+        const uint32_t team = 1 + helpers / jobs + (nth++ < helpers % jobs);
+        worker->speed = executor->is_cpu
+                            ? speed_up(worker, team) /
+                                  cpu_stretch_of(executor, worker, team, jobs + helpers)
+                            : 1 / stretch_of(executor, worker, jobs);
     }
+    if (!executor->is_cpu)
+        keep_busy(executor);
+    for (uint32_t i = 0; i < workers; i++)
+        executor->workers[i].speed /= load;
 }
 
 /* How long until this worker's phase ends. */

@@ -26,9 +26,8 @@ typedef struct hsi_ended_job {
     const hsi_job *first; /* of the runs that were joined */
     uint32_t count;       /*   so many */
     uint32_t workers;     /* that shared its steps, at most */
-    uint32_t
-        at_once; /* jobs on the device when it ended, this one included; with a queue:
-                             jobs like this one that would have taken up as much */
+    double at_once; /* jobs on the device when it ended, this one included; with a queue:
+                       jobs like this one that would have taken up as much */
     uint64_t began_ns, ended_ns;
 } hsi_ended_job;
 

@@ -36,7 +36,8 @@ static uint64_t *spent_by(const hsi_flight *f)
     return &run_of(f->jobs[0])->spent_ns[f->jobs[0]->section];
 }
 
-/* Has the job's run other jobs than this one, on the CPU perhaps? Segments are of the same job. */
+/* Has the job's run other jobs than this one, on the CPU perhaps? Segments are of the same
+ * job. */
 static int is_partial(const hsi_flight *f)
 {
     const hsi_exec_model *model = run_of(f->jobs[0])->model;
@@ -219,29 +220,38 @@ static void set_alarms_of_others(const hsi_queue *q)
             set_alarm(pool->queues[d]);
 }
 
-static void sum_filled(hsi_queue *q, uint64_t now_ns)
+uint64_t hsi_queue_busy_ns(const hsi_queue *q, uint64_t now_ns)
 {
-    if (now_ns > q->summed_ns) {
-        q->filled_sum += q->filled * (now_ns - q->summed_ns);
-        q->summed_ns = now_ns;
-    }
+    return q->busy_ns +
+           (q->running > 0 && now_ns > q->busy_since_ns ? now_ns - q->busy_since_ns : 0);
 }
 
-/* As many jobs like this one would have taken up as much of the device as those did that were there
- * while it was, itself included, in the mean: others may leave more room beside them, or less. */
-static uint32_t mean_at_once(const hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
+static void sum_shares(hsi_queue *q, uint64_t now_ns)
 {
-    const uint64_t took = now_ns > f->started_ns ? now_ns - f->started_ns : 1;
-    const uint64_t own = took * f->fill;
-    const uint64_t mean = (q->filled_sum - f->filled_sum + own / 2) / own;
-    return mean > 0 ? (uint32_t)mean : 1;
+    if (now_ns > q->summed_ns && q->filled > 0)
+        q->share_sum += (double)(now_ns - q->summed_ns) / q->filled;
+    if (now_ns > q->summed_ns)
+        q->summed_ns = now_ns;
+}
+
+/*
+ * As many jobs like this one would have taken up as much of the device as those did that were
+ * there while it was, itself included: others may leave more room beside them, or less. The
+ * harmonic mean over its time, so that the shares of all jobs, each its time by this, sum up to
+ * the time that the device was busy, in whatever order it has served them.
+ */
+static double mean_at_once(const hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
+{
+    const uint64_t took = now_ns > f->started_ns ? now_ns - f->started_ns : 0;
+    const double share = f->fill * (q->share_sum - f->share_sum);
+    return share > 0 && (double)took > share ? (double)took / share : 1;
 }
 
 /* The device has done with it; returns how many such jobs it had meanwhile. */
-static uint32_t leave_device(hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
+static double leave_device(hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
 {
-    sum_filled(q, now_ns);
-    const uint32_t at_once = mean_at_once(q, f, now_ns);
+    sum_shares(q, now_ns);
+    const double at_once = mean_at_once(q, f, now_ns);
     if (f->state == HSI_FLIGHT_ENDING) {
         q->filled -= f->fill;
         q->running--;
@@ -253,8 +263,8 @@ static uint32_t leave_device(hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
     return at_once;
 }
 
-/* The segment has ended well, and there are more: the jobs go back into the queue, and others that
- * are more urgent go first. */
+/* The segment has ended well, and there are more: the jobs go back into the queue, and others
+ * that are more urgent go first. */
 static void pause_flight(hsi_queue *q, hsi_flight *f)
 {
     const uint64_t now_ns = hsi_now_ns();
@@ -277,7 +287,7 @@ static void end_flight(hsi_queue *q, hsi_flight *f, hsched_status status,
 {
     hsi_core *core = q->pool->config.core;
     const uint64_t now_ns = hsi_now_ns();
-    const uint32_t at_once = leave_device(q, f, now_ns);
+    const double at_once = leave_device(q, f, now_ns);
     const uint64_t began_ns = f->started_ns - *spent_by(f);
     if (status == HSCHED_ERROR_DEVICE)
         lose_device(q);
@@ -417,8 +427,8 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     run_of(f->jobs[0])->members = members;
     f->expected_us = f->segment_us > 0 ? &f->segment_us : hsi_expect_of(f, members);
     f->state = HSI_FLIGHT_RUNNING;
-    sum_filled(q, hsi_now_ns());
-    f->filled_sum = q->filled_sum;
+    sum_shares(q, hsi_now_ns());
+    f->share_sum = q->share_sum;
     q->filled += f->fill;
     if (q->running++ == 0)
         q->busy_since_ns = f->started_ns;

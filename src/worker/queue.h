@@ -41,7 +41,7 @@ typedef struct hsi_flight {
     void *wait_events[HSI_QUEUE_BATCH];
     uint64_t started_ns;
     uint32_t fill;          /* what the job takes up of the device, of HSI_QUEUE_FULL */
-    uint64_t filled_sum;    /* the queue's when it was started */
+    double share_sum;       /* the queue's when it was started */
     uint64_t unfinished_ns; /* when it was last seen not to have ended */
     float *expected_us;     /* of the model, or segment_us */
     uint32_t sections; /* the segment: so many of the job's sections, behind those done */
@@ -56,9 +56,10 @@ typedef struct hsi_queue {
     pthread_t thread;
     /* Guarded by the scheduler lock. */
     hsi_flight flights[HSI_QUEUE_LANES];
-    uint32_t running;               /* flights that are RUNNING, or ENDING */
-    uint32_t filled;                /* what these take up, all together */
-    uint64_t filled_sum, summed_ns; /* the integral of that over time, until then */
+    uint32_t running;   /* flights that are RUNNING, or ENDING */
+    uint32_t filled;    /* what these take up, all together */
+    double share_sum;   /* the integral of 1 / filled over time, where anything is, ... */
+    uint64_t summed_ns; /*   until then */
     int submitting; /* somebody is starting jobs: he will start those that come, too */
     int attended;   /* somebody attends: */
     const hsi_worker *worker; /*   this CPU worker, or else NULL, */
@@ -98,6 +99,8 @@ void hsi_queue_recall(hsi_queue *queue);
 /* A CPU worker that may have been woken to attend has something else to do. Under the lock. */
 void hsi_queue_excuse(hsi_queue *queue);
 
+/* For how long the device has had anything to do until now. Under the lock. */
+uint64_t hsi_queue_busy_ns(const hsi_queue *queue, uint64_t now_ns);
 /* Is there anything to attend to, and nobody does? Under the lock. */
 int hsi_queue_needs_attention(const hsi_queue *queue);
 /* The same, and some run in flight has sections left for the CPU. */

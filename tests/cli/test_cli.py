@@ -274,7 +274,7 @@ def test_profile(program, tmp_path, monkeypatch):
             assert run["difference"] == pytest.approx(total / run["median_us"] - 1)
         assert [(s["device"], s["jobs"]) for s in model["stretch"]] == [("cpu", 2)]
     lines = (tmp_path / "cache" / "costs.txt").read_text().splitlines()
-    assert lines[0] == "hsched costs 1"
+    assert lines[0] == "hsched costs 2"
     assert sum(line.startswith("point\t") for line in lines) >= 2 * (4 + 1 + 1)
 
 

@@ -154,13 +154,13 @@ static void lines_that_are_none(void **state)
     static const char *const bad[] = {
         "",
         "\n",
-        "hsched costs 2\n",
-        "hsched costs 1",
-        "hsched costs 1\n\n",
-        "hsched costs 1\npoint\n",
-        "hsched costs 1\n\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\n",
-        "hsched costs 1\n\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\n",
-        "hsched costs 1\nstretch\t0123456789abcdef\t2\t1.500000\t00000000\n",
+        "hsched costs 0\n",
+        "hsched costs 2",
+        "hsched costs 2\n\n",
+        "hsched costs 2\npoint\n",
+        "hsched costs 2\n\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\n",
+        "hsched costs 2\n\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\t\n",
+        "hsched costs 2\nstretch\t0123456789abcdef\t2\t1.500000\t00000000\n",
         "hsched gpu tuning 1\nGPU\tk\ttile:9\t1.000\t1\n",
     };
     hsi_cost_cache_report report;
@@ -172,7 +172,7 @@ static void lines_that_are_none(void **state)
     static char junk[300000];
     for (size_t i = 0; i < sizeof junk; i++)
         junk[i] = (char)(i * 2654435761u >> 13);
-    memcpy(junk, "hsched costs 1\n", 15);
+    memcpy(junk, "hsched costs 2\n", 15);
     write_bytes(junk, sizeof junk);
     assert_int_equal(check_loaded(&report), 0);
     check_usable();

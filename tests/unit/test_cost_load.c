@@ -390,6 +390,54 @@ static void our_own_jobs_at_once_are_no_load(void **state)
     end(&w);
 }
 
+/* Bursts of one job of each entry, all there from the beginning, which a device that is full
+ * with one serves one after the other, in turn or from the first entry on. Each job tells the
+ * harmonic mean of how many were there, as queues do. */
+static void bursts(world *w, int how_many, double load, int in_turn)
+{
+    for (int b = 0; b < how_many; b++) {
+        double now = 0, shares = 0;
+        for (uint32_t i = 0; i < w->entries; i++) {
+            const uint32_t entry = in_turn ? (i + (uint32_t)b) % w->entries : i;
+            const double took = load * w->base[entry];
+            now += took;
+            shares += took / (w->entries - i);
+            const hsi_cost_key key = key_of(w, entry);
+            w->now_us += (uint64_t)took;
+            assert_ok(
+                hsi_cost_table_observe(w->table, w->now_us, &key, now / shares, now));
+        }
+    }
+}
+
+static void the_order_of_jobs_is_no_load(void **state)
+{
+    (void)state;
+    for (uint32_t entries = 2; entries <= 8; entries += 2)
+        for (int in_turn = 0; in_turn < 2; in_turn++) {
+            world w;
+            begin(&w, entries, 1);
+            assert_ok(hsi_cost_table_put_stretch(w.table, w.device, 16, 16, 0));
+            bursts(&w, 40, 1, in_turn);
+            expect_near(load_of(&w), 1, 0.2);
+            bursts(&w, 40, 2, in_turn);
+            expect_near(load_of(&w), 2, 0.4);
+            end(&w);
+        }
+}
+
+static void who_shares_a_device_learns_little(void **state)
+{
+    (void)state;
+    world w;
+    begin(&w, 5, 1);
+    assert_ok(hsi_cost_table_put_stretch(w.table, w.device, 16, 16, 0));
+    bursts(&w, 400, 1, 0);
+    for (uint32_t i = 0; i + 2 < w.entries; i++) /* two had half of it or more */
+        expect_near(correction_of(&w, i), 1, 0);
+    end(&w);
+}
+
 static void measuring_anew_starts_anew(void **state)
 {
     (void)state;
@@ -442,6 +490,8 @@ int main(void)
         cmocka_unit_test(nothing_drifts),
         cmocka_unit_test(what_nobody_measured_is_learned),
         cmocka_unit_test(our_own_jobs_at_once_are_no_load),
+        cmocka_unit_test(the_order_of_jobs_is_no_load),
+        cmocka_unit_test(who_shares_a_device_learns_little),
         cmocka_unit_test(measuring_anew_starts_anew),
         cmocka_unit_test(nonsense_is_refused),
     };

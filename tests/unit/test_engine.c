@@ -125,6 +125,24 @@ static void idle_workers_help(void **state)
     assert_us(world.runs[0].end_us, 90);
 }
 
+/* Cores slow each other down by how many are busy, be it with jobs of their own or as helpers. */
+static void teams_slow_each_other_down(void **state)
+{
+    (void)state;
+    engine_init(&world, 1, 4, 1);
+    world.config.devices[0].team = 4;
+    world.config.devices[0].stretch =
+        (hsi_curve){ .count = 2, .at = { 2, 4 }, .factor = { 1.25, 2 } };
+    engine_model_init(&a, 1, 1, 120, &hsi_policy_cpu_only);
+    a.model.parallel = 1;
+    hsi_engine_stream s = engine_burst(&a, 1);
+    assert_us(engine_run(&world, &s, 1), 120.0 / 4); /* as measured: with its own */
+    s = engine_burst(&a, 2);
+    assert_us(engine_run(&world, &s, 1), 120.0 / 2 * 2 / 1.25);
+    s = engine_burst(&a, 4);
+    assert_us(engine_run(&world, &s, 1), 120 * 2);
+}
+
 static void teams_are_what_they_were_measured_to_be(void **state)
 {
     (void)state;
@@ -168,6 +186,26 @@ static void batches_at_once_gain_no_more_than_one(void **state)
     assert_int_equal(world.job_count, 2);
     s[0].instances = 4;
     assert_us(engine_run(&world, s, 2), 150 * 1.1);
+}
+
+/* One run, and those that came while it was at work as one batch: together they take what both do
+ * one after the other, however the batch would fare beside another batch. */
+static void jobs_that_differ_are_no_slower_than_in_turn(void **state)
+{
+    (void)state;
+    engine_init(&world, 2, 1, 2);
+    world.config.devices[1].core.max_batch = 4;
+    engine_model_init(&a, 1, 2, 100, &hsi_policy_gpu_only);
+    a.model.core.max_batch = 4;
+    a.queues[1].ready = 4;
+    a.batch[1] = (hsi_curve){ .count = 1, .at = { 4 }, .factor = { 4 } };
+    const hsi_curve stretch[] = { { 0 }, { .count = 1, .at = { 2 }, .factor = { 2 } } };
+    a.model.stretch = stretch;
+    hsi_engine_stream s[] = { engine_burst(&a, 1), engine_burst(&a, 4) };
+    s[1].first_us = 1e-3;
+    /* Rates of 1/5 for the one, beside 1/2 for the four: 7/10 of the device. */
+    assert_us(engine_run(&world, s, 2), 500);
+    assert_int_equal(world.job_count, 2);
 }
 
 static void runs_are_joined(void **state)
@@ -278,6 +316,8 @@ int main(void)
         cmocka_unit_test(idle_workers_help),
         cmocka_unit_test(teams_are_what_they_were_measured_to_be),
         cmocka_unit_test(batches_at_once_gain_no_more_than_one),
+        cmocka_unit_test(jobs_that_differ_are_no_slower_than_in_turn),
+        cmocka_unit_test(teams_slow_each_other_down),
         cmocka_unit_test(runs_are_joined),
         cmocka_unit_test(a_late_run_is_dropped_and_another_only_misses),
         cmocka_unit_test(priorities_go_first),
