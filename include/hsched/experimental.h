@@ -368,7 +368,7 @@ HSCHED_API void hsched_simulation_destroy(hsched_simulation *simulation); /* NUL
 typedef struct hsched_simulation_model_config {
     size_t struct_size;
     const char *name;       /* default: the graph's */
-    const char *policy;     /* "cpu_only", "gpu_only", "layer_type", "cost"; default: gpu_only where
+    const char *policy;     /* "cpu_only", "gpu_only", "layer_type", "cost"; default: cost where
                                the platform has more than the CPU, else cpu_only */
     hsched_math math;       /* on other devices than the CPU */
     uint32_t max_batch;     /* runs that may be joined; default: as many as the platform's devices

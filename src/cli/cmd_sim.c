@@ -213,7 +213,7 @@ static int run(int argc, char **argv)
     sim_command c = { .session = { CLI_SESSION_INIT }, .iterations = 1, .seed = 1 };
     const cli_option own[] = {
         { "policy", "POLICY",
-          "cpu_only, gpu_only, layer_type or cost (gpu_only where\n"
+          "cpu_only, gpu_only, layer_type or cost (cost where\n"
           "there is more than a CPU)",
           cli_parse_string, &c.policy },
         { "objective", "NAME",

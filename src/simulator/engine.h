@@ -11,10 +11,12 @@
  *
  *     speed-up / (stretch(jobs at work) * load(now))
  *
- * and whenever one of these changes, what is left of all jobs goes on at the new rate. The CPU's
- * workers that have no job help those that have: each job's share is at most `team` workers, and
- * k of them make it 1 / (1 - p + p / k) times as fast (Amdahl), p being the model's `parallel`, or
- * as fast as the section's `team` says. Elsewhere the speed-up is 1.
+ * but never slower, all of them together, than one after the other. The CPU's stretch goes by how
+ * many workers are busy, beside those of the job itself. Whenever one of these changes, what is
+ * left of all jobs goes on at the new rate. The CPU's workers that have no job help those that
+ * have: each job's share is at most `team` workers, and k of them make it 1 / (1 - p + p / k) times
+ * as fast (Amdahl), p being the model's `parallel`, or as fast as the section's `team` says.
+ * Elsewhere the speed-up is 1.
  *
  * Where a model has a stretch curve of its own, a job of another model counts in it as as many of
  * its own as the device does at once: what it leaves of a device is of use to its own jobs only.

@@ -163,6 +163,25 @@ static void find_teams(const hsi_measured *m, hsi_cost_key key,
     }
 }
 
+static void fill_stretch(const hsi_cost_table *table, const hsi_cost_key *key,
+                         uint32_t most, hsi_curve *curve)
+{
+    hsi_cost_source source;
+    *curve = (hsi_curve){ 0 };
+    for (uint32_t jobs = 1; (jobs = hsi_cost_next_number(jobs, most)) > 0;)
+        add_point(curve, jobs, hsi_cost_table_stretch_of(table, key, jobs, &source));
+}
+
+void hsi_measured_stretch_of(const hsi_cost_table *table, const hsi_cost_key *key,
+                             uint32_t most, hsi_curve *curve)
+{
+    hsi_cost_key own = *key;
+    own.unit = HSI_COST_AT_ONCE;
+    own.index = 0;
+    own.batch = 2;
+    fill_stretch(table, &own, hsi_cost_table_get(table, &own) ? most : 0, curve);
+}
+
 hsched_status hsi_measured_find(const hsi_measured *m, uint32_t device,
                                 const hsi_measured_query *query,
                                 hsi_measured_times *times)
@@ -198,28 +217,10 @@ hsched_status hsi_measured_find(const hsi_measured *m, uint32_t device,
     times->batch = (hsi_curve){ 0 };
     if (run_us > 0)
         find_batches(m, key, query->max_batch, run_us, &times->batch);
+    hsi_measured_stretch_of(m->table, &key, query->jobs, &times->stretch);
     if (device == 0)
         find_teams(m, key, query, run_us, times);
     return HSCHED_OK;
-}
-
-static void fill_stretch(const hsi_cost_table *table, const hsi_cost_key *key,
-                         uint32_t most, hsi_curve *curve)
-{
-    hsi_cost_source source;
-    *curve = (hsi_curve){ 0 };
-    for (uint32_t jobs = 1; (jobs = hsi_cost_next_number(jobs, most)) > 0;)
-        add_point(curve, jobs, hsi_cost_table_stretch_of(table, key, jobs, &source));
-}
-
-void hsi_measured_stretch_of(const hsi_cost_table *table, const hsi_cost_key *key,
-                             uint32_t most, hsi_curve *curve)
-{
-    hsi_cost_key own = *key;
-    own.unit = HSI_COST_AT_ONCE;
-    own.index = 0;
-    own.batch = 2;
-    fill_stretch(table, &own, hsi_cost_table_get(table, &own) ? most : 0, curve);
 }
 
 void hsi_measured_stretch(const hsi_cost_table *table, uint32_t device, uint32_t most,

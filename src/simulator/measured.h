@@ -30,7 +30,9 @@ typedef struct hsi_measured_query {
     uint64_t model;   /* hsi_plan_hash */
     uint32_t sections;
     hsched_math math;
-    uint32_t max_batch, workers;
+    uint32_t max_batch;
+    uint32_t workers; /* of the CPU */
+    uint32_t jobs;    /* of the device, at once */
 } hsi_measured_query;
 
 typedef struct hsi_measured_times {
@@ -39,7 +41,8 @@ typedef struct hsi_measured_times {
     /* The CPU: what so many workers take of what one takes (hsi_curve_shared_at), per section and
      * of a run; no points where that was never measured, so that help gains nothing. */
     hsi_curve *team, run_team;
-    hsi_curve batch; /* of whole runs */
+    hsi_curve batch;   /* of whole runs */
+    hsi_curve stretch; /* of the model's jobs; no points: never measured */
 } hsi_measured_times;
 
 /* The sections sum up to the whole run, if that was measured there and all of it is wanted. Errors:

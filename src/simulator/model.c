@@ -111,7 +111,8 @@ static hsched_status fill_choices(hsi_simulated_model *model,
         for (uint32_t s = 0; s < p->section_count; s++)
             whole += p->us[s * p->device_count + d];
         for (uint32_t k = 0; k < HSI_CHOICE_SIZES && 1u << k <= max_batch; k++) {
-            c->batch_us[d][k] = (float)(whole * hsi_curve_at(&model->batch[d], 1u << k));
+            c->batch_us[d][k] =
+                (float)(whole * hsi_curve_at(&model->curves.batch[d], 1u << k));
             c->batch_count[d] = k + 1;
         }
     }
@@ -141,7 +142,7 @@ static hsched_status fill(hsi_simulated_model *model, const hsi_platform *platfo
         .math = config->math,
         .max_batch = max_batch,
     };
-    status = hsi_problem_fill(&source, &model->problem, model->batch, &model->teams);
+    status = hsi_problem_fill(&source, &model->problem, &model->curves, &model->teams);
     if (status == HSCHED_OK)
         status = fill_core(model, config, platform->device_count, max_batch);
     if (status == HSCHED_OK)
@@ -149,7 +150,8 @@ static hsched_status fill(hsi_simulated_model *model, const hsi_platform *platfo
     if (status == HSCHED_OK && config->policy->choose)
         status = fill_choices(model, platform, max_batch);
     model->engine.costs = &model->problem;
-    model->engine.batch = model->batch;
+    model->engine.batch = model->curves.batch;
+    model->engine.stretch = model->curves.stretch;
     model->engine.parallel = model->teams.parallel;
     model->engine.team = model->teams.sections;
     return status;

@@ -17,6 +17,12 @@ typedef struct hsi_simulated_model_config {
     uint32_t symbol_count;
 } hsi_simulated_model_config; /* the objective is set for each simulation */
 
+/* Per device: of joined runs, and of jobs at once; the latter has no points where the device's own
+ * curve is all that is known. */
+typedef struct hsi_problem_curves {
+    hsi_curve batch[HSI_PLACEMENT_DEVICES], stretch[HSI_PLACEMENT_DEVICES];
+} hsi_problem_curves;
+
 /* What several CPU workers make of a section. */
 typedef struct hsi_problem_teams {
     double parallel; /* of rates: the part that they can share */
@@ -33,7 +39,7 @@ typedef struct hsi_simulated_model {
     hsi_chosen chosen; /* what a policy that chooses chooses from; else zeroed */
     hsi_core_section *sections;
     hsi_batch_queue queues[HSI_PLACEMENT_DEVICES];
-    hsi_curve batch[HSI_PLACEMENT_DEVICES];
+    hsi_problem_curves curves;
     hsi_problem_teams teams;
     hsi_engine_model engine;
     hsi_trace_model *trace;
@@ -55,8 +61,8 @@ void hsi_simulated_model_destroy(hsi_simulated_model *model); /* NULL: nothing *
 /*
  * problem.c: what a plan's sections cost on a platform, in the form that a search over placements
  * takes: the same numbers that the engine executes. Of the arrays, to be freed by
- * hsi_problem_clear, deps are the plan's. `teams`, whose array is the caller's to free, and `batch`
- * (per device) are what the engine needs beside it. Errors: as above.
+ * hsi_problem_clear, deps are the plan's. `teams`, whose array is the caller's to free, and `curves`
+ * are what the engine needs beside it. Errors: as above.
  */
 typedef struct hsi_problem_source {
     const hsi_platform *platform;
@@ -69,7 +75,7 @@ typedef struct hsi_problem_source {
 } hsi_problem_source;
 
 hsched_status hsi_problem_fill(const hsi_problem_source *source,
-                               hsi_placement_problem *problem, hsi_curve *batch,
+                               hsi_placement_problem *problem, hsi_problem_curves *curves,
                                hsi_problem_teams *teams);
 void hsi_problem_clear(hsi_placement_problem *problem);
 

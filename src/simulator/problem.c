@@ -67,17 +67,17 @@ static double section_us(const hsi_problem_source *source, uint32_t section,
 
 static hsched_status fill_measured(const hsi_problem_source *source,
                                    const hsi_placement_problem *problem, double *us,
-                                   hsi_curve *batch, hsi_problem_teams *teams)
+                                   hsi_problem_curves *curves, hsi_problem_teams *teams)
 {
     const uint32_t sections = problem->section_count, devices = problem->device_count;
     uint8_t *wanted = HSI_NEW_ARRAY(uint8_t, sections);
     double *row = HSI_NEW_ARRAY(double, sections);
-    const hsi_measured_query query = { .name = source->name,
-                                       .model = source->hash,
-                                       .sections = sections,
-                                       .math = source->math,
-                                       .max_batch = source->max_batch,
-                                       .workers = source->platform->devices[0].workers };
+    hsi_measured_query query = { .name = source->name,
+                                 .model = source->hash,
+                                 .sections = sections,
+                                 .math = source->math,
+                                 .max_batch = source->max_batch,
+                                 .workers = source->platform->devices[0].workers };
     teams->sections = HSI_NEW_ARRAY(hsi_curve, sections);
     hsched_status status = wanted && row && teams->sections
                                ? HSCHED_OK
@@ -88,10 +88,12 @@ static hsched_status fill_measured(const hsi_problem_source *source,
                                      .team = teams->sections };
         for (uint32_t s = 0; s < sections; s++)
             wanted[s] = problem->sections[s].device_mask >> d & 1;
+        query.jobs = source->platform->devices[d].workers;
         status = hsi_measured_find(source->measured, d, &query, &times);
         for (uint32_t s = 0; s < sections && status == HSCHED_OK; s++)
             us[s * devices + d] = wanted[s] ? row[s] : 0;
-        batch[d] = times.batch;
+        curves->batch[d] = times.batch;
+        curves->stretch[d] = times.stretch;
         if (d == 0)
             teams->run = times.run_team;
     }
@@ -102,23 +104,23 @@ static hsched_status fill_measured(const hsi_problem_source *source,
 
 static hsched_status fill_times(const hsi_problem_source *source,
                                 const hsi_placement_problem *problem, double *us,
-                                hsi_curve *batch, hsi_problem_teams *teams)
+                                hsi_problem_curves *curves, hsi_problem_teams *teams)
 {
     const uint32_t devices = problem->device_count;
     if (source->measured)
-        return fill_measured(source, problem, us, batch, teams);
+        return fill_measured(source, problem, us, curves, teams);
     for (uint32_t s = 0; s < problem->section_count; s++)
         for (uint32_t d = 0; d < devices; d++)
             if (problem->sections[s].device_mask >> d & 1)
                 us[s * devices + d] = section_us(source, s, d);
     for (uint32_t d = 0; d < devices; d++)
-        batch[d] = source->platform->devices[d].batch;
+        curves->batch[d] = source->platform->devices[d].batch;
     teams->parallel = source->platform->devices[0].parallel;
     return HSCHED_OK;
 }
 
 hsched_status hsi_problem_fill(const hsi_problem_source *source,
-                               hsi_placement_problem *problem, hsi_curve *batch,
+                               hsi_placement_problem *problem, hsi_problem_curves *curves,
                                hsi_problem_teams *teams)
 {
     const hsi_platform *platform = source->platform;
@@ -138,7 +140,7 @@ hsched_status hsi_problem_fill(const hsi_problem_source *source,
     hsched_status status = places && us ? fill_sections(source, places)
                                         : hsi_out_of_memory("a simulated model");
     if (status == HSCHED_OK)
-        status = fill_times(source, problem, us, batch, teams);
+        status = fill_times(source, problem, us, curves, teams);
     if (status != HSCHED_OK)
         hsi_problem_clear(problem);
     return status;

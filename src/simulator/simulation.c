@@ -79,7 +79,7 @@ static hsched_status find_policy(const hsched_simulation *sim, const char *name,
 {
     char known[256] = "";
     if (!name)
-        name = sim->platform->device_count > 1 ? "gpu_only" : "cpu_only";
+        name = sim->platform->device_count > 1 ? "cost" : "cpu_only";
     *policy = hsi_policy_find(name);
     if (*policy)
         return HSCHED_OK;
