@@ -17,8 +17,8 @@ typedef struct hsi_simulated_model_config {
     uint32_t symbol_count;
 } hsi_simulated_model_config; /* the objective is set for each simulation */
 
-/* Per device: of joined runs, and of jobs at once; the latter has no points where the device's own
- * curve is all that is known. */
+/* Per device: of joined runs, and of jobs at once; the latter has no points where the device's
+ * own curve is all that is known. */
 typedef struct hsi_problem_curves {
     hsi_curve batch[HSI_PLACEMENT_DEVICES], stretch[HSI_PLACEMENT_DEVICES];
 } hsi_problem_curves;
@@ -43,8 +43,8 @@ typedef struct hsi_simulated_model {
     hsi_problem_teams teams;
     hsi_engine_model engine;
     hsi_trace_model *trace;
-    /* A model of a runtime (runtime/simulate.c) has of the above a name, `engine` and `trace` only,
-     * and what the engine's points to is the owner's. */
+    /* A model of a runtime (runtime/simulate.c) has of the above a name, `engine` and `trace`
+     * only, and what the engine's points to is the owner's. */
     void *owner;
     void (*release)(void *owner);
 } hsi_simulated_model;
@@ -61,8 +61,8 @@ void hsi_simulated_model_destroy(hsi_simulated_model *model); /* NULL: nothing *
 /*
  * problem.c: what a plan's sections cost on a platform, in the form that a search over placements
  * takes: the same numbers that the engine executes. Of the arrays, to be freed by
- * hsi_problem_clear, deps are the plan's. `teams`, whose array is the caller's to free, and `curves`
- * are what the engine needs beside it. Errors: as above.
+ * hsi_problem_clear, deps are the plan's. `teams`, whose array is the caller's to free, and
+ * `curves` are what the engine needs beside it. Errors: as above.
  */
 typedef struct hsi_problem_source {
     const hsi_platform *platform;

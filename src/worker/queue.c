@@ -20,6 +20,8 @@ enum {
     LONGEST_SLEEP_US = 2000 /* expectations may be wrong: an error must be noticed */
 };
 
+#define LEAST_SLOPE 1e-3
+
 static hsi_exec_run *run_of(const hsi_job *job)
 {
     return (hsi_exec_run *)job->run;
@@ -226,32 +228,57 @@ uint64_t hsi_queue_busy_ns(const hsi_queue *q, uint64_t now_ns)
            (q->running > 0 && now_ns > q->busy_since_ns ? now_ns - q->busy_since_ns : 0);
 }
 
-static void sum_shares(hsi_queue *q, uint64_t now_ns)
+/*
+ * By how much more each job like this one slows the others down: stretch = 1 + slope (jobs - 1),
+ * through what all lanes full of them do. Where one leaves nothing, it is 1; where there is room
+ * for all of them, as good as 0.
+ */
+static double slope_of(const hsi_queue *q, uint32_t fill)
 {
-    if (now_ns > q->summed_ns && q->filled > 0)
-        q->share_sum += (double)(now_ns - q->summed_ns) / q->filled;
-    if (now_ns > q->summed_ns)
-        q->summed_ns = now_ns;
+    const double most = q->lanes > 1 ? q->lanes : 2,
+                 stretch = most * fill / HSI_QUEUE_FULL,
+                 slope = (stretch - 1) / (most - 1);
+    return slope > LEAST_SLOPE ? slope : LEAST_SLOPE;
+}
+
+/* As many jobs like this one as take up what all do, so long as it goes on like this. */
+static double jobs_like(const hsi_queue *q, const hsi_flight *f)
+{
+    return q->filled > f->fill ? (double)q->filled / f->fill : 1;
+}
+
+static void count_progress(hsi_queue *q, uint64_t now_ns)
+{
+    if (now_ns <= q->counted_ns)
+        return;
+    const double passed = (double)(now_ns - q->counted_ns);
+    q->counted_ns = now_ns;
+    for (uint32_t lane = 0; q->running > 0 && lane < q->lanes; lane++) {
+        hsi_flight *f = &q->flights[lane];
+        if (f->state == HSI_FLIGHT_RUNNING || f->state == HSI_FLIGHT_ENDING)
+            f->progress_ns += passed / (1 + f->slope * (jobs_like(q, f) - 1));
+    }
 }
 
 /*
- * As many jobs like this one would have taken up as much of the device as those did that were
- * there while it was, itself included: others may leave more room beside them, or less. The
- * harmonic mean over its time, so that the shares of all jobs, each its time by this, sum up to
- * the time that the device was busy, in whatever order it has served them.
+ * So many jobs like this one would have slowed it down as much as those did that were there while
+ * it was, itself included: others may leave more room beside them, or less. The mean is of the
+ * speed, not of the number: on a device that is full with one the shares of all jobs, each its time
+ * by this, sum up to the time that the device was busy, in whatever order it has served them.
  */
-static double mean_at_once(const hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
+static double mean_at_once(const hsi_flight *f, uint64_t now_ns)
 {
-    const uint64_t took = now_ns > f->started_ns ? now_ns - f->started_ns : 0;
-    const double share = f->fill * (q->share_sum - f->share_sum);
-    return share > 0 && (double)took > share ? (double)took / share : 1;
+    const double took = now_ns > f->started_ns ? (double)(now_ns - f->started_ns) : 0;
+    return took > f->progress_ns && f->progress_ns > 0
+               ? 1 + (took / f->progress_ns - 1) / f->slope
+               : 1;
 }
 
 /* The device has done with it; returns how many such jobs it had meanwhile. */
 static double leave_device(hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
 {
-    sum_shares(q, now_ns);
-    const double at_once = mean_at_once(q, f, now_ns);
+    count_progress(q, now_ns);
+    const double at_once = mean_at_once(f, now_ns);
     if (f->state == HSI_FLIGHT_ENDING) {
         q->filled -= f->fill;
         q->running--;
@@ -398,6 +425,7 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     hsi_flight *f = &q->flights[lane];
     f->state = HSI_FLIGHT_STARTING;
     f->fill = fill_of(q, f);
+    f->slope = slope_of(q, f->fill);
     const float expected_us = begin_flight(q, f, f->started_ns = hsi_now_ns());
     const int too_long = f->bound_us != UINT64_MAX && f->sections == 1 &&
                          expected_us > (float)f->bound_us &&
@@ -427,8 +455,10 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     run_of(f->jobs[0])->members = members;
     f->expected_us = f->segment_us > 0 ? &f->segment_us : hsi_expect_of(f, members);
     f->state = HSI_FLIGHT_RUNNING;
-    sum_shares(q, hsi_now_ns());
-    f->share_sum = q->share_sum;
+    const uint64_t now_ns = hsi_now_ns();
+    count_progress(q, now_ns);
+    f->progress_ns =
+        (double)(now_ns - f->started_ns); /* what starting took, it takes alone */
     q->filled += f->fill;
     if (q->running++ == 0)
         q->busy_since_ns = f->started_ns;

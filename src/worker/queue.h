@@ -40,8 +40,9 @@ typedef struct hsi_flight {
     const hsched_memory *inputs[HSI_QUEUE_BATCH], *outputs[HSI_QUEUE_BATCH];
     void *wait_events[HSI_QUEUE_BATCH];
     uint64_t started_ns;
-    uint32_t fill;          /* what the job takes up of the device, of HSI_QUEUE_FULL */
-    double share_sum;       /* the queue's when it was started */
+    uint32_t fill;      /* what the job takes up of the device, of HSI_QUEUE_FULL */
+    double slope;       /* how others slow it down (queue.c), and so far: */
+    double progress_ns; /*   how long it would have taken alone for what it has done */
     uint64_t unfinished_ns; /* when it was last seen not to have ended */
     float *expected_us;     /* of the model, or segment_us */
     uint32_t sections; /* the segment: so many of the job's sections, behind those done */
@@ -56,10 +57,9 @@ typedef struct hsi_queue {
     pthread_t thread;
     /* Guarded by the scheduler lock. */
     hsi_flight flights[HSI_QUEUE_LANES];
-    uint32_t running;   /* flights that are RUNNING, or ENDING */
-    uint32_t filled;    /* what these take up, all together */
-    double share_sum;   /* the integral of 1 / filled over time, where anything is, ... */
-    uint64_t summed_ns; /*   until then */
+    uint32_t running;    /* flights that are RUNNING, or ENDING */
+    uint32_t filled;     /* what these take up, all together */
+    uint64_t counted_ns; /* until when the progress of flights was counted */
     int submitting; /* somebody is starting jobs: he will start those that come, too */
     int attended;   /* somebody attends: */
     const hsi_worker *worker; /*   this CPU worker, or else NULL, */
