@@ -17,6 +17,8 @@ enum {
  * little about its entry; it teaches only what nobody has measured. */
 #define TEACHES_UP_TO 2.0
 #define SHARED        1.2 /* others count */
+#define NOTICED_SHARED                                                                   \
+    0.2 /* jobs of different networks suit each other better, or worse */
 /* A vote that is further from the median than this (a factor of three) counts as one that is
  * not. */
 #define OUTLIER 1.1
@@ -140,10 +142,11 @@ static double load_of_window(hsi_cost_load *load, uint32_t length)
         if (o->votes)
             votes[count++] = (vote){ o->entry, o->vote };
     }
-    double found = most_say(votes, count);
-    if (count >= LEAST && is_shared(load, length))
-        found = by_work(load, length, found);
-    return found < NOTICED && found > -NOTICED ? 0 : fmax(-LOG_MAX, fmin(found, LOG_MAX));
+    const int shared = count >= LEAST && is_shared(load, length);
+    const double middle = most_say(votes, count),
+                 found = shared ? by_work(load, length, middle) : middle,
+                 noticed = shared ? NOTICED_SHARED : NOTICED;
+    return found < noticed && found > -noticed ? 0 : fmax(-LOG_MAX, fmin(found, LOG_MAX));
 }
 
 static void push(hsi_cost_load *load, const hsi_cost_observation *observation)

@@ -19,7 +19,8 @@
  * Elsewhere the speed-up is 1.
  *
  * Where a model has a stretch curve of its own, a job of another model counts in it as as many of
- * its own as the device does at once: what it leaves of a device is of use to its own jobs only.
+ * its own as the device does at once, less half of what that other one leaves: what a model leaves
+ * of a device is of use to its own jobs, and half of it to others'.
  *
  * Jobs of one model that are at work at the same time take at least as long as one for all of their
  * runs would, by the model's `batch`, since a curve of jobs knows nothing of how large they are.

@@ -107,10 +107,18 @@ static double capacity_of(const hsi_executor_worker *worker, const hsi_curve *ow
                              : hsi_curve_capacity(own);
 }
 
+/* What its job takes up of the device; all of it where that is not known. */
+static double fill_of(const hsi_executor_worker *worker)
+{
+    const hsi_curve *own = own_curve(worker);
+    return own ? 1 / capacity_of(worker, own) : 1;
+}
+
 /*
- * How many times as long the worker's job takes because of the others. What its model leaves of
- * the device is of use to its own jobs only: small kernels of one network wait for the large ones
- * of another. So a job of another model counts as as many of its own as the device does at once.
+ * How many times as long the worker's job takes because of the others. What a model leaves of the
+ * device is of use to its own jobs, and half of it to others': small kernels of one network wait
+ * for the large ones of another. So a job of another model counts as as many of its own as the
+ * device does at once, less half of what its model leaves (worker/queue.c has the same rule).
  */
 static double stretch_of(const hsi_executor *executor, const hsi_executor_worker *worker,
                          uint32_t jobs)
@@ -120,16 +128,17 @@ static double stretch_of(const hsi_executor *executor, const hsi_executor_worker
     const hsi_curve *curve = own ? own : &executor->device->stretch;
     if (jobs == 1)
         return hsi_curve_at(curve, jobs);
-    const double others_as = own ? capacity_of(worker, own) : 1;
+    const double most = own ? capacity_of(worker, own) : 1;
     double alike = 0, runs = 0;
     for (uint32_t i = 0; i < executor->device->core.workers; i++) {
         const hsi_executor_worker *other = &executor->workers[i];
         if (!is_at_work(other))
             continue;
         const int same = model_of(other) == model;
-        alike += same ? 1 : others_as;
+        const double as = same ? 1 : most * (1 + fill_of(other)) / 2;
+        alike += as;
         if (same || own)
-            runs += same ? other->count : others_as * worker->count;
+            runs += same ? other->count : as * worker->count;
     }
     const double stretch = hsi_curve_at(curve, alike);
     if (model->core.max_batch < 2)

@@ -241,10 +241,25 @@ static double slope_of(const hsi_queue *q, uint32_t fill)
     return slope > LEAST_SLOPE ? slope : LEAST_SLOPE;
 }
 
-/* As many jobs like this one as take up what all do, so long as it goes on like this. */
+static int is_there(const hsi_flight *f)
+{
+    return f->state == HSI_FLIGHT_RUNNING || f->state == HSI_FLIGHT_ENDING;
+}
+
+/* As many jobs like this one as take up what all do, so long as it goes on like this. What a
+ * model leaves of the device is of use to its own jobs, and half of it to others': their large
+ * kernels stand in the way of small ones. */
 static double jobs_like(const hsi_queue *q, const hsi_flight *f)
 {
-    return q->filled > f->fill ? (double)q->filled / f->fill : 1;
+    double filled = 0;
+    for (uint32_t lane = 0; lane < q->lanes; lane++) {
+        const hsi_flight *other = &q->flights[lane];
+        if (!is_there(other))
+            continue;
+        const int same = other->jobs[0]->run->model == f->jobs[0]->run->model;
+        filled += same ? other->fill : (other->fill + HSI_QUEUE_FULL) / 2.0;
+    }
+    return filled > f->fill ? filled / f->fill : 1;
 }
 
 static void count_progress(hsi_queue *q, uint64_t now_ns)
@@ -255,7 +270,7 @@ static void count_progress(hsi_queue *q, uint64_t now_ns)
     q->counted_ns = now_ns;
     for (uint32_t lane = 0; q->running > 0 && lane < q->lanes; lane++) {
         hsi_flight *f = &q->flights[lane];
-        if (f->state == HSI_FLIGHT_RUNNING || f->state == HSI_FLIGHT_ENDING)
+        if (is_there(f))
             f->progress_ns += passed / (1 + f->slope * (jobs_like(q, f) - 1));
     }
 }
@@ -263,8 +278,9 @@ static void count_progress(hsi_queue *q, uint64_t now_ns)
 /*
  * So many jobs like this one would have slowed it down as much as those did that were there while
  * it was, itself included: others may leave more room beside them, or less. The mean is of the
- * speed, not of the number: on a device that is full with one the shares of all jobs, each its time
- * by this, sum up to the time that the device was busy, in whatever order it has served them.
+ * speed, not of the number: on a device that is full with one the shares of all jobs, each its
+ * time by this, sum up to the time that the device was busy, in whatever order it has served
+ * them.
  */
 static double mean_at_once(const hsi_flight *f, uint64_t now_ns)
 {
@@ -280,7 +296,6 @@ static double leave_device(hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
     count_progress(q, now_ns);
     const double at_once = mean_at_once(f, now_ns);
     if (f->state == HSI_FLIGHT_ENDING) {
-        q->filled -= f->fill;
         q->running--;
         if (q->running == 0)
             q->busy_ns += now_ns - q->busy_since_ns;
@@ -459,7 +474,6 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     count_progress(q, now_ns);
     f->progress_ns =
         (double)(now_ns - f->started_ns); /* what starting took, it takes alone */
-    q->filled += f->fill;
     if (q->running++ == 0)
         q->busy_since_ns = f->started_ns;
     for (uint32_t m = 0; m < f->count; m++) {

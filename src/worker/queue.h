@@ -58,7 +58,6 @@ typedef struct hsi_queue {
     /* Guarded by the scheduler lock. */
     hsi_flight flights[HSI_QUEUE_LANES];
     uint32_t running;    /* flights that are RUNNING, or ENDING */
-    uint32_t filled;     /* what these take up, all together */
     uint64_t counted_ns; /* until when the progress of flights was counted */
     int submitting; /* somebody is starting jobs: he will start those that come, too */
     int attended;   /* somebody attends: */

@@ -188,6 +188,26 @@ static void batches_at_once_gain_no_more_than_one(void **state)
     assert_us(engine_run(&world, s, 2), 150 * 1.1);
 }
 
+/* Of what a model leaves of a device others have half. */
+static void models_leave_half_to_others(void **state)
+{
+    (void)state;
+    const hsi_curve room[] = { { 0 },
+                               { .count = 2, .at = { 2, 4 }, .factor = { 1, 2 } } };
+    const hsi_curve none[] = { { 0 }, { .count = 1, .at = { 2 }, .factor = { 2 } } };
+    engine_init(&world, 2, 1, 2);
+    engine_model_init(&a, 1, 2, 100, &hsi_policy_gpu_only);
+    engine_model_init(&b, 1, 2, 100, &hsi_policy_gpu_only);
+    a.model.stretch = b.model.stretch = room;
+    const hsi_engine_stream s[] = { engine_burst(&a, 1), engine_burst(&b, 1) };
+    /* Each is to the other as one and a half of its own: 2.5 at once. */
+    assert_us(engine_run(&world, s, 2), 125);
+    b.model.stretch = none;
+    /* 3 at once for a, which ends at 150; 1.75 for b, which has 100 - 150 / 1.75 left then. */
+    assert_us(engine_run(&world, s, 2), 250 - 150 / 1.75);
+    assert_us(world.runs[0].end_us, 150);
+}
+
 /* One run, and those that came while it was at work as one batch: together they take what both do
  * one after the other, however the batch would fare beside another batch. */
 static void jobs_that_differ_are_no_slower_than_in_turn(void **state)
@@ -316,6 +336,7 @@ int main(void)
         cmocka_unit_test(idle_workers_help),
         cmocka_unit_test(teams_are_what_they_were_measured_to_be),
         cmocka_unit_test(batches_at_once_gain_no_more_than_one),
+        cmocka_unit_test(models_leave_half_to_others),
         cmocka_unit_test(jobs_that_differ_are_no_slower_than_in_turn),
         cmocka_unit_test(teams_slow_each_other_down),
         cmocka_unit_test(runs_are_joined),
