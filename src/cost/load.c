@@ -142,10 +142,12 @@ static double load_of_window(hsi_cost_load *load, uint32_t length)
         if (o->votes)
             votes[count++] = (vote){ o->entry, o->vote };
     }
-    const int shared = count >= LEAST && is_shared(load, length);
-    const double middle = most_say(votes, count),
-                 found = shared ? by_work(load, length, middle) : middle,
-                 noticed = shared ? NOTICED_SHARED : NOTICED;
+    double found = most_say(votes, count), noticed = NOTICED;
+    if (count >= LEAST && is_shared(load, length)) {
+        /* Nothing outside makes a device faster: jobs suit each other better than was measured. */
+        found = fmax(0, by_work(load, length, found));
+        noticed = NOTICED_SHARED;
+    }
     return found < noticed && found > -noticed ? 0 : fmax(-LOG_MAX, fmin(found, LOG_MAX));
 }
 

@@ -160,8 +160,11 @@ static void describe_model(hsi_foreseen *f)
                                     .costs = &f->problem,
                                     .batch = f->batch,
                                     .stretch = f->stretch,
+                                    .starting_us = f->starting_us,
                                     .team = f->team };
     f->engine.core.sections = f->core_sections;
+    for (uint32_t d = 0; model->exec.starting_us && d < model->exec.device_count; d++)
+        f->starting_us[d] = model->exec.starting_us[d];
     f->followed = model->followed;
     f->engine.core.followed = &f->followed;
     f->engine.core.batch_queues = model->core.batch_queues ? f->queues : NULL;

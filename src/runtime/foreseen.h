@@ -16,6 +16,7 @@ typedef struct hsi_foreseen {
     hsi_planned *planned;    /* what the policy chooses from; NULL: it does not */
     hsi_choices choices;     /* of these, those that use no lost device */
     uint32_t lost;
+    float starting_us[HSI_MAX_DEVICES];
     uint8_t followed; /* as runs of the model are by now */
     hsi_curve batch[HSI_MAX_DEVICES], stretch[HSI_MAX_DEVICES];
     hsi_batch_queue queues[HSI_MAX_DEVICES];

@@ -327,9 +327,10 @@ static hsched_status prepare_queue_records(hsched_model *model)
     exec->expectations = model->plan->section_count + HSI_QUEUE_BATCH;
     exec->expected_us = HSI_NEW_ARRAY(float, exec->expectations * exec->device_count);
     exec->cut_us = HSI_NEW_ARRAY(float, exec->expectations * exec->device_count);
+    exec->starting_us = HSI_NEW_ARRAY(float, exec->device_count);
     float *work = HSI_NEW_ARRAY(float, model->plan->section_count);
     exec->section_work = work;
-    if (!exec->expected_us || !exec->cut_us || !work)
+    if (!exec->expected_us || !exec->cut_us || !exec->starting_us || !work)
         return hsi_out_of_memory("a model's records");
     for (uint32_t s = 0; s < model->plan->section_count; s++) {
         const hsi_plan_section *section = &model->plan->sections[s];
@@ -403,6 +404,7 @@ void hsi_model_unprepare(hsched_model *model)
     hsi_free(model->exec.section_prepared);
     hsi_free(model->exec.expected_us);
     hsi_free(model->exec.cut_us);
+    hsi_free(model->exec.starting_us);
     hsi_free((float *)model->exec.section_work);
     hsi_free(model->core_sections);
     hsi_free(model->able);

@@ -230,7 +230,7 @@ static void start_jobs(engine *e, uint32_t device)
 {
     hsi_executor *executor = &e->executors[device];
     hsi_executor_worker *worker;
-    while ((worker = hsi_executor_idle(executor)) != NULL) {
+    while ((worker = hsi_executor_idle(executor, e->now_us)) != NULL) {
         const uint32_t count = hsi_core_take_batch(e->core, device, worker->members,
                                                    executor->most, core_time(e->now_us));
         if (count == 0)
@@ -327,7 +327,7 @@ static double next_event(engine *e)
         hsi_executor *executor = &e->executors[d];
         hsi_executor_set_speeds(executor, e->now_us);
         next = fmin(next, hsi_executor_next(executor, e->now_us));
-        if (hsi_executor_idle(executor))
+        if (hsi_executor_idle(executor, e->now_us))
             next = fmin(next, core_event(e, hsi_core_next_due(e->core, d)));
     }
     return next;

@@ -59,9 +59,12 @@ typedef struct hsi_engine_model {
     const hsi_curve
         *batch; /* per device: of a job for so many runs, beside one for one */
     const hsi_curve
-        *stretch;    /* per device: of the model's jobs, by how many are at work; NULL or
+        *stretch; /* per device: of the model's jobs, by how many are at work; NULL or
                                  no points: as all jobs of the device */
-    double parallel; /* of a section's work on the CPU: 0 to 1 */
+    const float *
+        starting_us; /* per device: while a job for whole runs is being started, which is in
+                                 its time, no other is; NULL: that takes no time */
+    double parallel;       /* of a section's work on the CPU: 0 to 1 */
     const hsi_curve *team; /* per section: what so many workers take of what one takes
                               (hsi_curve_shared_at), faster or slower; NULL: by `parallel` */
     void *user;            /* the caller's */

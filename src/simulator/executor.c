@@ -28,14 +28,20 @@ void hsi_executor_clear(hsi_executor *executor)
     hsi_free(executor->members);
 }
 
-hsi_executor_worker *hsi_executor_idle(hsi_executor *executor)
+hsi_executor_worker *hsi_executor_idle(hsi_executor *executor, double now_us)
 {
-    if (executor->busy == executor->device->core.workers)
+    if (executor->busy == executor->device->core.workers ||
+        now_us < executor->starting_until_us)
         return NULL;
     hsi_executor_worker *worker = executor->workers;
     while (worker->count > 0)
         worker++;
     return worker;
+}
+
+static const hsi_engine_model *model_of(const hsi_executor_worker *worker)
+{
+    return (const hsi_engine_model *)worker->members[0]->run->model;
 }
 
 void hsi_executor_begin(hsi_executor *executor, hsi_executor_worker *worker,
@@ -46,6 +52,10 @@ void hsi_executor_begin(hsi_executor *executor, hsi_executor_worker *worker,
     worker->work_us = worker->work_left = work_us;
     worker->speed = 0;
     executor->busy++;
+    const hsi_job *job = worker->members[0];
+    const hsi_engine_model *model = model_of(worker);
+    if (model->starting_us && job->count == model->core.section_count)
+        executor->starting_until_us = now_us + (double)model->starting_us[job->device];
 }
 
 void hsi_executor_end(hsi_executor *executor, hsi_executor_worker *worker)
@@ -67,11 +77,6 @@ double hsi_executor_load(const hsi_executor *executor, double now_us)
          i++)
         factor = device->loads[i].factor;
     return factor;
-}
-
-static const hsi_engine_model *model_of(const hsi_executor_worker *worker)
-{
-    return (const hsi_engine_model *)worker->members[0]->run->model;
 }
 
 /* On the CPU, whose jobs are of one section. */
@@ -233,6 +238,8 @@ double hsi_executor_next(const hsi_executor *executor, double now_us)
         if (worker->count > 0 && now_us + phase_left(worker) < next)
             next = now_us + phase_left(worker);
     }
+    if (executor->starting_until_us > now_us && executor->starting_until_us < next)
+        next = executor->starting_until_us;
     for (uint32_t i = 0; i < executor->device->load_count; i++) {
         const double from_us = executor->device->loads[i].from_us;
         if (from_us > now_us && from_us < next)

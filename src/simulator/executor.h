@@ -19,6 +19,7 @@ typedef struct hsi_executor {
     hsi_job **members;            /* theirs */
     uint32_t most;                /* runs that a job can be of */
     uint32_t busy, helpers;
+    double starting_until_us; /* no other job is begun before */
     double busy_us, worker_us;
 } hsi_executor;
 
@@ -26,8 +27,8 @@ hsched_status hsi_executor_init(hsi_executor *executor, const hsi_engine_device 
                                 int is_cpu);
 void hsi_executor_clear(hsi_executor *executor); /* zeroed, too: nothing */
 
-/* A worker without a job, or NULL. */
-hsi_executor_worker *hsi_executor_idle(hsi_executor *executor);
+/* A worker without a job, if one can be begun; or NULL. */
+hsi_executor_worker *hsi_executor_idle(hsi_executor *executor, double now_us);
 /* What is `count` and `members` of the worker begins: so much work after so long. */
 void hsi_executor_begin(hsi_executor *executor, hsi_executor_worker *worker,
                         double now_us, double fixed_us, double work_us);

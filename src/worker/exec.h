@@ -71,6 +71,8 @@ typedef struct hsi_exec_model {
      * section its share of the work. The scheduler lock, too. */
     float *cut_us;
     const float *section_work;
+    float *
+        starting_us; /* per device: what starting a job for whole runs takes, lately; likewise */
     int told_long;                /* that a section is longer than a segment should be */
     hsi_trace_model *trace_model; /* what traces say about it */
     pthread_mutex_t

@@ -434,6 +434,15 @@ static void tell_long(const hsi_flight *f, float expected_us)
                 name, (double)expected_us);
 }
 
+static void note_starting(const hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
+{
+    float *starting_us = &run_of(f->jobs[0])->model->starting_us[q->device];
+    const float took_us = (float)(now_ns - f->started_ns) / 1000;
+    if (is_partial(f) || f->segment_us > 0)
+        return;
+    *starting_us += *starting_us > 0 ? (took_us - *starting_us) / 8 : took_us;
+}
+
 static void start_flight(hsi_queue *q, uint32_t lane)
 {
     hsi_worker_pool *pool = q->pool;
@@ -474,6 +483,7 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     count_progress(q, now_ns);
     f->progress_ns =
         (double)(now_ns - f->started_ns); /* what starting took, it takes alone */
+    note_starting(q, f, now_ns);
     if (q->running++ == 0)
         q->busy_since_ns = f->started_ns;
     for (uint32_t m = 0; m < f->count; m++) {

@@ -188,6 +188,26 @@ static void batches_at_once_gain_no_more_than_one(void **state)
     assert_us(engine_run(&world, s, 2), 150 * 1.1);
 }
 
+/* While one is being started those that come are joined. */
+static void jobs_are_started_one_after_the_other(void **state)
+{
+    (void)state;
+    const float starting_us[] = { 0, 20 };
+    engine_init(&world, 2, 1, 4);
+    world.config.devices[1].core.max_batch = 4;
+    engine_model_init(&a, 1, 2, 100, &hsi_policy_gpu_only);
+    a.model.core.max_batch = 4;
+    a.queues[1].ready = 4;
+    a.model.starting_us = starting_us;
+    hsi_engine_stream s[] = { engine_burst(&a, 1), engine_burst(&a, 1),
+                              engine_burst(&a, 1) };
+    s[1].first_us = 5;
+    s[2].first_us = 10;
+    assert_us(engine_run(&world, s, 3), 120);
+    assert_int_equal(world.job_count, 2);
+    assert_us(world.runs[0].end_us, 100);
+}
+
 /* Of what a model leaves of a device others have half. */
 static void models_leave_half_to_others(void **state)
 {
@@ -336,6 +356,7 @@ int main(void)
         cmocka_unit_test(idle_workers_help),
         cmocka_unit_test(teams_are_what_they_were_measured_to_be),
         cmocka_unit_test(batches_at_once_gain_no_more_than_one),
+        cmocka_unit_test(jobs_are_started_one_after_the_other),
         cmocka_unit_test(models_leave_half_to_others),
         cmocka_unit_test(jobs_that_differ_are_no_slower_than_in_turn),
         cmocka_unit_test(teams_slow_each_other_down),
