@@ -12,9 +12,27 @@
 
 /* ---- Devices -------------------------------------------------------------- */
 
+/* Under costs.mutex. The most that the device does at the same time, of any of the sources' models:
+ * one's small kernels leave it more room than another's large ones. 0: of none it was measured. */
+static double most_at_once(const hsched_source *const *sources, uint32_t count,
+                           uint32_t d)
+{
+    double most = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const hsched_runtime *rt = sources[i]->model->runtime;
+        const hsi_cost_key key = hsi_costs_key(sources[i]->model, HSI_COST_AT_ONCE, 0, d);
+        const double own =
+            hsi_cost_table_capacity_of(rt->costs.table, &key, rt->workers[d]);
+        most = own > most ? own : most;
+    }
+    return most;
+}
+
 /* Jobs on a queue's device share it: what they do to each other was measured, or nothing is sure.
  * CPU workers have a core each, so at most as much is done as they are. */
-static hsi_periodic_device describe_device(hsched_runtime *rt, uint32_t d)
+static hsi_periodic_device describe_device(hsched_runtime *rt, uint32_t d,
+                                           const hsched_source *const *sources,
+                                           uint32_t count)
 {
     const uint32_t workers = rt->workers[d], number = rt->costs.devices[d];
     const int queue = rt->devices[d].has_queue;
@@ -24,16 +42,10 @@ static hsi_periodic_device describe_device(hsched_runtime *rt, uint32_t d)
     hsi_cost_source source;
     pthread_mutex_lock(&rt->costs.mutex);
     device.stretch = hsi_cost_table_stretch(rt->costs.table, number, workers, &source);
-    double most = 0;
-    for (uint32_t n = 2; n <= workers && queue; n++) {
-        const double rate =
-            n / hsi_cost_table_stretch(rt->costs.table, number, n, &source);
-        if (source >= HSI_COST_INTERPOLATED && rate > most)
-            most = rate;
-    }
+    const double most = queue ? most_at_once(sources, count, d) : 0;
     pthread_mutex_unlock(&rt->costs.mutex);
     if (most > 0)
-        device.capacity = most > 1 ? most : 1;
+        device.capacity = most;
     return device;
 }
 
@@ -226,7 +238,7 @@ static hsched_status gather(const hsched_source *new_one, gathered *g)
         .window_us = rt->plugin.hooks.order ? 0 : (double)(rt->ageing_us / 2),
     };
     for (uint32_t d = 0; d < rt->device_count; d++)
-        g->set.devices[d] = describe_device(rt, d);
+        g->set.devices[d] = describe_device(rt, d, g->sources, count);
     return HSCHED_OK;
 }
 

@@ -180,6 +180,30 @@ static void open_cost(fixture *f)
     assert_ok(hsi_planner_plan(f->net.model));
 }
 
+/* The device's curve is another model's, which leaves it no room; this one's does two at once. */
+static void a_models_own_curve_is_what_is_certain(void **state)
+{
+    (void)state;
+    fixture f;
+    open_cost(&f);
+    const uint32_t lanes = f.rt->workers[QUEUE_DEVICE];
+    hsi_cost_point point = { .key = hsi_costs_key(f.net.model, HSI_COST_AT_ONCE, 0,
+                                                  QUEUE_DEVICE),
+                             .us = lanes / 2.0,
+                             .samples = 5 };
+    point.key.batch = lanes;
+    pthread_mutex_lock(&f.rt->costs.mutex);
+    assert_ok(hsi_cost_table_put(f.rt->costs.table, &point, 0));
+    pthread_mutex_unlock(&f.rt->costs.mutex);
+    hsched_source *sources[4];
+    for (int i = 0; i < 4; i++) /* by the device's curve a third is too much */
+        sources[i] = admitted(&f, 2 * DEVICE_US, HSCHED_ADMISSION_POSSIBLE);
+    refused(&f, 2 * DEVICE_US, "of 'queue0', which does 2.00");
+    for (int i = 0; i < 4; i++)
+        hsched_source_destroy(sources[i]);
+    close_all(&f);
+}
+
 static void without_costs_it_is_said_that_nothing_is_known(void **state)
 {
     (void)state;
@@ -316,6 +340,7 @@ int main(void)
         cmocka_unit_test(the_policys_device_counts),
         cmocka_unit_test(sections_have_places_of_their_own),
         cmocka_unit_test(a_lost_device_has_no_time),
+        cmocka_unit_test(a_models_own_curve_is_what_is_certain),
         cmocka_unit_test(without_costs_it_is_said_that_nothing_is_known),
         cmocka_unit_test(without_costs_what_the_user_says_counts),
         cmocka_unit_test(what_is_shorter_than_any_place_is_refused),
