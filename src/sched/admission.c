@@ -102,7 +102,10 @@ hsched_status hsi_admission_reserve(hsi_core *core, const hsi_core_run *run)
             run->model->section_count, run->priority);
     capacity += others;
 
+    const uint32_t active_runs = core->run_capacity - level->peak_active + active;
     int ok = hsi_heap_reserve(&level->waiting, level->outstanding + 1);
+    ok = ok && hsi_tree_reserve(&core->choosing_nodes, active_runs) &&
+         hsi_tree_reserve(&core->batch_nodes, active_runs);
     for (uint32_t d = 0; ok && d < core->config.device_count; d++)
         ok = hsi_heap_reserve(&core->queues[d], (uint32_t)capacity);
     if (!ok)
@@ -110,6 +113,7 @@ hsched_status hsi_admission_reserve(hsi_core *core, const hsi_core_run *run)
     level->peak_active = active;
     level->peak_jobs = jobs;
     core->job_capacity = (uint32_t)capacity;
+    core->run_capacity = active_runs;
     return HSCHED_OK;
 }
 

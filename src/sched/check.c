@@ -105,20 +105,30 @@ static uint32_t count_executing(const hsi_core *core, uint32_t device,
     return count;
 }
 
+static const hsi_core_run *next_queued(const hsi_batch_queue *queue,
+                                       const hsi_core_run *run)
+{
+    return hsi_tree_next(&queue->order, hsi_run_place(run));
+}
+
+/* *nodes: those of its tree, counted on. */
 static const char *check_batch_queue(const hsi_core *core, uint32_t device,
-                                     const hsi_batch_queue *queue)
+                                     const hsi_batch_queue *queue, uint32_t *nodes)
 {
     uint32_t count = 0;
     uint64_t oldest = UINT64_MAX, newest = 0;
     const hsi_core_run *last = NULL;
-    for (const hsi_core_run *run = queue->first; run; run = run->next_queued) {
+    const char *wrong = hsi_tree_check(&core->batch_nodes, &queue->order, nodes);
+    if (wrong)
+        return wrong;
+    if (queue->first != hsi_tree_first(&queue->order))
+        return "a batch queue does not know its first run";
+    for (const hsi_core_run *run = queue->first; run; run = next_queued(queue, run)) {
         const hsi_job *job = &run->jobs[0];
         if (job->state != HSI_JOB_QUEUED || job->device != device ||
             hsi_jobq_batch_queue(core, job) != queue)
             return "a run is in a batch queue where it does not belong";
-        if (run->prev_queued != last ||
-            (last && (last->key > run->key ||
-                      (last->key == run->key && last->sequence >= run->sequence))))
+        if (last && !hsi_tree_before(hsi_run_place(last), hsi_run_place(run)))
             return "a batch queue is out of order";
         if (run->submitted_us < oldest)
             oldest = run->submitted_us;
@@ -127,7 +137,7 @@ static const char *check_batch_queue(const hsi_core *core, uint32_t device,
         last = run;
         count++;
     }
-    if (!last || queue->last != last || queue->count != count)
+    if (!last || queue->count != count)
         return "a batch queue counts its jobs wrongly";
     if (queue->shown != (queue->held ? NULL : queue->first))
         return "a batch queue is held and in the device's queue, or neither";
@@ -145,7 +155,7 @@ static const char *check_batch_queue(const hsi_core *core, uint32_t device,
 }
 
 /* The device's heap, the batch queues behind it and those held back. */
-static const char *check_queue(const hsi_core *core, uint32_t device)
+static const char *check_queue(const hsi_core *core, uint32_t device, uint32_t *nodes)
 {
     const hsi_heap *heap = &core->queues[device];
     const char *wrong = check_heap(heap);
@@ -164,13 +174,13 @@ static const char *check_queue(const hsi_core *core, uint32_t device)
         const hsi_batch_queue *queue = hsi_jobq_batch_queue(core, job);
         if (queue && queue->shown != job->run)
             return "a job that should be behind another is in its device's queue";
-        wrong = queue ? check_batch_queue(core, device, queue) : NULL;
+        wrong = queue ? check_batch_queue(core, device, queue, nodes) : NULL;
         queued += queue ? queue->count : 1;
     }
     const hsi_batch_queue *previous = NULL;
     for (const hsi_batch_queue *queue = core->held[device]; queue && !wrong;
          queue = queue->next_held) {
-        wrong = check_batch_queue(core, device, queue);
+        wrong = check_batch_queue(core, device, queue, nodes);
         queued += queue->count;
         if (!queue->held || queue->prev_held != previous)
             return "the list of batch queues that are held back is broken";
@@ -181,51 +191,46 @@ static const char *check_queue(const hsi_core *core, uint32_t device)
     return wrong;
 }
 
-static const hsi_tree_node *next_node(const hsi_tree_node *node)
+/* The numbers of the run's entry: those of all before the next place, less those before its own. */
+static void find_own(const hsi_core *core, const hsi_core_run *run, int64_t *own)
 {
-    if (node->right) {
-        for (node = node->right; node->left;)
-            node = node->left;
-        return node;
-    }
-    while (node->parent && node->parent->right == node)
-        node = node->parent;
-    return node->parent;
+    hsi_tree_place place = hsi_run_place(run);
+    hsi_tree_path path;
+    int64_t before[HSI_MAX_DEVICES];
+    hsi_tree_find(core->choosing, place, &path);
+    hsi_tree_sum_before(&core->choosing_nodes, &path, before);
+    place.sequence++;
+    hsi_tree_find(core->choosing, place, &path);
+    hsi_tree_sum_before(&core->choosing_nodes, &path, own);
+    for (uint32_t d = 0; d < core->config.device_count; d++)
+        own[d] -= before[d];
 }
 
-/* Of all to its left below it, one by one. */
-static int is_sum_right(const hsi_core_run *run, uint32_t device)
-{
-    const hsi_tree_node *node = run->in_order.left;
-    int64_t sum = 0;
-    while (node && node->left)
-        node = node->left;
-    for (; node && node != &run->in_order; node = next_node(node))
-        sum += hsi_run_in_order(node)->counted_ns[device];
-    return sum == run->left_ns[device];
-}
-
-/* The tree of runs whose policy chooses: all that are active, in order, with sums. */
+/* The tree of runs whose policy chooses: all that are active, in order, with what they bring. */
 static const char *check_choosing(const hsi_core *core)
 {
-    uint32_t active = 0, found = 0;
-    int64_t sums[HSI_MAX_DEVICES] = { 0 };
-    const hsi_tree_node *last = NULL, *node = core->choosing.root;
+    uint32_t active = 0, found = 0, nodes = 0;
+    int64_t sums[HSI_MAX_DEVICES] = { 0 }, own[HSI_MAX_DEVICES];
+    const hsi_core_run *last = NULL;
+    const char *wrong = hsi_tree_check(&core->choosing_nodes, core->choosing, &nodes);
+    if (wrong)
+        return wrong;
+    if (nodes > core->choosing_nodes.capacity)
+        return "the tree of runs that are placed by their work has outgrown its room";
     for (const hsi_core_run *run = core->active_runs; run; run = run->next_active)
         active += run->model->policy->choose != NULL;
-    while (node && node->left)
-        node = node->left;
-    for (; node; last = node, node = next_node(node), found++) {
-        const hsi_core_run *run = hsi_run_in_order(node);
-        if (node->key != run->key || (last && !hsi_tree_before(last, node)))
+    for (const hsi_core_run *run = hsi_tree_first(core->choosing); run;
+         last = run, run = hsi_tree_next(core->choosing, hsi_run_place(run)), found++) {
+        if (run->state != HSI_RUN_ACTIVE ||
+            (last && !hsi_tree_before(hsi_run_place(last), hsi_run_place(run))))
             return "the runs that are placed by their work are out of order";
-        for (uint32_t d = 0; d < core->config.device_count; d++)
-            if (run->work_us[d] < 0 ||
-                run->counted_ns[d] != (int64_t)(run->work_us[d] * 1e3f) ||
-                !is_sum_right(run, d))
+        find_own(core, run, own);
+        for (uint32_t d = 0; d < core->config.device_count; d++) {
+            if (run->work_us[d] < 0 || own[d] != run->counted_ns[d] ||
+                own[d] != (int64_t)(run->work_us[d] * 1e3f))
                 return "the work of runs is not the sum of what each brings";
-            else
-                sums[d] += run->counted_ns[d];
+            sums[d] += own[d];
+        }
     }
     for (uint32_t d = 0; d < core->config.device_count; d++)
         if (sums[d] != core->work_ns[d])
@@ -272,8 +277,9 @@ static const char *check_executing(const hsi_core *core, uint32_t device)
 
 const char *hsi_core_check(const hsi_core *core)
 {
+    uint32_t nodes = 0;
     for (uint32_t d = 0; d < core->config.device_count; d++) {
-        const char *wrong = check_queue(core, d);
+        const char *wrong = check_queue(core, d, &nodes);
         if (!wrong)
             wrong = check_executing(core, d);
         if (wrong)
@@ -285,6 +291,8 @@ const char *hsi_core_check(const hsi_core *core)
         if (core->queued[d] > 0 && !(core->available >> d & 1))
             return "jobs are queued on a lost device";
     }
+    if (nodes > core->batch_nodes.capacity)
+        return "the trees of batch queues have outgrown their room";
     const char *unsorted = check_gathered(core);
     if (!unsorted)
         unsorted = check_choosing(core);
@@ -321,7 +329,7 @@ static const char *check_job(const hsi_core *core, const hsi_core_run *run,
         const hsi_batch_queue *queue = hsi_jobq_batch_queue(core, job);
         const hsi_core_run *found = queue ? queue->first : NULL;
         while (found && found != run)
-            found = found->next_queued;
+            found = next_queued(queue, found);
         if (queue && !found)
             return "a queued job is not in its batch queue";
         if ((!queue || queue->shown == run) &&

@@ -88,7 +88,10 @@ hsched_status hsi_core_create(const hsi_core_config *config, hsi_core **core)
     made->available = (UINT32_C(1) << config->device_count) - 1;
     hsi_admission_init(&made->admission, config->active_limit);
     made->urgent_level = HSI_LEVELS;
-    hsi_work_init(made);
+    if (!hsi_work_init(made)) {
+        hsi_core_destroy(made);
+        return hsi_out_of_memory("the scheduler");
+    }
     *core = made;
     return HSCHED_OK;
 }
@@ -101,6 +104,8 @@ void hsi_core_destroy(hsi_core *core)
         hsi_heap_clear(&core->queues[d]);
     hsi_admission_clear(&core->admission);
     hsi_heap_clear(&core->deadlines);
+    hsi_tree_clear(&core->batch_nodes);
+    hsi_work_clear(core);
     hsi_free(core);
 }
 
@@ -334,7 +339,7 @@ static void reset_run(hsi_core *core, hsi_core_run *run, hsi_core_edge *edges,
 {
     const uint32_t sections = run->model->section_count;
     const size_t from = offsetof(hsi_core_run, state);
-    memset((char *)run + from, 0, offsetof(hsi_core_run, in_queue) - from);
+    memset((char *)run + from, 0, offsetof(hsi_core_run, counted_ns) - from);
     run->state = HSI_RUN_BLOCKED;
     run->submitted_us = core->now_us;
     run->sequence = ++core->sequence;
@@ -500,7 +505,8 @@ static void sections_done(hsi_core *core, hsi_job *job)
             if (user->state == HSI_JOB_WAITING && user->pending == 0)
                 hsi_distribute(core, user);
         }
-    hsi_work_count(core, run);
+    if (run->sections_left > 0) /* else it ends now, and brings nothing */
+        hsi_work_count(core, run);
 }
 
 /* A job did not end well, and whether it fails its run depends on where it ran. */

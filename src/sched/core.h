@@ -71,8 +71,8 @@ typedef struct hsi_core_section {
  * the core's from the first submit until no run of the model is unfinished.
  */
 typedef struct hsi_batch_queue {
-    hsi_core_run *first, *last;
-    hsi_tree order;      /* the same, to find a new one's place */
+    hsi_tree_node order; /* of the runs */
+    hsi_core_run *first; /*   the best of them */
     hsi_core_run *shown; /* whose job is in the device's queue: `first`, or NULL */
     uint32_t count;
     uint32_t
@@ -193,7 +193,6 @@ struct hsi_core_run {
                             not execute them */
     uint32_t restarts; /* times that all its sections went back to waiting */
     uint8_t choice;    /* the policy's */
-    uint8_t devices;   /* of the core, if the policy chooses */
     float
         work_us[HSI_MAX_DEVICES]; /* that it still brings to each device; 0: not known */
     uint32_t
@@ -202,13 +201,9 @@ struct hsi_core_run {
     hsi_core_run *next_ended;
     hsi_core_run *leader, *next_member;      /* of the paused batch that its job is in */
     hsi_core_run *next_active, *prev_active; /* or, before, among those in that list */
-    hsi_core_run *next_queued, *prev_queued; /* in its hsi_batch_queue */
-    /* What is below is set when it is needed. */
-    hsi_tree_node in_queue; /*   and there, too */
-    /* Among the active runs whose policy chooses; its work as it is counted there, and that of all
-     * to its left below it. Whole numbers: what is added and taken away again leaves nothing. */
-    hsi_tree_node in_order;
-    int64_t counted_ns[HSI_MAX_DEVICES], left_ns[HSI_MAX_DEVICES];
+    /* Its work as it is counted among the active runs whose policy chooses; set when it becomes
+     * one. Whole numbers: what is added and taken away again leaves nothing. */
+    int64_t counted_ns[HSI_MAX_DEVICES];
 };
 
 typedef struct hsi_core_device {

@@ -85,13 +85,19 @@ struct hsi_core {
     uint64_t sequence;     /* of the latest run */
     uint32_t available;    /* devices not lost, as bits */
     uint32_t job_capacity; /* room reserved in each job queue */
+    uint32_t run_capacity; /* and in the trees: so many runs may be active */
     hsi_heap queues[HSI_MAX_DEVICES];
     hsi_batch_queue *held[HSI_MAX_DEVICES]; /* the batch queues that are held back */
     uint32_t queued[HSI_MAX_DEVICES];       /* jobs, whether in the heap or behind it */
     uint32_t backlog[HSI_MAX_DEVICES];      /* jobs queued or running */
-    hsi_tree
-        choosing; /* the active runs whose policy chooses, with the work they bring, */
-    int64_t work_ns[HSI_MAX_DEVICES]; /*   and the sums of that */
+    hsi_tree_pool batch_nodes;              /* of the batch queues */
+    /* The active runs whose policy chooses, with the work they bring to each device, and the sums
+     * of that. */
+    hsi_tree_node *choosing;
+    hsi_tree_pool choosing_nodes;
+    hsi_tree_path found; /* the way there to the run that was looked for last, */
+    const hsi_core_run *found_run; /*   or NULL: the tree has changed since */
+    int64_t work_ns[HSI_MAX_DEVICES];
     /* How fast devices were when runs were last placed anew for that. */
     double placed_load[HSI_MAX_DEVICES], placed_capacity[HSI_MAX_DEVICES];
     hsi_executing executing[HSI_MAX_DEVICES];
@@ -114,6 +120,12 @@ struct hsi_core {
 static inline int hsi_run_is_stopping(const hsi_core_run *run)
 {
     return run->cancel_requested || run->status != HSCHED_OK;
+}
+
+/* Where the run stands in the scheduler's order. */
+static inline hsi_tree_place hsi_run_place(const hsi_core_run *run)
+{
+    return (hsi_tree_place){ .key = run->key, .sequence = run->sequence };
 }
 
 /* Runs of the model that one job may execute on the device; below 2: they are not joined.
@@ -191,7 +203,8 @@ void hsi_deadlines_pass(hsi_core *core);
 
 /* ---- work.c: how much work runs bring, and choosing where ------------------ */
 
-void hsi_work_init(hsi_core *core);
+int hsi_work_init(hsi_core *core); /* 0: there is no memory */
+void hsi_work_clear(hsi_core *core);
 /* The run becomes active; and it is active no more. */
 void hsi_work_began(hsi_core *core, hsi_core_run *run);
 void hsi_work_ended(hsi_core *core, hsi_core_run *run);
@@ -205,13 +218,6 @@ void hsi_work_count(hsi_core *core, hsi_core_run *run);
 void hsi_work_replace_all(hsi_core *core);
 /* The run brings no more work for now: it is placed anew, or starts anew on the CPU. */
 void hsi_work_forget(hsi_core *core, hsi_core_run *run);
-
-static inline hsi_core_run *hsi_run_in_order(const hsi_tree_node *node)
-{
-    return node ? (hsi_core_run *)(void *)((char *)(uintptr_t)node -
-                                           offsetof(hsi_core_run, in_order))
-                : NULL;
-}
 
 /* ---- power.c: the power cap ------------------------------------------------ */
 

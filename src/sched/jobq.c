@@ -1,12 +1,12 @@
 /*
  * The job queues: heaps of jobs, one per device, and behind them the batch queues.
  *
- * Whole-run jobs that may be joined stand in a list per model and device, in the order of
- * their keys. Only the first of a list is in the device's heap, and not even that while
- * the list is held back; such lists are linked to the core instead. So taking a batch
+ * Whole-run jobs that may be joined stand in a tree per model and device, in the order of
+ * their keys. Only the first of a tree is in the device's heap, and not even that while
+ * the tree is held back; such ones are linked to the core instead. So taking a batch
  * looks at nothing but the jobs it takes, and those held back are in nobody's way.
  *
- * Whether a list is held back depends on its jobs, on how many batches of it are executing,
+ * Whether one is held back depends on its jobs, on how many batches of it are executing,
  * and on the time. It is decided anew when its jobs change, when a batch ends, and when jobs
  * are taken, since time has passed then.
  */
@@ -15,6 +15,8 @@
 #include <stddef.h>
 
 #include "sched/objective.h"
+
+#define FETCHED_MOST 1024u
 
 static void heap_push(hsi_core *core, hsi_job *job)
 {
@@ -49,44 +51,54 @@ hsi_job *hsi_jobq_second(const hsi_core *core, uint32_t device)
 
 /* ---- Batch queues --------------------------------------------------------- */
 
-static hsi_core_run *run_in_queue(hsi_tree_node *node)
+static void insert(hsi_core *core, hsi_batch_queue *queue, hsi_core_run *run)
 {
-    return node
-               ? (hsi_core_run *)(void *)((char *)node - offsetof(hsi_core_run, in_queue))
-               : NULL;
-}
-
-static void insert(hsi_batch_queue *queue, hsi_core_run *run)
-{
-    run->in_queue.key = run->key;
-    run->in_queue.sequence = run->sequence;
-    hsi_core_run *before = run_in_queue(hsi_tree_insert(&queue->order, &run->in_queue));
-    hsi_core_run *after = before ? before->next_queued : queue->first;
-    run->prev_queued = before;
-    run->next_queued = after;
-    if (before)
-        before->next_queued = run;
-    else
+    hsi_tree_path path;
+    hsi_tree_insert(&core->batch_nodes, &queue->order, hsi_run_place(run), run, &path);
+    if (queue->count++ == 0 ||
+        hsi_tree_before(hsi_run_place(run), hsi_run_place(queue->first)))
         queue->first = run;
-    if (after)
-        after->prev_queued = run;
-    else
-        queue->last = run;
-    queue->count++;
 }
 
-static void unlink_run(hsi_batch_queue *queue, hsi_core_run *run)
+static void take_out(hsi_core *core, hsi_batch_queue *queue, const hsi_core_run *run)
 {
-    hsi_tree_remove(&queue->order, &run->in_queue);
-    if (run->prev_queued)
-        run->prev_queued->next_queued = run->next_queued;
-    else
-        queue->first = run->next_queued;
-    if (run->next_queued)
-        run->next_queued->prev_queued = run->prev_queued;
-    else
-        queue->last = run->prev_queued;
+    hsi_tree_remove(&core->batch_nodes, &queue->order, hsi_run_place(run), NULL);
+    queue->first = hsi_tree_first(&queue->order);
     queue->count--;
+}
+
+/* With many runs queued, each has long left the caches when it is taken: all of a batch are fetched
+ * at the same time. */
+static void fetch(const void *memory, size_t size)
+{
+    for (size_t i = 0; i < size; i += 64)
+        __builtin_prefetch((const char *)memory + i, 1);
+}
+
+/* The first runs, up to `most`. */
+static uint32_t take_first(hsi_core *core, hsi_batch_queue *queue, hsi_job **jobs,
+                           uint32_t most)
+{
+    uint32_t count = 0;
+    while (count < most && count < queue->count) {
+        void *runs[HSI_TREE_WIDTH];
+        const uint32_t wanted = most - count;
+        const uint32_t taken =
+            hsi_tree_take(&core->batch_nodes, &queue->order, runs,
+                          wanted < HSI_TREE_WIDTH ? wanted : HSI_TREE_WIDTH);
+        for (uint32_t i = 0; i < taken && taken > 1; i++)
+            fetch(runs[i], sizeof(hsi_core_run));
+        for (uint32_t i = 0; i < taken; i++) {
+            hsi_core_run *run = runs[i];
+            const size_t size = sizeof *run->jobs * run->model->section_count;
+            if (taken > 1)
+                fetch(run->jobs, size < FETCHED_MOST ? size : FETCHED_MOST);
+            jobs[count++] = &run->jobs[0];
+        }
+    }
+    queue->first = hsi_tree_first(&queue->order);
+    queue->count -= count;
+    return count;
 }
 
 static void hold(hsi_core *core, uint32_t device, hsi_batch_queue *queue)
@@ -169,7 +181,7 @@ static void count_in(hsi_batch_queue *queue, const hsi_core_run *run, int first)
 static void batch_push(hsi_core *core, hsi_batch_queue *queue, hsi_job *job)
 {
     count_in(queue, job->run, queue->count == 0);
-    insert(queue, job->run);
+    insert(core, queue, job->run);
     show(core, job->device, queue);
 }
 
@@ -180,7 +192,8 @@ static void batch_left(hsi_core *core, uint32_t device, hsi_batch_queue *queue)
     const hsi_core_run *first = queue->first;
     if (first &&
         queue->count < hsi_batch_limit(core->config.devices, first->model, device))
-        for (const hsi_core_run *run = first; run; run = run->next_queued)
+        for (const hsi_core_run *run = first; run;
+             run = hsi_tree_next(&queue->order, hsi_run_place(run)))
             count_in(queue, run, run == first);
     show(core, device, queue);
 }
@@ -219,7 +232,7 @@ void hsi_jobq_remove(hsi_core *core, hsi_job *job)
     hsi_batch_queue *queue = hsi_jobq_batch_queue(core, job);
     core->queued[job->device]--;
     if (queue) {
-        unlink_run(queue, job->run);
+        take_out(core, queue, job->run);
         batch_left(core, job->device, queue);
     } else {
         hsi_heap_remove(&core->queues[job->device], job->heap_index);
@@ -291,14 +304,11 @@ uint32_t hsi_jobq_pop(hsi_core *core, uint32_t device, hsi_job **jobs, uint32_t 
         return 1;
     }
     const hsi_core_device *devices = core->config.devices;
-    uint32_t limit = hsi_batch_limit_now(devices, best->run->model, device), count = 0;
+    uint32_t limit = hsi_batch_limit_now(devices, best->run->model, device);
     if (best->run->model->objective == HSCHED_OBJECTIVE_LATENCY)
         limit = hsi_objective_batch(best->run->model->choices, device,
                                     devices[device].capacity, queue->count, limit);
-    while (queue->first && count < most && count < limit) {
-        jobs[count++] = &queue->first->jobs[0];
-        unlink_run(queue, queue->first);
-    }
+    const uint32_t count = take_first(core, queue, jobs, limit < most ? limit : most);
     core->queued[device] -= count;
     count_batch(queue, jobs, count);
     batch_left(core, device, queue);

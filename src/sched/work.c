@@ -1,50 +1,60 @@
 /*
  * How much work runs bring to the devices, as far as their policy says so, and asking it where
- * they go. Active runs whose policy chooses stand in a tree in the scheduler's order, and each
- * knows the work of all to its left below it: so what goes before a run is summed up on the way
- * from it to the root, however many runs there are.
+ * they go. Active runs whose policy chooses stand in a tree in the scheduler's order, with the work
+ * that each brings: so what goes before a run is summed up on the way from the root to it, however
+ * many runs there are.
  */
 #include "sched/internal.h"
 
 #include <stddef.h>
 
+#include "base/alloc.h"
 #include "sched/policy_cost.h"
 
-/* A node on the left takes itself and what is to its left out of what is left of its parent; one on
- * the right has the parent, and what was to the left of that, to its left. */
-static void raised(hsi_tree_node *node, hsi_tree_node *parent)
+int hsi_work_init(hsi_core *core)
 {
-    hsi_core_run *run = hsi_run_in_order(node), *above = hsi_run_in_order(parent);
-    for (uint32_t d = 0; d < run->devices; d++)
-        if (parent->left == node)
-            above->left_ns[d] -= run->left_ns[d] + run->counted_ns[d];
-        else
-            run->left_ns[d] += above->left_ns[d] + above->counted_ns[d];
+    core->choosing_nodes.numbers = core->config.device_count;
+    core->choosing = hsi_tree_create(&core->choosing_nodes);
+    return core->choosing != NULL;
 }
 
-void hsi_work_init(hsi_core *core)
+void hsi_work_clear(hsi_core *core)
 {
-    core->choosing.raised = raised;
+    hsi_tree_clear(&core->choosing_nodes);
+    hsi_free(core->choosing);
 }
 
 void hsi_work_began(hsi_core *core, hsi_core_run *run)
 {
     if (!run->model->policy->choose)
         return;
-    run->devices = (uint8_t)core->config.device_count;
-    for (uint32_t d = 0; d < run->devices; d++)
-        run->counted_ns[d] = run->left_ns[d] = 0;
-    run->in_order.key = run->key;
-    run->in_order.sequence = run->sequence;
-    hsi_tree_insert(&core->choosing, &run->in_order);
+    for (uint32_t d = 0; d < core->config.device_count; d++)
+        run->counted_ns[d] = 0;
+    hsi_tree_insert(&core->choosing_nodes, core->choosing, hsi_run_place(run), run,
+                    &core->found);
+    core->found_run = run;
 }
 
 void hsi_work_ended(hsi_core *core, hsi_core_run *run)
 {
     if (!run->model->policy->choose)
         return;
-    hsi_work_forget(core, run);
-    hsi_tree_remove(&core->choosing, &run->in_order);
+    for (uint32_t d = 0; d < core->config.device_count; d++) {
+        core->work_ns[d] -= run->counted_ns[d];
+        run->work_us[d] = 0;
+    }
+    hsi_tree_remove(&core->choosing_nodes, core->choosing, hsi_run_place(run),
+                    run->counted_ns);
+    core->found_run = NULL;
+}
+
+/* The way to an active run in the tree. */
+static const hsi_tree_path *path_to(hsi_core *core, const hsi_core_run *run)
+{
+    if (core->found_run != run)
+        hsi_tree_find(core->choosing, hsi_run_place(run), &core->found);
+    core->found_run = run;
+    return &core->found;
 }
 
 void hsi_work_count(hsi_core *core, hsi_core_run *run)
@@ -61,37 +71,22 @@ void hsi_work_count(hsi_core *core, hsi_core_run *run)
         core->work_ns[d] += more[d];
         any |= more[d] != 0;
     }
-    const hsi_tree_node *node = &run->in_order;
-    for (; any && node->parent; node = node->parent) {
-        if (node->parent->right == node)
-            continue;
-        hsi_core_run *above = hsi_run_in_order(node->parent);
-        for (uint32_t d = 0; d < devices; d++)
-            above->left_ns[d] += more[d];
-    }
+    if (any)
+        hsi_tree_add(&core->choosing_nodes, path_to(core, run), more);
 }
 
 /* Work of the active runs that go before this one. Of runs that are placed together, that is all
  * others: each is to be where it delays the last of them least. */
-static void find_ahead(const hsi_core *core, const hsi_core_run *run, double *ahead_us)
+static void find_ahead(hsi_core *core, const hsi_core_run *run, double *ahead_us)
 {
-    const uint32_t devices = core->config.device_count;
-    const hsi_core_run *last = core->gather.last;
+    const hsi_core_run *last = core->gather.last ? core->gather.last : run;
     int64_t sum[HSI_MAX_DEVICES];
-    for (uint32_t d = 0; d < devices; d++)
-        sum[d] = last && last != run
-                     ? last->left_ns[d] + last->counted_ns[d] - run->counted_ns[d]
-                     : run->left_ns[d];
-    const hsi_tree_node *node = last ? &last->in_order : &run->in_order;
-    for (; node->parent; node = node->parent) {
-        if (node->parent->left == node)
-            continue;
-        const hsi_core_run *above = hsi_run_in_order(node->parent);
-        for (uint32_t d = 0; d < devices; d++)
-            sum[d] += above->left_ns[d] + above->counted_ns[d];
-    }
-    for (uint32_t d = 0; d < devices; d++)
+    hsi_tree_sum_before(&core->choosing_nodes, path_to(core, last), sum);
+    for (uint32_t d = 0; d < core->config.device_count; d++) {
+        if (last != run)
+            sum[d] += last->counted_ns[d] - run->counted_ns[d];
         ahead_us[d] = (double)sum[d] * 1e-3;
+    }
 }
 
 void hsi_work_choose(hsi_core *core, hsi_core_run *run, uint32_t section)

@@ -1,4 +1,4 @@
-/* The tree behind batch queues and choices, compared with a search through an unsorted array. */
+/* The trees behind batch queues and choices, compared with a search through an unsorted array. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,14 +6,18 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "sched/tree.h"
 
-#define ELEMENTS 200
+enum {
+    ELEMENTS = 3000,
+    NUMBERS = 2
+};
 
 typedef struct element {
-    hsi_tree_node node; /* first: the node's address is the element's */
+    hsi_tree_place place;
     int inside;
-    int64_t own, left; /* what it brings, and all to its left below it */
+    int64_t own[NUMBERS];
 } element;
 
 static element elements[ELEMENTS];
@@ -25,121 +29,179 @@ static uint32_t random_below(uint32_t n)
     return (uint32_t)((random_state >> 33) * n >> 31);
 }
 
-static element *of(hsi_tree_node *node)
+static void empty_elements(void)
 {
-    return (element *)(void *)node;
+    for (uint32_t i = 0; i < ELEMENTS; i++)
+        elements[i] = (element){ .inside = 0 };
 }
 
-static void raised(hsi_tree_node *node, hsi_tree_node *parent)
-{
-    if (parent->left == node)
-        of(parent)->left -= of(node)->left + of(node)->own;
-    else
-        of(node)->left += of(parent)->left + of(parent)->own;
-}
+/* ---- What the tree should say ---------------------------------------------- */
 
-static void add(element *e, int64_t more)
-{
-    e->own += more;
-    for (hsi_tree_node *node = &e->node; node->parent; node = node->parent)
-        if (node->parent->left == node)
-            of(node->parent)->left += more;
-}
-
-static int64_t sum_before(element *e)
-{
-    int64_t sum = e->left;
-    for (hsi_tree_node *node = &e->node; node->parent; node = node->parent)
-        if (node->parent->right == node)
-            sum += of(node->parent)->left + of(node->parent)->own;
-    return sum;
-}
-
-static element *searched_before(const element *e)
+static element *searched_next(const hsi_tree_place *after)
 {
     element *best = NULL;
-    for (uint32_t i = 0; i < ELEMENTS; i++)
-        if (elements[i].inside && hsi_tree_before(&elements[i].node, &e->node) &&
-            (!best || hsi_tree_before(&best->node, &elements[i].node)))
-            best = &elements[i];
+    for (uint32_t i = 0; i < ELEMENTS; i++) {
+        element *e = &elements[i];
+        if (e->inside && (!after || hsi_tree_before(*after, e->place)) &&
+            (!best || hsi_tree_before(e->place, best->place)))
+            best = e;
+    }
     return best;
 }
 
-static int64_t searched_sum(const element *e)
+static int64_t searched_sum(hsi_tree_place place, uint32_t number)
 {
     int64_t sum = 0;
     for (uint32_t i = 0; i < ELEMENTS; i++)
-        if (elements[i].inside && hsi_tree_before(&elements[i].node, &e->node))
-            sum += elements[i].own;
+        if (elements[i].inside && hsi_tree_before(elements[i].place, place))
+            sum += elements[i].own[number];
     return sum;
 }
 
-static uint32_t depth_of(const hsi_tree_node *node)
+static void expect_sound(const hsi_tree_pool *pool, const hsi_tree_node *root)
 {
-    uint32_t depth = 0;
-    for (; node; node = node->parent)
-        depth++;
-    return depth;
+    uint32_t nodes = 0;
+    const char *wrong = hsi_tree_check(pool, root, &nodes);
+    if (wrong)
+        fail_msg("%s", wrong);
+    assert_in_range(nodes, 0, pool->capacity);
 }
 
-static void expect_sums(void)
+/* ---- Entries with numbers --------------------------------------------------- */
+
+static void add(const hsi_tree_pool *pool, hsi_tree_node *root, element *e)
 {
-    for (uint32_t i = 0; i < ELEMENTS; i++)
-        if (elements[i].inside)
-            assert_int_equal(sum_before(&elements[i]), searched_sum(&elements[i]));
+    int64_t more[NUMBERS];
+    hsi_tree_path path;
+    for (uint32_t n = 0; n < NUMBERS; n++)
+        e->own[n] += more[n] = (int64_t)random_below(2000) - 1000;
+    hsi_tree_find(root, e->place, &path);
+    hsi_tree_add(pool, &path, more);
 }
 
-static void test_random_elements(void **state)
+static void put_in(hsi_tree_pool *pool, hsi_tree_node *root, element *e,
+                   uint64_t sequence)
+{
+    hsi_tree_path path, again;
+    *e = (element){ .place = { (int64_t)random_below(50) - 25, sequence }, .inside = 1 };
+    hsi_tree_insert(pool, root, e->place, e, &path);
+    hsi_tree_find(root, e->place, &again);
+    assert_int_equal(path.length, again.length);
+    for (uint32_t i = 0; i < path.length; i++) {
+        assert_ptr_equal(path.steps[i].node, again.steps[i].node);
+        assert_int_equal(path.steps[i].slot, again.steps[i].slot);
+    }
+    add(pool, root, e);
+}
+
+static void expect_answers(const hsi_tree_pool *pool, hsi_tree_node *root,
+                           hsi_tree_place place)
+{
+    int64_t sums[NUMBERS];
+    hsi_tree_path path;
+    assert_ptr_equal(hsi_tree_first(root), searched_next(NULL));
+    assert_ptr_equal(hsi_tree_next(root, place), searched_next(&place));
+    hsi_tree_find(root, place, &path);
+    hsi_tree_sum_before(pool, &path, sums);
+    for (uint32_t n = 0; n < NUMBERS; n++)
+        assert_int_equal(sums[n], searched_sum(place, n));
+}
+
+static void random_elements(void **state)
 {
     (void)state;
-    hsi_tree tree = { .raised = raised };
-    for (uint64_t i = 1; i <= 20000; i++) {
+    hsi_tree_pool pool = { .numbers = NUMBERS };
+    hsi_tree_node *root = hsi_tree_create(&pool);
+    assert_non_null(root);
+    assert_true(hsi_tree_reserve(&pool, ELEMENTS));
+    empty_elements();
+    for (uint64_t i = 1; i <= 60000; i++) {
         element *e = &elements[random_below(ELEMENTS)];
-        if (e->inside && random_below(3) == 0) {
-            add(e, -e->own);
-            hsi_tree_remove(&tree, &e->node);
+        /* It grows for a while, then shrinks, so that nodes are split and joined. */
+        const int shrinks = i / 10000 % 2 == 1;
+        if (!e->inside && (!shrinks || random_below(4) == 0)) {
+            put_in(&pool, root, e, i);
+        } else if (e->inside && random_below(shrinks ? 2 : 8) == 0) {
+            hsi_tree_remove(&pool, root, e->place, e->own);
             e->inside = 0;
         } else if (e->inside) {
-            add(e, (int64_t)random_below(1000) - e->own);
-        } else {
-            *e = (element){ .node = { .key = (int64_t)random_below(50) - 25,
-                                      .sequence = i } };
-            element *before = searched_before(e);
-            assert_ptr_equal(hsi_tree_insert(&tree, &e->node),
-                             before ? &before->node : NULL);
-            e->inside = 1;
-            add(e, random_below(1000));
+            add(&pool, root, e);
         }
-        if (i % 50 == 0)
-            expect_sums();
+        if (i % 97 == 0) {
+            expect_sound(&pool, root);
+            expect_answers(&pool, root, e->place);
+            expect_answers(&pool, root,
+                           (hsi_tree_place){ (int64_t)random_below(60) - 30, i });
+        }
     }
-    expect_sums();
+    hsi_tree_clear(&pool);
+    hsi_free(root);
 }
 
-/* In the order of keys a plain tree would be a list: 20000 deep. */
-static void test_depth_in_order(void **state)
+/* ---- Entries without -------------------------------------------------------- */
+
+/* Two trees of one pool, as of two models. */
+static void the_first_are_taken(void **state)
 {
     (void)state;
-    static hsi_tree_node nodes[20000];
-    hsi_tree tree = { .root = NULL };
-    uint32_t deepest = 0;
-    for (uint32_t i = 0; i < 20000; i++) {
-        nodes[i] = (hsi_tree_node){ .key = i, .sequence = i + 1 };
-        assert_ptr_equal(hsi_tree_insert(&tree, &nodes[i]), i ? &nodes[i - 1] : NULL);
+    hsi_tree_pool pool = { .numbers = 0 };
+    hsi_tree_node roots[2] = { { 0 }, { 0 } };
+    uint64_t sequence = 0;
+    assert_true(hsi_tree_reserve(&pool, ELEMENTS));
+    empty_elements();
+    for (int round = 0; round < 200; round++) {
+        hsi_tree_path path;
+        for (uint32_t k = random_below(100); k > 0; k--) {
+            element *e = &elements[random_below(ELEMENTS / 2)];
+            if (e->inside)
+                continue;
+            *e = (element){ .place = { (int64_t)random_below(9), ++sequence },
+                            .inside = 1 };
+            hsi_tree_insert(&pool, &roots[0], e->place, e, &path);
+            hsi_tree_insert(&pool, &roots[1], e->place, e, &path);
+        }
+        void *taken[64];
+        const uint32_t wanted = random_below(64);
+        const uint32_t count = hsi_tree_take(&pool, &roots[0], taken, wanted);
+        for (uint32_t i = 0; i < count; i++) {
+            element *e = taken[i];
+            assert_ptr_equal(e, searched_next(NULL));
+            hsi_tree_remove(&pool, &roots[1], e->place, NULL);
+            e->inside = 0;
+        }
+        assert_true(count == wanted || !searched_next(NULL));
+        expect_sound(&pool, &roots[0]);
+        expect_sound(&pool, &roots[1]);
     }
-    for (uint32_t i = 0; i < 20000; i++)
-        deepest = depth_of(&nodes[i]) > deepest ? depth_of(&nodes[i]) : deepest;
-    assert_in_range(deepest, 15, 60);
-    for (uint32_t i = 0; i < 20000; i++)
-        hsi_tree_remove(&tree, &nodes[i]);
-    assert_null(tree.root);
+    hsi_tree_clear(&pool);
+}
+
+/* In the order of keys a plain tree would be a list. */
+static void depth_in_order(void **state)
+{
+    (void)state;
+    hsi_tree_pool pool = { .numbers = 0 };
+    hsi_tree_node root = { 0 };
+    hsi_tree_path path;
+    const uint32_t entries = 100000;
+    assert_true(hsi_tree_reserve(&pool, entries));
+    for (uint32_t i = 0; i < entries; i++)
+        hsi_tree_insert(&pool, &root, (hsi_tree_place){ i, i }, &elements[0], &path);
+    expect_sound(&pool, &root);
+    assert_in_range(path.length, 3, 5);
+    for (uint32_t i = entries; i-- > 0;)
+        hsi_tree_remove(&pool, &root, (hsi_tree_place){ i, i }, NULL);
+    assert_null(hsi_tree_first(&root));
+    assert_int_equal(root.height, 0);
+    hsi_tree_clear(&pool);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_elements),
-        cmocka_unit_test(test_depth_in_order),
+        cmocka_unit_test(random_elements),
+        cmocka_unit_test(the_first_are_taken),
+        cmocka_unit_test(depth_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
