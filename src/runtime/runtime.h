@@ -114,7 +114,7 @@ struct hsched_runtime {
         int reserved; /* a trace is running, or about to, or being written */
         /* What it knows of: */
         uint32_t lost; /* devices, as bits */
-        uint64_t restarts, moved, missed, replaced;
+        uint64_t incidents, restarts, moved, missed, replaced;
     } traced;
 };
 

@@ -96,12 +96,36 @@ static void observe_runs(hsched_runtime *rt)
     }
 }
 
-void hsi_tracing_observe(hsched_runtime *rt)
+/* What is known from now on. */
+static void remember(hsched_runtime *rt, const hsi_core_stats *stats)
+{
+    rt->traced.incidents = hsi_core_incidents(rt->core);
+    rt->traced.restarts = stats->restarts;
+    rt->traced.moved = stats->jobs_moved;
+    rt->traced.missed = stats->missed;
+    rt->traced.replaced = stats->replaced;
+}
+
+static void observe_incidents(hsched_runtime *rt)
 {
     hsi_core_stats stats;
     hsi_core_get_stats(rt->core, &stats);
-    const uint64_t event_ns = stats.now_us * 1000;
-    hsi_trace_count(rt->pool->trace, HSI_TRACE_ACTIVE, 0, stats.active_runs, event_ns);
+    if (stats.restarts != rt->traced.restarts || stats.jobs_moved != rt->traced.moved ||
+        stats.missed != rt->traced.missed)
+        observe_runs(rt);
+    if (stats.replaced != rt->traced.replaced)
+        put(rt, (hsi_trace_event){
+                    .begin_ns = hsi_now_ns(),
+                    .kind = HSI_TRACE_REPLACED,
+                    .replaced = { (uint32_t)(stats.replaced - rt->traced.replaced) } });
+    remember(rt, &stats);
+}
+
+void hsi_tracing_observe(hsched_runtime *rt)
+{
+    const uint64_t event_ns = hsi_core_now_us(rt->core) * 1000;
+    hsi_trace_count(rt->pool->trace, HSI_TRACE_ACTIVE, 0, hsi_core_active_runs(rt->core),
+                    event_ns);
     for (uint32_t d = 0; d < rt->device_count; d++) {
         hsi_trace_queued(rt->pool, d, event_ns);
         hsi_trace_count(rt->pool->trace, HSI_TRACE_LOAD, d,
@@ -112,18 +136,8 @@ void hsi_tracing_observe(hsched_runtime *rt)
                                        .device = (uint8_t)d });
     }
     rt->traced.lost = rt->pool->lost_devices;
-    if (stats.restarts != rt->traced.restarts || stats.jobs_moved != rt->traced.moved ||
-        stats.missed != rt->traced.missed)
-        observe_runs(rt);
-    if (stats.replaced != rt->traced.replaced)
-        put(rt, (hsi_trace_event){
-                    .begin_ns = hsi_now_ns(),
-                    .kind = HSI_TRACE_REPLACED,
-                    .replaced = { (uint32_t)(stats.replaced - rt->traced.replaced) } });
-    rt->traced.missed = stats.missed;
-    rt->traced.restarts = stats.restarts;
-    rt->traced.moved = stats.jobs_moved;
-    rt->traced.replaced = stats.replaced;
+    if (hsi_core_incidents(rt->core) != rt->traced.incidents)
+        observe_incidents(rt);
 }
 
 /* ---- Starting and stopping ------------------------------------------------ */
@@ -134,10 +148,7 @@ static void take_stock(hsched_runtime *rt)
     hsi_core_stats stats;
     hsi_core_get_stats(rt->core, &stats);
     rt->traced.lost = rt->pool->lost_devices;
-    rt->traced.restarts = stats.restarts;
-    rt->traced.moved = stats.jobs_moved;
-    rt->traced.missed = stats.missed;
-    rt->traced.replaced = stats.replaced;
+    remember(rt, &stats);
     for (hsched_run *run = rt->in_flight; run; run = run->next_in_flight) {
         run->exec.traced_moved = run->exec.core.moved;
         run->exec.traced_restarts = run->exec.core.restarts;

@@ -707,3 +707,19 @@ void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats)
     stats->waiting_runs = core->admission.waiting;
     stats->blocked_runs = core->blocked;
 }
+
+uint64_t hsi_core_now_us(const hsi_core *core)
+{
+    return core->now_us;
+}
+
+uint32_t hsi_core_active_runs(const hsi_core *core)
+{
+    return core->admission.active;
+}
+
+uint64_t hsi_core_incidents(const hsi_core *core)
+{
+    const hsi_core_stats *stats = &core->stats;
+    return stats->restarts + stats->jobs_moved + stats->missed + stats->replaced;
+}

@@ -482,6 +482,12 @@ typedef struct hsi_core_stats {
 } hsi_core_stats;
 void hsi_core_get_stats(const hsi_core *core, hsi_core_stats *stats);
 
+/* What a trace looks at after each event, for less than copying all of them takes: now_us and
+ * active_runs, and a number that grows when restarts, jobs_moved, missed or replaced do. */
+uint64_t hsi_core_now_us(const hsi_core *core);
+uint32_t hsi_core_active_runs(const hsi_core *core);
+uint64_t hsi_core_incidents(const hsi_core *core);
+
 /* Tests: what is wrong with the core, or with an unfinished run in it, or NULL. Slow. */
 const char *hsi_core_check(const hsi_core *core);
 const char *hsi_core_check_run(const hsi_core *core, const hsi_core_run *run);

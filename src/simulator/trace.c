@@ -12,7 +12,7 @@ static uint64_t to_ns(double us)
 static hsched_status put(hsched_simulation *sim, hsi_trace_event event)
 {
     hsi_trace_ring *ring = hsi_trace_shared(sim->trace);
-    if (!HSI_GROW(ring->events, ring->count, ring->capacity))
+    if (!HSI_GROW(ring->records, ring->count, ring->capacity))
         return hsi_out_of_memory("a simulation's trace");
     hsi_trace_put(ring, &event);
     return HSCHED_OK;

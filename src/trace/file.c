@@ -29,12 +29,12 @@ typedef void (*event_writer)(FILE *file, const hsi_trace_event *event);
 
 /* Of a worker or lane, up to its args. */
 static void begin_slice(FILE *file, const hsi_trace_event *e, const char *name,
-                        const char *category)
+                        const char *category, uint64_t begin_ns, uint64_t end_ns)
 {
     hsi_trace_begin_event(file, name, 'X', HSI_TRACK_DEVICES + e->device, e->thread + 1u,
-                          e->begin_ns);
+                          begin_ns);
     fputs(",\"dur\":", file);
-    hsi_json_us(file, e->end_ns - e->begin_ns);
+    hsi_json_us(file, end_ns - begin_ns);
     fprintf(file, ",\"cat\":\"%s\",\"args\":{\"run\":%llu", category,
             (unsigned long long)e->run);
 }
@@ -50,7 +50,7 @@ static void end_slice(FILE *file, const hsi_trace_event *e)
 
 static void write_job(FILE *file, const hsi_trace_event *e)
 {
-    begin_slice(file, e, e->model->name, "job");
+    begin_slice(file, e, e->model->name, "job", e->begin_ns, e->end_ns);
     fprintf(file, ",\"first_section\":%u,\"last_section\":%u,\"crossings\":%u",
             e->job.section, e->job.section + e->job.count - 1, e->job.crossings);
     if (e->job.batch > 1)
@@ -58,19 +58,27 @@ static void write_job(FILE *file, const hsi_trace_event *e)
     end_slice(file, e);
 }
 
-static void write_step(FILE *file, const hsi_trace_event *e)
+/* A step that does not end well has a record of its own, and so the record's status. */
+static void write_steps(FILE *file, const hsi_trace_event *e)
 {
-    const hsi_trace_step *step = &e->model->steps[e->step.index];
-    begin_slice(file, e, step->name, "step");
-    fprintf(file, ",\"step\":%u,\"kind\":\"%s\"", e->step.index, step->kind);
-    end_slice(file, e);
+    uint64_t begin_ns = e->begin_ns;
+    for (uint32_t i = 0; i < e->steps.count; i++) {
+        const uint64_t end_ns =
+            i + 1 < e->steps.count ? e->begin_ns + e->steps.ended_ns[i] : e->end_ns;
+        const hsi_trace_step *step = &e->model->steps[e->steps.first + i];
+        begin_slice(file, e, step->name, "step", begin_ns, end_ns);
+        fprintf(file, ",\"step\":%u,\"kind\":\"%s\"", e->steps.first + i, step->kind);
+        end_slice(file, e);
+        begin_ns = end_ns;
+    }
 }
 
 static void write_part(FILE *file, const hsi_trace_event *e)
 {
-    begin_slice(file, e, e->model->steps[e->step.index].name, "part");
-    fprintf(file, ",\"step\":%u,\"part\":%u,\"parts\":%u", e->step.index, e->step.part,
-            e->step.parts);
+    begin_slice(file, e, e->model->steps[e->part.step].name, "part", e->begin_ns,
+                e->end_ns);
+    fprintf(file, ",\"step\":%u,\"part\":%u,\"parts\":%u", e->part.step, e->part.index,
+            e->part.count);
     end_slice(file, e);
 }
 
@@ -169,7 +177,7 @@ static const struct {
     int round;
 } writers[HSI_TRACE_KINDS] = {
     [HSI_TRACE_JOB] = { write_job, 0 },
-    [HSI_TRACE_STEP] = { write_step, 1 },
+    [HSI_TRACE_STEPS] = { write_steps, 1 },
     [HSI_TRACE_PART] = { write_part, 2 },
     [HSI_TRACE_RUN] = { write_run, 2 },
     [HSI_TRACE_COUNT] = { write_count, 2 },
@@ -185,7 +193,7 @@ static void write_round(const hsi_trace *trace, FILE *file, int round)
 {
     for (uint32_t r = 0; r < trace->ring_count; r++)
         for (uint32_t i = 0; i < trace->rings[r].count; i++) {
-            const hsi_trace_event *e = &trace->rings[r].events[i];
+            const hsi_trace_event *e = &trace->rings[r].records[i];
             if (writers[e->kind].write && writers[e->kind].round == round)
                 writers[e->kind].write(file, e);
         }
@@ -280,7 +288,7 @@ static void fill_stats(const hsi_trace *trace, hsched_trace_stats *stats)
 {
     *stats = (hsched_trace_stats){ HSCHED_TRACE_STATS_INIT };
     for (uint32_t r = 0; r < trace->ring_count; r++) {
-        stats->events += trace->rings[r].count;
+        stats->events += trace->rings[r].events;
         stats->dropped += trace->rings[r].dropped;
     }
 }

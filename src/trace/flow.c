@@ -29,7 +29,7 @@ static size_t count_jobs(const hsi_trace *trace)
     size_t count = 0;
     for (uint32_t r = 0; r < trace->ring_count; r++)
         for (uint32_t i = 0; i < trace->rings[r].count; i++)
-            count += is_job(&trace->rings[r].events[i]);
+            count += is_job(&trace->rings[r].records[i]);
     return count;
 }
 
@@ -37,8 +37,8 @@ static void list_jobs(const hsi_trace *trace, const hsi_trace_event **jobs)
 {
     for (uint32_t r = 0; r < trace->ring_count; r++)
         for (uint32_t i = 0; i < trace->rings[r].count; i++)
-            if (is_job(&trace->rings[r].events[i]))
-                *jobs++ = &trace->rings[r].events[i];
+            if (is_job(&trace->rings[r].records[i]))
+                *jobs++ = &trace->rings[r].records[i];
 }
 
 /* Does `to` need a section of `from`? *bytes: of the tensors that pass. */

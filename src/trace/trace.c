@@ -12,7 +12,6 @@
 
 /* No counter has this value: the first one is always recorded. */
 #define NOT_COUNTED UINT32_MAX
-#define PAGE        4096 /* the smallest there is */
 
 static hsched_status open_file(hsi_trace *trace)
 {
@@ -25,26 +24,20 @@ static hsched_status open_file(hsi_trace *trace)
                      trace->path, strerror(errno));
 }
 
-/* Linux gives a page when it is written first, which takes as long as recording twenty events. */
-static void touch(void *memory, size_t bytes)
-{
-    volatile char *page = memory;
-    for (size_t i = 0; i < bytes; i += PAGE)
-        page[i] = 0;
-}
-
+/* Memory that has been written: Linux gives a page when it is written first, which takes as long as
+ * recording twenty events. */
 static hsched_status make_rings(hsi_trace *trace, uint32_t events)
 {
-    size_t bytes;
-    if (!hsi_mul_size(trace->ring_count, sizeof *trace->rings, &bytes))
+    size_t bytes, records;
+    if (!hsi_mul_size(trace->ring_count, sizeof *trace->rings, &bytes) ||
+        !hsi_mul_size(events, sizeof(hsi_trace_event), &records))
         return hsi_out_of_memory("a trace");
     trace->rings = hsi_alloc_aligned(bytes);
     for (uint32_t i = 0; trace->rings && i < trace->ring_count; i++) {
-        trace->rings[i].events = HSI_NEW_ARRAY(hsi_trace_event, events);
+        trace->rings[i].records = hsi_alloc_aligned(records);
         trace->rings[i].capacity = events;
-        if (!trace->rings[i].events)
+        if (!trace->rings[i].records)
             return hsi_out_of_memory("a trace's rings");
-        touch(trace->rings[i].events, events * sizeof(hsi_trace_event));
     }
     return trace->rings ? HSCHED_OK : hsi_out_of_memory("a trace's rings");
 }
@@ -102,7 +95,7 @@ void hsi_trace_destroy(hsi_trace *trace)
         hsi_trace_model_release(model);
     }
     for (uint32_t i = 0; trace->rings && i < trace->ring_count; i++)
-        hsi_free(trace->rings[i].events);
+        hsi_free(trace->rings[i].records);
     if (trace->file >= 0)
         close(trace->file);
     hsi_free(trace->rings);
@@ -123,19 +116,56 @@ const hsi_trace_model *hsi_trace_see(hsi_trace *trace, hsi_trace_model *model)
     return model;
 }
 
-void hsi_trace_count(hsi_trace *trace, hsi_trace_counter counter, uint32_t device,
-                     uint32_t value, uint64_t now_ns)
+void hsi_trace_count_change(hsi_trace *trace, hsi_trace_counter counter, uint32_t device,
+                            uint32_t value, uint64_t now_ns)
 {
-    uint32_t *last = &trace->counts[device * HSI_TRACE_COUNTERS + counter];
-    if (*last == value)
-        return;
-    *last = value;
+    trace->counts[device * HSI_TRACE_COUNTERS + counter] = value;
     /* Times are read before the lock is taken: one may come after a later one. */
     if (now_ns > trace->counted_ns)
         trace->counted_ns = now_ns;
-    hsi_trace_put(hsi_trace_shared(trace),
-                  &(hsi_trace_event){ .begin_ns = trace->counted_ns,
-                                      .kind = HSI_TRACE_COUNT,
-                                      .device = (uint8_t)device,
-                                      .count = { counter, value } });
+    hsi_trace_event *event = hsi_trace_next(hsi_trace_shared(trace), trace->counted_ns);
+    if (event)
+        *event = (hsi_trace_event){ .begin_ns = trace->counted_ns,
+                                    .kind = HSI_TRACE_COUNT,
+                                    .device = (uint8_t)device,
+                                    .count = { counter, value } };
+}
+
+static int goes_on(const hsi_trace_event *record, const hsi_trace_step_end *step)
+{
+    return record->kind == HSI_TRACE_STEPS && record->run == step->run &&
+           record->status == HSCHED_OK && step->status == HSCHED_OK &&
+           record->end_ns == step->begin_ns &&
+           record->steps.first + record->steps.count == step->step &&
+           record->steps.count < HSI_TRACE_STEPS_MAX &&
+           step->end_ns - record->begin_ns <= UINT32_MAX;
+}
+
+void hsi_trace_put_step(hsi_trace_ring *ring, const hsi_trace_step_end *step)
+{
+    hsi_trace_event *record = ring->records + ring->count;
+    if (ring->count > 0 && goes_on(record - 1, step)) {
+        record--;
+        if (!hsi_trace_admit(ring, step->begin_ns))
+            return;
+        record->end_ns = step->end_ns;
+        record->steps.ended_ns[record->steps.count++] =
+            (uint32_t)(step->end_ns - record->begin_ns);
+        return;
+    }
+    record = hsi_trace_next(ring, step->begin_ns);
+    if (record) /* if it took longer than 32 bits can tell, none will share its record */
+        *record = (hsi_trace_event){
+            .begin_ns = step->begin_ns,
+            .end_ns = step->end_ns,
+            .model = step->model,
+            .run = step->run,
+            .kind = HSI_TRACE_STEPS,
+            .device = step->device,
+            .thread = step->thread,
+            .status = (int16_t)step->status,
+            .steps = { .first = step->step,
+                       .count = 1,
+                       .ended_ns = { (uint32_t)(step->end_ns - step->begin_ns) } },
+        };
 }

@@ -10,11 +10,13 @@
  * way have ended (worker/tracing.h).
  *
  * A ring that is full keeps what it has; what comes then is counted. A slice is one event, recorded
- * when it ends, so that none can lack its begin or end.
+ * when it ends, so that none can lack its begin or end. An event takes a record, a cache line, but
+ * steps that follow one another share one: of most networks they are most of what there is.
  *
  * A new kind of event: a value below, a member of the union if it has anything to tell, a function
- * in file.c's table that writes it, and a call of hsi_trace_put where it happens. A new counter: a
- * value of hsi_trace_counter, its line in file.c's table, and a call of hsi_trace_count.
+ * in file.c's table that writes it, and a call of hsi_trace_put where it happens (of hsi_trace_next
+ * where each run passes). A new counter: a value of hsi_trace_counter, its line in file.c's table,
+ * and a call of hsi_trace_count.
  */
 #ifndef HSI_TRACE_TRACE_H
 #define HSI_TRACE_TRACE_H
@@ -29,7 +31,7 @@ typedef enum hsi_trace_kind {
     /* Slices of a worker or of a lane of a device. */
     HSI_TRACE_JOB,
     HSI_TRACE_MEMBER, /* a job that shares the slice of another one: it was joined with it */
-    HSI_TRACE_STEP,
+    HSI_TRACE_STEPS, /* that followed one another; each is a slice, and an event */
     HSI_TRACE_PART,
     /* A slice of a model. */
     HSI_TRACE_RUN,
@@ -51,6 +53,12 @@ typedef enum hsi_trace_counter {
     HSI_TRACE_COUNTERS
 } hsi_trace_counter;
 
+enum {
+    HSI_TRACE_STEPS_MAX = 4, /* of a record */
+    HSI_TRACE_AHEAD = 4      /* so many records ahead, memory is fetched */
+};
+
+/* A record: one event, or several steps. */
 typedef struct hsi_trace_event {
     uint64_t begin_ns, end_ns;    /* CLOCK_MONOTONIC; instants have the first only */
     const hsi_trace_model *model; /* that this trace has seen, or NULL */
@@ -68,8 +76,12 @@ typedef struct hsi_trace_event {
             uint16_t crossings;
         } job;
         struct {
-            uint32_t index, part, parts;
-        } step;
+            uint32_t first, count;
+            uint32_t ended_ns[HSI_TRACE_STEPS_MAX]; /* of each, from begin_ns on */
+        } steps;
+        struct {
+            uint32_t step, index, count;
+        } part;
         struct {
             int32_t priority;
             uint32_t jobs;
@@ -88,6 +100,17 @@ typedef struct hsi_trace_event {
     };
 } hsi_trace_event;
 
+/* A step that has ended, on a worker. */
+typedef struct hsi_trace_step_end {
+    uint64_t begin_ns, end_ns;
+    const hsi_trace_model *model;
+    uint64_t run;
+    uint32_t step;
+    uint8_t device;
+    uint16_t thread;
+    hsched_status status;
+} hsi_trace_step_end;
+
 #define HSI_TRACE_NEVER UINT32_MAX /* run_end.wait_us: it had no job */
 
 enum {
@@ -96,10 +119,11 @@ enum {
 };
 
 typedef struct hsi_trace_ring {
-    hsi_trace_event *events;
-    uint32_t count, capacity;
+    hsi_trace_event *records;
+    uint32_t count;            /* of records */
+    uint32_t events, capacity; /* there are no more records than events */
     uint64_t dropped, first_dropped_ns;
-    char apart[32]; /* rings are written by different threads: each has its cache line */
+    char apart[24]; /* rings are written by different threads: each has its cache line */
 } hsi_trace_ring;
 
 typedef struct hsi_trace_device {
@@ -151,19 +175,40 @@ static inline hsi_trace_ring *hsi_trace_ring_of(hsi_trace *trace, uint32_t devic
     return &trace->rings[trace->devices[device].first_ring + worker];
 }
 
+/* 1: there is room for an event, which is counted. 0: it is dropped. */
+static inline int hsi_trace_admit(hsi_trace_ring *ring, uint64_t begin_ns)
+{
+    if (ring->events < ring->capacity) {
+        ring->events++;
+        return 1;
+    }
+    if (ring->dropped++ == 0)
+        ring->first_dropped_ns = begin_ns;
+    return 0;
+}
+
+/* The record for an event that began then, to be filled in by the caller; NULL: no room. In place,
+ * since a copy of what has just been written in pieces waits until all of them are in the cache. */
+static inline hsi_trace_event *hsi_trace_next(hsi_trace_ring *ring, uint64_t begin_ns)
+{
+    if (!hsi_trace_admit(ring, begin_ns))
+        return NULL;
+    hsi_trace_event *record = ring->records + ring->count++;
+    /* Those to come are fetched meanwhile: else the unlock that follows most events waits for
+     * memory that is in no cache. */
+    __builtin_prefetch(record + HSI_TRACE_AHEAD, 1);
+    return record;
+}
+
 static inline void hsi_trace_put(hsi_trace_ring *ring, const hsi_trace_event *event)
 {
-    if (ring->count < ring->capacity) {
-        ring->events[ring->count++] = *event;
-        /* Where the next one will be is fetched meanwhile: else the unlock that follows most events
-         * waits for memory that is in no cache. */
-        const hsi_trace_event *next = ring->events + ring->count;
-        __builtin_prefetch(next, 1);
-        __builtin_prefetch(next + 1, 1);
-    } else if (ring->dropped++ == 0) {
-        ring->first_dropped_ns = event->begin_ns;
-    }
+    hsi_trace_event *record = hsi_trace_next(ring, event->begin_ns);
+    if (record)
+        *record = *event;
 }
+
+/* Into the record of the steps before it, if it goes on where they end; else one of its own. */
+void hsi_trace_put_step(hsi_trace_ring *ring, const hsi_trace_step_end *step);
 
 /* All of these under the scheduler lock. */
 
@@ -171,8 +216,14 @@ static inline void hsi_trace_put(hsi_trace_ring *ring, const hsi_trace_event *ev
 const hsi_trace_model *hsi_trace_see(hsi_trace *trace, hsi_trace_model *model);
 /* Records the counter if its value has changed: at `now_ns`, a time that the caller has read
  * already, or that of the last one if that is later. */
-void hsi_trace_count(hsi_trace *trace, hsi_trace_counter counter, uint32_t device,
-                     uint32_t value, uint64_t now_ns);
+void hsi_trace_count_change(hsi_trace *trace, hsi_trace_counter counter, uint32_t device,
+                            uint32_t value, uint64_t now_ns);
+static inline void hsi_trace_count(hsi_trace *trace, hsi_trace_counter counter,
+                                   uint32_t device, uint32_t value, uint64_t now_ns)
+{
+    if (trace->counts[device * HSI_TRACE_COUNTERS + counter] != value)
+        hsi_trace_count_change(trace, counter, device, value, now_ns);
+}
 /* A factor as the value of HSI_TRACE_LOAD. */
 static inline uint32_t hsi_trace_percent(double factor)
 {

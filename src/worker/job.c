@@ -49,25 +49,42 @@ static hsched_status run_measured(hsi_worker *w, const hsi_exec_run *run, uint32
     return status;
 }
 
+uint64_t hsi_job_now_ns(hsi_worker *w)
+{
+    if (w->clock_ns == 0)
+        w->clock_ns = hsi_now_ns();
+    return w->clock_ns;
+}
+
+/* A device may do something there. */
+static hsched_status pass_boundary(hsi_worker *w, const hsi_exec_run *run,
+                                   uint32_t section, int began)
+{
+    if (w->pool->config.devices[w->device].backend->job_boundary)
+        w->clock_ns = 0;
+    return hsi_exec_boundary(run, w->device, section, began);
+}
+
 static hsched_status run_section(hsi_worker *w, const hsi_exec_run *run, uint32_t section,
                                  uint32_t *steps)
 {
     const hsi_plan_section *s = &run->model->plan->sections[section];
     const int measured = run->probe && run->probe->step_ns;
     const uint64_t began = measured ? hsi_now_ns() : 0;
-    hsched_status status = hsi_exec_boundary(run, w->device, section, 1);
-    uint64_t began_ns = w->trace ? hsi_now_ns() : 0;
+    hsched_status status = pass_boundary(w, run, section, 1);
     for (uint32_t i = 0; i < s->step_count && status == HSCHED_OK; i++) {
+        const uint64_t began_ns = w->trace ? hsi_job_now_ns(w) : 0;
         status = (measured ? run_measured : run_step)(w, run, s->first_step + i);
-        if (w->trace)
-            began_ns = hsi_trace_step_ended(w, run, s->first_step + i, began_ns, status);
+        w->clock_ns =
+            w->trace ? hsi_trace_step_ended(w, run, s->first_step + i, began_ns, status)
+                     : 0;
         if (status != HSCHED_OK && status != HSCHED_ERROR_DEVICE)
             hsi_error_prefix(status, "model step '%s': ",
                              run->model->plan->steps[s->first_step + i].step.name);
         ++*steps;
     }
     if (status == HSCHED_OK)
-        status = hsi_exec_boundary(run, w->device, section, 0);
+        status = pass_boundary(w, run, section, 0);
     if (measured)
         run->probe->section_ns[section] = hsi_now_ns() - began;
     return status;
@@ -88,11 +105,12 @@ static hsched_status prepare(const hsi_worker *w, hsi_exec_run *run)
 }
 
 /* After so many sections: those to come take as long as those that were, as far as is known. */
-static int is_long_enough(uint64_t began_ns, uint32_t sections, uint64_t bound_us)
+static int is_long_enough(hsi_worker *w, uint64_t began_ns, uint32_t sections,
+                          uint64_t bound_us)
 {
     if (bound_us == UINT64_MAX)
         return 0;
-    const uint64_t spent_us = (hsi_now_ns() - began_ns) / 1000;
+    const uint64_t spent_us = (hsi_job_now_ns(w) - began_ns) / 1000;
     return spent_us + spent_us / sections > bound_us;
 }
 
@@ -100,11 +118,13 @@ hsched_status hsi_job_execute(hsi_worker *w, const hsi_job *job, uint64_t bound_
                               uint32_t *steps, uint32_t *sections)
 {
     hsi_exec_run *run = (hsi_exec_run *)job->run;
-    const uint64_t began_ns = hsi_now_ns();
     hsched_status status = prepare(w, run);
+    /* Read now: what was prepared says nothing of how long sections take, and if there is a trace
+     * the first step begins now. */
+    const uint64_t began_ns = hsi_job_now_ns(w);
     *sections = 0;
     for (uint32_t i = job->done; i < job->count && status == HSCHED_OK; i++) {
-        if (*sections > 0 && is_long_enough(began_ns, *sections, bound_us))
+        if (*sections > 0 && is_long_enough(w, began_ns, *sections, bound_us))
             break;
         ++*sections;
         uint32_t section = job->section + i;

@@ -230,6 +230,7 @@ static void execute(hsi_worker *w, hsi_job *job)
     const int has_scratch = ensure_scratch(w, run->model->scratch_size);
     hsi_trace_job_taken(w);
     w->helpers = 0;
+    w->clock_ns = 0;
     pool->executing[w->device]++;
     pthread_mutex_unlock(&pool->lock);
 
@@ -238,7 +239,7 @@ static void execute(hsi_worker *w, hsi_job *job)
         status = hsi_out_of_memory("a worker's scratch memory");
     else
         status = hsi_job_execute(w, job, bound_us, &steps, &sections);
-    uint64_t ended = hsi_now_ns();
+    uint64_t ended = hsi_job_now_ns(w);
 
     int lost_now = status == HSCHED_ERROR_DEVICE && w->device != 0;
     pthread_mutex_lock(&pool->lock);

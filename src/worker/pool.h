@@ -48,7 +48,8 @@ typedef struct hsi_worker {
     size_t scratch_size, spare_size;
     void *spare; /* larger scratch memory for it to take; NULL: none */
     /* The worker's own. */
-    hsi_trace *trace; /* that its present job is recorded in, or NULL */
+    hsi_trace *trace;  /* that its present job is recorded in, or NULL */
+    uint64_t clock_ns; /* for hsi_job_now_ns: the time now; 0: it has to be read */
     void *scratch;
     hsi_team team;
     size_t team_scratch; /* scratch that every member of the team has at least */

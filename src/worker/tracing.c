@@ -20,23 +20,28 @@ void hsi_trace_queued(const hsi_worker_pool *pool, uint32_t device, uint64_t now
 
 /* ---- Jobs on workers ------------------------------------------------------ */
 
-/* Of a segment of it: so many sections behind those that are done. What the job takes over from
- * other devices is the first segment's. */
-static hsi_trace_event event_of_job(hsi_trace *trace, const hsi_job *job,
-                                    uint32_t sections)
+/* Records a segment of it: so many sections behind those that are done. What the job takes over
+ * from other devices is the first segment's. */
+static hsi_trace_event *put_job(hsi_trace *trace, hsi_trace_ring *ring,
+                                const hsi_job *job, uint32_t sections, uint64_t began_ns)
 {
     const hsi_exec_run *run = (const hsi_exec_run *)job->run;
-    return (hsi_trace_event){
-        .model = hsi_trace_see(trace, run->model->trace_model),
-        .run = job->run->sequence,
-        .kind = HSI_TRACE_JOB,
-        .device = job->device,
-        .restarts = bounded(job->run->restarts),
-        .job = { .section = job->section + job->done,
-                 .count = sections,
-                 .batch = 1,
-                 .crossings = (uint16_t)(job->done == 0 ? job->crossings : 0) },
-    };
+    const hsi_trace_model *model = hsi_trace_see(trace, run->model->trace_model);
+    hsi_trace_event *event = hsi_trace_next(ring, began_ns);
+    if (event)
+        *event = (hsi_trace_event){
+            .begin_ns = began_ns,
+            .model = model,
+            .run = job->run->sequence,
+            .kind = HSI_TRACE_JOB,
+            .device = job->device,
+            .restarts = bounded(job->run->restarts),
+            .job = { .section = job->section + job->done,
+                     .count = sections,
+                     .batch = 1,
+                     .crossings = (uint16_t)(job->done == 0 ? job->crossings : 0) },
+        };
+    return event;
 }
 
 void hsi_trace_job_taken(hsi_worker *w)
@@ -50,12 +55,14 @@ void hsi_trace_job_ended(hsi_worker *w, const hsi_job *job, uint32_t sections,
 {
     hsi_worker_pool *pool = w->pool;
     hsi_trace *trace = w->trace ? w->trace : pool->trace;
-    hsi_trace_event event = event_of_job(trace, job, sections);
-    event.begin_ns = began_ns;
-    event.end_ns = ended_ns;
-    event.thread = number_of(w);
-    event.status = (int16_t)status;
-    hsi_trace_put(hsi_trace_ring_of(trace, w->device, event.thread), &event);
+    const uint16_t thread = number_of(w);
+    hsi_trace_event *event = put_job(trace, hsi_trace_ring_of(trace, w->device, thread),
+                                     job, sections, began_ns);
+    if (event) {
+        event->end_ns = ended_ns;
+        event->thread = thread;
+        event->status = (int16_t)status;
+    }
     if (!w->trace)
         return;
     w->trace = NULL;
@@ -67,33 +74,36 @@ uint64_t hsi_trace_step_ended(const hsi_worker *w, const hsi_exec_run *run, uint
                               uint64_t began_ns, hsched_status status)
 {
     const uint16_t thread = number_of(w);
-    const hsi_trace_event event = {
+    const hsi_trace_step_end end = {
         .begin_ns = began_ns,
         .end_ns = hsi_now_ns(),
         .model = run->model->trace_model,
         .run = run->core.sequence,
-        .kind = HSI_TRACE_STEP,
+        .step = step,
         .device = (uint8_t)w->device,
         .thread = thread,
-        .status = (int16_t)status,
-        .step = { .index = step },
+        .status = status,
     };
-    hsi_trace_put(hsi_trace_ring_of(w->trace, w->device, thread), &event);
-    return event.end_ns;
+    hsi_trace_put_step(hsi_trace_ring_of(w->trace, w->device, thread), &end);
+    return end.end_ns;
 }
 
 void hsi_trace_part_ended(const hsi_exec_step *step, uint32_t worker, uint32_t part,
                           uint64_t began_ns)
 {
     const hsi_exec_run *run = step->traced_run;
-    hsi_trace_put(hsi_trace_ring_of(step->trace, 0, worker),
-                  &(hsi_trace_event){ .begin_ns = began_ns,
-                                      .end_ns = hsi_now_ns(),
-                                      .model = run->model->trace_model,
-                                      .run = run->core.sequence,
-                                      .kind = HSI_TRACE_PART,
-                                      .thread = (uint16_t)worker,
-                                      .step = { step->traced_step, part, step->parts } });
+    hsi_trace_event *event =
+        hsi_trace_next(hsi_trace_ring_of(step->trace, 0, worker), began_ns);
+    if (event)
+        *event = (hsi_trace_event){
+            .begin_ns = began_ns,
+            .end_ns = hsi_now_ns(),
+            .model = run->model->trace_model,
+            .run = run->core.sequence,
+            .kind = HSI_TRACE_PART,
+            .thread = (uint16_t)worker,
+            .part = { step->traced_step, part, step->parts },
+        };
 }
 
 /* ---- Jobs in lanes -------------------------------------------------------- */
@@ -103,15 +113,16 @@ static void record_flight(const hsi_queue *q, const hsi_flight *f, uint64_t ende
 {
     hsi_trace *trace = q->pool->trace;
     for (uint32_t m = 0; m < f->count; m++) {
-        hsi_trace_event event = event_of_job(trace, f->jobs[m], f->sections);
-        event.kind = m == 0 ? HSI_TRACE_JOB : HSI_TRACE_MEMBER;
-        event.begin_ns = f->started_ns;
-        event.end_ns = ended_ns;
-        event.thread = (uint16_t)(f - q->flights);
-        event.status = (int16_t)status;
-        event.flags = flags;
-        event.job.batch = (uint16_t)f->count;
-        hsi_trace_put(hsi_trace_shared(trace), &event);
+        hsi_trace_event *event = put_job(trace, hsi_trace_shared(trace), f->jobs[m],
+                                         f->sections, f->started_ns);
+        if (!event)
+            continue;
+        event->kind = m == 0 ? HSI_TRACE_JOB : HSI_TRACE_MEMBER;
+        event->end_ns = ended_ns;
+        event->thread = (uint16_t)(f - q->flights);
+        event->status = (int16_t)status;
+        event->flags = flags;
+        event->job.batch = (uint16_t)f->count;
     }
 }
 
