@@ -149,7 +149,8 @@ double hsi_cost_table_stretch_of(const hsi_cost_table *table, const hsi_cost_key
                                  double jobs, hsi_cost_source *source);
 /*
  * So many such jobs' work is done at the same time, at best, if up to `most_jobs` are there; 0: not
- * known. At least 1: they need not be there at the same time.
+ * known. At least 1: they need not be there at the same time. More than were measured count where
+ * each has a core of its own.
  */
 double hsi_cost_table_capacity_of(const hsi_cost_table *table, const hsi_cost_key *key,
                                   uint32_t most_jobs);

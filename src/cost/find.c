@@ -32,10 +32,11 @@ double hsi_cost_table_stretch(const hsi_cost_table *table, uint32_t device, doub
         below_factor = s->factor;
     }
     *source = HSI_COST_ESTIMATED;
-    /* What is full gains nothing from more; cores of their own are not shared. */
-    if (d->stretch_count == 0)
+    /* What is full gains nothing from more; those that have a core of their own go on as they
+     * did. */
+    if (d->cores > below)
         below = d->cores;
-    return jobs > below ? below_factor * jobs / below : 1;
+    return jobs > below ? below_factor * jobs / below : below_factor;
 }
 
 hsched_status hsi_cost_table_put_stretch(hsi_cost_table *table, uint32_t device,
@@ -216,16 +217,20 @@ double hsi_cost_table_stretch_of(const hsi_cost_table *table, const hsi_cost_key
 double hsi_cost_table_capacity_of(const hsi_cost_table *table, const hsi_cost_key *key,
                                   uint32_t most_jobs)
 {
+    const uint32_t cores =
+        key->device < table->device_count ? table->devices[key->device]->cores : 1;
     double most = 0;
+    int known = 0;
     for (uint32_t jobs = 1; (jobs = hsi_cost_next_number(jobs, most_jobs)) > 0;) {
         hsi_cost_source source;
         const double stretch = hsi_cost_table_stretch_of(table, key, jobs, &source);
-        if (source < HSI_COST_INTERPOLATED)
-            break;
+        known |= source >= HSI_COST_INTERPOLATED;
+        if (source < HSI_COST_INTERPOLATED && jobs > cores)
+            break; /* jobs with a core each go on as they did */
         if (jobs / stretch > most)
             most = jobs / stretch;
     }
-    return most > 0 && most < 1 ? 1 : most;
+    return !known ? 0 : most < 1 ? 1 : most;
 }
 
 void hsi_cost_table_find(const hsi_cost_table *table, const hsi_cost_key *key,

@@ -122,6 +122,19 @@ static double of_team(const hsi_choices *c, uint32_t team)
     return team > 1 ? at_size(c->team, c->team_count, team) : 1;
 }
 
+/* What a run beside those on the CPU takes of what it takes alone on one worker: as its team was
+ * measured to do alone, but no less than its share of what all workers do together, who may have
+ * to wait for the same memory. */
+static double share_on_cpu(const hsi_place_query *q)
+{
+    const hsi_core_device *cpu = &q->devices[0];
+    const uint32_t runs = q->backlog[0] + 1,
+                   busy = runs < cpu->workers ? runs : cpu->workers;
+    const double alone = of_team(q->model->choices, team_of(q)),
+                 share = busy / cpu->capacity;
+    return share > alone ? share : alone;
+}
+
 /* A worker that idles begins at once; else all share what is there. */
 static double wait_us(const hsi_place_query *q, uint32_t device)
 {
@@ -136,7 +149,7 @@ static double own_us(const hsi_place_query *q, uint32_t choice, uint32_t device)
 {
     const hsi_choices *c = q->model->choices;
     if (device == 0)
-        return (double)rest_of(c, choice, q->section)[0] * of_team(c, team_of(q));
+        return (double)rest_of(c, choice, q->section)[0] * share_on_cpu(q);
     if (q->model->objective != HSCHED_OBJECTIVE_LATENCY || !is_joined(q, choice, device))
         return hsi_objective_work_us(q, choice, device);
     return batch_us(c, device, own_batch(q, device));

@@ -196,6 +196,14 @@ static void a_models_own_jobs_at_once(void **state)
     assert_true(fabs(hsi_cost_table_capacity_of(table, &key, 4) - 4 / 3.25) < 1e-9);
     assert_true(fabs(hsi_cost_table_capacity_of(table, &key, 2) - 2 / 1.75) < 1e-9);
     assert_true(fabs(hsi_cost_table_capacity_of(table, &joined, 2) - 2 / 1.9) < 1e-9);
+    /* Of jobs with a core each more may be there than were measured; of others that is not known. */
+    hsi_cost_key few = key;
+    few.model += 2;
+    few.unit = HSI_COST_AT_ONCE;
+    few.batch = 2;
+    assert_ok(hsi_cost_table_put(
+        table, &(hsi_cost_point){ .key = few, .us = 1, .samples = 1 }, 0));
+    assert_true(hsi_cost_table_capacity_of(table, &few, 4) == 4 / 1.2);
     key.model++; /* another one goes by the device's */
     assert_true(hsi_cost_table_stretch_of(table, &key, 2, &source) == 1.25);
     assert_true(hsi_cost_table_capacity_of(table, &key, 2) == 1.6);

@@ -256,6 +256,26 @@ static void the_rest_of_a_run_moves_to_who_is_idle(void **state)
     hsi_core_destroy(m.core);
 }
 
+/* Two workers that do no more together than one does alone: beside another run it takes twice as
+ * long on the CPU as alone, and less on the slow accelerator. */
+static void workers_that_share_memory_are_not_counted_twice(void **state)
+{
+    (void)state;
+    for (int capacity = 1; capacity <= 2; capacity++) {
+        machine m = open_machine(1);
+        hsi_core_set_speed(m.core, 0, 1, capacity, 0);
+        hsi_core_set_speed(m.core, 1, 6, 1, 0);
+        for (uint32_t i = 0; i < 2; i++)
+            test_submit(m.core, &runs[i], &model, 0, 0);
+        assert_int_equal(runs[0].run.choice, ALL_CPU);
+        assert_int_equal(runs[1].run.choice, capacity == 1 ? ALL_GPU : ALL_CPU);
+        while (advance(&m))
+            ;
+        hsi_core_destroy(m.core);
+        memset(runs, 0, sizeof runs);
+    }
+}
+
 /* An urgent run looks at what goes before it only. */
 static void urgent_runs_do_not_count_what_waits(void **state)
 {
@@ -295,6 +315,7 @@ int main(void)
         cmocka_unit_test_setup(who_came_first_stays, set_up),
         cmocka_unit_test_setup(a_change_of_load_moves_what_has_not_started, set_up),
         cmocka_unit_test_setup(the_rest_of_a_run_moves_to_who_is_idle, set_up),
+        cmocka_unit_test_setup(workers_that_share_memory_are_not_counted_twice, set_up),
         cmocka_unit_test_setup(urgent_runs_do_not_count_what_waits, set_up),
         cmocka_unit_test_setup(choices_of_lost_devices_are_none, set_up),
     };
