@@ -478,9 +478,9 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     }
     run_of(f->jobs[0])->members = members;
     f->expected_us = f->segment_us > 0 ? &f->segment_us : hsi_expect_of(f, members);
-    f->state = HSI_FLIGHT_RUNNING;
     const uint64_t now_ns = hsi_now_ns();
-    count_progress(q, now_ns);
+    count_progress(q, now_ns); /* of the others: until now it was not there */
+    f->state = HSI_FLIGHT_RUNNING;
     f->progress_ns =
         (double)(now_ns - f->started_ns); /* what starting took, it takes alone */
     note_starting(q, f, now_ns);

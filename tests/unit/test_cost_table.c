@@ -196,7 +196,8 @@ static void a_models_own_jobs_at_once(void **state)
     assert_true(fabs(hsi_cost_table_capacity_of(table, &key, 4) - 4 / 3.25) < 1e-9);
     assert_true(fabs(hsi_cost_table_capacity_of(table, &key, 2) - 2 / 1.75) < 1e-9);
     assert_true(fabs(hsi_cost_table_capacity_of(table, &joined, 2) - 2 / 1.9) < 1e-9);
-    /* Of jobs with a core each more may be there than were measured; of others that is not known. */
+    /* Of jobs with a core each more may be there than were measured; of others that is not
+     * known. */
     hsi_cost_key few = key;
     few.model += 2;
     few.unit = HSI_COST_AT_ONCE;
