@@ -95,7 +95,7 @@ struct hsi_core {
      * of that. */
     hsi_tree_node *choosing;
     hsi_tree_pool choosing_nodes;
-    hsi_tree_path found; /* the way there to the run that was looked for last, */
+    hsi_tree_path found;           /* the way there to the run looked for last, */
     const hsi_core_run *found_run; /*   or NULL: the tree has changed since */
     int64_t work_ns[HSI_MAX_DEVICES];
     /* How fast devices were when runs were last placed anew for that. */

@@ -16,7 +16,7 @@
 
 #include "sched/objective.h"
 
-#define FETCHED_MOST 1024u
+#define FETCHED_MOST 1024u /* bytes of a run's jobs */
 
 static void heap_push(hsi_core *core, hsi_job *job)
 {

@@ -6,8 +6,8 @@
 #include "base/alloc.h"
 
 enum {
-    /* A node but the root has at least so many slots. Less than half: what was split or joined is
-     * not joined or split again at once. */
+    /* Every node but the root has at least so many slots. Less than half: what was split is not
+     * joined again at once. */
     LEAST = 8,
     FEWEST_NODES = 16 /* of a chunk */
 };
@@ -98,8 +98,8 @@ static hsi_tree_place place_of(const hsi_tree_node *node, uint32_t slot)
     return (hsi_tree_place){ node->keys[slot], node->slots[slot].sequence };
 }
 
-/* Slots that are not behind the place. One after the other, since a branch that goes either way
- * costs more than all of them. */
+/* Slots that are not behind the place. One after the other: to halve what is left takes a branch
+ * each time that may go either way, which costs more. */
 static uint32_t count_to(const hsi_tree_node *node, hsi_tree_place place)
 {
     uint32_t count = node->count;
@@ -170,7 +170,7 @@ static void sum_up(const hsi_tree_pool *pool, hsi_tree_node *node, uint32_t slot
 /* ---- Changing --------------------------------------------------------------- */
 
 /* The root's slots go into a node below it, the only one. */
-static void raise(hsi_tree_pool *pool, hsi_tree_node *root)
+static void add_level(hsi_tree_pool *pool, hsi_tree_node *root)
 {
     hsi_tree_node *below = take(pool);
     below->count = root->count;
@@ -183,7 +183,7 @@ static void raise(hsi_tree_pool *pool, hsi_tree_node *root)
 }
 
 /* The reverse: the slots of the only node below the root. */
-static void lower(hsi_tree_pool *pool, hsi_tree_node *root)
+static void remove_level(hsi_tree_pool *pool, hsi_tree_node *root)
 {
     hsi_tree_node *below = root->slots[0].below;
     root->count = below->count;
@@ -242,7 +242,7 @@ void hsi_tree_insert(hsi_tree_pool *pool, hsi_tree_node *root, hsi_tree_place pl
     hsi_tree_node *node = root;
     path->length = 0;
     if (root->count == HSI_TREE_WIDTH)
-        raise(pool, root);
+        add_level(pool, root);
     while (node->height > 0) {
         uint32_t slot = slot_of(node, place);
         hsi_tree_node *below = node->slots[slot].below;
@@ -263,24 +263,32 @@ void hsi_tree_insert(hsi_tree_pool *pool, hsi_tree_node *root, hsi_tree_place pl
     step(path, node, slot);
 }
 
-/* No node with the fewest slots is gone below, so that none gets fewer when those below it are
- * joined. */
+/* The node below this slot, if it can lose a slot; else it is joined with another, and the way down
+ * has to be looked for again: NULL. */
+static hsi_tree_node *go_below(hsi_tree_pool *pool, hsi_tree_node *root,
+                               hsi_tree_node *node, uint32_t slot)
+{
+    hsi_tree_node *below = node->slots[slot].below;
+    if (below->count > LEAST)
+        return below;
+    join(pool, node, slot > 0 ? slot - 1 : 0);
+    if (root->count == 1)
+        remove_level(pool, root);
+    return NULL;
+}
+
 void hsi_tree_remove(hsi_tree_pool *pool, hsi_tree_node *root, hsi_tree_place place,
                      const int64_t *numbers)
 {
     hsi_tree_node *node = root;
     while (node->height > 0) {
         const uint32_t slot = slot_of(node, place);
-        hsi_tree_node *below = node->slots[slot].below;
-        if (below->count > LEAST) {
-            for (uint32_t n = 0; n < pool->numbers; n++)
-                numbers_of(pool, node, slot)[n] -= numbers[n];
-            node = below;
+        hsi_tree_node *below = go_below(pool, root, node, slot);
+        if (!below)
             continue;
-        }
-        join(pool, node, slot > 0 ? slot - 1 : 0);
-        if (root->count == 1)
-            lower(pool, root);
+        for (uint32_t n = 0; n < pool->numbers; n++)
+            numbers_of(pool, node, slot)[n] -= numbers[n];
+        node = below;
     }
     close_slots(pool, node, slot_of(node, place), 1);
 }
@@ -292,17 +300,12 @@ uint32_t hsi_tree_take(hsi_tree_pool *pool, hsi_tree_node *root, void **elements
     while (taken < most && root->count > 0) {
         hsi_tree_node *node = root;
         while (node->height > 0) {
-            hsi_tree_node *below = node->slots[0].below;
-            if (below->count > LEAST) {
-                node = below;
-                continue;
-            }
-            join(pool, node, 0);
-            if (root->count == 1)
-                lower(pool, root);
+            hsi_tree_node *below = go_below(pool, root, node, 0);
+            node = below ? below : node;
         }
-        const uint32_t free = node == root ? node->count : node->count - LEAST;
-        const uint32_t count = free < most - taken ? free : most - taken;
+        const uint32_t wanted = most - taken,
+                       there = node == root ? node->count : node->count - LEAST,
+                       count = there < wanted ? there : wanted;
         for (uint32_t i = 0; i < count; i++)
             elements[taken++] = node->slots[i].below;
         close_slots(pool, node, 0, count);

@@ -2,14 +2,14 @@
  * Sets of runs in the scheduler's order: by key, then by sequence. Each entry may bring some
  * numbers, and what all entries before a place bring together is found as fast as the place.
  *
- * They are B+ trees (Bayer and McCreight, "Organization and Maintenance of Large Ordered
- * Indices", 1972; Comer, "The Ubiquitous B-Tree", 1979): a node has up to 32 entries, or nodes,
- * in order, and knows of each node the sums of what is below it. So a hundred thousand runs are
- * at most five nodes deep, of which all but the last are few enough to stay in the caches, and
- * nothing but nodes is touched: no entry knows where it is. Whoever asks goes down from the root.
+ * They are B+ trees (Bayer and McCreight, "Organization and Maintenance of Large Ordered Indices",
+ * 1972; Comer, "The Ubiquitous B-Tree", 1979): a node has up to 32 entries, or nodes, in order, and
+ * knows of each of those nodes the sums of what is below it. So a hundred thousand runs are four
+ * nodes deep, of which all but the last are few enough to stay in the caches, and nothing but nodes
+ * is touched: no element knows where it is. Whoever asks goes down from the root.
  *
  * Nodes come from a pool, in which room is made beforehand, at a moment when failing is still
- * possible. A root is its owner's; one full of zeros is an empty set, and empties no memory.
+ * possible. A root is its owner's; an empty set has no nodes but that.
  */
 #ifndef HSI_SCHED_TREE_H
 #define HSI_SCHED_TREE_H
@@ -18,7 +18,7 @@
 
 enum {
     HSI_TREE_WIDTH = 32,
-    HSI_TREE_DEEPEST = 14 /* 2^32 entries, eight in each node, and some to spare */
+    HSI_TREE_DEEPEST = 12 /* 2^32 entries, eight in each node */
 };
 
 typedef struct hsi_tree_place {
@@ -49,8 +49,7 @@ typedef struct hsi_tree_pool {
     uint32_t chunk_left; /* nodes of the first chunk that were never taken */
 } hsi_tree_pool;
 
-/* The way from the root to the entry in a place, or to where it would be. It holds until an entry
- * is inserted or removed. */
+/* A way from the root down. It holds until an entry is inserted or removed. */
 typedef struct hsi_tree_path {
     uint32_t length;
     struct {
@@ -67,8 +66,8 @@ static inline int hsi_tree_before(hsi_tree_place a, hsi_tree_place b)
 
 /* Makes room for so many entries in all trees together; 0 when memory ran out. */
 int hsi_tree_reserve(hsi_tree_pool *pool, uint32_t entries);
-/* An empty one for entries with numbers; hsi_free. NULL when memory ran out. Without numbers, a
- * node of zeros does. */
+/* An empty root, for entries with numbers; hsi_free. NULL when memory ran out. Without numbers, a
+ * node full of zeros is one. */
 hsi_tree_node *hsi_tree_create(const hsi_tree_pool *pool);
 void hsi_tree_clear(hsi_tree_pool *pool); /* frees the memory; all trees are empty */
 
@@ -86,6 +85,7 @@ uint32_t hsi_tree_take(hsi_tree_pool *pool, hsi_tree_node *root, void **elements
 void *hsi_tree_first(const hsi_tree_node *root);
 void *hsi_tree_next(const hsi_tree_node *root, hsi_tree_place place);
 
+/* The way to the entry in this place, or to where it would be. */
 void hsi_tree_find(hsi_tree_node *root, hsi_tree_place place, hsi_tree_path *path);
 /* What all entries before this place bring. */
 void hsi_tree_sum_before(const hsi_tree_pool *pool, const hsi_tree_path *path,
