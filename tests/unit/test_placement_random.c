@@ -20,13 +20,11 @@ static void make_random(placement_shape shape, uint32_t fewest, uint32_t section
                           (uint32_t)random_graph_range(&state, 1, devices), seed);
 }
 
-/* Under a sanitizer everything is many times slower; and there are no threads in this. */
+/* Under a sanitizer everything is many times slower. */
 static uint64_t fewer(uint64_t count)
 {
     const char *mode = getenv("HSCHED_TEST_MODE");
-    if (!mode || strcmp(mode, "all") == 0)
-        return count;
-    return strcmp(mode, "tsan") == 0 ? (count + 49) / 50 : (count + 4) / 5;
+    return mode && strcmp(mode, "all") != 0 ? (count + 4) / 5 : count;
 }
 
 static double search_and_check(uint8_t *devices)
