@@ -274,6 +274,12 @@ check-sanitize:                         ## the C tests under AddressSanitizer + 
 	    OPT="-O1 -g" ONEDNN=0 tests
 	@BUILD=$(BUILD)/tsan bash tests/run.sh tsan
 
+.PHONY: conformance
+conformance: $(SHARED)                  ## the ONNX package's own backend tests; CASES=REGEX|--update
+	@$(DEPS) build test
+	@BUILD=$(BUILD) sh tests/setup/python.sh
+	@BUILD=$(BUILD) $(BUILD)/venv/bin/python tests/conformance/onnx_suite.py '$(CASES)'
+
 .PHONY: bench
 bench:                                  ## beside ONNX Runtime, on the same networks, in one run
 	@$(DEPS) build test

@@ -106,6 +106,8 @@ class Model:
         for i in range(count(self.handle)):
             t = TensorInfo(struct_size=c.sizeof(TensorInfo))
             check(info(self.handle, i, c.byref(t)))
+            if t.dtype not in DTYPES:
+                raise HschedError(f"tensor {t.name.decode()}: type {t.dtype} is not supported here")
             result.append((t.name.decode(), DTYPES[t.dtype], tuple(t.dims[:t.rank])))
         return result
 
@@ -121,6 +123,15 @@ class Model:
         ins, outs = self.arrays(feed)
         check(LIB.hsched_infer(self.handle, bindings(ins), len(ins), bindings(outs), len(outs)))
         return {name: out for (name, _, _), out in zip(self.outputs, outs)}
+
+    def infer_exactly(self, feed):
+        """infer(), for inputs that are of the model's types and shapes already: nothing is converted."""
+        for name, dtype, shape in self.inputs:
+            given = np.asarray(feed[name])
+            if given.dtype != dtype or given.shape != shape:
+                raise HschedError(f"input {name} is {given.dtype}{list(given.shape)}, the model's "
+                                  f"{np.dtype(dtype)}{list(shape)}")
+        return self.infer(feed)
 
     def prepared(self, feed):
         """A callable that runs on fixed memory, for timing."""

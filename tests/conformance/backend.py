@@ -1,0 +1,71 @@
+"""libhsched as a backend of the ONNX package (onnx.backend.base): one CPU worker, tensors in and out."""
+import pathlib
+import tempfile
+
+import numpy as np
+import onnx
+from onnx.backend.base import Backend, BackendRep
+
+import hsched
+
+
+def given_inputs(graph, count):
+    """The inputs that a caller passes: those without a value in the model, unless all are given."""
+    named = [i for i in graph.input]
+    if count == len(named):
+        return named
+    stored = {i.name for i in graph.initializer}
+    return [i for i in named if i.name not in stored]
+
+
+def tensors_only(values):
+    """Sequences and the like end here: what the binding passes are tensors."""
+    for info in values:
+        kind = info.type.WhichOneof("value")
+        if kind not in (None, "tensor_type"):
+            raise hsched.HschedError(f"value {info.name}: {kind.removesuffix('_type')}s are no tensors")
+
+
+def symbol_values(inputs, arrays):
+    """Symbols take the sizes that the arrays have."""
+    found = {}
+    for info, array in zip(inputs, arrays):
+        for dim, size in zip(info.type.tensor_type.shape.dim, array.shape):
+            if dim.dim_param:
+                found[dim.dim_param] = size
+    return found
+
+
+class Prepared(BackendRep):
+    """A checked model. It is loaded when it runs: symbols get their values from the inputs then."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def run(self, inputs, **_):
+        graph = self.model.graph
+        infos = given_inputs(graph, len(inputs))
+        tensors_only([*infos, *graph.output])
+        if len(infos) != len(inputs):
+            raise hsched.HschedError(f"{len(inputs)} inputs were given, the model has {len(infos)}")
+        arrays = [np.asarray(i) for i in inputs]
+        feed = {info.name: array for info, array in zip(infos, arrays)}
+        with tempfile.TemporaryDirectory() as folder, hsched.Runtime(cpu_workers=1) as runtime:
+            path = pathlib.Path(folder) / "model.onnx"
+            path.write_bytes(self.model.SerializeToString())
+            loaded = runtime.load(path, symbols=symbol_values(infos, arrays))
+            found = loaded.infer_exactly(feed)
+        return [found[o.name] for o in graph.output]
+
+
+class HschedBackend(Backend):
+    @classmethod
+    def prepare(cls, model, device="CPU", **kwargs):
+        super().prepare(model, device, **kwargs)
+        if not cls.supports_device(device):
+            raise hsched.HschedError(f"no device {device}")
+        return Prepared(model)
+
+    @classmethod
+    def supports_device(cls, device):
+        return device.split(":")[0] == "CPU"
