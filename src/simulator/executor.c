@@ -123,7 +123,7 @@ static double fill_of(const hsi_executor_worker *worker)
  * How many times as long the worker's job takes because of the others. What a model leaves of the
  * device is of use to its own jobs, and half of it to others': small kernels of one network wait
  * for the large ones of another. So a job of another model counts as as many of its own as the
- * device does at once, less half of what its model leaves (worker/queue.c has the same rule).
+ * device does at once, less half of what its model leaves (worker/share.c has the same rule).
  */
 static double stretch_of(const hsi_executor *executor, const hsi_executor_worker *worker,
                          uint32_t jobs)

@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/sync.h"
-#include "sched/objective.h"
 #include "worker/expect.h"
 #include "worker/probe.h"
+#include "worker/share.h"
 #include "worker/tracing.h"
 
 enum {
@@ -19,8 +19,6 @@ enum {
     SHORT_SLEEP_US = 30,    /* instead of polling */
     LONGEST_SLEEP_US = 2000 /* expectations may be wrong: an error must be noticed */
 };
-
-#define LEAST_SLOPE 1e-3
 
 static hsi_exec_run *run_of(const hsi_job *job)
 {
@@ -228,73 +226,11 @@ uint64_t hsi_queue_busy_ns(const hsi_queue *q, uint64_t now_ns)
            (q->running > 0 && now_ns > q->busy_since_ns ? now_ns - q->busy_since_ns : 0);
 }
 
-/*
- * By how much more each job like this one slows the others down: stretch = 1 + slope (jobs - 1),
- * through what all lanes full of them do. Where one leaves nothing, it is 1; where there is room
- * for all of them, as good as 0.
- */
-static double slope_of(const hsi_queue *q, uint32_t fill)
-{
-    const double most = q->lanes > 1 ? q->lanes : 2,
-                 stretch = most * fill / HSI_QUEUE_FULL,
-                 slope = (stretch - 1) / (most - 1);
-    return slope > LEAST_SLOPE ? slope : LEAST_SLOPE;
-}
-
-static int is_there(const hsi_flight *f)
-{
-    return f->state == HSI_FLIGHT_RUNNING || f->state == HSI_FLIGHT_ENDING;
-}
-
-/* As many jobs like this one as take up what all do, so long as it goes on like this. What a
- * model leaves of the device is of use to its own jobs, and half of it to others': their large
- * kernels stand in the way of small ones. */
-static double jobs_like(const hsi_queue *q, const hsi_flight *f)
-{
-    double filled = 0;
-    for (uint32_t lane = 0; lane < q->lanes; lane++) {
-        const hsi_flight *other = &q->flights[lane];
-        if (!is_there(other))
-            continue;
-        const int same = other->jobs[0]->run->model == f->jobs[0]->run->model;
-        filled += same ? other->fill : (other->fill + HSI_QUEUE_FULL) / 2.0;
-    }
-    return filled > f->fill ? filled / f->fill : 1;
-}
-
-static void count_progress(hsi_queue *q, uint64_t now_ns)
-{
-    if (now_ns <= q->counted_ns)
-        return;
-    const double passed = (double)(now_ns - q->counted_ns);
-    q->counted_ns = now_ns;
-    for (uint32_t lane = 0; q->running > 0 && lane < q->lanes; lane++) {
-        hsi_flight *f = &q->flights[lane];
-        if (is_there(f))
-            f->progress_ns += passed / (1 + f->slope * (jobs_like(q, f) - 1));
-    }
-}
-
-/*
- * So many jobs like this one would have slowed it down as much as those did that were there while
- * it was, itself included: others may leave more room beside them, or less. The mean is of the
- * speed, not of the number: on a device that is full with one the shares of all jobs, each its
- * time by this, sum up to the time that the device was busy, in whatever order it has served
- * them.
- */
-static double mean_at_once(const hsi_flight *f, uint64_t now_ns)
-{
-    const double took = now_ns > f->started_ns ? (double)(now_ns - f->started_ns) : 0;
-    return took > f->progress_ns && f->progress_ns > 0
-               ? 1 + (took / f->progress_ns - 1) / f->slope
-               : 1;
-}
-
 /* The device has done with it; returns how many such jobs it had meanwhile. */
 static double leave_device(hsi_queue *q, const hsi_flight *f, uint64_t now_ns)
 {
-    count_progress(q, now_ns);
-    const double at_once = mean_at_once(f, now_ns);
+    hsi_share_count(q, now_ns);
+    const double at_once = hsi_share_at_once(f, now_ns);
     if (f->state == HSI_FLIGHT_ENDING) {
         q->running--;
         if (q->running == 0)
@@ -391,12 +327,6 @@ static uint64_t bound_of(const hsi_queue *q, const hsi_flight *f)
     return hsi_core_segment_us(q->pool->config.core, priority);
 }
 
-static uint32_t fill_of(const hsi_queue *q, const hsi_flight *f)
-{
-    const double fill = hsi_objective_fill(f->jobs[0]->run->model, q->device, f->count);
-    return fill * HSI_QUEUE_FULL > 1 ? (uint32_t)(fill * HSI_QUEUE_FULL) : 1;
-}
-
 /* Gives how long the segment is expected to take; 0: unknown, or nothing bounds it. */
 static float begin_flight(const hsi_queue *q, hsi_flight *f, uint64_t now_ns)
 {
@@ -448,8 +378,6 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     hsi_worker_pool *pool = q->pool;
     hsi_flight *f = &q->flights[lane];
     f->state = HSI_FLIGHT_STARTING;
-    f->fill = fill_of(q, f);
-    f->slope = slope_of(q, f->fill);
     const float expected_us = begin_flight(q, f, f->started_ns = hsi_now_ns());
     const int too_long = f->bound_us != UINT64_MAX && f->sections == 1 &&
                          expected_us > (float)f->bound_us &&
@@ -479,10 +407,8 @@ static void start_flight(hsi_queue *q, uint32_t lane)
     run_of(f->jobs[0])->members = members;
     f->expected_us = f->segment_us > 0 ? &f->segment_us : hsi_expect_of(f, members);
     const uint64_t now_ns = hsi_now_ns();
-    count_progress(q, now_ns); /* of the others: until now it was not there */
+    hsi_share_begin(q, f, now_ns);
     f->state = HSI_FLIGHT_RUNNING;
-    f->progress_ns =
-        (double)(now_ns - f->started_ns); /* what starting took, it takes alone */
     note_starting(q, f, now_ns);
     if (q->running++ == 0)
         q->busy_since_ns = f->started_ns;

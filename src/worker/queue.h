@@ -41,7 +41,7 @@ typedef struct hsi_flight {
     void *wait_events[HSI_QUEUE_BATCH];
     uint64_t started_ns;
     uint32_t fill;      /* what the job takes up of the device, of HSI_QUEUE_FULL */
-    double slope;       /* how others slow it down (queue.c), and so far: */
+    double slope;       /* how others slow it down (share.h), and so far: */
     double progress_ns; /*   how long it would have taken alone for what it has done */
     uint64_t unfinished_ns; /* when it was last seen not to have ended */
     float *expected_us;     /* of the model, or segment_us */
