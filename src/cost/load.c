@@ -16,9 +16,10 @@ enum {
 /* A job that others make take longer than this many times says what the device gave to whom, and
  * little about its entry; it teaches only what nobody has measured. */
 #define TEACHES_UP_TO 2.0
-#define SHARED        1.2 /* others count */
-#define NOTICED_SHARED                                                                   \
-    0.2 /* jobs of different networks suit each other better, or worse */
+/* Others count. Then less is noticed: jobs of different networks suit each other better, or
+ * worse. */
+#define SHARED         1.2
+#define NOTICED_SHARED 0.2
 /* A vote that is further from the median than this (a factor of three) counts as one that is
  * not. */
 #define OUTLIER 1.1
@@ -144,7 +145,8 @@ static double load_of_window(hsi_cost_load *load, uint32_t length)
     }
     double found = most_say(votes, count), noticed = NOTICED;
     if (count >= LEAST && is_shared(load, length)) {
-        /* Nothing outside makes a device faster: jobs suit each other better than was measured. */
+        /* Nothing outside makes a device faster: jobs suit each other better than was
+         * measured. */
         found = fmax(0, by_work(load, length, found));
         noticed = NOTICED_SHARED;
     }
