@@ -171,14 +171,12 @@ static void batches_at_once_gain_no_more_than_one(void **state)
 {
     (void)state;
     engine_init(&world, 2, 1, 2);
-    world.config.devices[1].core.max_batch = 4;
     world.config.devices[1].stretch =
         (hsi_curve){ .count = 1, .at = { 2 }, .factor = { 1.1 } };
     for (int i = 0; i < 2; i++) {
         engine_model *m = i ? &b : &a;
         engine_model_init(m, 1, 2, 100, &hsi_policy_gpu_only);
-        m->model.core.max_batch = 4;
-        m->queues[1].ready = 4;
+        engine_model_join(&world, m, 4);
         m->batch[1] = (hsi_curve){ .count = 2, .at = { 4, 8 }, .factor = { 1.5, 2.7 } };
     }
     hsi_engine_stream s[] = { engine_burst(&a, 8), engine_burst(&b, 4) };
@@ -194,10 +192,8 @@ static void jobs_are_started_one_after_the_other(void **state)
     (void)state;
     const float starting_us[] = { 0, 20 };
     engine_init(&world, 2, 1, 4);
-    world.config.devices[1].core.max_batch = 4;
     engine_model_init(&a, 1, 2, 100, &hsi_policy_gpu_only);
-    a.model.core.max_batch = 4;
-    a.queues[1].ready = 4;
+    engine_model_join(&world, &a, 4);
     a.model.starting_us = starting_us;
     hsi_engine_stream s[] = { engine_burst(&a, 1), engine_burst(&a, 1),
                               engine_burst(&a, 1) };
@@ -234,10 +230,8 @@ static void jobs_that_differ_are_no_slower_than_in_turn(void **state)
 {
     (void)state;
     engine_init(&world, 2, 1, 2);
-    world.config.devices[1].core.max_batch = 4;
     engine_model_init(&a, 1, 2, 100, &hsi_policy_gpu_only);
-    a.model.core.max_batch = 4;
-    a.queues[1].ready = 4;
+    engine_model_join(&world, &a, 4);
     a.batch[1] = (hsi_curve){ .count = 1, .at = { 4 }, .factor = { 4 } };
     const hsi_curve stretch[] = { { 0 }, { .count = 1, .at = { 2 }, .factor = { 2 } } };
     a.model.stretch = stretch;
@@ -252,10 +246,8 @@ static void runs_are_joined(void **state)
 {
     (void)state;
     engine_init(&world, 2, 1, 1);
-    world.config.devices[1].core.max_batch = 8;
     engine_model_chain(&a, 2, 2, 50, &hsi_policy_gpu_only);
-    a.model.core.max_batch = 8;
-    a.queues[1].ready = 8;
+    engine_model_join(&world, &a, 8);
     a.batch[1] = (hsi_curve){ .count = 2, .at = { 2, 4 }, .factor = { 1.2, 1.6 } };
     a.costs.job_us[1] = 10;
     a.costs.links[0][1] = (hsi_placement_link){ 1, 0.01 };

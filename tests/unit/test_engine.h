@@ -104,6 +104,13 @@ static inline void engine_model_init(engine_model *m, uint32_t sections, uint32_
                                    .batch = m->batch };
 }
 
+/* Device 1 joins up to so many runs of the model. */
+static inline void engine_model_join(engine_world *w, engine_model *m, uint32_t most)
+{
+    w->config.devices[1].core.max_batch = m->model.core.max_batch = most;
+    m->queues[1].ready = most;
+}
+
 /* `to` reads so many bytes of `from`. */
 static inline void engine_model_edge(engine_model *m, uint32_t from, uint32_t to,
                                      uint64_t bytes)
