@@ -98,6 +98,14 @@ static const hsi_curve *own_curve(const hsi_executor_worker *worker)
     return own && own->count > 0 ? own : NULL;
 }
 
+/* That its jobs at once go by. */
+static const hsi_curve *curve_of(const hsi_executor *executor,
+                                 const hsi_executor_worker *worker)
+{
+    const hsi_curve *own = own_curve(worker);
+    return own ? own : &executor->device->stretch;
+}
+
 /* So many such jobs the device does at the same time, at best. */
 static double capacity_of(const hsi_executor_worker *worker, const hsi_curve *own)
 {
@@ -130,7 +138,7 @@ static double stretch_of(const hsi_executor *executor, const hsi_executor_worker
 {
     const hsi_engine_model *model = model_of(worker);
     const hsi_curve *own = own_curve(worker);
-    const hsi_curve *curve = own ? own : &executor->device->stretch;
+    const hsi_curve *curve = curve_of(executor, worker);
     if (jobs == 1)
         return hsi_curve_at(curve, jobs);
     const double most = own ? capacity_of(worker, own) : 1;
@@ -159,8 +167,7 @@ static double cpu_stretch_of(const hsi_executor *executor,
                              const hsi_executor_worker *worker, uint32_t team,
                              uint32_t busy)
 {
-    const hsi_curve *own = own_curve(worker);
-    const hsi_curve *curve = own ? own : &executor->device->stretch;
+    const hsi_curve *curve = curve_of(executor, worker);
     const double stretch = hsi_curve_at(curve, busy) / hsi_curve_at(curve, team);
     return stretch > 1 ? stretch : 1;
 }
