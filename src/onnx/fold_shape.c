@@ -429,7 +429,7 @@ hsched_status hsi_onnx_fold_slice(hsi_onnx_import *im, const hsi_onnx_node *node
         status = hsi_onnx_ints(im, node, "ends", 10, 2, &ends, &ends_count);
     if (!status)
         status = hsi_onnx_ints(im, node, "axes", 10, 3, &axes, &axes_count);
-    if (!status && im->model->opset >= 10)
+    if (!status && node->version >= 10)
         status = hsi_onnx_ints_input(im, node, 4, &steps, &steps_count);
     if (status)
         return status;

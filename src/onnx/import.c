@@ -9,6 +9,8 @@
 #include "base/status.h"
 #include "base/tensor.h"
 
+#define MAX_FOLLOWED 64
+
 /* ---- One node ------------------------------------------------------------- */
 
 static hsched_status check_attributes(hsi_onnx_import *im, const hsi_onnx_node *node,
@@ -51,9 +53,15 @@ static int is_computed(const hsi_onnx_import *im, const hsi_onnx_node *node)
     return 1;
 }
 
+/* 1 for an If or Loop that will be gone when the model is imported anew. */
+static int is_chosen(const hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    return im->choices && im->choices[node - im->model->nodes] != HSI_ONNX_OPEN;
+}
+
 static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
-    const hsi_onnx_op *op = *node->domain ? NULL : hsi_onnx_find_op(node->op);
+    const hsi_onnx_op *op = hsi_onnx_find_op(node->domain, node->op);
     if (!op)
         return hsi_onnx_unsupported(im, node, "%s", "");
     if (node->version < op->since)
@@ -76,6 +84,8 @@ static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
                                     "supported only where it can be computed from "
                                     "constants and shapes while importing");
     status = op->build(im, node);
+    if (!status && is_chosen(im, node))
+        return HSCHED_ERROR_UNSUPPORTED;
     if (!status && !is_computed(im, node))
         status = hsi_onnx_unsupported(im, node, "an output besides the first one");
     return status ? status : hsi_onnx_track(im);
@@ -96,7 +106,8 @@ static hsched_status import_node(hsi_onnx_import *im, const hsi_onnx_node *node)
     hsched_status status = make_node(im, node);
     if (status != HSCHED_ERROR_UNSUPPORTED)
         return status;
-    if (im->complaint_count == complaints && !reads_missing(im, node)) {
+    if (im->complaint_count == complaints && !reads_missing(im, node) &&
+        !is_chosen(im, node)) {
         /* The graph refused it: its reason counts. */
         status = hsi_onnx_unsupported(im, node, "%s", hsched_error_detail());
         if (status != HSCHED_ERROR_UNSUPPORTED)
@@ -204,8 +215,9 @@ static hsched_status run_pass(hsi_onnx_import *im)
         if (node->needed)
             status = import_node(im, node);
     }
-    if (!status)
-        status = hsi_onnx_complain(im);
+    if (status || im->chosen)
+        return status;
+    status = hsi_onnx_complain(im);
     if (!status)
         status = add_outputs(im);
     return status;
@@ -233,13 +245,25 @@ static uint64_t fixed_by_user(const hsched_onnx_config *config,
     return fixed;
 }
 
-/* Each pass fixes at least one symbol more, so this ends. */
+/* Writes out the ifs and loops whose way this pass has found. */
+static hsched_status follow(hsi_onnx_import *im, uint32_t *followed)
+{
+    if (++*followed > MAX_FOLLOWED)
+        return hsi_error(HSCHED_ERROR_LIMIT,
+                         "the model's ifs and loops depend on each other more than %d "
+                         "deep; simplify the model",
+                         MAX_FOLLOWED);
+    return hsi_onnx_model_choose(im->model, im->choices);
+}
+
+/* Each pass fixes at least one symbol more or follows an If or Loop, so this ends. */
 static hsched_status run_passes(hsi_onnx_model *model, const hsched_onnx_config *config,
                                 hsched_graph **graph)
 {
     hsi_onnx_symbol *symbols;
     uint32_t symbol_count;
     uint64_t fixed = 0;
+    uint32_t followed = 0;
     hsched_status status = hsi_onnx_find_symbols(model, config, &symbols, &symbol_count);
     if (!status)
         fixed = fixed_by_user(config, symbols, symbol_count);
@@ -251,8 +275,10 @@ static hsched_status run_passes(hsi_onnx_model *model, const hsched_onnx_config 
         status = run_pass(&im);
         uint64_t more = im.pinned & ~fixed;
         log_pinned(&im, more);
+        if (!status && im.chosen)
+            status = follow(&im, &followed);
         end_pass(&im);
-        if (!status && !more) {
+        if (!status && !more && !im.chosen) {
             *graph = im.graph;
             return HSCHED_OK;
         }

@@ -51,6 +51,8 @@ typedef struct hsi_onnx_import {
     uint32_t tracked_tensors, tracked_capacity, tracked_layers;
     struct hsi_onnx_complaint *complaints; /* operators that are not supported */
     uint32_t complaint_count;
+    int64_t *choices; /* by node: see hsi_onnx_flatten_chosen; NULL: all open */
+    int chosen;       /* there is one, so that the model must be imported anew */
     uint32_t made_names;
     uint64_t folded_bytes;
 } hsi_onnx_import;

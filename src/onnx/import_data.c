@@ -58,7 +58,7 @@ hsched_status hsi_onnx_build_slice(hsi_onnx_import *im, const hsi_onnx_node *nod
         status = hsi_onnx_ints(im, node, "ends", 10, 2, &ends, &ends_count);
     if (!status)
         status = hsi_onnx_ints(im, node, "axes", 10, 3, &given, &axes_count);
-    if (!status && im->model->opset >= 10)
+    if (!status && node->version >= 10)
         status = hsi_onnx_ints_input(im, node, 4, &steps, &steps_count);
     if (status)
         return status;
@@ -115,7 +115,7 @@ static hsched_status pad_amounts(hsi_onnx_import *im, const hsi_onnx_node *node,
     const int64_t *pads, *axes = NULL;
     uint32_t count, axes_count = rank, seen = 0;
     hsched_status status = hsi_onnx_ints(im, node, "pads", 11, 1, &pads, &count);
-    if (!status && im->model->opset >= 18)
+    if (!status && node->version >= 18)
         status = hsi_onnx_ints_input(im, node, 3, &axes, &axes_count);
     if (status)
         return status;
@@ -178,7 +178,7 @@ hsched_status hsi_onnx_build_pad(hsi_onnx_import *im, const hsi_onnx_node *node)
     if (!status)
         status = pad_amounts(im, node, hsi_onnx_rank(im, x), &p);
     if (!status)
-        status = im->model->opset < 11 ? hsi_onnx_attr_float(node, "value", 0, &p.value)
+        status = node->version < 11 ? hsi_onnx_attr_float(node, "value", 0, &p.value)
                                        : hsi_onnx_float_input(im, node, 2, 0, &p.value);
     if (!status)
         status = take_away(im, node, &p, &x);
@@ -221,7 +221,7 @@ hsched_status hsi_onnx_split_sizes(hsi_onnx_import *im, const hsi_onnx_node *nod
                                       (long long)size);
         total += sizes[k];
     }
-    if (total != size || (!given && size % outputs && im->model->opset < 18))
+    if (total != size || (!given && size % outputs && node->version < 18))
         return hsi_onnx_malformed(node, "its parts do not fill a dimension of %lld",
                                   (long long)size);
     return HSCHED_OK;

@@ -96,7 +96,7 @@ hsched_status hsi_onnx_build_clip(hsi_onnx_import *im, const hsi_onnx_node *node
 {
     hsched_activation activation = { HSCHED_ACTIVATION_CLIP, -FLT_MAX, FLT_MAX };
     hsched_status status;
-    if (im->model->opset < 11) {
+    if (node->version < 11) {
         status = hsi_onnx_attr_float(node, "min", activation.a, &activation.a);
         if (!status)
             status = hsi_onnx_attr_float(node, "max", activation.b, &activation.b);
@@ -215,16 +215,16 @@ hsched_status hsi_onnx_build_softmax(hsi_onnx_import *im, const hsi_onnx_node *n
     hsched_tensor x, y;
     hsched_status status = hsi_onnx_input(im, node, 0, &x);
     if (!status)
-        status = hsi_onnx_attr_int(node, "axis", im->model->opset < 13 ? 1 : -1, &given);
+        status = hsi_onnx_attr_int(node, "axis", node->version < 13 ? 1 : -1, &given);
     if (status)
         return status;
     uint32_t rank = hsi_onnx_rank(im, x);
     status =
-        hsi_onnx_axis(node, given, rank, im->model->opset < 13 ? rank + 1 : rank, &axis);
+        hsi_onnx_axis(node, given, rank, node->version < 13 ? rank + 1 : rank, &axis);
     if (status)
         return status;
     hsi_onnx_dims(im, x, dims);
-    int one_axis = im->model->opset >= 13 || axis + 1 == rank;
+    int one_axis = node->version >= 13 || axis + 1 == rank;
     if (!one_axis && axis < rank) {
         one_axis = 1; /* if all that follows is 1, and stays so */
         for (uint32_t k = axis + 1; k < rank; k++)

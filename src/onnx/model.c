@@ -7,7 +7,7 @@
 #include "base/status.h"
 
 #define DEFAULT_MAX_BYTES (UINT64_C(8) << 30)
-#define FIRST_OPSET       7
+#define FIRST_OPSET       1
 #define LAST_OPSET        28
 
 /* ---- Names ---------------------------------------------------------------- */
@@ -53,9 +53,10 @@ static uint32_t intern(hsi_onnx_model *model, const char *name)
 static hsched_status make_name_tables(hsi_onnx_model *model,
                                       const Onnx__GraphProto *graph)
 {
-    size_t names = graph->n_input + graph->n_output + graph->n_initializer;
-    for (size_t k = 0; k < graph->n_node; k++)
-        names += graph->node[k]->n_input + graph->node[k]->n_output;
+    const hsi_onnx_flat *flat = &model->flat;
+    size_t names = graph->n_input + graph->n_output + flat->tensor_count;
+    for (uint32_t k = 0; k < flat->node_count; k++)
+        names += flat->nodes[k].proto->n_input + flat->nodes[k].proto->n_output;
     size_t slots = 16;
     while (slots < 2 * names)
         slots *= 2;
@@ -84,17 +85,22 @@ static hsched_status read_initializers(hsi_onnx_model *model,
     if (graph->n_sparse_initializer)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
                          "the model has sparse initializers; store them as dense ones");
-    for (size_t k = 0; k < graph->n_initializer; k++) {
-        const Onnx__TensorProto *tensor = graph->initializer[k];
+    for (uint32_t k = 0; k < model->flat.tensor_count; k++) {
+        hsi_onnx_flat_tensor *tensor = &model->flat.tensors[k];
         if (!tensor->name || !*tensor->name)
-            return hsi_error(HSCHED_ERROR_FORMAT, "initializer %zu has no name", k);
+            return hsi_error(HSCHED_ERROR_FORMAT, "initializer %u has no name", k);
         hsi_onnx_value *value = &model->values[intern(model, tensor->name)];
         if (value->constant)
             return duplicate("initializer", tensor->name);
-        hsched_status status = hsi_onnx_read_tensor(model, tensor, "initializer",
-                                                    tensor->name, &value->constant);
+        hsched_status status = HSCHED_OK;
+        if (tensor->constant)
+            model->tensor_bytes += tensor->constant->size; /* read and checked before */
+        else
+            status = hsi_onnx_read_tensor(model, tensor->proto, "initializer",
+                                          tensor->name, &tensor->constant);
         if (status)
             return status;
+        value->constant = tensor->constant;
     }
     return HSCHED_OK;
 }
@@ -104,7 +110,8 @@ static hsched_status read_inputs(hsi_onnx_model *model, const Onnx__GraphProto *
 {
     model->inputs = HSI_ONNX_NEW_ARRAY(&model->arena, uint32_t, graph->n_input);
     uint8_t *seen =
-        HSI_ONNX_NEW_ARRAY(&model->arena, uint8_t, graph->n_input + graph->n_initializer);
+        HSI_ONNX_NEW_ARRAY(&model->arena, uint8_t,
+                           graph->n_input + (size_t)model->flat.tensor_count);
     if (!model->inputs || !seen)
         return hsi_onnx_arena_error(&model->arena, "the inputs");
     for (size_t k = 0; k < graph->n_input; k++) {
@@ -134,18 +141,6 @@ static const char *node_label(hsi_onnx_model *model, const Onnx__NodeProto *prot
     return hsi_onnx_format(&model->arena, "%.64s_%u", proto->op_type, index);
 }
 
-static int64_t domain_version(const hsi_onnx_model *model, const char *domain)
-{
-    if (!*domain)
-        return model->opset;
-    for (size_t k = 0; k < model->proto->n_opset_import; k++) {
-        const Onnx__OperatorSetIdProto *set = model->proto->opset_import[k];
-        if (set->domain && strcmp(set->domain, domain) == 0)
-            return set->version;
-    }
-    return 0;
-}
-
 static hsched_status read_outputs_of_node(hsi_onnx_model *model, uint32_t index)
 {
     hsi_onnx_node *node = &model->nodes[index];
@@ -167,30 +162,37 @@ static hsched_status read_outputs_of_node(hsi_onnx_model *model, uint32_t index)
     return HSCHED_OK;
 }
 
-static hsched_status read_node(hsi_onnx_model *model, const Onnx__NodeProto *proto,
-                               uint32_t index)
+static hsched_status check_version(const hsi_onnx_node *node)
+{
+    if (*node->domain || (node->version >= FIRST_OPSET && node->version <= LAST_OPSET))
+        return HSCHED_OK;
+    return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                     "node '%.128s' (%.64s) belongs to a function of opset %lld; this "
+                     "version reads opsets %d to %d",
+                     node->label, node->op, (long long)node->version, FIRST_OPSET,
+                     LAST_OPSET);
+}
+
+static hsched_status read_node(hsi_onnx_model *model, uint32_t index)
 {
     hsi_onnx_node *node = &model->nodes[index];
-    if (!proto->op_type || !*proto->op_type)
-        return hsi_error(HSCHED_ERROR_FORMAT, "node %u ('%.128s') has no operator type",
-                         index, proto->name ? proto->name : "");
+    const Onnx__NodeProto *proto = model->flat.nodes[index].proto;
     if (proto->n_input > UINT32_MAX / 2 || proto->n_output > UINT32_MAX / 2)
         return hsi_error(HSCHED_ERROR_LIMIT, "node %u has too many inputs or outputs",
                          index);
     *node = (hsi_onnx_node){ .proto = proto,
                              .op = proto->op_type,
-                             .domain = proto->domain ? proto->domain : "",
+                             .domain = hsi_onnx_domain(proto->domain),
                              .label = node_label(model, proto, index),
                              .input_count = (uint32_t)proto->n_input,
                              .output_count = (uint32_t)proto->n_output };
-    if (strcmp(node->domain, "ai.onnx") == 0)
-        node->domain = "";
-    node->version = domain_version(model, node->domain);
+    node->version = hsi_onnx_version(model->flat.nodes[index].opsets, node->domain);
     node->inputs = HSI_ONNX_NEW_ARRAY(&model->arena, uint32_t, proto->n_input);
     node->outputs = HSI_ONNX_NEW_ARRAY(&model->arena, uint32_t, proto->n_output);
     if (!node->label || !node->inputs || !node->outputs)
         return hsi_onnx_arena_error(&model->arena, "the nodes");
-    return read_outputs_of_node(model, index);
+    hsched_status status = check_version(node);
+    return status ? status : read_outputs_of_node(model, index);
 }
 
 static hsched_status resolve_inputs(hsi_onnx_model *model, hsi_onnx_node *node)
@@ -211,15 +213,15 @@ static hsched_status resolve_inputs(hsi_onnx_model *model, hsi_onnx_node *node)
     return HSCHED_OK;
 }
 
-static hsched_status read_nodes(hsi_onnx_model *model, const Onnx__GraphProto *graph)
+static hsched_status read_nodes(hsi_onnx_model *model)
 {
-    model->nodes = HSI_ONNX_NEW_ARRAY(&model->arena, hsi_onnx_node, graph->n_node);
+    model->nodes = HSI_ONNX_NEW_ARRAY(&model->arena, hsi_onnx_node, model->flat.node_count);
     if (!model->nodes)
         return hsi_onnx_arena_error(&model->arena, "the nodes");
-    model->node_count = (uint32_t)graph->n_node; /* at most HSI_ONNX_MAX_NODES */
+    model->node_count = model->flat.node_count; /* at most HSI_ONNX_MAX_NODES */
     hsched_status status = HSCHED_OK;
     for (uint32_t k = 0; k < model->node_count && !status; k++)
-        status = read_node(model, graph->node[k], k);
+        status = read_node(model, k);
     for (uint32_t k = 0; k < model->node_count && !status; k++)
         status = resolve_inputs(model, &model->nodes[k]);
     return status;
@@ -316,6 +318,25 @@ static hsched_status unpack(hsi_onnx_model *model)
         "the model cannot be decoded; the file is damaged or not an ONNX model");
 }
 
+/* Everything that is made of the list of nodes. */
+static hsched_status read_graph(hsi_onnx_model *model)
+{
+    const Onnx__GraphProto *graph = model->proto->graph;
+    model->value_count = model->node_count = 0;
+    model->input_count = model->output_count = 0;
+    model->tensor_bytes = 0;
+    hsched_status status = make_name_tables(model, graph);
+    if (!status)
+        status = read_initializers(model, graph);
+    if (!status)
+        status = read_inputs(model, graph);
+    if (!status)
+        status = read_nodes(model);
+    if (!status)
+        status = read_outputs(model, graph);
+    return status ? status : hsi_onnx_sort_nodes(model);
+}
+
 hsched_status hsi_onnx_model_read(const void *data, size_t size, const char *path,
                                   const hsched_onnx_config *config, hsi_onnx_model *model)
 {
@@ -329,24 +350,19 @@ hsched_status hsi_onnx_model_read(const void *data, size_t size, const char *pat
     hsched_status status = unpack(model);
     if (!status)
         status = read_opset(model);
-    if (status)
-        goto done;
-    const Onnx__GraphProto *graph = model->proto->graph;
-    status = make_name_tables(model, graph);
     if (!status)
-        status = read_initializers(model, graph);
+        status = hsi_onnx_flatten(model);
     if (!status)
-        status = read_inputs(model, graph);
-    if (!status)
-        status = read_nodes(model, graph);
-    if (!status)
-        status = read_outputs(model, graph);
-    if (!status)
-        status = hsi_onnx_sort_nodes(model);
-done:
+        status = read_graph(model);
     if (status)
         hsi_onnx_model_free(model);
     return status;
+}
+
+hsched_status hsi_onnx_model_choose(hsi_onnx_model *model, const int64_t *choices)
+{
+    hsched_status status = hsi_onnx_flatten_chosen(model, choices);
+    return status ? status : read_graph(model);
 }
 
 void hsi_onnx_model_free(hsi_onnx_model *model)
@@ -355,6 +371,7 @@ void hsi_onnx_model_free(hsi_onnx_model *model)
         if (model->externals[k].file)
             hsi_source_release(&model->externals[k].file->source);
     hsi_free(model->externals);
+    hsi_onnx_flat_free(&model->flat);
     hsi_onnx_scan_free(&model->scan);
     hsi_onnx_arena_free(&model->proto_arena);
     hsi_onnx_arena_free(&model->arena);

@@ -7,6 +7,7 @@
 
 #include "onnx/arena.h"
 #include "onnx/file.h"
+#include "onnx/flat.h"
 #include "onnx/scan.h"
 
 #include "onnx.pb-c.h"
@@ -62,6 +63,7 @@ typedef struct hsi_onnx_model {
     int allow_external;
     uint64_t max_bytes, tensor_bytes; /* allowed, and found so far */
     int64_t opset;
+    hsi_onnx_flat flat;
     hsi_onnx_node *nodes;
     uint32_t node_count;
     uint32_t *order; /* nodes in an executable order */
@@ -84,6 +86,9 @@ hsched_status hsi_onnx_model_read(const void *data, size_t size, const char *pat
                                   const hsched_onnx_config *config,
                                   hsi_onnx_model *model);
 void hsi_onnx_model_free(hsi_onnx_model *model);
+/* Reads it anew with the ifs and loops written out whose way has been found: see
+ * hsi_onnx_flatten_chosen. After errors the model can only be freed. */
+hsched_status hsi_onnx_model_choose(hsi_onnx_model *model, const int64_t *choices);
 
 /* Gives the value of that name, or HSI_ONNX_NONE. */
 uint32_t hsi_onnx_find_value(const hsi_onnx_model *model, const char *name);

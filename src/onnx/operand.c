@@ -161,7 +161,7 @@ hsched_status hsi_onnx_ints(hsi_onnx_import *im, const hsi_onnx_node *node,
                             const char *name, int64_t since, uint32_t k,
                             const int64_t **values, uint32_t *count)
 {
-    return im->model->opset < since ? hsi_onnx_attr_ints(node, name, values, count)
+    return node->version < since ? hsi_onnx_attr_ints(node, name, values, count)
                                     : hsi_onnx_ints_input(im, node, k, values, count);
 }
 

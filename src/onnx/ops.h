@@ -16,11 +16,14 @@ typedef struct hsi_onnx_op {
     int64_t before;          /* the first opset whose form of it is not read; 0: none */
 } hsi_onnx_op;
 
-/* NULL for unknown names. */
-const hsi_onnx_op *hsi_onnx_find_op(const char *name);
+/* NULL for unknown names, and for domains other than the standard and the library's own.
+ */
+const hsi_onnx_op *hsi_onnx_find_op(const char *domain, const char *name);
 /* 1 if the operator has such an attribute in some opset. */
 int hsi_onnx_knows_attr(const hsi_onnx_op *op, const char *attribute);
 
+/* import_control.c */
+hsi_onnx_builder hsi_onnx_build_if, hsi_onnx_build_loop;
 /* import_window.c */
 hsi_onnx_builder hsi_onnx_build_conv, hsi_onnx_build_pool, hsi_onnx_build_global_pool;
 /* import_math.c */
@@ -35,6 +38,7 @@ hsi_onnx_builder hsi_onnx_build_concat, hsi_onnx_build_slice, hsi_onnx_build_pad
 /* import_shape.c */
 hsi_onnx_builder hsi_onnx_build_reshape, hsi_onnx_build_flatten, hsi_onnx_build_squeeze,
     hsi_onnx_build_unsqueeze, hsi_onnx_build_transpose, hsi_onnx_build_reduce_mean,
-    hsi_onnx_build_identity, hsi_onnx_build_dropout, hsi_onnx_build_cast;
+    hsi_onnx_build_identity, hsi_onnx_build_dropout, hsi_onnx_build_cast,
+    hsi_onnx_build_align;
 
 #endif

@@ -160,8 +160,9 @@ static int is_dropped(const ProtobufCMessageDescriptor *message,
         strcmp(known->name, "metadata_props") == 0)
         return 1;
     if (message == &onnx__model_proto__descriptor)
-        return strcmp(known->name, "training_info") == 0 ||
-               strcmp(known->name, "functions") == 0;
+        return strcmp(known->name, "training_info") == 0;
+    if (message == &onnx__function_proto__descriptor)
+        return strcmp(known->name, "value_info") == 0;
     if (message == &onnx__graph_proto__descriptor)
         return strcmp(known->name, "value_info") == 0 ||
                strcmp(known->name, "quantization_annotation") == 0;

@@ -1,0 +1,225 @@
+/*
+ * Which way If and Loop go. They make no layers: what they do is written out in the list
+ * of nodes (branch.c), and the model is imported anew. That is possible where the
+ * condition and the number of iterations are known while importing.
+ */
+#include "onnx/ops.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/status.h"
+
+enum {
+    MAX_ITERATIONS = 64,
+    MAX_UNROLLED = 1 << 16, /* nodes of all iterations of one loop */
+    MAX_STEPS = 16          /* followed back from a loop's condition */
+};
+
+static hsched_status choose(hsi_onnx_import *im, const hsi_onnx_node *node,
+                            int64_t choice)
+{
+    uint32_t count = im->model->node_count;
+    if (!im->choices) {
+        im->choices = HSI_ONNX_NEW_ARRAY(&im->arena, int64_t, count);
+        if (!im->choices)
+            return hsi_onnx_no_memory(im, node);
+        for (uint32_t k = 0; k < count; k++)
+            im->choices[k] = HSI_ONNX_OPEN;
+    }
+    im->choices[node - im->model->nodes] = choice;
+    im->chosen = 1;
+    return HSCHED_OK;
+}
+
+static hsched_status subgraph(const hsi_onnx_node *node, const char *name,
+                              const Onnx__GraphProto **graph)
+{
+    const Onnx__AttributeProto *attr = hsi_onnx_attr(node, name);
+    *graph = attr ? attr->g : NULL;
+    return *graph ? HSCHED_OK
+                  : hsi_onnx_malformed(node, "attribute '%s' is no graph", name);
+}
+
+/* Input k as one number; *known is 0 where it is only computed at run time. */
+static hsched_status number_input(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                  uint32_t k, int64_t fallback, int64_t *value,
+                                  int *known)
+{
+    const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, k);
+    *value = fallback;
+    *known = !hsi_onnx_has_input(node, k);
+    if (!c)
+        return HSCHED_OK;
+    if (c->count != 1)
+        return hsi_onnx_malformed(node, "input %u has %zu elements instead of one", k,
+                                  c->count);
+    if (c->tags)
+        hsi_onnx_pin(im, c->tags[0]);
+    *value = hsi_onnx_get_int(c, 0);
+    *known = 1;
+    return HSCHED_OK;
+}
+
+hsched_status hsi_onnx_build_if(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const Onnx__GraphProto *branch;
+    int64_t condition;
+    int known;
+    if (!hsi_onnx_has_input(node, 0))
+        return hsi_onnx_malformed(node, "its condition is missing");
+    hsched_status status = number_input(im, node, 0, 0, &condition, &known);
+    if (status)
+        return status;
+    if (!known)
+        return hsi_onnx_unsupported(im, node,
+                                    "a condition that is computed at run time; only one "
+                                    "that is known while importing can be followed");
+    condition = condition != 0;
+    status = subgraph(node, condition ? "then_branch" : "else_branch", &branch);
+    if (!status && branch->n_output < node->output_count)
+        status = hsi_onnx_malformed(node, "its branch has %zu results for %u outputs",
+                                    branch->n_output, node->output_count);
+    return status ? status : choose(im, node, condition);
+}
+
+/* ---- Loop ----------------------------------------------------------------- */
+
+static const Onnx__TensorProto *initializer(const Onnx__GraphProto *graph,
+                                            const char *name)
+{
+    for (size_t k = 0; k < graph->n_initializer; k++)
+        if (graph->initializer[k]->name && strcmp(graph->initializer[k]->name, name) == 0)
+            return graph->initializer[k];
+    return NULL;
+}
+
+static const Onnx__NodeProto *producer(const Onnx__GraphProto *graph, const char *name)
+{
+    for (size_t k = 0; k < graph->n_node; k++)
+        for (size_t i = 0; i < graph->node[k]->n_output; i++)
+            if (graph->node[k]->output[i] && strcmp(graph->node[k]->output[i], name) == 0)
+                return graph->node[k];
+    return NULL;
+}
+
+static const Onnx__TensorProto *constant_value(const Onnx__NodeProto *node)
+{
+    for (size_t k = 0; k < node->n_attribute; k++)
+        if (node->attribute[k]->name && strcmp(node->attribute[k]->name, "value") == 0)
+            return node->attribute[k]->t;
+    return NULL;
+}
+
+static hsched_status read_flag(hsi_onnx_import *im, const hsi_onnx_node *node,
+                               const Onnx__TensorProto *tensor, int *flag)
+{
+    const hsi_onnx_constant *c;
+    hsched_status status =
+        hsi_onnx_read_tensor(im->model, tensor, "condition of", node->label, &c);
+    if (!status && c->count != 1)
+        status = hsi_onnx_malformed(node, "its condition has %zu elements", c->count);
+    if (!status)
+        *flag = hsi_onnx_get_int(c, 0) != 0;
+    return status;
+}
+
+/*
+ * The condition that the body ends with, followed back through what changes no value:
+ * 1, 0, or -1 where the body computes it. The condition that the body is begun with is 1.
+ */
+static hsched_status body_condition(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                    const Onnx__GraphProto *body, int *flag)
+{
+    const char *name = body->output[0]->name, *start = body->input[1]->name;
+    *flag = -1;
+    for (int step = 0; name && *name && step < MAX_STEPS; step++) {
+        const Onnx__TensorProto *tensor = initializer(body, name);
+        if (start && strcmp(name, start) == 0) {
+            *flag = 1;
+            return HSCHED_OK;
+        }
+        if (tensor)
+            return read_flag(im, node, tensor, flag);
+        const Onnx__NodeProto *from = producer(body, name);
+        if (!from) { /* captured */
+            uint32_t value = hsi_onnx_find_value(im->model, name);
+            const hsi_onnx_constant *c =
+                value == HSI_ONNX_NONE ? NULL : im->states[value].constant;
+            if (c && c->count == 1 && !c->tags)
+                *flag = hsi_onnx_get_int(c, 0) != 0;
+            return HSCHED_OK;
+        }
+        if (strcmp(from->op_type, "Constant") == 0 && constant_value(from))
+            return read_flag(im, node, constant_value(from), flag);
+        if ((strcmp(from->op_type, "Identity") != 0 &&
+             strcmp(from->op_type, "Cast") != 0) ||
+            from->n_input != 1)
+            return HSCHED_OK;
+        name = from->input[0];
+    }
+    return HSCHED_OK;
+}
+
+static hsched_status check_body(const hsi_onnx_node *node, const Onnx__GraphProto *body)
+{
+    size_t carried = node->input_count < 2 ? 0 : node->input_count - 2;
+    if (body->n_input != 2 + carried || body->n_output < 1 + carried ||
+        node->output_count > body->n_output - 1)
+        return hsi_onnx_malformed(
+            node, "its body has %zu inputs and %zu results, which do not fit it",
+            body->n_input, body->n_output);
+    for (size_t k = 0; k < body->n_node; k++)
+        if (!body->node[k]->op_type)
+            return hsi_onnx_malformed(node, "a node of its body has no operator type");
+    return HSCHED_OK;
+}
+
+/* How often the loop runs, with what is known of it. */
+static hsched_status count_iterations(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                      const Onnx__GraphProto *body, int64_t *count)
+{
+    int64_t most, condition;
+    int most_known, condition_known, goes_on;
+    hsched_status status =
+        number_input(im, node, 0, INT64_MAX, &most, &most_known);
+    if (!status)
+        status = number_input(im, node, 1, 1, &condition, &condition_known);
+    if (!status)
+        status = body_condition(im, node, body, &goes_on);
+    if (status)
+        return status;
+    if (!most_known || !condition_known)
+        return hsi_onnx_unsupported(im, node,
+                                    "a number of iterations or a condition that is "
+                                    "computed at run time");
+    if (condition && goes_on < 0)
+        return hsi_onnx_unsupported(im, node,
+                                    "a condition that the body computes; only loops with "
+                                    "a known number of iterations are written out");
+    *count = !condition || most < 0 ? 0 : goes_on ? most : most < 1 ? most : 1;
+    return HSCHED_OK;
+}
+
+hsched_status hsi_onnx_build_loop(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const Onnx__GraphProto *body;
+    int64_t count;
+    hsched_status status = subgraph(node, "body", &body);
+    if (!status)
+        status = check_body(node, body);
+    if (!status)
+        status = count_iterations(im, node, body, &count);
+    if (status)
+        return status;
+    if (count > MAX_ITERATIONS || count * (int64_t)body->n_node > MAX_UNROLLED)
+        return hsi_onnx_unsupported(im, node,
+                                    "%" PRId64 " iterations of %zu nodes; at most %d, and "
+                                    "%d nodes in all, are written out",
+                                    count, body->n_node, MAX_ITERATIONS, MAX_UNROLLED);
+    for (uint32_t k = node->input_count - 2; count == 0 && k < node->output_count; k++)
+        if (hsi_onnx_output_used(im, node, k))
+            return hsi_onnx_unsupported(im, node,
+                                        "no iterations, so that an output is empty");
+    return choose(im, node, count);
+}
