@@ -62,11 +62,11 @@ static hsched_status add_branch(hsi_onnx_flattening *f, hsi_onnx_scope *s,
 typedef struct loop {
     const hsi_onnx_flat_node *node;
     const Onnx__GraphProto *body;
-    size_t carried;          /* values that go from iteration to iteration */
-    size_t scanned;          /* outputs that collect a value of each iteration */
-    const char **results;    /* the body's outputs: condition, carried, scanned */
-    const char **now;        /* the carried values before an iteration */
-    const char **collected;  /* [scanned][iterations] */
+    size_t carried;         /* values that go from iteration to iteration */
+    size_t scanned;         /* outputs that collect a value of each iteration */
+    const char **results;   /* the body's outputs: condition, carried, scanned */
+    const char **now;       /* the carried values before an iteration */
+    const char **collected; /* [scanned][iterations] */
     int64_t iterations;
 } loop;
 
@@ -79,7 +79,7 @@ static hsched_status prepare_loop(hsi_onnx_flattening *f, loop *l)
     l->results = output_names(f, l->body);
     l->now = HSI_ONNX_NEW_ARRAY(arena, const char *, l->carried);
     l->collected =
-        HSI_ONNX_NEW_ARRAY(arena, const char *, l->scanned * (size_t)l->iterations);
+        HSI_ONNX_NEW_ARRAY(arena, const char *, l->scanned *(size_t)l->iterations);
     if (!l->results || !l->now || !l->collected)
         return hsi_onnx_arena_error(arena, "inlined nodes");
     for (size_t k = 0; k < l->carried; k++)
@@ -92,8 +92,7 @@ static hsched_status bind_inputs(hsi_onnx_flattening *f, hsi_onnx_scope *s, cons
 {
     const char *number, *condition;
     int64_t yes = 1;
-    hsched_status status =
-        hsi_onnx_push_ints(f, s->prefix, 0, &iteration, 1, 0, &number);
+    hsched_status status = hsi_onnx_push_ints(f, s->prefix, 0, &iteration, 1, 0, &number);
     if (!status)
         status = hsi_onnx_push_ints(f, s->prefix, 0, &yes, 1, 1, &condition);
     for (size_t k = 0; k < l->body->n_input && !status; k++) {
@@ -148,10 +147,10 @@ static hsched_status join_collected(hsi_onnx_flattening *f, const loop *l, size_
     hsched_status status = HSCHED_OK;
     for (int64_t k = 0; k < l->iterations && !status; k++) {
         const char *made;
-        status = hsi_onnx_new_name(f, prefix, "collected", &made);
+        status = hsi_onnx_flat_name(f, prefix, "collected", &made);
         if (!status)
-            status = hsi_onnx_push_made(f, "Unsqueeze", "", &parts[k], 1, made, "axes",
-                                        0);
+            status =
+                hsi_onnx_push_made(f, "Unsqueeze", "", &parts[k], 1, made, "axes", 0);
         parts[k] = made;
     }
     return status ? status
@@ -171,8 +170,8 @@ static hsched_status add_results(hsi_onnx_flattening *f, const loop *l,
         if (k >= l->carried)
             status = join_collected(f, l, k - l->carried, prefix, output);
         else if (strcmp(l->now[k], output) != 0)
-            status = hsi_onnx_push_made(f, "Identity", "", &l->now[k], 1, output, NULL,
-                                        0);
+            status =
+                hsi_onnx_push_made(f, "Identity", "", &l->now[k], 1, output, NULL, 0);
     }
     return status;
 }
@@ -200,8 +199,8 @@ hsched_status hsi_onnx_add_chosen(hsi_onnx_flattening *f, const hsi_onnx_flat_no
     if (strcmp(proto->op_type, "Loop") == 0)
         return add_loop(f, node, subgraph(proto, "body"), choice);
     hsi_onnx_scope s = { .open = 1, .prefix = hsi_onnx_prefix(proto) };
-    hsched_status status = add_branch(
-        f, &s, node, subgraph(proto, choice ? "then_branch" : "else_branch"));
+    hsched_status status =
+        add_branch(f, &s, node, subgraph(proto, choice ? "then_branch" : "else_branch"));
     hsi_onnx_names_free(&s.names);
     return status;
 }

@@ -59,8 +59,8 @@ static hsched_status collect_names(hsi_onnx_flattening *f)
     return ok ? HSCHED_OK : hsi_out_of_memory("the names of the model");
 }
 
-hsched_status hsi_onnx_new_name(hsi_onnx_flattening *f, const char *prefix,
-                                const char *name, const char **made)
+hsched_status hsi_onnx_flat_name(hsi_onnx_flattening *f, const char *prefix,
+                                 const char *name, const char **made)
 {
     hsi_onnx_arena *arena = &f->model->arena;
     hsched_status status = f->flat->names.count ? HSCHED_OK : collect_names(f);
@@ -195,7 +195,7 @@ hsched_status hsi_onnx_push_ints(hsi_onnx_flattening *f, const char *prefix,
         tensor->dims = dims;
         tensor->n_dims = 1;
     }
-    hsched_status status = hsi_onnx_new_name(f, prefix, "constant", name);
+    hsched_status status = hsi_onnx_flat_name(f, prefix, "constant", name);
     return status ? status : hsi_onnx_push_tensor(f, *name, tensor);
 }
 
@@ -206,9 +206,8 @@ hsched_status hsi_onnx_add_node(hsi_onnx_flattening *f, const Onnx__NodeProto *p
 {
     int done = 0;
     if (!proto->op_type || !*proto->op_type)
-        return hsi_error(HSCHED_ERROR_FORMAT,
-                         "node %u ('%.128s') has no operator type", f->flat->node_count,
-                         proto->name ? proto->name : "");
+        return hsi_error(HSCHED_ERROR_FORMAT, "node %u ('%.128s') has no operator type",
+                         f->flat->node_count, proto->name ? proto->name : "");
     hsched_status status = hsi_onnx_inline(f, proto, &done);
     if (status || done)
         return status;
@@ -231,8 +230,8 @@ hsched_status hsi_onnx_flatten(hsi_onnx_model *model)
         (hsi_onnx_opsets){ model->proto->opset_import, model->proto->n_opset_import };
     hsched_status status = hsi_onnx_sort_functions(model);
     for (size_t k = 0; k < graph->n_initializer && !status; k++)
-        status = hsi_onnx_push_tensor(&f, graph->initializer[k]->name,
-                                      graph->initializer[k]);
+        status =
+            hsi_onnx_push_tensor(&f, graph->initializer[k]->name, graph->initializer[k]);
     for (size_t k = 0; k < graph->n_node && !status; k++)
         status = hsi_onnx_add_node(&f, graph->node[k], &model->flat.opsets);
     return status;

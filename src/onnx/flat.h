@@ -89,7 +89,7 @@ typedef struct hsi_onnx_scope {
 typedef struct hsi_onnx_flattening {
     struct hsi_onnx_model *model;
     hsi_onnx_flat *flat;
-    uint32_t calls;                        /* functions that are being inlined now */
+    uint32_t calls; /* functions that are being inlined now */
     const hsi_onnx_function *active[32];
 } hsi_onnx_flattening;
 
@@ -112,8 +112,8 @@ hsched_status hsi_onnx_push_ints(hsi_onnx_flattening *f, const char *prefix,
                                  uint32_t rank, const int64_t *values, size_t count,
                                  int is_bool, const char **name);
 /* A name that nothing has. */
-hsched_status hsi_onnx_new_name(hsi_onnx_flattening *f, const char *prefix,
-                                const char *name, const char **made);
+hsched_status hsi_onnx_flat_name(hsi_onnx_flattening *f, const char *prefix,
+                                 const char *name, const char **made);
 /* What stands for a node in names. */
 const char *hsi_onnx_prefix(const Onnx__NodeProto *proto);
 

@@ -66,6 +66,8 @@ hsi_onnx_folder hsi_onnx_fold_shape, hsi_onnx_fold_size, hsi_onnx_fold_constant,
     hsi_onnx_fold_gather, hsi_onnx_fold_concat, hsi_onnx_fold_slice, hsi_onnx_fold_split,
     hsi_onnx_fold_expand, hsi_onnx_fold_constant_of_shape, hsi_onnx_fold_where,
     hsi_onnx_fold_tile;
+/* import_align.c */
+hsi_onnx_folder hsi_onnx_fold_align;
 /* fold_math.c */
 hsi_onnx_folder hsi_onnx_fold_cast, hsi_onnx_fold_unary, hsi_onnx_fold_binary,
     hsi_onnx_fold_compare, hsi_onnx_fold_range, hsi_onnx_fold_reduce, hsi_onnx_fold_not;

@@ -107,9 +107,9 @@ hsched_status hsi_onnx_fold_concat(hsi_onnx_import *im, const hsi_onnx_node *nod
     hsi_onnx_draft *draft;
     if (!first)
         return hsi_onnx_malformed(node, "an input is missing");
-    if (!hsi_onnx_attr(node, "axis"))
+    if (node->version >= 4 && !hsi_onnx_attr(node, "axis"))
         return hsi_onnx_malformed(node, "attribute 'axis' is missing");
-    hsched_status status = axis_of(node, 0, first, &axis);
+    hsched_status status = axis_of(node, 1, first, &axis);
     if (!status)
         status = concat_shape(im, node, axis, dims, &with_tags);
     if (!status)

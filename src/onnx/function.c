@@ -51,10 +51,10 @@ hsched_status hsi_onnx_sort_functions(hsi_onnx_model *model)
     if (!flat->functions)
         return hsi_onnx_arena_error(&model->arena, "the functions");
     for (size_t k = 0; k < proto->n_functions; k++)
-        flat->functions[k] = (hsi_onnx_function){
-            proto->functions[k],
-            { proto->functions[k]->opset_import, proto->functions[k]->n_opset_import }
-        };
+        flat->functions[k] =
+            (hsi_onnx_function){ proto->functions[k],
+                                 { proto->functions[k]->opset_import,
+                                   proto->functions[k]->n_opset_import } };
     flat->function_count = (uint32_t)proto->n_functions;
     qsort(flat->functions, flat->function_count, sizeof *flat->functions,
           compare_functions);
@@ -111,8 +111,7 @@ static hsched_status add_body(hsi_onnx_flattening *f, hsi_onnx_scope *s,
                                        call->n_output);
     if (!status)
         status = hsi_onnx_add_copies(f, s, proto->node, proto->n_node, &function->opsets);
-    return status ? status
-                  : hsi_onnx_pass_results(f, s, inside, outside, call->n_output);
+    return status ? status : hsi_onnx_pass_results(f, s, inside, outside, call->n_output);
 }
 
 hsched_status hsi_onnx_inline(hsi_onnx_flattening *f, const Onnx__NodeProto *call,

@@ -181,8 +181,7 @@ static hsched_status count_iterations(hsi_onnx_import *im, const hsi_onnx_node *
 {
     int64_t most, condition;
     int most_known, condition_known, goes_on;
-    hsched_status status =
-        number_input(im, node, 0, INT64_MAX, &most, &most_known);
+    hsched_status status = number_input(im, node, 0, INT64_MAX, &most, &most_known);
     if (!status)
         status = number_input(im, node, 1, 1, &condition, &condition_known);
     if (!status)
@@ -204,7 +203,7 @@ static hsched_status count_iterations(hsi_onnx_import *im, const hsi_onnx_node *
 hsched_status hsi_onnx_build_loop(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const Onnx__GraphProto *body;
-    int64_t count;
+    int64_t count = 0;
     hsched_status status = subgraph(node, "body", &body);
     if (!status)
         status = check_body(node, body);
@@ -214,11 +213,12 @@ hsched_status hsi_onnx_build_loop(hsi_onnx_import *im, const hsi_onnx_node *node
         return status;
     if (count > MAX_ITERATIONS || count * (int64_t)body->n_node > MAX_UNROLLED)
         return hsi_onnx_unsupported(im, node,
-                                    "%" PRId64 " iterations of %zu nodes; at most %d, and "
+                                    "%" PRId64
+                                    " iterations of %zu nodes; at most %d, and "
                                     "%d nodes in all, are written out",
                                     count, body->n_node, MAX_ITERATIONS, MAX_UNROLLED);
-    for (uint32_t k = node->input_count - 2; count == 0 && k < node->output_count; k++)
-        if (hsi_onnx_output_used(im, node, k))
+    for (size_t k = body->n_input - 2; count == 0 && k < node->output_count; k++)
+        if (hsi_onnx_output_used(im, node, (uint32_t)k))
             return hsi_onnx_unsupported(im, node,
                                         "no iterations, so that an output is empty");
     return choose(im, node, count);

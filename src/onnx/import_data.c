@@ -32,10 +32,10 @@ hsched_status hsi_onnx_build_concat(hsi_onnx_import *im, const hsi_onnx_node *no
     }
     if (!status && count == 0)
         status = hsi_onnx_malformed(node, "it has no inputs");
-    if (!status && !hsi_onnx_attr(node, "axis"))
+    if (!status && node->version >= 4 && !hsi_onnx_attr(node, "axis"))
         status = hsi_onnx_malformed(node, "attribute 'axis' is missing");
     if (!status)
-        status = axis_attr(im, node, 0, inputs[0], &axis);
+        status = axis_attr(im, node, 1, inputs[0], &axis);
     if (!status)
         status = hsi_onnx_at_node(
             node, hsched_graph_add_concat(im->graph, hsi_onnx_output_name(im, node, 0),
@@ -179,7 +179,7 @@ hsched_status hsi_onnx_build_pad(hsi_onnx_import *im, const hsi_onnx_node *node)
         status = pad_amounts(im, node, hsi_onnx_rank(im, x), &p);
     if (!status)
         status = node->version < 11 ? hsi_onnx_attr_float(node, "value", 0, &p.value)
-                                       : hsi_onnx_float_input(im, node, 2, 0, &p.value);
+                                    : hsi_onnx_float_input(im, node, 2, 0, &p.value);
     if (!status)
         status = take_away(im, node, &p, &x);
     if (!status)
@@ -204,6 +204,8 @@ hsched_status hsi_onnx_split_sizes(hsi_onnx_import *im, const hsi_onnx_node *nod
         status = hsi_onnx_attr_int(node, "num_outputs", outputs, &wanted);
     if (status)
         return status;
+    if (node->version < 13 && hsi_onnx_has_input(node, 1))
+        return hsi_onnx_unsupported(im, node, "its sizes as an input before opset 13");
     if (outputs == 0 || wanted != (int64_t)outputs)
         return hsi_onnx_malformed(node, "%lld parts for %u outputs", (long long)wanted,
                                   outputs);

@@ -67,6 +67,10 @@ hsched_status hsi_onnx_build_activation(hsi_onnx_import *im, const hsi_onnx_node
         k++;
     hsched_activation activation = { activations[k].kind, activations[k].a,
                                      activations[k].b };
+    if (strcmp(node->op, "Selu") == 0 && node->version < 6) {
+        activation.a = 1.6732f; /* the defaults had fewer digits */
+        activation.b = 1.0507f;
+    }
     hsched_status status = HSCHED_OK;
     if (activations[k].a_name)
         status =
@@ -126,9 +130,11 @@ hsched_status hsi_onnx_build_prelu(hsi_onnx_import *im, const hsi_onnx_node *nod
 hsched_status hsi_onnx_build_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     hsched_tensor in[5], y;
-    int64_t spatial, training;
+    int64_t spatial, training, is_test = 1;
     float epsilon;
     hsched_status status = hsi_onnx_attr_int(node, "spatial", 1, &spatial);
+    if (!status && node->version < 7)
+        status = hsi_onnx_attr_int(node, "is_test", 0, &is_test);
     if (!status)
         status = hsi_onnx_attr_int(node, "training_mode", 0, &training);
     if (!status)
@@ -137,7 +143,7 @@ hsched_status hsi_onnx_build_batch_norm(hsi_onnx_import *im, const hsi_onnx_node
         return status;
     if (!spatial)
         return hsi_onnx_unsupported(im, node, "spatial=0, statistics for each pixel");
-    if (training)
+    if (training || !is_test)
         return hsi_onnx_unsupported(im, node,
                                     "training mode; export the model for inference");
     for (uint32_t k = 1; k < node->output_count; k++)

@@ -11,8 +11,8 @@
 #include "onnx/model.h"
 
 static const char *const data_types[] = {
-    "UNDEFINED", "FLOAT",  "UINT8",   "INT8",   "UINT16", "INT16",     "INT32",
-    "INT64",     "STRING", "BOOL",    "FLOAT16", "DOUBLE", "UINT32",   "UINT64",
+    "UNDEFINED", "FLOAT",  "UINT8", "INT8",    "UINT16", "INT16",  "INT32",
+    "INT64",     "STRING", "BOOL",  "FLOAT16", "DOUBLE", "UINT32", "UINT64",
 };
 
 static int is_one_of(const char *op, const char *list)
@@ -73,7 +73,7 @@ static hsched_status align(hsi_onnx_flattening *f, Onnx__NodeProto *node, int64_
         return HSCHED_OK; /* refused as what it is */
     const char *inputs[2] = { node->input[1], node->input[0] };
     hsched_status status =
-        hsi_onnx_new_name(f, hsi_onnx_prefix(node), "aligned", &aligned);
+        hsi_onnx_flat_name(f, hsi_onnx_prefix(node), "aligned", &aligned);
     if (!status)
         status = hsi_onnx_push_made(f, "Align", hsi_onnx_own_domain, inputs, 2, aligned,
                                     "axis", axis);
@@ -144,6 +144,6 @@ hsched_status hsi_onnx_push_legacy(hsi_onnx_flattening *f, const Onnx__NodeProto
     else if (strcmp(op, "Cast") == 0 && version < 6)
         cast_type(node);
     else if (strcmp(op, "Pad") == 0 && version < 2 && find(node, "paddings"))
-        find(node, "paddings")->name = (char *)(uintptr_t)"pads";
+        find(node, "paddings")->name = (char *)(uintptr_t) "pads";
     return status ? status : hsi_onnx_push_node(f, node, opsets);
 }

@@ -109,9 +109,8 @@ static hsched_status read_initializers(hsi_onnx_model *model,
 static hsched_status read_inputs(hsi_onnx_model *model, const Onnx__GraphProto *graph)
 {
     model->inputs = HSI_ONNX_NEW_ARRAY(&model->arena, uint32_t, graph->n_input);
-    uint8_t *seen =
-        HSI_ONNX_NEW_ARRAY(&model->arena, uint8_t,
-                           graph->n_input + (size_t)model->flat.tensor_count);
+    uint8_t *seen = HSI_ONNX_NEW_ARRAY(&model->arena, uint8_t,
+                                       graph->n_input + (size_t)model->flat.tensor_count);
     if (!model->inputs || !seen)
         return hsi_onnx_arena_error(&model->arena, "the inputs");
     for (size_t k = 0; k < graph->n_input; k++) {
@@ -215,7 +214,8 @@ static hsched_status resolve_inputs(hsi_onnx_model *model, hsi_onnx_node *node)
 
 static hsched_status read_nodes(hsi_onnx_model *model)
 {
-    model->nodes = HSI_ONNX_NEW_ARRAY(&model->arena, hsi_onnx_node, model->flat.node_count);
+    model->nodes =
+        HSI_ONNX_NEW_ARRAY(&model->arena, hsi_onnx_node, model->flat.node_count);
     if (!model->nodes)
         return hsi_onnx_arena_error(&model->arena, "the nodes");
     model->node_count = model->flat.node_count; /* at most HSI_ONNX_MAX_NODES */

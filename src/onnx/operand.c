@@ -162,7 +162,7 @@ hsched_status hsi_onnx_ints(hsi_onnx_import *im, const hsi_onnx_node *node,
                             const int64_t **values, uint32_t *count)
 {
     return node->version < since ? hsi_onnx_attr_ints(node, name, values, count)
-                                    : hsi_onnx_ints_input(im, node, k, values, count);
+                                 : hsi_onnx_ints_input(im, node, k, values, count);
 }
 
 hsched_status hsi_onnx_float_input(hsi_onnx_import *im, const hsi_onnx_node *node,

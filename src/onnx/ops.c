@@ -108,15 +108,11 @@ static int compare_names(const void *name, const void *op)
     return strcmp(name, ((const hsi_onnx_op *)op)->name);
 }
 
-/* Of the library's own domain, written by legacy.c. */
-static const hsi_onnx_op align = { "Align", 1, BUILD(align), FOLD(align), " axis ", 0 };
+/* Written by legacy.c. */
+const hsi_onnx_op hsi_onnx_align = { "Align", 0, BUILD(align), FOLD(align), " axis ", 0 };
 
-const hsi_onnx_op *hsi_onnx_find_op(const char *domain, const char *name)
+const hsi_onnx_op *hsi_onnx_find_op(const char *name)
 {
-    if (domain == hsi_onnx_own_domain)
-        return &align;
-    if (*domain)
-        return NULL;
     return bsearch(name, ops, sizeof ops / sizeof *ops, sizeof *ops, compare_names);
 }
 

@@ -16,9 +16,10 @@ typedef struct hsi_onnx_op {
     int64_t before;          /* the first opset whose form of it is not read; 0: none */
 } hsi_onnx_op;
 
-/* NULL for unknown names, and for domains other than the standard and the library's own.
- */
-const hsi_onnx_op *hsi_onnx_find_op(const char *domain, const char *name);
+/* NULL for unknown names. */
+const hsi_onnx_op *hsi_onnx_find_op(const char *name);
+/* The one operator of the library's own domain. */
+extern const hsi_onnx_op hsi_onnx_align;
 /* 1 if the operator has such an attribute in some opset. */
 int hsi_onnx_knows_attr(const hsi_onnx_op *op, const char *attribute);
 

@@ -57,7 +57,7 @@ static hsched_status bind_new(hsi_onnx_flattening *f, hsi_onnx_scope *s, const c
                          "in '%.128s': '%.128s' is made twice; every tensor is written "
                          "once",
                          s->prefix, name);
-    hsched_status status = hsi_onnx_new_name(f, s->prefix, name, &made);
+    hsched_status status = hsi_onnx_flat_name(f, s->prefix, name, &made);
     return status ? status : hsi_onnx_bind(f, s, name, made);
 }
 

@@ -4,13 +4,13 @@
  * that says something, and gives all memory back. fuzz_onnx.c is the same for libFuzzer,
  * without end.
  */
-#include "unit/onnx_build.h"
+#include "unit/onnx_control.h"
 
 #include "base/alloc.h"
 #include "onnx/scan.h"
 
 enum {
-    SEEDS = 4,
+    SEEDS = 5,
     SIZE_MAX_SEED = 8192,
     ROUNDS = 6000
 };
@@ -152,6 +152,8 @@ static int build_seeds(void **state)
     keep(&b, &seeds[2]);
     build_data(&b);
     keep(&b, &seeds[3]);
+    ob_control(&b);
+    keep(&b, &seeds[4]);
     return 0;
 }
 
@@ -195,7 +197,7 @@ static size_t damage_once(unsigned char *bytes, size_t size)
  * model not. */
 static void damage_value(unsigned char *bytes, size_t size)
 {
-    for (int k = 0; k < 64; k++) {
+    for (int k = 0; k < 64 && size > 0; k++) {
         size_t at = below(size);
         if (bytes[at] >= '0' && bytes[at] <= 'z') {
             bytes[at] = (unsigned char)(bytes[at] + 1 - 2 * below(2));
