@@ -952,6 +952,8 @@ typedef struct hsched_model_config {
                                      what waits already is joined */
     hsched_objective objective;   /* default: the runtime's, if the model's policy is COST. Not
                                      POWER_CAP; LATENCY waits for nobody: no batch_wait_us then */
+    uint32_t max_sizes;           /* HSCHED_MODEL_DYNAMIC: so many other sizes are kept compiled;
+                                     default 8 */
 } hsched_model_config;
 #define HSCHED_MODEL_CONFIG_INIT .struct_size = sizeof(hsched_model_config)
 
@@ -967,8 +969,10 @@ enum {
                                              the same. By default, with a GPU, the policy is then
                                              GPU_ONLY, so that it is the same device; COST and
                                              PLUGIN may choose another for each run */
-    HSCHED_MODEL_STEP_JOBS = 1u << 5  /* each step is a section and a job of its own, as systems
+    HSCHED_MODEL_STEP_JOBS = 1u << 5, /* each step is a section and a job of its own, as systems
                                          work that submit layer by layer: slow, for comparison */
+    HSCHED_MODEL_DYNAMIC = 1u << 6    /* for hsched_model_specialise; a graph that was compiled so
+                                         must stay until the model is released for the last time */
 };
 
 /*
@@ -988,6 +992,20 @@ HSCHED_API hsched_status hsched_model_load(hsched_runtime *runtime, const char *
 /* Models are reference-counted; compile and load give one reference; runs in flight hold one. */
 HSCHED_API hsched_model *hsched_model_retain(hsched_model *model);
 HSCHED_API void hsched_model_release(hsched_model *model);
+
+/*
+ * The same model for other values of its symbols: batch, image size, length of a sequence. *sized
+ * is a model of its own, with runs, buffers and statistics of its own, and one reference for the
+ * caller; symbols that are not named have the values that `model` has. It is compiled when a size
+ * is asked for the first time, which takes as long as hsched_model_load; `model` keeps the
+ * max_sizes that were asked for last, and gives them again at once. For the values that `model`
+ * itself has it is `model`. Errors: STATE (`model` is not HSCHED_MODEL_DYNAMIC), INVALID_ARGUMENT,
+ * NOT_FOUND (it has no such symbol), those of hsched_model_load or _compile. Any thread; while one
+ * size is being compiled, others of `model` that are not ready wait. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_model_specialise(hsched_model *model,
+                                                 const hsched_symbol *symbols,
+                                                 uint32_t symbol_count, hsched_model **sized);
 
 HSCHED_API const char *hsched_model_name(const hsched_model *model);
 HSCHED_API uint32_t hsched_model_input_count(const hsched_model *model);
