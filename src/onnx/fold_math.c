@@ -146,6 +146,15 @@ static int binary_int(const hsi_onnx_node *node, int64_t a, int64_t b, int fmod_
     return 1;
 }
 
+/* Mod without fmod: the result has the sign of b. */
+static double floor_mod(double a, double b)
+{
+    double rest = fmod(a, b);
+    if (rest == 0)
+        return copysign(0, b);
+    return (rest < 0) != (b < 0) ? rest + b : rest;
+}
+
 static double binary_float(const hsi_onnx_node *node, double a, double b)
 {
     if (is(node, "Add") || is(node, "Sum"))
@@ -217,6 +226,10 @@ static hsched_status compute_pair(const hsi_onnx_node *node, const pair *p, size
                                  hsi_onnx_get_int(p->b, j) != 0));
     } else if (is_comparison(node)) {
         hsi_onnx_put_int(draft, at, compare(node, order_of(p->a, i, p->b, j)));
+    } else if (hsi_onnx_is_float(p->a->dtype) && is(node, "Mod") && !p->fmod_like) {
+        hsi_onnx_put_float(
+            draft, at,
+            floor_mod(hsi_onnx_get_float(p->a, i), hsi_onnx_get_float(p->b, j)));
     } else if (hsi_onnx_is_float(p->a->dtype) || is(node, "Pow")) {
         hsi_onnx_put_float(
             draft, at,

@@ -57,7 +57,12 @@ static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
     if (!op)
         return hsi_onnx_unsupported(im, node, "%s", "");
     if (node->version < op->since)
-        return hsi_onnx_unsupported(im, node, "it came with opset %" PRId64, op->since);
+        return hsi_onnx_unsupported(
+            im, node, "it is read in the form of opset %" PRId64 " and later", op->since);
+    if (op->before && node->version >= op->before)
+        return hsi_onnx_unsupported(
+            im, node, "opset %" PRId64 " changed it; only older forms are read",
+            op->before);
     hsched_status status = check_attributes(im, node, op);
     if (status || reads_missing(im, node))
         return status ? status : HSCHED_ERROR_UNSUPPORTED;

@@ -8,7 +8,7 @@
 
 #define DEFAULT_MAX_BYTES (UINT64_C(8) << 30)
 #define FIRST_OPSET       7
-#define LAST_OPSET        21
+#define LAST_OPSET        28
 
 /* ---- Names ---------------------------------------------------------------- */
 

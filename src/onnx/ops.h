@@ -8,11 +8,12 @@ typedef hsched_status hsi_onnx_builder(hsi_onnx_import *im, const hsi_onnx_node 
 
 typedef struct hsi_onnx_op {
     const char *name;
-    int64_t since;           /* the first opset that has it */
+    int64_t since;           /* the first opset whose form of it is read */
     hsi_onnx_builder *build; /* makes layers; NULL: can only be folded */
     hsi_onnx_folder *fold;   /* computes it when all inputs are known; NULL: never */
     const char *attributes;  /* all that it may have, " name name " */
     int folds_always;        /* whatever its inputs are (Shape) */
+    int64_t before;          /* the first opset whose form of it is not read; 0: none */
 } hsi_onnx_op;
 
 /* NULL for unknown names. */

@@ -135,6 +135,15 @@ static void test_floats(void **state)
     ob_floats(&b, "a", "3");
     ob_node(&b, "Ceil", "a", "c");
     expect_values(&b, "3", VALUES(1, 2, 3));
+    for (int fmod_like = 0; fmod_like < 2; fmod_like++) {
+        begin(&b, 28);
+        ob_floats(&b, "a", "3");
+        ob_node(&b, "Neg", "a", "n"); /* -0.5 -1.5 -2.5, to be divided by 1 3 5 */
+        ob_node(&b, "Add", "a,a", "d");
+        ob_int(ob_node(&b, "Mod", "n,d", "c"), "fmod", fmod_like);
+        expect_values(&b, "3",
+                      fmod_like ? VALUES(-0.5, -1.5, -2.5) : VALUES(0.5, 1.5, 2.5));
+    }
 }
 
 static void test_slice(void **state)
