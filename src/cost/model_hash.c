@@ -34,6 +34,31 @@ static uint64_t mix_pool2d(uint64_t hash, const hsched_pool2d_config *c)
     return hsi_cost_mix(hash, (uint64_t)(c->count_include_pad != 0));
 }
 
+static uint64_t mix_conv(uint64_t hash, const hsched_conv_config *c)
+{
+    hash = mix_many(hash, c->strides, 3);
+    hash = mix_many(hash, c->pads, 6);
+    hash = mix_many(hash, c->dilations, 3);
+    return hsi_cost_mix(hash, (uint64_t)c->groups);
+}
+
+static uint64_t mix_conv_transpose(uint64_t hash, const hsched_conv_transpose_config *c)
+{
+    hash = mix_many(hash, c->strides, 3);
+    hash = mix_many(hash, c->pads, 6);
+    hash = mix_many(hash, c->dilations, 3);
+    return hsi_cost_mix(hash, (uint64_t)c->groups);
+}
+
+static uint64_t mix_pool(uint64_t hash, const hsched_pool_config *c)
+{
+    hash = mix_many(hash, c->kernel, 3);
+    hash = mix_many(hash, c->strides, 3);
+    hash = mix_many(hash, c->pads, 6);
+    hash = mix_many(hash, c->dilations, 3);
+    return hsi_cost_mix(hash, (uint64_t)(c->count_include_pad != 0));
+}
+
 static uint64_t mix_lrn(uint64_t hash, const hsched_lrn_config *c)
 {
     hash = hsi_cost_mix(hash, (uint64_t)c->size);
@@ -65,6 +90,12 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_conv2d(hash, &a->conv2d);
     case HSI_LAYER_POOL2D:
         return mix_pool2d(hsi_cost_mix(hash, a->pool2d.kind), &a->pool2d.config);
+    case HSI_LAYER_CONV:
+        return mix_conv(hash, &a->conv);
+    case HSI_LAYER_CONV_TRANSPOSE:
+        return mix_conv_transpose(hash, &a->conv_transpose);
+    case HSI_LAYER_POOL:
+        return mix_pool(hsi_cost_mix(hash, a->pool.kind), &a->pool.config);
     case HSI_LAYER_GLOBAL_POOL:
         return hsi_cost_mix(hash, a->global_pool);
     case HSI_LAYER_BATCH_NORM:

@@ -336,10 +336,10 @@ static void test_reasons(void **state)
 {
     (void)state;
     static ob_model b;
-    begin(&b, 13, "1,3,8");
+    begin(&b, 13, "3,8");
     ob_floats(&b, "w", "4,3,3");
     ob_node(&b, "Conv", "x,w", "y");
-    ob_fails(&b, NULL, HSCHED_ERROR_UNSUPPORTED, "3 dimensions");
+    ob_fails(&b, NULL, HSCHED_ERROR_UNSUPPORTED, "2 dimensions");
     begin(&b, 13, "1,3,8,8");
     ob_input(&b, "w", 1, "4,3,3,3");
     ob_node(&b, "Conv", "x,w", "y");
