@@ -909,6 +909,52 @@ HSCHED_API hsched_status hsched_graph_add_reduce_mean(hsched_graph *graph, const
                                                       const int64_t *axes, int keep_dims,
                                                       hsched_tensor *y);
 
+typedef enum hsched_resize_mode {
+    HSCHED_RESIZE_NEAREST = 1, /* tensors of any type */
+    HSCHED_RESIZE_LINEAR = 2,
+    HSCHED_RESIZE_CUBIC = 3
+} hsched_resize_mode;
+
+/* Which coordinate in x, of `in` elements along an axis, element i of y's `out` has. */
+typedef enum hsched_resize_coordinates {
+    HSCHED_RESIZE_HALF_PIXEL = 0,           /* (i + 0.5) / scale - 0.5 */
+    HSCHED_RESIZE_HALF_PIXEL_SYMMETRIC = 1, /* with the middle of x in the middle of y */
+    HSCHED_RESIZE_ALIGN_CORNERS = 2,        /* i * (in - 1) / (out - 1) */
+    HSCHED_RESIZE_ASYMMETRIC = 3,           /* i / scale */
+    HSCHED_RESIZE_PYTORCH_HALF_PIXEL = 4,   /* as HALF_PIXEL; 0 if out is 1 */
+    HSCHED_RESIZE_TF_HALF_PIXEL = 5,        /* (i + 0.5) / scale */
+    HSCHED_RESIZE_CROP = 6                  /* from roi_start to roi_end, 0 and 1 being x's ends */
+} hsched_resize_coordinates;
+
+typedef enum hsched_resize_rounding { /* of coordinates to the nearest element */
+    HSCHED_RESIZE_ROUND_DOWN = 0, /* halves down */
+    HSCHED_RESIZE_ROUND_UP = 1,   /* halves up */
+    HSCHED_RESIZE_FLOOR = 2,
+    HSCHED_RESIZE_CEIL = 3
+} hsched_resize_rounding;
+
+/* Numbers are those of x's dimensions in order, as many as there are. */
+typedef struct hsched_resize_config {
+    size_t struct_size;
+    hsched_resize_mode mode; /* required */
+    hsched_resize_coordinates coordinates;
+    hsched_resize_rounding rounding; /* NEAREST only */
+    float cubic_a;                   /* default -0.75 */
+    int exclude_outside;  /* what lies outside of x has no weight; else it is x's edge */
+    int antialias;        /* where y is smaller than x, windows are as much wider */
+    float extrapolation_value; /* CROP: of elements whose coordinate is outside of x */
+    float scales[HSCHED_MAX_DIMS];  /* 0: y's size / x's size */
+    int64_t sizes[HSCHED_MAX_DIMS]; /* 0: x's size times scale, rounded down; or x's size */
+    float roi_start[HSCHED_MAX_DIMS], roi_end[HSCHED_MAX_DIMS]; /* CROP only */
+} hsched_resize_config;
+#define HSCHED_RESIZE_CONFIG_INIT .struct_size = sizeof(hsched_resize_config)
+
+/* Interpolates along every dimension whose size or scale is given; as ONNX's Resize. */
+HSCHED_API hsched_status hsched_graph_add_resize(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x,
+                                                 const hsched_resize_config *config,
+                                                 hsched_tensor *y);
+
 typedef struct hsched_image_config {
     size_t struct_size;
     float mean[4];   /* per channel of the result: y = (pixel - mean) * scale */

@@ -38,6 +38,7 @@
     X(CONV, "conv")                                                                      \
     X(POOL, "pool")                                                                      \
     X(CONV_TRANSPOSE, "conv_transpose")                                                  \
+    X(RESIZE, "resize")                                                                  \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -121,6 +122,7 @@ typedef union hsi_layer_attrs {
         hsched_pool_config config;
         hsched_pool_kind kind;
     } pool;
+    hsched_resize_config resize; /* all scales set; the output's size is in its tensor */
 } hsi_layer_attrs;
 
 /*

@@ -31,6 +31,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_CONV] = hsi_infer_conv,
     [HSI_LAYER_POOL] = hsi_infer_pool,
     [HSI_LAYER_CONV_TRANSPOSE] = hsi_infer_conv_transpose,
+    [HSI_LAYER_RESIZE] = hsi_infer_resize,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 

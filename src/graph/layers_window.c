@@ -104,3 +104,17 @@ HSCHED_API hsched_status hsched_graph_add_conv_transpose(
                         "hsched_conv_transpose_config");
     return status == HSCHED_OK ? hsi_draft_append(&d) : hsi_draft_fail(&d, status);
 }
+
+HSCHED_API hsched_status hsched_graph_add_resize(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x,
+                                                 const hsched_resize_config *config,
+                                                 hsched_tensor *y)
+{
+    hsi_draft d = { graph, HSI_LAYER_RESIZE, name, &x, 1, y };
+    hsched_status status = hsi_draft_begin(&d);
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_config_read(config, &d.given.resize, sizeof d.given.resize,
+                             "hsched_resize_config");
+    return status == HSCHED_OK ? hsi_draft_append(&d) : hsi_draft_fail(&d, status);
+}

@@ -256,6 +256,8 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
     case HSI_LAYER_CONV_TRANSPOSE:
         hsi_onnx_export_conv(e, layer);
         break;
+    case HSI_LAYER_RESIZE:
+        return hsi_onnx_export_resize(e, layer);
     case HSI_LAYER_FULLY_CONNECTED:
         fully_connected(e, layer);
         break;

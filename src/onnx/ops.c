@@ -81,6 +81,10 @@ static const hsi_onnx_op ops[] = {
     { "ReduceSum", 1, NULL, FOLD(reduce), REDUCE, 0 },
     { "Relu", 6, BUILD(activation), FOLD(unary), "", 0 },
     { "Reshape", 5, BUILD(reshape), FOLD(reshape), " allowzero ", 0 },
+    { "Resize", 10, BUILD(resize), NULL,
+      " antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside "
+      "extrapolation_value keep_aspect_ratio_policy mode nearest_mode ",
+      0 },
     { "Round", 11, NULL, FOLD(unary), "", 0 },
     { "Selu", 6, BUILD(activation), NULL, " alpha gamma ", 0 },
     { "Shape", 1, NULL, FOLD(shape), " end start ", 1 },
@@ -101,6 +105,7 @@ static const hsi_onnx_op ops[] = {
     { "Tile", 6, NULL, FOLD(tile), "", 0 },
     { "Transpose", 1, BUILD(transpose), FOLD(transpose), " perm ", 0 },
     { "Unsqueeze", 1, BUILD(unsqueeze), FOLD(unsqueeze), " axes ", 0 },
+    { "Upsample", 7, BUILD(resize), NULL, " mode scales ", 0 },
     { "Where", 9, NULL, FOLD(where), "", 0 },
     { "Xor", 7, NULL, FOLD(compare), "", 0 },
 };

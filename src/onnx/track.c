@@ -179,6 +179,16 @@ static void window(view x, const hsi_layer *layer, uint64_t *out)
         out[k] = mixed(x.tags[k], 0);
 }
 
+/* Sizes that were asked for are what they are; scaled ones are computed. */
+static void resize(view x, const hsi_layer *layer, uint64_t *out)
+{
+    const hsched_resize_config *c = &layer->given.resize;
+    for (uint32_t k = 0; k < x.tensor->rank; k++)
+        out[k] = c->sizes[k] > 0                          ? 0
+                 : c->scales[k] == 0 || c->scales[k] == 1 ? x.tags[k]
+                                                          : mixed(x.tags[k], 0);
+}
+
 static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint64_t *out)
 {
     view x = view_of(im, layer->inputs[0]);
@@ -191,6 +201,9 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_POOL:
     case HSI_LAYER_CONV_TRANSPOSE:
         window(x, layer, out);
+        break;
+    case HSI_LAYER_RESIZE:
+        resize(x, layer, out);
         break;
     case HSI_LAYER_FULLY_CONNECTED:
         out[0] = x.tags[0];

@@ -284,6 +284,8 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return lower_pool2d(ir, layer, in[0], out);
     case HSI_LAYER_GLOBAL_POOL:
         return hsi_lower_global_pool(ir, layer, in[0], out);
+    case HSI_LAYER_RESIZE:
+        return hsi_lower_resize(ir, layer, in[0], out);
     case HSI_LAYER_CONV:
         return hsi_lower_conv(ir, layer, in, out);
     case HSI_LAYER_POOL:

@@ -235,6 +235,8 @@ hsched_status hsi_lower_conv_transpose(hsi_ir *ir, const hsi_layer *layer, hsi_v
                                        hsi_value *out);
 hsched_status hsi_lower_pool(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                              hsi_value *out);
+hsched_status hsi_lower_resize(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                               hsi_value *out); /* lower_resize.c */
 hsched_status hsi_lower_global_pool(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                     hsi_value *out);
 hsched_status hsi_pass_fuse(hsi_ir *ir);

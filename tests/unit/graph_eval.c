@@ -403,6 +403,9 @@ static int eval_layer(const call *c)
     case HSI_LAYER_POOL:
         eval_pool_any(c);
         return 1;
+    case HSI_LAYER_RESIZE:
+        eval_resize(c);
+        return 1;
     case HSI_LAYER_CONV:
         eval_conv(c);
         return 1;

@@ -40,5 +40,6 @@ static inline int64_t flatten(const hsi_graph_tensor *t, const int64_t *index)
 void eval_conv(const call *c);
 void eval_conv_transpose(const call *c);
 void eval_pool_any(const call *c);
+void eval_resize(const call *c); /* graph_eval_resize.c */
 
 #endif

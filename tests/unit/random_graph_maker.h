@@ -64,5 +64,6 @@ item *maker_add_softmax(maker *m, item *x);
 item *maker_add_conv_any(maker *m, item *x);
 item *maker_add_conv_transpose(maker *m, item *x);
 item *maker_add_pool_any(maker *m, item *x);
+item *maker_add_resize(maker *m, item *x); /* of any shape */
 
 #endif

@@ -120,3 +120,38 @@ item *maker_add_pool_any(maker *m, item *x)
                       hsched_graph_add_pool(m->graph, NULL, kind, x->tensor, &config, &y),
                       &y, x->size);
 }
+
+item *maker_add_resize(maker *m, item *x)
+{
+    hsched_resize_config config = { HSCHED_RESIZE_CONFIG_INIT };
+    hsched_tensor y;
+    if (x == NULL || x->size > MAX_SIZE / 4)
+        return NULL;
+    config.mode = (hsched_resize_mode)maker_range(m, 1, 3);
+    config.coordinates = (hsched_resize_coordinates)maker_range(m, 0, HSCHED_RESIZE_CROP);
+    config.rounding = (hsched_resize_rounding)maker_range(m, 0, HSCHED_RESIZE_CEIL);
+    config.extrapolation_value = 0.5f;
+    const int smooth = config.mode != HSCHED_RESIZE_NEAREST;
+    config.exclude_outside = smooth && maker_chance(m, 20);
+    config.antialias = smooth && maker_chance(m, 30);
+    if (!smooth || config.coordinates == HSCHED_RESIZE_CROP) {
+        /* Coordinates that are no whole numbers but for rounding would round either way;
+         * those of the region's ends are inside or not. */
+        config.coordinates = HSCHED_RESIZE_HALF_PIXEL;
+        config.rounding = HSCHED_RESIZE_ROUND_DOWN;
+    }
+    int64_t elements = 1;
+    for (uint32_t k = 0; k < x->rank; k++) {
+        int64_t size = x->dims[k];
+        if (maker_chance(m, k < 2 && x->rank > 2 ? 10 : 60)) {
+            size = smooth ? maker_range(m, 1, 2 * size + 1) : size * maker_range(m, 1, 3);
+            config.sizes[k] = size;
+        }
+        elements *= size;
+    }
+    if (elements > MAX_ELEMENTS)
+        return NULL;
+    x->used = 1;
+    return maker_made(m, hsched_graph_add_resize(m->graph, NULL, x->tensor, &config, &y),
+                      &y, x->size * 2);
+}

@@ -378,6 +378,35 @@ static void any_dimensions(void **state)
     hsched_graph_destroy(g);
 }
 
+static void resizing(void **state)
+{
+    (void)state;
+    hsched_graph *g = new_graph();
+    hsched_tensor y, x = input(g, DIMS(1, 2, 5, 6)),
+                     bytes = typed_input(g, HSCHED_UINT8, DIMS(4, 3));
+#define RESIZE(name, x, ...)                                                             \
+    hsched_graph_add_resize(                                                             \
+        g, name, x, &(hsched_resize_config){ HSCHED_RESIZE_CONFIG_INIT, __VA_ARGS__ },   \
+        &y)
+    OK(RESIZE("r1", x, .mode = HSCHED_RESIZE_LINEAR, .scales = { 0, 0, 2, 0.6f }));
+    expect_shape(g, y, DIMS(1, 2, 10, 3));
+    OK(RESIZE("r2", bytes, .mode = HSCHED_RESIZE_NEAREST, .sizes = { 0, 7 }));
+    expect_shape(g, y, DIMS(4, 7));
+    FAILS(g, y, RESIZE("r3", bytes, .mode = HSCHED_RESIZE_CUBIC, .sizes = { 0, 7 }),
+          HSCHED_ERROR_SHAPE, "'r3'|uint8");
+    FAILS(g, y, RESIZE("r3", x, .scales = { 1, 1, 2, 2 }), HSCHED_ERROR_INVALID_ARGUMENT,
+          "'r3'|mode 0");
+    FAILS(g, y,
+          RESIZE("r3", x, .mode = HSCHED_RESIZE_LINEAR, .scales = { 1, 1, 0.1f, 1 }),
+          HSCHED_ERROR_SHAPE, "'r3'|dimension 2");
+    FAILS(g, y, RESIZE("r3", x, .mode = HSCHED_RESIZE_LINEAR, .sizes = { 1, -2 }),
+          HSCHED_ERROR_INVALID_ARGUMENT, "'r3'|size -2");
+    FAILS(g, y, RESIZE("r3", x, .mode = HSCHED_RESIZE_NEAREST, .antialias = 1),
+          HSCHED_ERROR_INVALID_ARGUMENT, "'r3'|antialias");
+#undef RESIZE
+    hsched_graph_destroy(g);
+}
+
 static void image_inputs(void **state)
 {
     (void)state;
@@ -490,6 +519,7 @@ int main(void)
         cmocka_unit_test(pool_agrees_with_definition),
         cmocka_unit_test(pool_errors),
         cmocka_unit_test(any_dimensions),
+        cmocka_unit_test(resizing),
         cmocka_unit_test(image_inputs),
         cmocka_unit_test(input_becomes_image),
         cmocka_unit_test(input_stays_no_image),
