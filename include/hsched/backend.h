@@ -53,6 +53,9 @@ extern "C" {
  *            and layout changes are all this.
  * PAD        out's element i is in[0]'s i - before, or as the mode says; any strides.
  * REDUCE     mean over the dimensions in which out's size is 1 and in[0]'s is not; any strides.
+ * RESIZE     out's element i is interpolated from in[0], same rank, dimension by dimension, as
+ *            hsched_resize_config says, with all scales set; lengths: in[0]'s sizes times the
+ *            scales, not rounded. NEAREST: any dtype; any strides (channels-last is a fast case).
  * IMAGE      in[0] uint8 [N,H,W,C] dense; out float32 [N,C,H,W], any strides:
  *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c],  c' = c
  *            or, swapped (C >= 3), 2 - c for c < 3.
@@ -74,7 +77,8 @@ extern "C" {
     X(COPY, 10, "copy", HSCHED_CLASS_DATA)                  \
     X(PAD, 11, "pad", HSCHED_CLASS_DATA)                    \
     X(REDUCE, 12, "reduce_mean", HSCHED_CLASS_DATA)         \
-    X(IMAGE, 13, "image_input", HSCHED_CLASS_DATA)
+    X(IMAGE, 13, "image_input", HSCHED_CLASS_DATA)          \
+    X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)
 
 typedef enum hsched_step_kind {
 #define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
@@ -158,6 +162,15 @@ typedef struct hsched_step {
             hsched_pad_mode mode;
             float value;
         } pad;
+        struct {
+            hsched_resize_mode mode;
+            hsched_resize_coordinates coordinates;
+            hsched_resize_rounding rounding;
+            int exclude_outside, antialias;
+            float cubic_a, extrapolation_value;
+            float scales[HSCHED_MAX_DIMS], lengths[HSCHED_MAX_DIMS];
+            float roi_start[HSCHED_MAX_DIMS], roi_end[HSCHED_MAX_DIMS];
+        } resize;
         struct {
             float mean[4], scale[4];
             int swap_red_blue;

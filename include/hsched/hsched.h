@@ -666,6 +666,49 @@ HSCHED_API hsched_status hsched_graph_add_conv2d(hsched_graph *graph, const char
                                                  const hsched_conv2d_config *config,
                                                  hsched_tensor *y);
 
+/* Convolutions of images of k = 1, 2 or 3 spatial dimensions, x [N,C,D1..Dk]. Numbers are those of
+ * the dimensions in order, of which the first k count; pads are k before, then k behind. */
+typedef struct hsched_conv_config {
+    size_t struct_size;
+    int64_t strides[3];   /* default 1 */
+    int64_t pads[6];
+    int64_t dilations[3]; /* default 1 */
+    int64_t groups;       /* default 1 */
+    hsched_auto_pad auto_pad;
+} hsched_conv_config;
+#define HSCHED_CONV_CONFIG_INIT .struct_size = sizeof(hsched_conv_config)
+
+/* weights [O,C/groups,k1..kk], bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk']. Weights and bias
+ * must be constants. For k = 2 the layer is that of hsched_graph_add_conv2d. */
+HSCHED_API hsched_status hsched_graph_add_conv(hsched_graph *graph, const char *name,
+                                               hsched_tensor x, hsched_tensor weights,
+                                               hsched_tensor bias,
+                                               const hsched_conv_config *config, hsched_tensor *y);
+
+typedef struct hsched_conv_transpose_config {
+    size_t struct_size;
+    int64_t strides[3];        /* default 1 */
+    int64_t pads[6];           /* what is cut off the result: k before, then k behind */
+    int64_t dilations[3];      /* default 1 */
+    int64_t output_padding[3]; /* what the result is longer at its end */
+    int64_t output_sizes[3];   /* D1'..Dk': the pads follow from them; or 0 */
+    int64_t groups;            /* default 1 */
+    hsched_auto_pad auto_pad;  /* SAME: the result has stride times the size of x. It also says
+                                  where the odd element of pads that follow from sizes is cut
+                                  off: at the end for SAME_UPPER, else at the start */
+} hsched_conv_transpose_config;
+#define HSCHED_CONV_TRANSPOSE_CONFIG_INIT .struct_size = sizeof(hsched_conv_transpose_config)
+
+/* Transposed convolution ("deconvolution"): every element of x [N,C,D1..Dk], k = 1 to 3, adds the
+ * kernel times itself to the result, at its place times the stride. Constant weights
+ * [C,O/groups,k1..kk], constant bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk'], where
+ * D' = (D - 1) * stride + output_padding + (kernel - 1) * dilation + 1 - pads. */
+HSCHED_API hsched_status hsched_graph_add_conv_transpose(hsched_graph *graph, const char *name,
+                                                         hsched_tensor x, hsched_tensor weights,
+                                                         hsched_tensor bias,
+                                                         const hsched_conv_transpose_config *config,
+                                                         hsched_tensor *y);
+
 /* x [M,...] flattened to [M,K], constant weights [O,K], constant bias [O] or HSCHED_NO_TENSOR
  * -> [M,O] = x * weights^T + bias. */
 HSCHED_API hsched_status hsched_graph_add_fully_connected(hsched_graph *graph, const char *name,
@@ -702,7 +745,25 @@ HSCHED_API hsched_status hsched_graph_add_pool2d(hsched_graph *graph, const char
                                                  hsched_pool_kind kind, hsched_tensor x,
                                                  const hsched_pool2d_config *config,
                                                  hsched_tensor *y);
-/* x [N,C,H,W] -> [N,C,1,1]. */
+/* Pooling of images of k = 1, 2 or 3 spatial dimensions; the numbers as in hsched_conv_config. */
+typedef struct hsched_pool_config {
+    size_t struct_size;
+    int64_t kernel[3];    /* required */
+    int64_t strides[3];   /* default 1 */
+    int64_t pads[6];
+    int64_t dilations[3]; /* default 1 */
+    hsched_auto_pad auto_pad;
+    int ceil_mode;         /* as in hsched_pool2d_config */
+    int count_include_pad; /* likewise */
+} hsched_pool_config;
+#define HSCHED_POOL_CONFIG_INIT .struct_size = sizeof(hsched_pool_config)
+
+/* x [N,C,D1..Dk] -> [N,C,D1'..Dk']. For k = 2 the layer is that of hsched_graph_add_pool2d. */
+HSCHED_API hsched_status hsched_graph_add_pool(hsched_graph *graph, const char *name,
+                                               hsched_pool_kind kind, hsched_tensor x,
+                                               const hsched_pool_config *config,
+                                               hsched_tensor *y);
+/* x [N,C,D1..Dk], k >= 1 -> [N,C,1..1]. */
 HSCHED_API hsched_status hsched_graph_add_global_pool(hsched_graph *graph, const char *name,
                                                       hsched_pool_kind kind, hsched_tensor x,
                                                       hsched_tensor *y);
@@ -847,6 +908,52 @@ HSCHED_API hsched_status hsched_graph_add_reduce_mean(hsched_graph *graph, const
                                                       hsched_tensor x, uint32_t count,
                                                       const int64_t *axes, int keep_dims,
                                                       hsched_tensor *y);
+
+typedef enum hsched_resize_mode {
+    HSCHED_RESIZE_NEAREST = 1, /* tensors of any type */
+    HSCHED_RESIZE_LINEAR = 2,
+    HSCHED_RESIZE_CUBIC = 3
+} hsched_resize_mode;
+
+/* Which coordinate in x, of `in` elements along an axis, element i of y's `out` has. */
+typedef enum hsched_resize_coordinates {
+    HSCHED_RESIZE_HALF_PIXEL = 0,           /* (i + 0.5) / scale - 0.5 */
+    HSCHED_RESIZE_HALF_PIXEL_SYMMETRIC = 1, /* with the middle of x in the middle of y */
+    HSCHED_RESIZE_ALIGN_CORNERS = 2,        /* i * (in - 1) / (out - 1) */
+    HSCHED_RESIZE_ASYMMETRIC = 3,           /* i / scale */
+    HSCHED_RESIZE_PYTORCH_HALF_PIXEL = 4,   /* as HALF_PIXEL; 0 if out is 1 */
+    HSCHED_RESIZE_TF_HALF_PIXEL = 5,        /* (i + 0.5) / scale */
+    HSCHED_RESIZE_CROP = 6                  /* from roi_start to roi_end, 0 and 1 being x's ends */
+} hsched_resize_coordinates;
+
+typedef enum hsched_resize_rounding { /* of coordinates to the nearest element */
+    HSCHED_RESIZE_ROUND_DOWN = 0, /* halves down */
+    HSCHED_RESIZE_ROUND_UP = 1,   /* halves up */
+    HSCHED_RESIZE_FLOOR = 2,
+    HSCHED_RESIZE_CEIL = 3
+} hsched_resize_rounding;
+
+/* Numbers are those of x's dimensions in order, as many as there are. */
+typedef struct hsched_resize_config {
+    size_t struct_size;
+    hsched_resize_mode mode; /* required */
+    hsched_resize_coordinates coordinates;
+    hsched_resize_rounding rounding; /* NEAREST only */
+    float cubic_a;                   /* default -0.75 */
+    int exclude_outside;  /* what lies outside of x has no weight; else it is x's edge */
+    int antialias;        /* where y is smaller than x, windows are as much wider */
+    float extrapolation_value; /* CROP: of elements whose coordinate is outside of x */
+    float scales[HSCHED_MAX_DIMS];  /* 0: y's size / x's size */
+    int64_t sizes[HSCHED_MAX_DIMS]; /* 0: x's size times scale, rounded down; or x's size */
+    float roi_start[HSCHED_MAX_DIMS], roi_end[HSCHED_MAX_DIMS]; /* CROP only */
+} hsched_resize_config;
+#define HSCHED_RESIZE_CONFIG_INIT .struct_size = sizeof(hsched_resize_config)
+
+/* Interpolates along every dimension whose size or scale is given; as ONNX's Resize. */
+HSCHED_API hsched_status hsched_graph_add_resize(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x,
+                                                 const hsched_resize_config *config,
+                                                 hsched_tensor *y);
 
 typedef struct hsched_image_config {
     size_t struct_size;

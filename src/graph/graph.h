@@ -35,6 +35,10 @@
     X(UNSQUEEZE, "unsqueeze")                                                            \
     X(TRANSPOSE, "transpose")                                                            \
     X(REDUCE_MEAN, "reduce_mean")                                                        \
+    X(CONV, "conv")                                                                      \
+    X(POOL, "pool")                                                                      \
+    X(CONV_TRANSPOSE, "conv_transpose")                                                  \
+    X(RESIZE, "resize")                                                                  \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -111,12 +115,20 @@ typedef union hsi_layer_attrs {
         int64_t perm[HSCHED_MAX_DIMS];
     } transpose;
     hsched_image_config image;
+    hsched_conv_config conv; /* 1 or 3 spatial dimensions; auto_pad resolved into pads */
+    hsched_conv_transpose_config conv_transpose; /* auto_pad and output_sizes likewise */
+    struct {
+        /* 1 or 3 spatial dimensions; as in pool2d */
+        hsched_pool_config config;
+        hsched_pool_kind kind;
+    } pool;
+    hsched_resize_config resize; /* all scales set; the output's size is in its tensor */
 } hsi_layer_attrs;
 
 /*
- * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d,
- * fully_connected x, weights, bias; batch_norm x, scale, shift, mean, variance; matmul,
- * binary a, b; concat all; others x. Every layer has one output.
+ * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d, conv,
+ * conv_transpose, fully_connected x, weights, bias; batch_norm x, scale, shift, mean,
+ * variance; matmul, binary a, b; concat all; others x. Every layer has one output.
  */
 typedef struct hsi_layer {
     hsi_layer_kind kind;

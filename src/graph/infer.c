@@ -28,6 +28,10 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_UNSQUEEZE] = hsi_infer_unsqueeze,
     [HSI_LAYER_TRANSPOSE] = hsi_infer_transpose,
     [HSI_LAYER_REDUCE_MEAN] = hsi_infer_reduce_mean,
+    [HSI_LAYER_CONV] = hsi_infer_conv,
+    [HSI_LAYER_POOL] = hsi_infer_pool,
+    [HSI_LAYER_CONV_TRANSPOSE] = hsi_infer_conv_transpose,
+    [HSI_LAYER_RESIZE] = hsi_infer_resize,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 
@@ -43,6 +47,8 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     static const char *const pair[] = { "a", "b" };
     switch (kind) {
     case HSI_LAYER_CONV2D:
+    case HSI_LAYER_CONV:
+    case HSI_LAYER_CONV_TRANSPOSE:
     case HSI_LAYER_FULLY_CONNECTED:
         return place < 3 ? weighted[place] : "input";
     case HSI_LAYER_BATCH_NORM:
@@ -59,7 +65,8 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
 
 int hsi_input_optional(hsi_layer_kind kind, uint32_t place)
 {
-    return place == 2 && (kind == HSI_LAYER_CONV2D || kind == HSI_LAYER_FULLY_CONNECTED);
+    return place == 2 && (kind == HSI_LAYER_CONV2D || kind == HSI_LAYER_FULLY_CONNECTED ||
+                          kind == HSI_LAYER_CONV || kind == HSI_LAYER_CONV_TRANSPOSE);
 }
 
 hsched_status hsi_resolve_dim(const hsi_symbol *symbols, uint32_t symbol_count,

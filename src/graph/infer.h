@@ -85,6 +85,11 @@ hsched_status hsi_infer_pool2d(hsi_infer *f);
 hsched_status hsi_infer_global_pool(hsi_infer *f);
 hsched_status hsi_infer_image_input(hsi_infer *f);
 
+hsched_status hsi_infer_conv(hsi_infer *f);
+hsched_status hsi_infer_pool(hsi_infer *f);
+hsched_status hsi_infer_conv_transpose(hsi_infer *f);
+hsched_status hsi_infer_resize(hsi_infer *f);
+
 hsched_status hsi_infer_fully_connected(hsi_infer *f);
 hsched_status hsi_infer_matmul(hsi_infer *f);
 hsched_status hsi_infer_batch_norm(hsi_infer *f);

@@ -23,6 +23,16 @@ uint64_t hsi_layer_macs(const hsched_graph *graph, const hsi_layer *layer)
     case HSI_LAYER_CONV2D: /* each output element: the taps of one filter */
         weights = &graph->tensors[layer->inputs[1]];
         return elements(elements(1, 3, weights->dims + 1), y->rank, y->dims);
+    case HSI_LAYER_CONV:
+        weights = &graph->tensors[layer->inputs[1]];
+        return elements(elements(1, weights->rank - 1, weights->dims + 1), y->rank,
+                        y->dims);
+    case HSI_LAYER_CONV_TRANSPOSE: { /* each element of x: all it is multiplied with */
+        const hsi_graph_tensor *x = &graph->tensors[layer->inputs[0]];
+        weights = &graph->tensors[layer->inputs[1]];
+        return elements(elements(1, weights->rank - 1, weights->dims + 1), x->rank,
+                        x->dims);
+    }
     case HSI_LAYER_FULLY_CONNECTED: /* each output element: a row of the weights */
         weights = &graph->tensors[layer->inputs[1]];
         return elements((uint64_t)weights->dims[1], y->rank, y->dims);

@@ -55,6 +55,8 @@ const char *hsi_onnx_put_scalar(hsi_onnx_export *e, const char *base, float valu
 
 hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer);
 void hsi_onnx_export_activation(hsi_onnx_export *e, const hsi_layer *layer);
+hsched_status hsi_onnx_export_resize(hsi_onnx_export *e, const hsi_layer *layer);
+void hsi_onnx_export_conv(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_pool(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_reshape(hsi_onnx_export *e, const hsi_layer *layer);
 /* The data type that ONNX numbers so. */

@@ -26,27 +26,6 @@ static const char *if_any(const char *name)
     return *name ? name : NULL;
 }
 
-static void conv2d(hsi_onnx_export *e, const hsi_layer *layer)
-{
-    const hsched_conv2d_config *c = &layer->attrs.conv2d;
-    hsched_auto_pad same = layer->given.conv2d.auto_pad;
-    hsi_onnx_node_begin(e, "Conv", output(e, layer), input(e, layer, 0),
-                        input(e, layer, 1), if_any(input(e, layer, 2)));
-    hsi_onnx_node_ints(e, "kernel_shape", e->graph->tensors[layer->inputs[1]].dims + 2,
-                       2);
-    hsi_onnx_node_ints(e, "strides", c->strides, 2);
-    hsi_onnx_node_ints(e, "dilations", c->dilations, 2);
-    hsi_onnx_node_int(e, "group", c->groups);
-    /* Explicit pads hold for one size of the input only. */
-    if (e->graph->symbol_count &&
-        (same == HSCHED_PAD_SAME_UPPER || same == HSCHED_PAD_SAME_LOWER))
-        hsi_onnx_node_text(e, "auto_pad",
-                           same == HSCHED_PAD_SAME_UPPER ? "SAME_UPPER" : "SAME_LOWER");
-    else
-        hsi_onnx_node_ints(e, "pads", c->pads, 4);
-    hsi_onnx_node_end(e);
-}
-
 static void fully_connected(hsi_onnx_export *e, const hsi_layer *layer)
 {
     const char *x = input(e, layer, 0);
@@ -273,8 +252,12 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
 {
     switch (layer->kind) {
     case HSI_LAYER_CONV2D:
-        conv2d(e, layer);
+    case HSI_LAYER_CONV:
+    case HSI_LAYER_CONV_TRANSPOSE:
+        hsi_onnx_export_conv(e, layer);
         break;
+    case HSI_LAYER_RESIZE:
+        return hsi_onnx_export_resize(e, layer);
     case HSI_LAYER_FULLY_CONNECTED:
         fully_connected(e, layer);
         break;
@@ -283,6 +266,7 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
                      input(e, layer, 1));
         break;
     case HSI_LAYER_POOL2D:
+    case HSI_LAYER_POOL:
         return hsi_onnx_export_pool(e, layer);
     case HSI_LAYER_GLOBAL_POOL:
         global_pool(e, layer);

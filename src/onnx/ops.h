@@ -23,6 +23,10 @@ int hsi_onnx_knows_attr(const hsi_onnx_op *op, const char *attribute);
 
 /* import_window.c */
 hsi_onnx_builder hsi_onnx_build_conv, hsi_onnx_build_pool, hsi_onnx_build_global_pool;
+/* import_conv_transpose.c, import_lp_pool.c */
+hsi_onnx_builder hsi_onnx_build_conv_transpose, hsi_onnx_build_lp_pool,
+    hsi_onnx_build_global_lp_pool;
+hsi_onnx_builder hsi_onnx_build_resize; /* import_resize.c */
 /* import_math.c */
 hsi_onnx_builder hsi_onnx_build_gemm, hsi_onnx_build_matmul, hsi_onnx_build_binary,
     hsi_onnx_build_variadic;

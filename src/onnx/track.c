@@ -169,12 +169,24 @@ static void slice_or_pad(view x, const hsi_layer *layer, const hsi_graph_tensor 
 
 static void window(view x, const hsi_layer *layer, uint64_t *out)
 {
+    const int pools = layer->kind == HSI_LAYER_POOL2D || layer->kind == HSI_LAYER_POOL ||
+                      layer->kind == HSI_LAYER_GLOBAL_POOL;
     out[0] = x.tags[0];
-    out[1] = layer->kind == HSI_LAYER_CONV2D ? 0 : x.tags[1];
+    out[1] = pools ? x.tags[1] : 0;
     if (layer->kind == HSI_LAYER_GLOBAL_POOL)
         return;
-    out[2] = mixed(x.tags[2], 0);
-    out[3] = mixed(x.tags[3], 0);
+    for (uint32_t k = 2; k < x.tensor->rank; k++)
+        out[k] = mixed(x.tags[k], 0);
+}
+
+/* Sizes that were asked for are what they are; scaled ones are computed. */
+static void resize(view x, const hsi_layer *layer, uint64_t *out)
+{
+    const hsched_resize_config *c = &layer->given.resize;
+    for (uint32_t k = 0; k < x.tensor->rank; k++)
+        out[k] = c->sizes[k] > 0                          ? 0
+                 : c->scales[k] == 0 || c->scales[k] == 1 ? x.tags[k]
+                                                          : mixed(x.tags[k], 0);
 }
 
 static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint64_t *out)
@@ -185,7 +197,13 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_CONV2D:
     case HSI_LAYER_POOL2D:
     case HSI_LAYER_GLOBAL_POOL:
+    case HSI_LAYER_CONV:
+    case HSI_LAYER_POOL:
+    case HSI_LAYER_CONV_TRANSPOSE:
         window(x, layer, out);
+        break;
+    case HSI_LAYER_RESIZE:
+        resize(x, layer, out);
         break;
     case HSI_LAYER_FULLY_CONNECTED:
         out[0] = x.tags[0];

@@ -283,8 +283,15 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
     case HSI_LAYER_POOL2D:
         return lower_pool2d(ir, layer, in[0], out);
     case HSI_LAYER_GLOBAL_POOL:
-        return hsi_lower_add(ir,
-                             pool_op(ir, layer, in[0], out, layer->attrs.global_pool));
+        return hsi_lower_global_pool(ir, layer, in[0], out);
+    case HSI_LAYER_RESIZE:
+        return hsi_lower_resize(ir, layer, in[0], out);
+    case HSI_LAYER_CONV:
+        return hsi_lower_conv(ir, layer, in, out);
+    case HSI_LAYER_POOL:
+        return hsi_lower_pool(ir, layer, in[0], out);
+    case HSI_LAYER_CONV_TRANSPOSE:
+        return hsi_lower_conv_transpose(ir, layer, in, out);
     case HSI_LAYER_BATCH_NORM:
         return lower_batch_norm(ir, layer, in, out);
     case HSI_LAYER_LRN:

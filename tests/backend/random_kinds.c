@@ -273,7 +273,7 @@ static void make_image(random_maker *m)
 
 void random_kind_make(random_maker *maker, hsched_step_kind kind)
 {
-    static void (*const makers[RANDOM_STEP_KINDS + 1])(random_maker *) = {
+    static void (*const makers[])(random_maker *) = {
         [HSCHED_STEP_CONV2D] = random_make_conv2d,
         [HSCHED_STEP_FC] = random_make_fc,
         [HSCHED_STEP_MATMUL] = random_make_matmul,
@@ -287,6 +287,7 @@ void random_kind_make(random_maker *maker, hsched_step_kind kind)
         [HSCHED_STEP_PAD] = make_pad,
         [HSCHED_STEP_REDUCE] = make_reduce,
         [HSCHED_STEP_IMAGE] = make_image,
+        [HSCHED_STEP_RESIZE] = random_make_resize,
     };
     makers[kind](maker);
 }

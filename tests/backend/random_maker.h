@@ -90,7 +90,7 @@ double random_weight_bound(const random_maker *m, int64_t k);
 
 /* ---- Kinds ---- */
 
-/* Fills in one of the thirteen kinds: shapes, strides, attributes, memory. random_kinds.c
+/* Fills in one of the kinds: shapes, strides, attributes, memory. random_kinds.c
  */
 void random_kind_make(random_maker *m, hsched_step_kind kind);
 
@@ -99,5 +99,7 @@ void random_make_conv2d(random_maker *m);
 void random_make_fc(random_maker *m);
 void random_make_matmul(random_maker *m);
 void random_make_pool2d(random_maker *m);
+/* random_resize.c */
+void random_make_resize(random_maker *m);
 
 #endif

@@ -1,44 +1,12 @@
-#include "unit/graph_eval.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct call {
-    const hsi_layer *layer;
-    const hsi_graph_tensor *in[5], *out;
-    const float *x[5];
-    float *y;
-} call;
-
-static int64_t element_count(const hsi_graph_tensor *t)
-{
-    int64_t count = 1;
-    for (uint32_t i = 0; i < t->rank; i++)
-        count *= t->dims[i];
-    return count;
-}
+#include "unit/graph_eval_call.h"
 
 size_t graph_tensor_bytes(const hsi_graph_tensor *tensor)
 {
     return (size_t)element_count(tensor) * hsched_dtype_size(tensor->dtype);
-}
-
-/* The index of element k in row-major order, and back. */
-static void unflatten(const hsi_graph_tensor *t, int64_t k, int64_t *index)
-{
-    for (uint32_t i = t->rank; i-- > 0;) {
-        index[i] = k % t->dims[i];
-        k /= t->dims[i];
-    }
-}
-
-static int64_t flatten(const hsi_graph_tensor *t, const int64_t *index)
-{
-    int64_t k = 0;
-    for (uint32_t i = 0; i < t->rank; i++)
-        k = k * t->dims[i] + index[i];
-    return k;
 }
 
 /* An element of an operand that broadcasts to `out`, at out's index. */
@@ -151,14 +119,6 @@ static void eval_pool(const call *c, hsched_pool_kind kind, const hsched_pool2d_
         else
             c->y[k] = (float)(sum / (double)(a->count_include_pad ? padded : inside));
     }
-}
-
-static void eval_global_pool(const call *c)
-{
-    hsched_pool2d_config all = { .strides = { 1, 1 }, .dilations = { 1, 1 } };
-    all.kernel[0] = c->in[0]->dims[2];
-    all.kernel[1] = c->in[0]->dims[3];
-    eval_pool(c, c->layer->attrs.global_pool, &all);
 }
 
 static int64_t inner_count(const hsi_graph_tensor *t, uint32_t axis)
@@ -440,7 +400,17 @@ static int eval_layer(const call *c)
         eval_pool(c, c->layer->attrs.pool2d.kind, &c->layer->attrs.pool2d.config);
         return 1;
     case HSI_LAYER_GLOBAL_POOL:
-        eval_global_pool(c);
+    case HSI_LAYER_POOL:
+        eval_pool_any(c);
+        return 1;
+    case HSI_LAYER_RESIZE:
+        eval_resize(c);
+        return 1;
+    case HSI_LAYER_CONV:
+        eval_conv(c);
+        return 1;
+    case HSI_LAYER_CONV_TRANSPOSE:
+        eval_conv_transpose(c);
         return 1;
     case HSI_LAYER_BATCH_NORM:
         eval_batch_norm(c);

@@ -260,7 +260,7 @@ static void pad_and_conv(maker *m)
 
 static void add_random(maker *m)
 {
-    switch (maker_range(m, 0, 26)) {
+    switch (maker_range(m, 0, 30)) {
     case 0:
     case 1:
         maker_add_conv(m, maker_pick(m, 4, 4, 0), maker_range(m, 1, 8),
@@ -327,6 +327,18 @@ static void add_random(maker *m)
         break;
     case 25:
         pad_and_conv(m);
+        break;
+    case 26:
+        maker_add_conv_any(m, maker_pick(m, 3, 5, 0));
+        break;
+    case 27:
+        maker_add_conv_transpose(m, maker_pick(m, 3, 5, 0));
+        break;
+    case 28:
+        maker_add_pool_any(m, maker_pick(m, 3, 5, 0));
+        break;
+    case 29:
+        maker_add_resize(m, maker_pick(m, 1, 5, 0));
         break;
     default: /* an image again, of anything */
         maker_add_activation(

@@ -102,10 +102,11 @@ static int is_float(const hsched_operand *operand)
 static int cpu_supports(const hsched_backend_device *device, const hsched_step *step)
 {
     (void)device;
-    if (step->kind < HSCHED_STEP_CONV2D || step->kind > HSCHED_STEP_IMAGE ||
+    if (hsched_step_kind_class(step->kind) == 0 ||
         step->input_count > HSCHED_STEP_MAX_INPUTS)
         return 0;
-    if (step->kind == HSCHED_STEP_COPY)
+    if (step->kind == HSCHED_STEP_COPY || (step->kind == HSCHED_STEP_RESIZE &&
+                                           step->u.resize.mode == HSCHED_RESIZE_NEAREST))
         return step->in[0].dtype == step->out.dtype;
     if (step->kind == HSCHED_STEP_IMAGE)
         return step->in[0].dtype == HSCHED_UINT8 && step->out.dtype == HSCHED_FLOAT32;

@@ -61,6 +61,7 @@ extern const hsi_cpu_kernel *const hsi_cpu_kernels_copy[];    /* copy.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_pad[];     /* pad.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_reduce[];  /* reduce.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_image[];   /* image.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_resize[];  /* resize.c */
 
 extern const hsi_cpu_kernel hsi_cpu_kernel_reference; /* any kind; reference.c */
 

@@ -73,6 +73,7 @@ static int has_fixed_dimensions(hsched_step_kind kind)
     case HSCHED_STEP_SCALE:
     case HSCHED_STEP_LRN:
     case HSCHED_STEP_IMAGE:
+    case HSCHED_STEP_RESIZE:
         return 1;
     default:
         return 0;

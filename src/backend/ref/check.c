@@ -186,6 +186,26 @@ static const char *fault_reduce(const hsched_step *step)
     return NULL;
 }
 
+static const char *fault_resize(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    const int copies = step->u.resize.mode == HSCHED_RESIZE_NEAREST;
+    const int crops = step->u.resize.coordinates == HSCHED_RESIZE_CROP;
+    if (x->rank != y->rank || x->dtype != y->dtype ||
+        ((!copies || crops) && x->dtype != HSCHED_FLOAT32))
+        return "input and output must have the same rank and type, float32 to "
+               "interpolate";
+    if (step->u.resize.mode < HSCHED_RESIZE_NEAREST ||
+        step->u.resize.mode > HSCHED_RESIZE_CUBIC ||
+        (unsigned)step->u.resize.coordinates > HSCHED_RESIZE_CROP ||
+        (unsigned)step->u.resize.rounding > HSCHED_RESIZE_CEIL)
+        return "unknown way to resize";
+    for (uint32_t d = 0; d < y->rank; d++)
+        if (!(step->u.resize.scales[d] > 0) || !(step->u.resize.lengths[d] > 0))
+            return "scales and lengths must be positive";
+    return NULL;
+}
+
 static const char *fault_image(const hsched_step *step)
 {
     const hsched_operand *x = &step->in[0], *y = &step->out;
@@ -248,6 +268,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_reduce(step);
     case HSCHED_STEP_IMAGE:
         return fault_image(step);
+    case HSCHED_STEP_RESIZE:
+        return fault_resize(step);
     case HSCHED_STEP_FORCE_INT32:
         break;
     }
