@@ -35,6 +35,7 @@
     X(UNSQUEEZE, "unsqueeze")                                                            \
     X(TRANSPOSE, "transpose")                                                            \
     X(REDUCE_MEAN, "reduce_mean")                                                        \
+    X(RECURRENT, "recurrent")                                                            \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -110,13 +111,15 @@ typedef union hsi_layer_attrs {
     struct {
         int64_t perm[HSCHED_MAX_DIMS];
     } transpose;
+    hsched_recurrent_config recurrent; /* resolved: hidden size, activations */
     hsched_image_config image;
 } hsi_layer_attrs;
 
 /*
  * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d,
  * fully_connected x, weights, bias; batch_norm x, scale, shift, mean, variance; matmul,
- * binary a, b; concat all; others x. Every layer has one output.
+ * binary a, b; recurrent x, weights, recurrent weights, bias, lengths, initial h and c;
+ * concat all; others x. Every layer has one output.
  */
 typedef struct hsi_layer {
     hsi_layer_kind kind;

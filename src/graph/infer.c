@@ -28,6 +28,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_UNSQUEEZE] = hsi_infer_unsqueeze,
     [HSI_LAYER_TRANSPOSE] = hsi_infer_transpose,
     [HSI_LAYER_REDUCE_MEAN] = hsi_infer_reduce_mean,
+    [HSI_LAYER_RECURRENT] = hsi_infer_recurrent,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 
@@ -41,6 +42,9 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     static const char *const weighted[] = { "x", "weights", "bias" };
     static const char *const norm[] = { "x", "scale", "shift", "mean", "variance" };
     static const char *const pair[] = { "a", "b" };
+    static const char *const recurrent[] = { "x",        "weights", "recurrent weights",
+                                             "bias",     "lengths", "initial h",
+                                             "initial c" };
     switch (kind) {
     case HSI_LAYER_CONV2D:
     case HSI_LAYER_FULLY_CONNECTED:
@@ -50,6 +54,8 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     case HSI_LAYER_MATMUL:
     case HSI_LAYER_BINARY:
         return place < 2 ? pair[place] : "input";
+    case HSI_LAYER_RECURRENT:
+        return place < 7 ? recurrent[place] : "input";
     case HSI_LAYER_CONCAT:
         return "input";
     default:
@@ -59,6 +65,8 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
 
 int hsi_input_optional(hsi_layer_kind kind, uint32_t place)
 {
+    if (kind == HSI_LAYER_RECURRENT)
+        return place >= 3;
     return place == 2 && (kind == HSI_LAYER_CONV2D || kind == HSI_LAYER_FULLY_CONNECTED);
 }
 

@@ -90,9 +90,12 @@ double random_weight_bound(const random_maker *m, int64_t k);
 
 /* ---- Kinds ---- */
 
-/* Fills in one of the thirteen kinds: shapes, strides, attributes, memory. random_kinds.c
+/* Fills in one of the kinds: shapes, strides, attributes, memory. random_kinds.c
  */
 void random_kind_make(random_maker *m, hsched_step_kind kind);
+
+/* random_recurrent.c */
+void random_make_recurrent(random_maker *m);
 
 /* random_windows.c */
 void random_make_conv2d(random_maker *m);

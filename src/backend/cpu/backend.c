@@ -102,7 +102,7 @@ static int is_float(const hsched_operand *operand)
 static int cpu_supports(const hsched_backend_device *device, const hsched_step *step)
 {
     (void)device;
-    if (step->kind < HSCHED_STEP_CONV2D || step->kind > HSCHED_STEP_IMAGE ||
+    if (step->kind < HSCHED_STEP_CONV2D || hsched_step_kind_class(step->kind) == 0 ||
         step->input_count > HSCHED_STEP_MAX_INPUTS)
         return 0;
     if (step->kind == HSCHED_STEP_COPY)
@@ -110,7 +110,8 @@ static int cpu_supports(const hsched_backend_device *device, const hsched_step *
     if (step->kind == HSCHED_STEP_IMAGE)
         return step->in[0].dtype == HSCHED_UINT8 && step->out.dtype == HSCHED_FLOAT32;
     for (uint32_t i = 0; i < step->input_count; i++)
-        if (!is_float(&step->in[i]))
+        if (!is_float(&step->in[i]) && (step->kind != HSCHED_STEP_RECURRENT || i != 4 ||
+                                        step->in[i].dtype != HSCHED_INT32))
             return 0;
     return step->out.dtype == HSCHED_FLOAT32;
 }
