@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define HSCHED_BACKEND_ABI 3
+#define HSCHED_BACKEND_ABI 4
 
 /* ---- Steps ---------------------------------------------------------------- */
 
@@ -59,10 +59,17 @@ extern "C" {
  * IMAGE      in[0] uint8 [N,H,W,C] dense; out float32 [N,C,H,W], any strides:
  *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c],  c' = c
  *            or, swapped (C >= 3), 2 - c for c < 3.
+ * RECURRENT  LSTM, GRU or RNN over a sequence; G = 4, 3, 1 gates in ONNX's order, D directions.
+ *            x in[0] [T,N,I], weights in[1] [D,G*H,I], recurrent weights in[2] [D,G*H,H], bias
+ *            in[3] [D,2*G*H] (may be absent), int32 lengths in[4] [N] (may be absent; taken as
+ *            0..T), initial hidden state in[5] and, LSTM, cell state in[6] [D,N,H] (absent: 0);
+ *            all dense, in[1..3] constants. out [T+S,D,N,H], dense: T rows of hidden states, 0
+ *            beyond a sequence's length, then the last hidden state and, LSTM (S = 2, else 1),
+ *            the last cell state. A reverse direction goes from a sequence's end to its start.
  *
  * Floats are HSCHED_FLOAT32. Constants that a backend packs, in[1] and in[2] of CONV2D, FC and
- * SCALE, come through hsched_operand.constant and are NULL in the operand table of run_part; any
- * other constant operand is in that table like a computed one.
+ * SCALE and in[1] to in[3] of RECURRENT, come through hsched_operand.constant and are NULL in the
+ * operand table of run_part; any other constant operand is in that table like a computed one.
  */
 #define HSCHED_STEP_LIST(X)                                 \
     X(CONV2D, 1, "conv2d", HSCHED_CLASS_CONVOLUTION)        \
@@ -78,7 +85,8 @@ extern "C" {
     X(PAD, 11, "pad", HSCHED_CLASS_DATA)                    \
     X(REDUCE, 12, "reduce_mean", HSCHED_CLASS_DATA)         \
     X(IMAGE, 13, "image_input", HSCHED_CLASS_DATA)          \
-    X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)
+    X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
+    X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)
 
 typedef enum hsched_step_kind {
 #define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
@@ -125,7 +133,7 @@ typedef struct hsched_operand {
     const void *constant; /* weights, valid during prepare only unless constants_stay; else NULL */
 } hsched_operand;
 
-#define HSCHED_STEP_MAX_INPUTS 4
+#define HSCHED_STEP_MAX_INPUTS 8
 
 typedef struct hsched_step {
     size_t struct_size;
@@ -175,6 +183,14 @@ typedef struct hsched_step {
             float mean[4], scale[4];
             int swap_red_blue;
         } image;
+        struct {
+            hsched_recurrent_kind kind;
+            hsched_recurrent_direction direction;
+            float clip;              /* of what goes into the gates' activations; 0: none */
+            int linear_before_reset; /* GRU */
+            int input_forget;        /* LSTM: the forget gate is 1 - the input gate */
+            hsched_activation activations[2][3]; /* per direction: f, g, h of ONNX */
+        } recurrent;
     } u;
 } hsched_step;
 

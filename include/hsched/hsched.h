@@ -857,6 +857,52 @@ HSCHED_API hsched_status hsched_graph_add_binary(hsched_graph *graph, const char
                                                  hsched_binary_kind kind, hsched_tensor a,
                                                  hsched_tensor b, hsched_tensor *y);
 
+typedef enum hsched_recurrent_kind {
+    HSCHED_RECURRENT_RNN = 1,
+    HSCHED_RECURRENT_LSTM = 2,
+    HSCHED_RECURRENT_GRU = 3
+} hsched_recurrent_kind;
+
+typedef enum hsched_recurrent_direction {
+    HSCHED_RECURRENT_FORWARD = 0,
+    HSCHED_RECURRENT_REVERSE = 1,      /* from a sequence's end to its start */
+    HSCHED_RECURRENT_BIDIRECTIONAL = 2 /* forward, then reverse, along the dimension D */
+} hsched_recurrent_direction;
+
+typedef struct hsched_recurrent_config {
+    size_t struct_size;
+    hsched_recurrent_kind kind; /* required */
+    hsched_recurrent_direction direction;
+    int64_t hidden_size;     /* H; 0: what the recurrent weights say */
+    float clip;              /* what goes into the gates' activations is kept in -clip..clip; 0: it
+                                is not */
+    int linear_before_reset; /* GRU: the reset gate is applied after the recurrent product */
+    int input_forget;        /* LSTM: the forget gate is 1 - the input gate */
+    /* Per direction f (RNN), f, g (GRU) or f, g, h (LSTM), as ONNX calls them; NONE is the default:
+     * tanh; sigmoid, tanh; sigmoid, tanh, tanh. */
+    hsched_activation activations[2][3];
+} hsched_recurrent_config;
+#define HSCHED_RECURRENT_CONFIG_INIT .struct_size = sizeof(hsched_recurrent_config)
+
+/*
+ * A recurrent network over sequences: as ONNX's RNN, LSTM and GRU, without peepholes. G is 1, 4 and
+ * 3 gates, in ONNX's order (LSTM: input, output, forget, cell; GRU: update, reset, hidden); D is 1
+ * or, bidirectional, 2. x [T,N,I]; constants weights [D,G*H,I], recurrent_weights [D,G*H,H] and
+ * bias [D,2*G*H] (that of the input products, then that of the recurrent ones) or HSCHED_NO_TENSOR;
+ * lengths int32 [N], how many of the T rows of a sequence count, or HSCHED_NO_TENSOR; initial_h and
+ * (LSTM) initial_c [D,N,H], or HSCHED_NO_TENSOR for 0. All floats are float32.
+ *
+ * y [T,D,N,H]: the hidden states, 0 beyond a sequence's length. y_h [D,N,H]: the last one of each
+ * sequence. y_c (LSTM only) [D,N,H]: the last cell state. Each may be NULL where it is not wanted.
+ * They are views of the layer's own output [T+1,D,N,H] (LSTM: [T+2,D,N,H]): y, then y_h and y_c as
+ * further rows.
+ */
+HSCHED_API hsched_status hsched_graph_add_recurrent(
+    hsched_graph *graph, const char *name, hsched_tensor x, hsched_tensor weights,
+    hsched_tensor recurrent_weights, hsched_tensor bias, hsched_tensor lengths,
+    hsched_tensor initial_h, hsched_tensor initial_c, const hsched_recurrent_config *config,
+    hsched_tensor *y, hsched_tensor *y_h, hsched_tensor *y_c);
+
 /* Joins `count` >= 1 tensors along `axis`; the other dimensions agree. */
 HSCHED_API hsched_status hsched_graph_add_concat(hsched_graph *graph, const char *name,
                                                  const hsched_tensor *inputs, uint32_t count,

@@ -88,6 +88,18 @@ static uint64_t mix_activation(uint64_t hash, hsched_activation act)
     return mix_float(hash, act.b);
 }
 
+static uint64_t mix_recurrent(uint64_t hash, const hsched_recurrent_config *c)
+{
+    hash = hsi_cost_mix(hash, c->kind);
+    hash = hsi_cost_mix(hash, c->direction);
+    hash = mix_float(hash, c->clip);
+    hash = hsi_cost_mix(hash, (uint64_t)(c->linear_before_reset != 0));
+    hash = hsi_cost_mix(hash, (uint64_t)(c->input_forget != 0));
+    for (int i = 0; i < 6; i++)
+        hash = mix_activation(hash, c->activations[i / 3][i % 3]);
+    return hash;
+}
+
 static uint64_t mix_image(uint64_t hash, const hsched_image_config *c)
 {
     for (int i = 0; i < 4; i++)
@@ -135,6 +147,8 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_many(hash, a->transpose.perm, rank);
     case HSI_LAYER_REDUCE_MEAN:
         return mix_many(hash, a->axes.axes, a->axes.count);
+    case HSI_LAYER_RECURRENT:
+        return mix_recurrent(hash, &a->recurrent);
     case HSI_LAYER_IMAGE_INPUT:
         return mix_image(hash, &a->image);
     case HSI_LAYER_FULLY_CONNECTED: /* the rest is said by the shapes */

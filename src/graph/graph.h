@@ -39,6 +39,7 @@
     X(POOL, "pool")                                                                      \
     X(CONV_TRANSPOSE, "conv_transpose")                                                  \
     X(RESIZE, "resize")                                                                  \
+    X(RECURRENT, "recurrent")                                                            \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -114,6 +115,7 @@ typedef union hsi_layer_attrs {
     struct {
         int64_t perm[HSCHED_MAX_DIMS];
     } transpose;
+    hsched_recurrent_config recurrent; /* resolved: hidden size, activations */
     hsched_image_config image;
     hsched_conv_config conv; /* 1 or 3 spatial dimensions; auto_pad resolved into pads */
     hsched_conv_transpose_config conv_transpose; /* auto_pad and output_sizes likewise */
@@ -129,6 +131,10 @@ typedef union hsi_layer_attrs {
  * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d, conv,
  * conv_transpose, fully_connected x, weights, bias; batch_norm x, scale, shift, mean,
  * variance; matmul, binary a, b; concat all; others x. Every layer has one output.
+ * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d,
+ * fully_connected x, weights, bias; batch_norm x, scale, shift, mean, variance; matmul,
+ * binary a, b; recurrent x, weights, recurrent weights, bias, lengths, initial h and c;
+ * concat all; others x. Every layer has one output.
  */
 typedef struct hsi_layer {
     hsi_layer_kind kind;

@@ -32,6 +32,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_POOL] = hsi_infer_pool,
     [HSI_LAYER_CONV_TRANSPOSE] = hsi_infer_conv_transpose,
     [HSI_LAYER_RESIZE] = hsi_infer_resize,
+    [HSI_LAYER_RECURRENT] = hsi_infer_recurrent,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 
@@ -45,6 +46,9 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     static const char *const weighted[] = { "x", "weights", "bias" };
     static const char *const norm[] = { "x", "scale", "shift", "mean", "variance" };
     static const char *const pair[] = { "a", "b" };
+    static const char *const recurrent[] = { "x",        "weights", "recurrent weights",
+                                             "bias",     "lengths", "initial h",
+                                             "initial c" };
     switch (kind) {
     case HSI_LAYER_CONV2D:
     case HSI_LAYER_CONV:
@@ -56,6 +60,8 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     case HSI_LAYER_MATMUL:
     case HSI_LAYER_BINARY:
         return place < 2 ? pair[place] : "input";
+    case HSI_LAYER_RECURRENT:
+        return place < 7 ? recurrent[place] : "input";
     case HSI_LAYER_CONCAT:
         return "input";
     default:
@@ -67,6 +73,9 @@ int hsi_input_optional(hsi_layer_kind kind, uint32_t place)
 {
     return place == 2 && (kind == HSI_LAYER_CONV2D || kind == HSI_LAYER_FULLY_CONNECTED ||
                           kind == HSI_LAYER_CONV || kind == HSI_LAYER_CONV_TRANSPOSE);
+    if (kind == HSI_LAYER_RECURRENT)
+        return place >= 3;
+    return place == 2 && (kind == HSI_LAYER_CONV2D || kind == HSI_LAYER_FULLY_CONNECTED);
 }
 
 hsched_status hsi_resolve_dim(const hsi_symbol *symbols, uint32_t symbol_count,

@@ -45,6 +45,10 @@ hsched_status hsi_resolve_dim(const hsi_symbol *symbols, uint32_t symbol_count,
 /* LIMIT unless a tensor of that type and shape can be addressed. */
 hsched_status hsi_check_size(hsched_dtype dtype, uint32_t rank, const int64_t *dims);
 
+/* INVALID_ARGUMENT for an unknown kind or parameters that are no numbers; those that the
+ * kind does not name become 0. */
+hsched_status hsi_resolve_activation(hsched_activation *activation);
+
 /* ---- For the files infer_*.c ---------------------------------------------- */
 
 #define HSI_TENSOR_FMT     "'%.200s' %s"
@@ -98,6 +102,8 @@ hsched_status hsi_infer_softmax(hsi_infer *f);
 hsched_status hsi_infer_activation(hsi_infer *f);
 hsched_status hsi_infer_binary(hsi_infer *f);
 hsched_status hsi_infer_reduce_mean(hsi_infer *f);
+
+hsched_status hsi_infer_recurrent(hsi_infer *f);
 
 hsched_status hsi_infer_concat(hsi_infer *f);
 hsched_status hsi_infer_slice(hsi_infer *f);

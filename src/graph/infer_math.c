@@ -212,14 +212,9 @@ static int activation_parameters(hsched_activation_kind kind)
     }
 }
 
-hsched_status hsi_infer_activation(hsi_infer *f)
+hsched_status hsi_resolve_activation(hsched_activation *act)
 {
-    const hsi_graph_tensor *x = hsi_infer_input(f, 0);
-    hsched_activation *act = &f->attrs->activation;
     int parameters = activation_parameters(act->kind);
-    hsched_status status = hsi_expect_float32(x, "x");
-    if (status != HSCHED_OK)
-        return status;
     if (!activation_known(act->kind))
         return hsi_error(
             HSCHED_ERROR_INVALID_ARGUMENT,
@@ -236,6 +231,17 @@ hsched_status hsi_infer_activation(hsi_infer *f)
             HSCHED_ERROR_INVALID_ARGUMENT,
             "parameter a or b of activation %s is not a number; give numbers",
             hsched_activation_name(act->kind));
+    return HSCHED_OK;
+}
+
+hsched_status hsi_infer_activation(hsi_infer *f)
+{
+    const hsi_graph_tensor *x = hsi_infer_input(f, 0);
+    hsched_status status = hsi_expect_float32(x, "x");
+    if (status == HSCHED_OK)
+        status = hsi_resolve_activation(&f->attrs->activation);
+    if (status != HSCHED_OK)
+        return status;
     hsi_infer_same(f, x);
     return HSCHED_OK;
 }

@@ -40,6 +40,12 @@ uint64_t hsi_layer_macs(const hsched_graph *graph, const hsi_layer *layer)
         const hsi_graph_tensor *a = &graph->tensors[layer->inputs[0]];
         return elements((uint64_t)a->dims[a->rank - 1], y->rank, y->dims);
     }
+    case HSI_LAYER_RECURRENT: { /* each row and direction: both matrices */
+        const hsi_graph_tensor *x = &graph->tensors[layer->inputs[0]];
+        weights = &graph->tensors[layer->inputs[1]];
+        return elements(times(elements(1, 2, weights->dims), x->dims[2] + y->dims[3]), 2,
+                        x->dims);
+    }
     default:
         return 0;
     }

@@ -311,6 +311,8 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
     case HSI_LAYER_REDUCE_MEAN:
         with_axes(e, layer, "ReduceMean");
         break;
+    case HSI_LAYER_RECURRENT:
+        return hsi_onnx_export_recurrent(e, layer);
     case HSI_LAYER_IMAGE_INPUT:
         image_input(e, layer);
         break;

@@ -7,7 +7,9 @@
 #define BUILD(name) hsi_onnx_build_##name
 #define FOLD(name)  hsi_onnx_fold_##name
 #define WINDOW      " auto_pad kernel_shape pads strides "
-#define REDUCE      " axes keepdims noop_with_empty_axes "
+#define RECURRENT                                                                        \
+    " activation_alpha activation_beta activations clip direction hidden_size layout "
+#define REDUCE " axes keepdims noop_with_empty_axes "
 
 /* Sorted by name. */
 static const hsi_onnx_op ops[] = {
@@ -41,6 +43,8 @@ static const hsi_onnx_op ops[] = {
     { "Expand", 8, NULL, FOLD(expand), "", 0 },
     { "Flatten", 1, BUILD(flatten), FOLD(flatten), " axis ", 0 },
     { "Floor", 6, BUILD(activation), FOLD(unary), "", 0 },
+    { "GRU", 3, BUILD(recurrent), NULL, RECURRENT "linear_before_reset output_sequence ",
+      0 },
     { "Gather", 1, BUILD(gather), FOLD(gather), " axis ", 0 },
     { "Gelu", 20, BUILD(activation), NULL, " approximate ", 0 },
     { "Gemm", 7, BUILD(gemm), NULL, " alpha beta transA transB ", 0 },
@@ -53,6 +57,7 @@ static const hsi_onnx_op ops[] = {
     { "HardSwish", 14, BUILD(activation), NULL, "", 0 },
     { "Identity", 1, BUILD(identity), FOLD(identity), "", 0 },
     { "LRN", 1, BUILD(lrn), NULL, " alpha beta bias size ", 0 },
+    { "LSTM", 1, BUILD(recurrent), NULL, RECURRENT "input_forget output_sequence ", 0 },
     { "LeakyRelu", 6, BUILD(activation), NULL, " alpha ", 0 },
     { "Less", 7, NULL, FOLD(compare), "", 0 },
     { "LessOrEqual", 12, NULL, FOLD(compare), "", 0 },
@@ -73,6 +78,8 @@ static const hsi_onnx_op ops[] = {
     { "Pad", 2, BUILD(pad), NULL, " mode pads value ", 0 },
     { "Pow", 7, BUILD(binary), FOLD(binary), "", 0 },
     { "Range", 11, NULL, FOLD(range), " stash_type ", 0 },
+    { "RNN", 1, BUILD(recurrent), NULL, RECURRENT "output_sequence ", 0 },
+    { "Range", 11, NULL, FOLD(range), "", 0 },
     { "Reciprocal", 6, BUILD(activation), FOLD(unary), "", 0 },
     { "ReduceMax", 1, NULL, FOLD(reduce), REDUCE, 0 },
     { "ReduceMean", 1, BUILD(reduce_mean), NULL, REDUCE, 0 },

@@ -41,4 +41,7 @@ hsi_onnx_builder hsi_onnx_build_reshape, hsi_onnx_build_flatten, hsi_onnx_build_
     hsi_onnx_build_unsqueeze, hsi_onnx_build_transpose, hsi_onnx_build_reduce_mean,
     hsi_onnx_build_identity, hsi_onnx_build_dropout, hsi_onnx_build_cast;
 
+/* import_recurrent.c */
+hsi_onnx_builder hsi_onnx_build_recurrent;
+
 #endif

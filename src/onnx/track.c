@@ -167,6 +167,29 @@ static void slice_or_pad(view x, const hsi_layer *layer, const hsi_graph_tensor 
     }
 }
 
+/* [T,N,I] to [T+1,D,N,H] or [T+2,D,N,H] */
+static void recurrent(view x, uint64_t *out)
+{
+    out[0] = mixed(x.tags[0], 0);
+    out[2] = x.tags[1];
+}
+
+/* The T rows of hidden states again: they depend on T as the layer's input does. */
+static int is_all_times(const hsi_onnx_import *im, const hsi_layer *layer,
+                        uint64_t *times)
+{
+    uint32_t producer = im->graph->tensors[layer->inputs[0]].producer;
+    if (layer->kind != HSI_LAYER_SLICE || producer == HSI_NO_INDEX ||
+        im->graph->layers[producer].kind != HSI_LAYER_RECURRENT)
+        return 0;
+    hsched_tensor x = im->graph->layers[producer].inputs[0];
+    *times = im->dim_tags[x].tags[0];
+    return layer->given.slice.count == 1 && layer->given.slice.axes[0] == 0 &&
+           layer->given.slice.starts[0] == 0 && layer->given.slice.steps[0] == 1 &&
+           layer->given.slice.ends[0] < 0 &&
+           im->graph->tensors[layer->output].dims[0] == im->graph->tensors[x].dims[0];
+}
+
 static void window(view x, const hsi_layer *layer, uint64_t *out)
 {
     const int pools = layer->kind == HSI_LAYER_POOL2D || layer->kind == HSI_LAYER_POOL ||
@@ -193,6 +216,7 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
 {
     view x = view_of(im, layer->inputs[0]);
     const hsi_graph_tensor *y = &im->graph->tensors[layer->output];
+    uint64_t times;
     switch (layer->kind) {
     case HSI_LAYER_CONV2D:
     case HSI_LAYER_POOL2D:
@@ -211,6 +235,9 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_MATMUL:
         matmul(x, view_of(im, layer->inputs[1]), y, out);
         break;
+    case HSI_LAYER_RECURRENT:
+        recurrent(x, out);
+        break;
     case HSI_LAYER_BINARY:
         broadcast(x, view_of(im, layer->inputs[1]), y, y->rank, out);
         break;
@@ -220,6 +247,8 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_SLICE:
     case HSI_LAYER_PAD:
         slice_or_pad(x, layer, y, out);
+        if (is_all_times(im, layer, &times))
+            out[0] = times;
         break;
     case HSI_LAYER_RESHAPE:
         reshape(im, x, layer, out);

@@ -270,6 +270,23 @@ static hsched_status lower_simple(hsi_ir *ir, const hsi_layer *layer, int kind,
     return hsi_lower_add(ir, op);
 }
 
+static hsched_status lower_recurrent(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                     hsi_value *out)
+{
+    const hsched_recurrent_config *config = &layer->attrs.recurrent;
+    hsi_op *op = layer_op(ir, layer, HSCHED_STEP_RECURRENT, 7, in, out);
+    if (op == NULL)
+        return hsi_ir_no_memory();
+    op->step.u.recurrent.kind = config->kind;
+    op->step.u.recurrent.direction = config->direction;
+    op->step.u.recurrent.clip = config->clip;
+    op->step.u.recurrent.linear_before_reset = config->linear_before_reset;
+    op->step.u.recurrent.input_forget = config->input_forget;
+    memcpy(op->step.u.recurrent.activations, config->activations,
+           sizeof config->activations);
+    return hsi_lower_add(ir, op);
+}
+
 static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                                 hsi_value *out)
 {
@@ -319,6 +336,8 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return lower_simple(ir, layer, HSI_OP_TRANSPOSE, in, out);
     case HSI_LAYER_REDUCE_MEAN:
         return lower_reduce_mean(ir, layer, in[0], out);
+    case HSI_LAYER_RECURRENT:
+        return lower_recurrent(ir, layer, in, out);
     case HSI_LAYER_IMAGE_INPUT:
         return lower_image(ir, layer, in[0], out);
     case HSI_LAYER_KINDS:

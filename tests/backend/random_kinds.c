@@ -288,6 +288,7 @@ void random_kind_make(random_maker *maker, hsched_step_kind kind)
         [HSCHED_STEP_REDUCE] = make_reduce,
         [HSCHED_STEP_IMAGE] = make_image,
         [HSCHED_STEP_RESIZE] = random_make_resize,
+        [HSCHED_STEP_RECURRENT] = random_make_recurrent,
     };
     makers[kind](maker);
 }

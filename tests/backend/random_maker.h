@@ -94,6 +94,9 @@ double random_weight_bound(const random_maker *m, int64_t k);
  */
 void random_kind_make(random_maker *m, hsched_step_kind kind);
 
+/* random_recurrent.c */
+void random_make_recurrent(random_maker *m);
+
 /* random_windows.c */
 void random_make_conv2d(random_maker *m);
 void random_make_fc(random_maker *m);

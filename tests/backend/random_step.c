@@ -232,7 +232,8 @@ static size_t describe_operand(char *text, size_t size, const char *name,
 
 static void describe(const random_maker *m, uint64_t seed)
 {
-    static const char *const names[] = { "x", "in1", "in2", "in3" };
+    static const char *const names[] = { "x",   "in1", "in2", "in3",
+                                         "in4", "in5", "in6", "in7" };
     random_step *r = m->made;
     const hsched_step *s = &r->step;
     const size_t size = sizeof r->text;
@@ -295,6 +296,8 @@ void random_step_operands(const random_step *made, void **operands)
         if (i > 0 && i < 3 &&
             (s->kind == HSCHED_STEP_CONV2D || s->kind == HSCHED_STEP_FC ||
              s->kind == HSCHED_STEP_SCALE))
+            operands[i] = NULL;
+        if (s->kind == HSCHED_STEP_RECURRENT && i > 0 && i < 4)
             operands[i] = NULL;
     }
     operands[s->input_count] = first_element(&made->out);

@@ -443,6 +443,7 @@ static int eval_layer(const call *c)
         eval_move(c);
         return 1;
     case HSI_LAYER_CONCAT:
+    case HSI_LAYER_RECURRENT: /* not in random graphs: tests/unit/test_recurrent.c */
     case HSI_LAYER_KINDS:
         break;
     }

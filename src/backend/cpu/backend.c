@@ -111,7 +111,8 @@ static int cpu_supports(const hsched_backend_device *device, const hsched_step *
     if (step->kind == HSCHED_STEP_IMAGE)
         return step->in[0].dtype == HSCHED_UINT8 && step->out.dtype == HSCHED_FLOAT32;
     for (uint32_t i = 0; i < step->input_count; i++)
-        if (!is_float(&step->in[i]))
+        if (!is_float(&step->in[i]) && (step->kind != HSCHED_STEP_RECURRENT || i != 4 ||
+                                        step->in[i].dtype != HSCHED_INT32))
             return 0;
     return step->out.dtype == HSCHED_FLOAT32;
 }

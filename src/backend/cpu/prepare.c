@@ -50,6 +50,7 @@ static const hsi_cpu_kernel *const *const kernel_lists[] = {
     [HSCHED_STEP_REDUCE] = hsi_cpu_kernels_reduce,
     [HSCHED_STEP_IMAGE] = hsi_cpu_kernels_image,
     [HSCHED_STEP_RESIZE] = hsi_cpu_kernels_resize,
+    [HSCHED_STEP_RECURRENT] = hsi_cpu_kernels_recurrent,
 };
 
 uint32_t hsi_cpu_parts(const hsched_step *step, uint64_t units)

@@ -13,6 +13,7 @@ int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *st
     case HSCHED_STEP_COPY:
         return step->out.dtype != HSCHED_DTYPE_NONE;
     case HSCHED_STEP_RESIZE: /* no kernel */
+    case HSCHED_STEP_RECURRENT: /* no kernel yet */
     case HSCHED_STEP_FORCE_INT32:
         return 0;
     default:

@@ -206,6 +206,52 @@ static const char *fault_resize(const hsched_step *step)
     return NULL;
 }
 
+static int is_cube(const hsched_operand *op, int64_t a, int64_t b, int64_t c)
+{
+    return is_float(op, 3) && op->dims[0] == a && op->dims[1] == b && op->dims[2] == c;
+}
+
+static const char *fault_recurrent(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *w = &step->in[1], *y = &step->out;
+    const hsched_recurrent_kind kind = step->u.recurrent.kind;
+    if (kind < HSCHED_RECURRENT_RNN || kind > HSCHED_RECURRENT_GRU ||
+        step->u.recurrent.direction < HSCHED_RECURRENT_FORWARD ||
+        step->u.recurrent.direction > HSCHED_RECURRENT_BIDIRECTIONAL)
+        return "unknown kind or direction";
+    if (!hsi_ref_has(step, 1) || !hsi_ref_has(step, 2) || !is_float(x, 3) ||
+        !is_float(w, 3) || !is_float(y, 4))
+        return "x and weights must be float32 of three dimensions, the output of four";
+    const int64_t gates = kind == HSCHED_RECURRENT_LSTM  ? 4
+                          : kind == HSCHED_RECURRENT_GRU ? 3
+                                                         : 1;
+    const int64_t directions =
+        step->u.recurrent.direction == HSCHED_RECURRENT_BIDIRECTIONAL ? 2 : 1;
+    const int64_t n = x->dims[1], hidden = y->dims[3];
+    if (y->dims[0] != x->dims[0] + (kind == HSCHED_RECURRENT_LSTM ? 2 : 1) ||
+        y->dims[1] != directions || y->dims[2] != n)
+        return "the output must be [T+1,D,N,H], or [T+2,D,N,H] of an LSTM";
+    if (!is_cube(w, directions, gates * hidden, x->dims[2]) ||
+        !is_cube(&step->in[2], directions, gates * hidden, hidden))
+        return "the weights must be [D,G*H,I] and [D,G*H,H]";
+    const hsched_operand *bias = &step->in[3], *lengths = &step->in[4];
+    if (hsi_ref_has(step, 3) && (!is_float(bias, 2) || bias->dims[0] != directions ||
+                                 bias->dims[1] != 2 * gates * hidden))
+        return "the bias must be [D,2*G*H]";
+    if (hsi_ref_has(step, 4) &&
+        (lengths->dtype != HSCHED_INT32 || lengths->rank != 1 || lengths->dims[0] != n))
+        return "the lengths must be int32 [N]";
+    for (uint32_t i = 5; i < 7; i++)
+        if (hsi_ref_has(step, i) && !is_cube(&step->in[i], directions, n, hidden))
+            return "the initial states must be [D,N,H]";
+    for (int i = 0; i < 6; i++) {
+        hsched_activation_kind act = step->u.recurrent.activations[i / 3][i % 3].kind;
+        if (act < HSCHED_ACTIVATION_NONE || act > HSCHED_ACTIVATION_THRESHOLDED_RELU)
+            return "unknown activation of a gate";
+    }
+    return NULL;
+}
+
 static const char *fault_image(const hsched_step *step)
 {
     const hsched_operand *x = &step->in[0], *y = &step->out;
@@ -270,6 +316,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_image(step);
     case HSCHED_STEP_RESIZE:
         return fault_resize(step);
+    case HSCHED_STEP_RECURRENT:
+        return fault_recurrent(step);
     case HSCHED_STEP_FORCE_INT32:
         break;
     }
@@ -279,7 +327,7 @@ static const char *fault_kind(const hsched_step *step)
 const char *hsi_ref_fault(const hsched_step *step)
 {
     if (step->input_count > HSCHED_STEP_MAX_INPUTS || !hsi_ref_has(step, 0))
-        return "the first input must be there, and at most 4 in all";
+        return "the first input must be there, and at most 8 in all";
     for (uint32_t i = 0; i < step->input_count; i++) {
         const char *fault = hsi_ref_has(step, i) ? fault_operand(&step->in[i]) : NULL;
         if (fault)

@@ -30,6 +30,7 @@ void hsi_ref_pad(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_reduce(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_resize(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_image(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_recurrent(const hsched_step *step, const void *const *inputs, void *out);
 
 /* 1 if operand i is in use and present. */
 static inline int hsi_ref_has(const hsched_step *step, uint32_t i)
