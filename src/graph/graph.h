@@ -35,6 +35,8 @@
     X(UNSQUEEZE, "unsqueeze")                                                            \
     X(TRANSPOSE, "transpose")                                                            \
     X(REDUCE_MEAN, "reduce_mean")                                                        \
+    X(CAST, "cast")                                                                      \
+    X(WHERE, "where")                                                                    \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -76,6 +78,7 @@ typedef union hsi_layer_attrs {
     } softmax;
     hsched_activation activation;
     hsched_binary_kind binary;
+    hsched_dtype cast;
     struct {
         int axis; /* not negative */
     } concat;
@@ -116,7 +119,7 @@ typedef union hsi_layer_attrs {
 /*
  * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d,
  * fully_connected x, weights, bias; batch_norm x, scale, shift, mean, variance; matmul,
- * binary a, b; concat all; others x. Every layer has one output.
+ * binary a, b; where condition, a, b; concat all; others x. Every layer has one output.
  */
 typedef struct hsi_layer {
     hsi_layer_kind kind;

@@ -28,6 +28,8 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_UNSQUEEZE] = hsi_infer_unsqueeze,
     [HSI_LAYER_TRANSPOSE] = hsi_infer_transpose,
     [HSI_LAYER_REDUCE_MEAN] = hsi_infer_reduce_mean,
+    [HSI_LAYER_CAST] = hsi_infer_cast,
+    [HSI_LAYER_WHERE] = hsi_infer_where,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 
@@ -41,6 +43,7 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     static const char *const weighted[] = { "x", "weights", "bias" };
     static const char *const norm[] = { "x", "scale", "shift", "mean", "variance" };
     static const char *const pair[] = { "a", "b" };
+    static const char *const choice[] = { "condition", "a", "b" };
     switch (kind) {
     case HSI_LAYER_CONV2D:
     case HSI_LAYER_FULLY_CONNECTED:
@@ -50,6 +53,8 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     case HSI_LAYER_MATMUL:
     case HSI_LAYER_BINARY:
         return place < 2 ? pair[place] : "input";
+    case HSI_LAYER_WHERE:
+        return place < 3 ? choice[place] : "input";
     case HSI_LAYER_CONCAT:
         return "input";
     default:

@@ -73,6 +73,11 @@ hsched_status hsi_resolve_axis(int64_t axis, uint32_t rank, int64_t *resolved);
 /* All of them, sorted in place; two the same are an error. */
 hsched_status hsi_resolve_axes(int64_t *axes, uint32_t count, uint32_t rank);
 
+/* The shape that both broadcast to, as in numpy; 0 if they do not. Ranks are at most the
+ * maximum. */
+int hsi_infer_broadcast(uint32_t rank_a, const int64_t *a, uint32_t rank_b,
+                        const int64_t *b, uint32_t *rank, int64_t *dims);
+
 /* The output has this type and shape. */
 void hsi_infer_set(hsi_infer *f, hsched_dtype dtype, uint32_t rank, const int64_t *dims);
 static inline void hsi_infer_same(hsi_infer *f, const hsi_graph_tensor *t)
@@ -93,6 +98,9 @@ hsched_status hsi_infer_softmax(hsi_infer *f);
 hsched_status hsi_infer_activation(hsi_infer *f);
 hsched_status hsi_infer_binary(hsi_infer *f);
 hsched_status hsi_infer_reduce_mean(hsi_infer *f);
+
+hsched_status hsi_infer_cast(hsi_infer *f);
+hsched_status hsi_infer_where(hsi_infer *f);
 
 hsched_status hsi_infer_concat(hsi_infer *f);
 hsched_status hsi_infer_slice(hsi_infer *f);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/element.h"
 #include "base/status.h"
 #include "base/tensor.h"
 
@@ -226,11 +227,28 @@ static hsched_binary_kind binary_kind(const char *op)
         const char *op;
         hsched_binary_kind kind;
     } kinds[] = {
-        { "Add", HSCHED_BINARY_ADD },  { "Sub", HSCHED_BINARY_SUB },
-        { "Mul", HSCHED_BINARY_MUL },  { "Div", HSCHED_BINARY_DIV },
-        { "Min", HSCHED_BINARY_MIN },  { "Max", HSCHED_BINARY_MAX },
-        { "Pow", HSCHED_BINARY_POW },  { "Sum", HSCHED_BINARY_ADD },
+        { "Add", HSCHED_BINARY_ADD },
+        { "Sub", HSCHED_BINARY_SUB },
+        { "Mul", HSCHED_BINARY_MUL },
+        { "Div", HSCHED_BINARY_DIV },
+        { "Min", HSCHED_BINARY_MIN },
+        { "Max", HSCHED_BINARY_MAX },
+        { "Pow", HSCHED_BINARY_POW },
+        { "Sum", HSCHED_BINARY_ADD },
         { "Mean", HSCHED_BINARY_ADD },
+        { "Equal", HSCHED_BINARY_EQUAL },
+        { "Greater", HSCHED_BINARY_GREATER },
+        { "GreaterOrEqual", HSCHED_BINARY_GREATER_OR_EQUAL },
+        { "Less", HSCHED_BINARY_LESS },
+        { "LessOrEqual", HSCHED_BINARY_LESS_OR_EQUAL },
+        { "And", HSCHED_BINARY_AND },
+        { "Or", HSCHED_BINARY_OR },
+        { "Xor", HSCHED_BINARY_XOR },
+        { "BitwiseAnd", HSCHED_BINARY_BIT_AND },
+        { "BitwiseOr", HSCHED_BINARY_BIT_OR },
+        { "BitwiseXor", HSCHED_BINARY_BIT_XOR },
+        { "Mod", HSCHED_BINARY_MOD },
+        { "BitShift", HSCHED_BINARY_SHIFT_LEFT },
     };
     size_t k = 0;
     while (strcmp(kinds[k].op, op) != 0) /* the table of operators names no other */
@@ -238,31 +256,76 @@ static hsched_binary_kind binary_kind(const char *op)
     return kinds[k].kind;
 }
 
-/* The exponent of Pow may be of another type than its base. */
-static hsched_status exponent(hsi_onnx_import *im, const hsi_onnx_node *node,
-                              hsched_tensor *b)
+/* The kind, by the node's attributes, too. */
+static hsched_status binary_kind_of(const hsi_onnx_node *node, hsched_binary_kind *kind)
 {
-    const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, 1), *floats;
-    if (!c || c->dtype == HSCHED_FLOAT32)
-        return hsi_onnx_input(im, node, 1, b);
-    hsched_status status = hsi_onnx_cast(im, node, c, HSCHED_FLOAT32, &floats);
+    int64_t fmod_like;
+    int left, right;
+    hsched_status status = HSCHED_OK;
+    *kind = binary_kind(node->op);
+    if (*kind == HSCHED_BINARY_MOD) {
+        status = hsi_onnx_attr_int(node, "fmod", 0, &fmod_like);
+        if (!status && fmod_like)
+            *kind = HSCHED_BINARY_FMOD;
+    } else if (*kind == HSCHED_BINARY_SHIFT_LEFT) {
+        status = hsi_onnx_attr_is(node, "direction", "", "LEFT", &left);
+        if (!status)
+            status = hsi_onnx_attr_is(node, "direction", "", "RIGHT", &right);
+        if (!status && !left && !right)
+            status = hsi_onnx_malformed(
+                node, "attribute 'direction' is neither LEFT nor RIGHT");
+        if (!status && right)
+            *kind = HSCHED_BINARY_SHIFT_RIGHT;
+    }
+    return status;
+}
+
+static hsched_status cast_operand(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                  hsched_dtype dtype, hsched_tensor *x)
+{
+    const char *name = hsi_onnx_made_name(im, node->label, "cast");
+    if (im->graph->tensors[*x].dtype == dtype)
+        return HSCHED_OK;
+    if (!name)
+        return hsi_onnx_no_memory(im, node);
+    return hsi_onnx_at_node(node, hsched_graph_add_cast(im->graph, name, *x, dtype, x));
+}
+
+/* The exponent may be of another type than the base, which is the result's. Integers to
+ * the power of floats are computed as floats. */
+hsched_status hsi_onnx_build_pow(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    hsched_tensor a, b, y;
+    hsched_status status = hsi_onnx_input(im, node, 0, &a);
+    if (!status)
+        status = hsi_onnx_input(im, node, 1, &b);
     if (status)
         return status;
-    return hsi_onnx_add_floats(im, node, "exponent", floats->rank, floats->dims,
-                               floats->data, b);
+    const hsched_dtype to = im->graph->tensors[a].dtype, by = im->graph->tensors[b].dtype;
+    const int as_floats = hsi_is_integer(to) && !hsi_is_integer(by);
+    status = as_floats ? cast_operand(im, node, by, &a) : cast_operand(im, node, to, &b);
+    if (!status)
+        status = hsi_onnx_add_pair(im, node, !as_floats, HSCHED_BINARY_POW, a, b, &y);
+    if (!status && as_floats)
+        status = hsi_onnx_at_node(
+            node, hsched_graph_add_cast(im->graph, hsi_onnx_output_name(im, node, 0), y,
+                                        to, &y));
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return status;
 }
 
 hsched_status hsi_onnx_build_binary(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     hsched_tensor a, b, y;
-    hsched_status status = hsi_onnx_input(im, node, 0, &a);
+    hsched_binary_kind kind;
+    hsched_status status = binary_kind_of(node, &kind);
     if (!status)
-        status = strcmp(node->op, "Pow") == 0 ? exponent(im, node, &b)
-                                              : hsi_onnx_input(im, node, 1, &b);
+        status = hsi_onnx_input(im, node, 0, &a);
     if (!status)
-        status = hsi_onnx_at_node(
-            node, hsched_graph_add_binary(im->graph, hsi_onnx_output_name(im, node, 0),
-                                          binary_kind(node->op), a, b, &y));
+        status = hsi_onnx_input(im, node, 1, &b);
+    if (!status)
+        status = hsi_onnx_add_pair(im, node, 1, kind, a, b, &y);
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -289,8 +352,8 @@ hsched_status hsi_onnx_build_variadic(hsi_onnx_import *im, const hsi_onnx_node *
                                                                     y, x, &y));
     }
     if (!status && mean) {
-        float share = 1.0f / (float)node->input_count;
-        status = hsi_onnx_add_floats(im, node, "share", 0, NULL, &share, &x);
+        status = hsi_onnx_add_number(im, node, im->graph->tensors[y].dtype,
+                                     1.0 / node->input_count, &x);
         if (!status)
             status = hsi_onnx_at_node(
                 node,

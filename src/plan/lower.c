@@ -312,6 +312,12 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return lower_simple(ir, layer, HSI_OP_TRANSPOSE, in, out);
     case HSI_LAYER_REDUCE_MEAN:
         return lower_reduce_mean(ir, layer, in[0], out);
+    case HSI_LAYER_CAST:
+        return lower_simple(
+            ir, layer, in[0]->dtype == out->dtype ? HSI_OP_RESHAPE : HSCHED_STEP_CAST, in,
+            out);
+    case HSI_LAYER_WHERE:
+        return lower_simple(ir, layer, HSCHED_STEP_WHERE, in, out);
     case HSI_LAYER_IMAGE_INPUT:
         return lower_image(ir, layer, in[0], out);
     case HSI_LAYER_KINDS:

@@ -14,7 +14,7 @@
  * exact, for floor, ceil and thresholded_relu.
  *
  * Tolerance, y against the reference r (RANDOM_STEP_TOLERANCE is 1e-5):
- *   copy, pad, max pooling         the same bits
+ *   copy, pad, max pooling, cast, where, integers and bool: the same bits
  *   unary, binary, scale, image    |y - r| <= 1e-5 * max(1, |r|) for each element
  *   softmax                        |y - r| <= 1e-5 * max |r|
  *   all else                       |y - r| <= 1e-5 * max(1, max |r|)
@@ -25,7 +25,7 @@
 #include <hsched/backend.h>
 
 #define RANDOM_STEP_TOLERANCE 1e-5
-#define RANDOM_STEP_KINDS     13 /* step kinds are 1..13 */
+#define RANDOM_STEP_KINDS     15 /* step kinds are 1..15 */
 
 typedef struct random_memory {
     uint8_t *block;

@@ -274,7 +274,7 @@ static double activate(hsched_activation act, double x)
                (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
     case HSCHED_ACTIVATION_THRESHOLDED_RELU:
         return x > a ? x : 0;
-    case HSCHED_ACTIVATION_FORCE_INT32:
+    default: /* not made at random */
         break;
     }
     return NAN;
@@ -299,6 +299,8 @@ static double combine(hsched_binary_kind kind, double a, double b)
         return pow(a, b);
     case HSCHED_BINARY_PRELU:
         return a < 0 ? a * b : a;
+    default: /* not made at random */
+        break;
     }
     return NAN;
 }
@@ -472,6 +474,8 @@ static int eval_layer(const call *c)
     case HSI_LAYER_TRANSPOSE:
         eval_move(c);
         return 1;
+    case HSI_LAYER_CAST:
+    case HSI_LAYER_WHERE:
     case HSI_LAYER_CONCAT:
     case HSI_LAYER_KINDS:
         break;

@@ -28,6 +28,8 @@ void hsi_ref_binary(const hsched_step *step, const void *const *inputs, void *ou
 void hsi_ref_copy(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_pad(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_reduce(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_cast(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_where(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_image(const hsched_step *step, const void *const *inputs, void *out);
 
 /* 1 if operand i is in use and present. */
