@@ -640,6 +640,15 @@ HSCHED_API hsched_status hsched_graph_add_constant(hsched_graph *graph, const ch
 /* Marks a tensor as an output of the network; outputs are numbered in the order of the calls. */
 HSCHED_API hsched_status hsched_graph_add_output(hsched_graph *graph, hsched_tensor tensor);
 
+/*
+ * Element types. Layers that do arithmetic compute on float32 unless they say otherwise, and those
+ * that only move elements take any type. Where float32 is said below, float16 and bfloat16 are
+ * taken, too: all such inputs of a layer are then of the same type, which is the output's as well.
+ * They are the types of tensors outside: inside, everything is computed in float32 (by GPUs as
+ * hsched_math says) and not rounded from layer to layer, but by a cast to a narrow type; inputs,
+ * outputs and constants are converted. float64 can only be cast, chosen from and moved.
+ */
+
 /* Spatial parameters are {height, width}; pads are {top, left, bottom, right}. */
 typedef enum hsched_auto_pad {
     HSCHED_PAD_EXPLICIT = 0,

@@ -57,6 +57,8 @@ static inline const hsi_graph_tensor *hsi_infer_input(const hsi_infer *f, uint32
     return tensor == HSCHED_NO_TENSOR ? NULL : &f->tensors[tensor];
 }
 
+/* Or a narrower float that is computed as float32: float16, bfloat16. That all are of one
+ * type, and the output's type, is seen to for all layers alike. */
 hsched_status hsi_expect_float32(const hsi_graph_tensor *t, const char *role);
 hsched_status hsi_expect_constant(const hsi_graph_tensor *t, const char *role);
 /* `form` says what the dimensions are: "[N,C,H,W]". */

@@ -86,6 +86,11 @@ static void hard_swish(hsi_onnx_export *e, const char *x, const char *y)
     hsi_onnx_put(e, "Mul", y, x, gate);
 }
 
+int hsi_onnx_is_composed(hsched_activation_kind kind)
+{
+    return (size_t)kind >= sizeof singles / sizeof *singles || !singles[kind].op;
+}
+
 void hsi_onnx_export_activation(hsi_onnx_export *e, const hsi_layer *layer)
 {
     const hsched_activation *a = &layer->attrs.activation;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/element.h"
 #include "base/status.h"
 
 static const char *input(const hsi_onnx_export *e, const hsi_layer *layer, uint32_t k)
@@ -307,8 +308,25 @@ static void global_pool(hsi_onnx_export *e, const hsi_layer *layer)
                  input(e, layer, 0), NULL);
 }
 
+/* The constants that compositions need are written as float32 only. */
+static int needs_float32(const hsi_onnx_export *e, const hsi_layer *layer)
+{
+    if (layer->input_count == 0 ||
+        !hsi_is_narrow_float(e->graph->tensors[layer->inputs[0]].dtype))
+        return 0;
+    return layer->kind == HSI_LAYER_POOL2D || layer->kind == HSI_LAYER_PAD ||
+           (layer->kind == HSI_LAYER_ACTIVATION &&
+            hsi_onnx_is_composed(layer->attrs.activation.kind));
+}
+
 hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
 {
+    if (needs_float32(e, layer))
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "layer '%.200s': a %s of %s cannot be written; cast to float32 "
+                         "before it",
+                         layer->name, hsi_layer_kind_name(layer->kind),
+                         hsched_dtype_name(e->graph->tensors[layer->inputs[0]].dtype));
     switch (layer->kind) {
     case HSI_LAYER_CONV2D:
         conv2d(e, layer);

@@ -19,7 +19,7 @@ static hsched_status matrix_weights(hsi_onnx_import *im, const hsi_onnx_node *no
     const hsi_onnx_constant *b = hsi_onnx_constant_input(im, node, 1);
     if (transposed && alpha == 1)
         return hsi_onnx_weights(im, node, 1, weights);
-    if (b->dtype != HSCHED_FLOAT32)
+    if (b->dtype != HSCHED_FLOAT32 && !hsi_is_narrow_float(b->dtype))
         return hsi_onnx_unsupported(im, node,
                                     "weights of %s; convert the model to float32",
                                     hsched_dtype_name(b->dtype));
@@ -29,17 +29,17 @@ static hsched_status matrix_weights(hsi_onnx_import *im, const hsi_onnx_node *no
     if (!name || b->count == 0)
         return name ? hsi_onnx_malformed(node, "its matrix is empty")
                     : hsi_onnx_no_memory(im, node);
-    float *data = hsi_onnx_graph_memory(im->graph, b->size);
-    if (!data)
+    hsi_onnx_draft draft = { .result = *b };
+    draft.data = hsi_onnx_graph_memory(im->graph, b->size);
+    if (!draft.data)
         return hsi_onnx_at_node(node, hsi_out_of_memory("its weights"));
     for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < columns; c++) {
-            float v; /* the file's data may be unaligned */
-            memcpy(&v, (const char *)b->data + (r * columns + c) * sizeof v, sizeof v);
-            data[transposed ? r * columns + c : c * rows + r] = alpha * v;
-        }
+        for (size_t c = 0; c < columns; c++)
+            hsi_onnx_put_float(
+                &draft, transposed ? r * columns + c : c * rows + r,
+                (double)(alpha * (float)hsi_onnx_get_float(b, r * columns + c)));
     hsched_status status =
-        hsched_graph_add_constant(im->graph, name, HSCHED_FLOAT32, 2, dims, data, b->size,
+        hsched_graph_add_constant(im->graph, name, b->dtype, 2, dims, draft.data, b->size,
                                   HSCHED_DATA_BORROW, weights);
     return hsi_onnx_at_node(node, status ? status : hsi_onnx_track(im));
 }
@@ -52,7 +52,11 @@ static hsched_status vector_bias(hsi_onnx_import *im, const hsi_onnx_node *node,
     const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, 2);
     *bias = HSCHED_NO_TENSOR;
     if (!c || (c->count != 1 && c->count != (size_t)outputs) ||
-        c->dtype != HSCHED_FLOAT32 || (c->rank == 2 && c->dims[0] != 1) || c->rank > 2)
+        (c->rank == 2 && c->dims[0] != 1) || c->rank > 2)
+        return HSCHED_OK;
+    if (hsi_is_narrow_float(c->dtype) && (beta != 1 || c->rank != 1 || c->count == 1))
+        return HSCHED_OK;
+    if (c->dtype != HSCHED_FLOAT32 && !hsi_is_narrow_float(c->dtype))
         return HSCHED_OK;
     if (beta == 1 && c->rank == 1 && c->count == (size_t)outputs)
         return hsi_onnx_weights(im, node, 2, bias);
@@ -71,8 +75,8 @@ static hsched_status scale(hsi_onnx_import *im, const hsi_onnx_node *node, float
     hsched_tensor constant;
     if (factor == 1)
         return HSCHED_OK;
-    hsched_status status =
-        hsi_onnx_add_floats(im, node, "factor", 0, NULL, &factor, &constant);
+    hsched_status status = hsi_onnx_add_number(im, node, im->graph->tensors[*x].dtype,
+                                               (double)factor, &constant);
     if (status)
         return status;
     const char *name = hsi_onnx_made_name(im, node->label, suffix);

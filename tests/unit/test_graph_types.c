@@ -129,6 +129,84 @@ static void casts(void **state)
     CAST_CASE(int64_t, double, HSCHED_INT64, HSCHED_FLOAT64, 1000000000000000, -5);
 }
 
+/* relu(a + b) in float16, where the sum is rounded once, at the output; the same with the
+ * sum made bfloat16 and float16 again, which rounds it in between. */
+static void narrow_floats(void **state)
+{
+    (void)state;
+    static const uint16_t a[] = { 0x3c01, 0xbc00, 0x4000, 0x3c00 }; /* 1+2^-10 -1 2 1 */
+    static const uint16_t b[] = { 0x3c00, 0x3800, 0x2800, 0x1800 }; /* 1 .5 2^-5 2^-9 */
+    static const uint16_t once[] = { 0x4000, 0, 0x4010, 0x3c02 };
+    static const uint16_t twice[] = { 0x4000, 0, 0x4010, 0x3c00 };
+    static const uint16_t bits[] = { 0x4000, 0, 0x4002, 0x3f80 };
+    for (int between = 0; between < 3; between++) {
+        hsched_graph *g = new_graph();
+        hsched_tensor x = typed_input(g, HSCHED_FLOAT16, DIMS(2, 2)), c, y;
+        OK(hsched_graph_add_constant(g, "b", HSCHED_FLOAT16, 2, LIST(2, 2), b, sizeof b,
+                                     HSCHED_DATA_COPY, &c));
+        OK(hsched_graph_add_binary(g, "sum", HSCHED_BINARY_ADD, x, c, &y));
+        assert_int_equal(g->tensors[y].dtype, HSCHED_FLOAT16);
+        if (between > 0)
+            OK(hsched_graph_add_cast(g, "between", y, HSCHED_BFLOAT16, &y));
+        if (between == 1)
+            OK(hsched_graph_add_cast(g, "back", y, HSCHED_FLOAT16, &y));
+        OK(hsched_graph_add_activation(
+            g, "y", y, (hsched_activation){ .kind = HSCHED_ACTIVATION_RELU }, &y));
+        const hsched_binding in = BIND(a);
+        expect_result(g, y, &in, 1,
+                      between == 0   ? once
+                      : between == 1 ? twice
+                                     : bits,
+                      sizeof a);
+    }
+}
+
+/* What layers take has one float type. */
+static void float_types_are_kept_apart(void **state)
+{
+    (void)state;
+    static const int64_t weight_dims[] = { 1, 2, 1, 1 };
+    static const uint16_t weights[] = { 0x3c00, 0x4000 };
+    hsched_graph *g = new_graph();
+    hsched_tensor w, y, wide = input(g, DIMS(1, 2, 3, 3)),
+                        narrow = typed_input(g, HSCHED_FLOAT16, DIMS(1, 2, 3, 3)),
+                        other = typed_input(g, HSCHED_BFLOAT16, DIMS(1, 2, 3, 3));
+    OK(hsched_graph_add_constant(g, "w", HSCHED_FLOAT16, 4, weight_dims, weights,
+                                 sizeof weights, HSCHED_DATA_COPY, &w));
+    OK(hsched_graph_add_conv2d(g, NULL, narrow, w, NONE, NULL, &y));
+    assert_int_equal(g->tensors[y].dtype, HSCHED_FLOAT16);
+    FAILS(g, y, hsched_graph_add_conv2d(g, "bad", wide, w, NONE, NULL, &y),
+          HSCHED_ERROR_SHAPE, "'bad'|float32|float16|cast");
+    FAILS(g, y, hsched_graph_add_conv2d(g, "bad", other, w, NONE, NULL, &y),
+          HSCHED_ERROR_SHAPE, "'bad'|bfloat16|float16|cast");
+    FAILS(g, y, hsched_graph_add_binary(g, "bad", HSCHED_BINARY_ADD, wide, narrow, &y),
+          HSCHED_ERROR_SHAPE, "'bad'|float32|float16|cast");
+    OK(hsched_graph_add_softmax(g, NULL, other, 1, &y));
+    assert_int_equal(g->tensors[y].dtype, HSCHED_BFLOAT16);
+    OK(hsched_graph_add_binary(g, NULL, HSCHED_BINARY_LESS, narrow, narrow, &y));
+    assert_int_equal(g->tensors[y].dtype, HSCHED_BOOL);
+    hsched_graph_destroy(g);
+}
+
+/* A convolution of float16 is that of float32, rounded. */
+static void narrow_weights(void **state)
+{
+    (void)state;
+    static const int64_t weight_dims[] = { 1, 2, 1, 1 };
+    static const uint16_t weights[] = { 0x3c00, 0x4000 }, bias[] = { 0xbc00 };
+    static const uint16_t x[] = { 0x3c00, 0x4000, 0x4200, 0x4400 }; /* 1 2 | 3 4 */
+    static const uint16_t expected[] = { 0x4600, 0x4880 };          /* 6 9 */
+    hsched_graph *g = new_graph();
+    hsched_tensor w, b, y, in = typed_input(g, HSCHED_FLOAT16, DIMS(1, 2, 1, 2));
+    OK(hsched_graph_add_constant(g, "w", HSCHED_FLOAT16, 4, weight_dims, weights,
+                                 sizeof weights, HSCHED_DATA_COPY, &w));
+    OK(hsched_graph_add_constant(g, "b", HSCHED_FLOAT16, 1, LIST(1), bias, sizeof bias,
+                                 HSCHED_DATA_COPY, &b));
+    OK(hsched_graph_add_conv2d(g, "y", in, w, b, NULL, &y));
+    const hsched_binding data = BIND(x);
+    expect_result(g, y, &data, 1, expected, sizeof expected);
+}
+
 static void types_that_do_not_fit(void **state)
 {
     (void)state;
@@ -168,6 +246,9 @@ int main(void)
         cmocka_unit_test(arithmetic_of_integers),
         cmocka_unit_test(comparisons_choose),
         cmocka_unit_test(casts),
+        cmocka_unit_test(narrow_floats),
+        cmocka_unit_test(float_types_are_kept_apart),
+        cmocka_unit_test(narrow_weights),
         cmocka_unit_test(types_that_do_not_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
