@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "unit/graph_eval_types.h"
+
 typedef struct call {
     const hsi_layer *layer;
     const hsi_graph_tensor *in[5], *out;
@@ -319,6 +321,28 @@ static void eval_elementwise(const call *c)
     }
 }
 
+static void eval_where(const call *c)
+{
+    const uint8_t *condition = (const uint8_t *)c->x[0];
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        int64_t at[HSCHED_MAX_DIMS];
+        unflatten(c->out, k, at);
+        /* The condition has the output's shape in random graphs. */
+        const uint32_t i = condition[k] != 0 ? 1 : 2;
+        c->y[k] = broadcast_at(c->in[i], c->x[i], c->out->rank, at);
+    }
+}
+
+static int eval_typed(const call *c)
+{
+    const int64_t count = element_count(c->out);
+    if (c->layer->kind == HSI_LAYER_ACTIVATION)
+        return graph_eval_integers(c->layer->attrs.activation.kind, c->out->dtype,
+                                   c->x[0], c->y, count);
+    return graph_eval_less(c->layer->attrs.binary, c->in[0]->dtype, c->x[0], c->x[1],
+                           c->y, count);
+}
+
 static void eval_reduce_mean(const call *c)
 {
     const hsi_graph_tensor *x = c->in[0];
@@ -455,7 +479,16 @@ static int eval_layer(const call *c)
         return 1;
     case HSI_LAYER_ACTIVATION:
     case HSI_LAYER_BINARY:
+        if (c->in[0]->dtype != HSCHED_FLOAT32)
+            return eval_typed(c);
         eval_elementwise(c);
+        return 1;
+    case HSI_LAYER_CAST:
+        graph_eval_cast(c->in[0]->dtype, c->x[0], c->out->dtype, c->y,
+                        element_count(c->out));
+        return 1;
+    case HSI_LAYER_WHERE:
+        eval_where(c);
         return 1;
     case HSI_LAYER_PAD:
         eval_pad(c);
@@ -474,8 +507,6 @@ static int eval_layer(const call *c)
     case HSI_LAYER_TRANSPOSE:
         eval_move(c);
         return 1;
-    case HSI_LAYER_CAST:
-    case HSI_LAYER_WHERE:
     case HSI_LAYER_CONCAT:
     case HSI_LAYER_KINDS:
         break;
