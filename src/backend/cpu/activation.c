@@ -188,6 +188,37 @@ HSI_ISA_INLINE float atan_inline(float x)
     return copysignf(base + (p * z * s + s), x);
 }
 
+/* asin(t) for t in [0, 0.5]. */
+HSI_ISA_INLINE float asin_near(float t, float z)
+{
+    float p = 4.2163199048e-2f;
+    p = p * z + 2.4181311049e-2f;
+    p = p * z + 4.5470025998e-2f;
+    p = p * z + 7.4953002686e-2f;
+    p = p * z + 1.6666752422e-1f;
+    return p * z * t + t;
+}
+
+/* Near 1 by the half angle: asin(t) = pi/2 - 2 * asin(sqrt((1 - t) / 2)), and so acos. */
+HSI_ISA_INLINE float asin_inline(float x)
+{
+    float t = fabsf(x);
+    int far = t > 0.5f;
+    float z = far ? 0.5f * (1.0f - t) : t * t;
+    float s = asin_near(far ? sqrtf(z) : t, z);
+    return copysignf(far ? 1.570796327f - 2.0f * s : s, x);
+}
+
+HSI_ISA_INLINE float acos_inline(float x)
+{
+    float t = fabsf(x);
+    int far = t > 0.5f;
+    float z = far ? 0.5f * (1.0f - t) : t * t;
+    float s = asin_near(far ? sqrtf(z) : t, z);
+    float near = 1.570796327f - copysignf(s, x);
+    return far ? (x < 0.0f ? 3.141592654f - 2.0f * s : 2.0f * s) : near;
+}
+
 /* By e = exp(|x| / 2), so that what fits does not overflow on the way; a polynomial near
  * 0, where the difference would cancel. */
 HSI_ISA_INLINE float sinh_inline(float x)
@@ -251,8 +282,8 @@ HSI_ACTIVATION_LOOP(atan_loop, atan_inline(x))
 HSI_ACTIVATION_LOOP(sinh_loop, sinh_inline(x))
 HSI_ACTIVATION_LOOP(cosh_loop, cosh_inline(x))
 HSI_ACTIVATION_LOOP(tan_loop, tanf(x)) /* these, too, are rare */
-HSI_ACTIVATION_LOOP(asin_loop, asinf(x))
-HSI_ACTIVATION_LOOP(acos_loop, acosf(x))
+HSI_ACTIVATION_LOOP(asin_loop, asin_inline(x))
+HSI_ACTIVATION_LOOP(acos_loop, acos_inline(x))
 HSI_ACTIVATION_LOOP(asinh_loop, asinhf(x))
 HSI_ACTIVATION_LOOP(acosh_loop, acoshf(x))
 HSI_ACTIVATION_LOOP(atanh_loop, atanhf(x))

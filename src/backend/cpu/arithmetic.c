@@ -69,30 +69,59 @@ static int64_t power(int64_t x, int64_t exponent)
 }
 
 /* 0 where the divisor is 0; -1 apart, since the least integer has no positive
- * counterpart, on which processors trap. `wide` is the type of the operation. */
-#define DIVISIONS(type, wide)                                                            \
-    static inline type quotient_##type(type u, type v)                                   \
-    {                                                                                    \
-        if (v == 0)                                                                      \
-            return 0;                                                                    \
-        if ((wide)v == -1)                                                               \
-            return (type)(0 - (uint64_t)u);                                              \
-        return (type)((wide)u / (wide)v);                                                \
-    }                                                                                    \
-    static inline type remainder_##type(type u, type v)                                  \
-    {                                                                                    \
-        return v == 0 || (wide)v == -1 ? 0 : (type)((wide)u % (wide)v);                  \
-    }                                                                                    \
-    static inline type modulus_##type(type u, type v)                                    \
-    {                                                                                    \
-        wide r = remainder_##type(u, v);                                                 \
-        return (type)(r != 0 && (r < 0) != ((wide)v < 0) ? r + v : r);                   \
-    }
+ * counterpart, on which processors trap. */
+static inline int64_t quotient(int64_t u, int64_t v)
+{
+    if (v == 0)
+        return 0;
+    return v == -1 ? (int64_t)(0 - (uint64_t)u) : u / v;
+}
 
-DIVISIONS(int64_t, int64_t)
-DIVISIONS(int32_t, int32_t)
-DIVISIONS(int8_t, int32_t)
-DIVISIONS(uint8_t, int32_t)
+static inline int64_t remainder_of(int64_t u, int64_t v)
+{
+    return v == 0 || v == -1 ? 0 : u % v;
+}
+
+static inline int64_t modulus_of(int64_t u, int64_t v)
+{
+    int64_t r = remainder_of(u, v);
+    return r != 0 && (r < 0) != (v < 0) ? r + v : r;
+}
+
+/* The same of 32 bits by way of double, which holds them and whose quotients, without
+ * their fraction, are exact: vectors have no division of integers. */
+HSI_ISA_INLINE int32_t quotient_32(int32_t u, int32_t v)
+{
+    int32_t special = v == 0 || v == -1;
+    int32_t q = (int32_t)((double)u / (double)(special ? 1 : v));
+    int32_t other = v == 0 ? 0 : (int32_t)(0 - (uint32_t)u);
+    return special ? other : q;
+}
+
+HSI_ISA_INLINE int32_t remainder_32(int32_t u, int32_t v)
+{
+    return v == 0 ? 0
+                  : (int32_t)((uint32_t)u - (uint32_t)quotient_32(u, v) * (uint32_t)v);
+}
+
+HSI_ISA_INLINE int32_t modulus_32(int32_t u, int32_t v)
+{
+    int32_t r = remainder_32(u, v);
+    return (r != 0) & ((r < 0) != (v < 0)) ? r + v : r;
+}
+
+#define DIVISIONS_64(type)                                                               \
+    PLAIN_LOOP(div_##type, type, quotient(u, v))                                         \
+    PLAIN_LOOP(mod_##type, type, modulus_of(u, v))                                       \
+    PLAIN_LOOP(fmod_##type, type, remainder_of(u, v))
+#define DIVISIONS_32(type)                                                               \
+    BINARY_LOOP(div_##type, type, type, quotient_32(u, v))                               \
+    BINARY_LOOP(mod_##type, type, type, modulus_32(u, v))                                \
+    BINARY_LOOP(fmod_##type, type, type, remainder_32(u, v))
+DIVISIONS_64(int64_t)
+DIVISIONS_32(int32_t)
+DIVISIONS_32(int8_t)
+DIVISIONS_32(uint8_t)
 
 #define COMPARISONS(type)                                                                \
     BINARY_LOOP(equal_##type, type, uint8_t, u == v)                                     \
@@ -117,9 +146,6 @@ DIVISIONS(uint8_t, int32_t)
                 ((wide)v < (bits) ? (wide)u << ((wide)v & ((bits)-1)) : 0))              \
     BINARY_LOOP(shift_right_##type, type, type,                                          \
                 ((wide)v < (bits) ? u >> ((wide)v & ((bits)-1)) : 0))                    \
-    PLAIN_LOOP(div_##type, type, quotient_##type(u, v))                                  \
-    PLAIN_LOOP(mod_##type, type, modulus_##type(u, v))                                   \
-    PLAIN_LOOP(fmod_##type, type, remainder_##type(u, v))                                \
     PLAIN_LOOP(pow_##type, type, power(u, v))                                            \
     UNARY_LOOP(relu_##type, type, x > 0 ? x : 0)                                         \
     UNARY_LOOP(abs_##type, type, (plain)x < 0 ? 0 - (wide)x : (wide)x)                   \

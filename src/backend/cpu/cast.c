@@ -54,6 +54,53 @@ CASTS_OF_FLOAT(double, x, double)
 CASTS_OF_FLOAT(half, hsi_float_of_half(x), float)
 CASTS_OF_FLOAT(bfloat, hsi_float_of_bfloat(x), float)
 
+#if HSI_ISA_X86
+/* Processors convert halves by themselves, with the same results. */
+#include <immintrin.h>
+
+__attribute__((target("avx,f16c"))) static void float_to_half_f16c(const void *const *in,
+                                                                   void *out, int64_t n)
+{
+    const float *x = in[0];
+    half *y = out;
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm_storeu_si128((__m128i *)(void *)(y + i),
+                         _mm256_cvtps_ph(_mm256_loadu_ps(x + i), 0));
+    for (; i < n; i++)
+        y[i] = hsi_half_of_float(x[i]);
+}
+
+__attribute__((target("avx,f16c"))) static void half_to_float_f16c(const void *const *in,
+                                                                   void *out, int64_t n)
+{
+    const half *x = in[0];
+    float *y = out;
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(y + i, _mm256_cvtph_ps(_mm_loadu_si128(
+                                    (const __m128i *)(const void *)(x + i))));
+    for (; i < n; i++)
+        y[i] = hsi_float_of_half(x[i]);
+}
+
+static hsi_cpu_block_loop *better_loop(hsched_dtype from, hsched_dtype to)
+{
+    if (hsi_isa_best() == HSI_ISA_BASE || !__builtin_cpu_supports("f16c"))
+        return NULL;
+    if (from == HSCHED_FLOAT32 && to == HSCHED_FLOAT16)
+        return float_to_half_f16c;
+    return from == HSCHED_FLOAT16 && to == HSCHED_FLOAT32 ? half_to_float_f16c : NULL;
+}
+#else
+static hsi_cpu_block_loop *better_loop(hsched_dtype from, hsched_dtype to)
+{
+    (void)from;
+    (void)to;
+    return NULL;
+}
+#endif
+
 #define ROW(type)                                                                        \
     {                                                                                    \
         [HSCHED_FLOAT32] = type##_to_float, [HSCHED_FLOAT64] = type##_to_double,         \
@@ -74,9 +121,11 @@ static hsi_cpu_block_loop *const loops[][HSCHED_FLOAT64 + 1] = {
 static hsched_status cast_prepare(const hsi_cpu_prepare_context *context,
                                   hsched_step *step, hsi_cpu_prepared *prepared)
 {
+    hsi_cpu_block_loop *loop = better_loop(step->in[0].dtype, step->out.dtype);
     (void)context;
-    return hsi_cpu_blocks_prepare(step, 1, loops[step->in[0].dtype][step->out.dtype],
-                                  prepared);
+    if (loop == NULL)
+        loop = loops[step->in[0].dtype][step->out.dtype];
+    return hsi_cpu_blocks_prepare(step, 1, loop, prepared);
 }
 
 static const hsi_cpu_kernel cast_kernel = {
