@@ -10,9 +10,9 @@
 static int has_kernel(const hsched_step *step)
 {
     return step->out.dtype == HSCHED_FLOAT32 &&
-           step->act.kind <= HSCHED_ACTIVATION_THRESHOLDED_RELU &&
+           step->act.kind <= HSCHED_ACTIVATION_ATANH &&
            (step->kind != HSCHED_STEP_BINARY ||
-            step->u.binary.kind <= HSCHED_BINARY_PRELU);
+            step->u.binary.kind <= HSCHED_BINARY_FMOD);
 }
 
 int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *step)
