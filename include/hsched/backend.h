@@ -47,8 +47,11 @@ extern "C" {
  * LRN        across dimension 1; any strides (channels-last is the fast case).
  * SOFTMAX    along `axis`; any strides (inner stride 1 along the axis is the fast case).
  * UNARY      out = act(in[0]); any strides, same shapes. May be in place (out_aliases == 0).
+ *            float32, or integers for the activations that take them (hsched.h).
  * BINARY     out = act(op(in[0], in[1])); operands are given in out's shape, stride 0 where
- *            broadcast; any strides. May be in place (out_aliases 0 or 1).
+ *            broadcast; any strides. May be in place (out_aliases 0 or 1). Types as in hsched.h:
+ *            both inputs are of one type, out of the same, or bool for comparisons; act is NONE
+ *            unless out is float32.
  * COPY       out = in[0]; same shape and dtype (any dtype), any strides: concat, slice, transpose
  *            and layout changes are all this.
  * PAD        out's element i is in[0]'s i - before, or as the mode says; any strides.
@@ -59,6 +62,11 @@ extern "C" {
  * IMAGE      in[0] uint8 [N,H,W,C] dense; out float32 [N,C,H,W], any strides:
  *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c],  c' = c
  *            or, swapped (C >= 3), 2 - c for c < 3.
+ * CAST       out = in[0] as out's type, by the rules of hsched_graph_add_cast; same shape, any
+ *            strides, any two different types.
+ * WHERE      out = in[0] ? in[1] : in[2]; in[0] bool, the others of out's type, which may be any;
+ *            given in out's shape, stride 0 where broadcast; any strides. May be in place
+ *            (out_aliases 1 or 2, or 0 for bool).
  * RECURRENT  LSTM, GRU or RNN over a sequence; G = 4, 3, 1 gates in ONNX's order, D directions.
  *            x in[0] [T,N,I], weights in[1] [D,G*H,I], recurrent weights in[2] [D,G*H,H], bias
  *            in[3] [D,2*G*H] (may be absent), int32 lengths in[4] [N] (may be absent; taken as
@@ -67,9 +75,10 @@ extern "C" {
  *            beyond a sequence's length, then the last hidden state and, LSTM (S = 2, else 1),
  *            the last cell state. A reverse direction goes from a sequence's end to its start.
  *
- * Floats are HSCHED_FLOAT32. Constants that a backend packs, in[1] and in[2] of CONV2D, FC and
- * SCALE and in[1] to in[3] of RECURRENT, come through hsched_operand.constant and are NULL in the
- * operand table of run_part; any other constant operand is in that table like a computed one.
+ * Floats are HSCHED_FLOAT32, but for those that CAST, WHERE and COPY take. Constants that a backend
+ * packs, in[1] and in[2] of CONV2D, FC and SCALE and in[1] to in[3] of RECURRENT, come through
+ * hsched_operand.constant and are NULL in the operand table of run_part; any other constant operand
+ * is in that table like a computed one.
  */
 #define HSCHED_STEP_LIST(X)                                 \
     X(CONV2D, 1, "conv2d", HSCHED_CLASS_CONVOLUTION)        \
@@ -85,6 +94,8 @@ extern "C" {
     X(PAD, 11, "pad", HSCHED_CLASS_DATA)                    \
     X(REDUCE, 12, "reduce_mean", HSCHED_CLASS_DATA)         \
     X(IMAGE, 13, "image_input", HSCHED_CLASS_DATA)          \
+    X(CAST, 14, "cast", HSCHED_CLASS_ELEMENTWISE)           \
+    X(WHERE, 15, "where", HSCHED_CLASS_ELEMENTWISE)         \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
     X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)
 

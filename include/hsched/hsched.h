@@ -640,6 +640,15 @@ HSCHED_API hsched_status hsched_graph_add_constant(hsched_graph *graph, const ch
 /* Marks a tensor as an output of the network; outputs are numbered in the order of the calls. */
 HSCHED_API hsched_status hsched_graph_add_output(hsched_graph *graph, hsched_tensor tensor);
 
+/*
+ * Element types. Layers that do arithmetic compute on float32 unless they say otherwise, and those
+ * that only move elements take any type. Where float32 is said below, float16 and bfloat16 are
+ * taken, too: all such inputs of a layer are then of the same type, which is the output's as well.
+ * They are the types of tensors outside: inside, everything is computed in float32 (by GPUs as
+ * hsched_math says) and not rounded from layer to layer, but by a cast to a narrow type; inputs,
+ * outputs and constants are converted. float64 can only be cast, chosen from and moved.
+ */
+
 /* Spatial parameters are {height, width}; pads are {top, left, bottom, right}. */
 typedef enum hsched_auto_pad {
     HSCHED_PAD_EXPLICIT = 0,
@@ -821,7 +830,20 @@ HSCHED_API hsched_status hsched_graph_add_softmax(hsched_graph *graph, const cha
     X(FLOOR, 22, "floor", "floor(x)")                                                          \
     X(CEIL, 23, "ceil", "ceil(x)")                                                             \
     X(GELU_TANH, 24, "gelu_tanh", "0.5*x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x^3)))")           \
-    X(THRESHOLDED_RELU, 25, "thresholded_relu", "x > a ? x : 0")
+    X(THRESHOLDED_RELU, 25, "thresholded_relu", "x > a ? x : 0")                               \
+    X(ROUND, 26, "round", "the nearest integer, of two the even one")                          \
+    X(SIGN, 27, "sign", "-1, 0 or 1")                                                          \
+    X(SIN, 28, "sin", "sin(x)")                                                                \
+    X(COS, 29, "cos", "cos(x)")                                                                \
+    X(TAN, 30, "tan", "tan(x)")                                                                \
+    X(ASIN, 31, "asin", "asin(x)")                                                             \
+    X(ACOS, 32, "acos", "acos(x)")                                                             \
+    X(ATAN, 33, "atan", "atan(x)")                                                             \
+    X(SINH, 34, "sinh", "sinh(x)")                                                             \
+    X(COSH, 35, "cosh", "cosh(x)")                                                             \
+    X(ASINH, 36, "asinh", "asinh(x)")                                                          \
+    X(ACOSH, 37, "acosh", "acosh(x)")                                                          \
+    X(ATANH, 38, "atanh", "atanh(x)")
 
 typedef enum hsched_activation_kind {
 #define HSCHED_ACTIVATION_ENUM(name, value, text, formula) HSCHED_ACTIVATION_##name = value,
@@ -837,6 +859,8 @@ typedef struct hsched_activation {
 
 HSCHED_API const char *hsched_activation_name(hsched_activation_kind kind); /* "relu"; any thread */
 
+/* Of float32; NONE, RELU, ABS, NEG and SIGN also of int64, int32, int8 and uint8, where the
+ * negative of the least integer is itself. */
 HSCHED_API hsched_status hsched_graph_add_activation(hsched_graph *graph, const char *name,
                                                      hsched_tensor x, hsched_activation activation,
                                                      hsched_tensor *y);
@@ -849,10 +873,30 @@ typedef enum hsched_binary_kind {
     HSCHED_BINARY_MIN = 5,
     HSCHED_BINARY_MAX = 6,
     HSCHED_BINARY_POW = 7,
-    HSCHED_BINARY_PRELU = 8 /* a < 0 ? a*b : a; b broadcasts to a only */
+    HSCHED_BINARY_PRELU = 8, /* a < 0 ? a*b : a; b broadcasts to a only */
+    HSCHED_BINARY_MOD = 9,   /* the remainder that has the divisor's sign */
+    HSCHED_BINARY_FMOD = 10, /* the remainder that has the dividend's sign */
+    HSCHED_BINARY_EQUAL = 11, /* these five give bool */
+    HSCHED_BINARY_GREATER = 12,
+    HSCHED_BINARY_GREATER_OR_EQUAL = 13,
+    HSCHED_BINARY_LESS = 14,
+    HSCHED_BINARY_LESS_OR_EQUAL = 15,
+    HSCHED_BINARY_AND = 16, /* these three of bool; anything but 0 is true */
+    HSCHED_BINARY_OR = 17,
+    HSCHED_BINARY_XOR = 18,
+    HSCHED_BINARY_BIT_AND = 19, /* and these of integers */
+    HSCHED_BINARY_BIT_OR = 20,
+    HSCHED_BINARY_BIT_XOR = 21,
+    HSCHED_BINARY_SHIFT_LEFT = 22, /* by as many bits as there are or more, or by a negative */
+    HSCHED_BINARY_SHIFT_RIGHT = 23 /*   number: 0; right: the sign is kept */
 } hsched_binary_kind;
 
-/* Element by element; shapes broadcast as in numpy. */
+/*
+ * Element by element; shapes broadcast as in numpy. Both operands are of one type: float32, or
+ * int64, int32, int8, uint8, but for PRELU; EQUAL also takes bool. Results that an integer type
+ * does not hold wrap around. On integers DIV drops the fraction; DIV, MOD and FMOD by 0 give 0;
+ * POW with a negative exponent is 1 / x^n without its fraction, and 0 for x = 0.
+ */
 HSCHED_API hsched_status hsched_graph_add_binary(hsched_graph *graph, const char *name,
                                                  hsched_binary_kind kind, hsched_tensor a,
                                                  hsched_tensor b, hsched_tensor *y);
@@ -902,6 +946,22 @@ HSCHED_API hsched_status hsched_graph_add_recurrent(
     hsched_tensor recurrent_weights, hsched_tensor bias, hsched_tensor lengths,
     hsched_tensor initial_h, hsched_tensor initial_c, const hsched_recurrent_config *config,
     hsched_tensor *y, hsched_tensor *y_h, hsched_tensor *y_c);
+
+/*
+ * Every element as `dtype`: float32, float16, bfloat16, float64, int64, int32, int8, uint8 or bool,
+ * from any of them. To bool: what is not 0 is true. Floats to integers: the fraction is dropped;
+ * what is out of range becomes the nearest that the type holds, and not-a-number 0. Integers to
+ * narrower ones keep their low bits. To floats: rounded to the nearest, of two the even one.
+ */
+HSCHED_API hsched_status hsched_graph_add_cast(hsched_graph *graph, const char *name,
+                                               hsched_tensor x, hsched_dtype dtype,
+                                               hsched_tensor *y);
+
+/* condition ? a : b, element by element; `condition` is bool, a and b are of one type, any; all
+ * three broadcast as in numpy. */
+HSCHED_API hsched_status hsched_graph_add_where(hsched_graph *graph, const char *name,
+                                                hsched_tensor condition, hsched_tensor a,
+                                                hsched_tensor b, hsched_tensor *y);
 
 /* Joins `count` >= 1 tensors along `axis`; the other dimensions agree. */
 HSCHED_API hsched_status hsched_graph_add_concat(hsched_graph *graph, const char *name,

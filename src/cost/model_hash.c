@@ -151,6 +151,8 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_recurrent(hash, &a->recurrent);
     case HSI_LAYER_IMAGE_INPUT:
         return mix_image(hash, &a->image);
+    case HSI_LAYER_CAST:
+    case HSI_LAYER_WHERE:
     case HSI_LAYER_FULLY_CONNECTED: /* the rest is said by the shapes */
     case HSI_LAYER_MATMUL:
     case HSI_LAYER_RESHAPE:

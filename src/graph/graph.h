@@ -40,6 +40,8 @@
     X(CONV_TRANSPOSE, "conv_transpose")                                                  \
     X(RESIZE, "resize")                                                                  \
     X(RECURRENT, "recurrent")                                                            \
+    X(CAST, "cast")                                                                      \
+    X(WHERE, "where")                                                                    \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -81,6 +83,7 @@ typedef union hsi_layer_attrs {
     } softmax;
     hsched_activation activation;
     hsched_binary_kind binary;
+    hsched_dtype cast;
     struct {
         int axis; /* not negative */
     } concat;
@@ -135,6 +138,7 @@ typedef union hsi_layer_attrs {
  * fully_connected x, weights, bias; batch_norm x, scale, shift, mean, variance; matmul,
  * binary a, b; recurrent x, weights, recurrent weights, bias, lengths, initial h and c;
  * concat all; others x. Every layer has one output.
+ * binary a, b; where condition, a, b; concat all; others x. Every layer has one output.
  */
 typedef struct hsi_layer {
     hsi_layer_kind kind;

@@ -61,6 +61,8 @@ static inline const hsi_graph_tensor *hsi_infer_input(const hsi_infer *f, uint32
     return tensor == HSCHED_NO_TENSOR ? NULL : &f->tensors[tensor];
 }
 
+/* Or a narrower float that is computed as float32: float16, bfloat16. That all are of one
+ * type, and the output's type, is seen to for all layers alike. */
 hsched_status hsi_expect_float32(const hsi_graph_tensor *t, const char *role);
 hsched_status hsi_expect_constant(const hsi_graph_tensor *t, const char *role);
 /* `form` says what the dimensions are: "[N,C,H,W]". */
@@ -76,6 +78,11 @@ hsched_status hsi_expect_vector(const hsi_graph_tensor *t, const char *role, int
 hsched_status hsi_resolve_axis(int64_t axis, uint32_t rank, int64_t *resolved);
 /* All of them, sorted in place; two the same are an error. */
 hsched_status hsi_resolve_axes(int64_t *axes, uint32_t count, uint32_t rank);
+
+/* The shape that both broadcast to, as in numpy; 0 if they do not. Ranks are at most the
+ * maximum. */
+int hsi_infer_broadcast(uint32_t rank_a, const int64_t *a, uint32_t rank_b,
+                        const int64_t *b, uint32_t *rank, int64_t *dims);
 
 /* The output has this type and shape. */
 void hsi_infer_set(hsi_infer *f, hsched_dtype dtype, uint32_t rank, const int64_t *dims);
@@ -104,6 +111,8 @@ hsched_status hsi_infer_binary(hsi_infer *f);
 hsched_status hsi_infer_reduce_mean(hsi_infer *f);
 
 hsched_status hsi_infer_recurrent(hsi_infer *f);
+hsched_status hsi_infer_cast(hsi_infer *f);
+hsched_status hsi_infer_where(hsi_infer *f);
 
 hsched_status hsi_infer_concat(hsi_infer *f);
 hsched_status hsi_infer_slice(hsi_infer *f);

@@ -59,6 +59,8 @@ const char *hsi_onnx_put_scalar(hsi_onnx_export *e, const char *base, float valu
 /* ---- Layers --------------------------------------------------------------- */
 
 hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer);
+/* 1 if opset 13 lacks it, so that it is written as several nodes, or with constants. */
+int hsi_onnx_is_composed(hsched_activation_kind kind);
 void hsi_onnx_export_activation(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_resize(hsi_onnx_export *e, const hsi_layer *layer);
 void hsi_onnx_export_conv(hsi_onnx_export *e, const hsi_layer *layer);

@@ -241,6 +241,11 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_BINARY:
         broadcast(x, view_of(im, layer->inputs[1]), y, y->rank, out);
         break;
+    case HSI_LAYER_WHERE:
+        broadcast(x, view_of(im, layer->inputs[1]), y, y->rank, out);
+        for (uint32_t k = 0; k < y->rank; k++)
+            broadcast_one(view_of(im, layer->inputs[2]), y->rank, k, y->dims[k], &out[k]);
+        break;
     case HSI_LAYER_CONCAT:
         concat(im, layer, y->rank, out);
         break;
@@ -269,6 +274,7 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_LRN:
     case HSI_LAYER_SOFTMAX:
     case HSI_LAYER_ACTIVATION:
+    case HSI_LAYER_CAST:
         memcpy(out, x.tags, sizeof(hsi_onnx_dim_tags));
         break;
     default: /* not made by the importer: depends on everything */

@@ -35,7 +35,9 @@ static hsched_status make_leaf(hsi_ir *ir, hsched_tensor index)
 {
     const hsi_graph_tensor *tensor = &ir->graph->tensors[index];
     hsi_value *value;
-    if (tensor->data != NULL) {
+    if (tensor->data != NULL && hsi_lower_dtype(tensor->dtype) != tensor->dtype) {
+        value = hsi_lower_narrow_constant(ir, tensor);
+    } else if (tensor->data != NULL) {
         value =
             hsi_ir_constant(ir, tensor->dtype, tensor->rank, tensor->dims, tensor->data);
     } else {
@@ -61,6 +63,12 @@ static hsched_status make_leaf(hsi_ir *ir, hsched_tensor index)
     if (value == NULL)
         return hsi_ir_no_memory();
     value->tensor = index;
+    if (value->dtype != hsi_lower_dtype(value->dtype)) {
+        value = hsi_lower_cast_value(ir, tensor->name, value,
+                                     hsi_lower_dtype(value->dtype), HSCHED_NO_TENSOR);
+        if (value == NULL)
+            return hsi_ir_no_memory();
+    }
     ir->tensors[index] = value;
     return HSCHED_OK;
 }
@@ -338,6 +346,10 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return lower_reduce_mean(ir, layer, in[0], out);
     case HSI_LAYER_RECURRENT:
         return lower_recurrent(ir, layer, in, out);
+    case HSI_LAYER_CAST:
+        return hsi_lower_cast(ir, layer, in[0], out);
+    case HSI_LAYER_WHERE:
+        return lower_simple(ir, layer, HSCHED_STEP_WHERE, in, out);
     case HSI_LAYER_IMAGE_INPUT:
         return lower_image(ir, layer, in[0], out);
     case HSI_LAYER_KINDS:
@@ -362,7 +374,8 @@ static hsched_status lower_layer(hsi_ir *ir, const hsi_layer *layer)
             return status;
     }
     const hsi_graph_tensor *tensor = &ir->graph->tensors[layer->output];
-    hsi_value *out = hsi_ir_value(ir, tensor->dtype, tensor->rank, tensor->dims);
+    hsi_value *out =
+        hsi_ir_value(ir, hsi_lower_dtype(tensor->dtype), tensor->rank, tensor->dims);
     if (out == NULL)
         return hsi_ir_no_memory();
     out->tensor = layer->output;
@@ -379,6 +392,11 @@ static hsched_status lower_output(hsi_ir *ir, uint32_t index, hsched_tensor tens
     hsched_status status = leaf_or_result(ir, tensor, &from);
     if (status != HSCHED_OK)
         return status;
+    if (from->dtype != io->dtype) {
+        from = hsi_lower_cast_value(ir, io->name, from, io->dtype, HSCHED_NO_TENSOR);
+        if (from == NULL)
+            return hsi_ir_no_memory();
+    }
     hsi_value *out = hsi_ir_value(ir, io->dtype, io->rank, io->dims);
     hsi_op *op = out != NULL ? hsi_ir_op(ir, HSI_OP_OUTPUT, io->name, 1, out) : NULL;
     hsi_root *root = hsi_ir_root(ir, HSCHED_STORAGE_OUTPUT, io->byte_size);

@@ -164,6 +164,25 @@ void random_input_role(random_maker *maker, uint32_t i, random_role role, double
     make_input(maker, i, (filler){ .by_role = 1, .role = role, .high = bound });
 }
 
+static void fill_small(void *user, int64_t offset)
+{
+    filler *f = user;
+    const size_t size = hsched_dtype_size(f->dtype);
+    const int64_t value = random_range(&f->maker->rng, (int64_t)f->low, (int64_t)f->high);
+    memcpy(f->first + offset * (int64_t)size, &value, size); /* little endian */
+}
+
+void random_small_integers(random_maker *maker, uint32_t i, int64_t low, int64_t high)
+{
+    random_memory *memory = &maker->made->in[i];
+    filler fill = { .maker = maker,
+                    .first = memory->block + memory->first,
+                    .dtype = maker->made->step.in[i].dtype,
+                    .low = (double)low,
+                    .high = (double)high };
+    each_element(&maker->made->step.in[i], fill_small, &fill);
+}
+
 typedef struct marker {
     uint8_t *first;
     size_t size;

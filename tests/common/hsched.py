@@ -8,11 +8,13 @@ import ctypes as c
 import os
 import pathlib
 
+import ml_dtypes  # onnx needs it, too
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
-DTYPES = {1: np.float32, 2: np.uint8, 3: np.int64, 4: np.int32, 5: np.bool_, 7: np.int8}
+DTYPES = {1: np.float32, 2: np.uint8, 3: np.int64, 4: np.int32, 5: np.bool_, 6: np.float16,
+          7: np.int8, 8: ml_dtypes.bfloat16, 9: np.float64}
 FOREVER = 2**64 - 1
 
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "unit/graph_eval_call.h"
+#include "unit/graph_eval_types.h"
 
 size_t graph_tensor_bytes(const hsi_graph_tensor *tensor)
 {
@@ -234,7 +235,7 @@ static double activate(hsched_activation act, double x)
                (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
     case HSCHED_ACTIVATION_THRESHOLDED_RELU:
         return x > a ? x : 0;
-    case HSCHED_ACTIVATION_FORCE_INT32:
+    default: /* not made at random */
         break;
     }
     return NAN;
@@ -259,6 +260,8 @@ static double combine(hsched_binary_kind kind, double a, double b)
         return pow(a, b);
     case HSCHED_BINARY_PRELU:
         return a < 0 ? a * b : a;
+    default: /* not made at random */
+        break;
     }
     return NAN;
 }
@@ -275,6 +278,28 @@ static void eval_elementwise(const call *c)
                                      broadcast_at(c->in[0], c->x[0], c->out->rank, at),
                                      broadcast_at(c->in[1], c->x[1], c->out->rank, at));
     }
+}
+
+static void eval_where(const call *c)
+{
+    const uint8_t *condition = (const uint8_t *)c->x[0];
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        int64_t at[HSCHED_MAX_DIMS];
+        unflatten(c->out, k, at);
+        /* The condition has the output's shape in random graphs. */
+        const uint32_t i = condition[k] != 0 ? 1 : 2;
+        c->y[k] = broadcast_at(c->in[i], c->x[i], c->out->rank, at);
+    }
+}
+
+static int eval_typed(const call *c)
+{
+    const int64_t count = element_count(c->out);
+    if (c->layer->kind == HSI_LAYER_ACTIVATION)
+        return graph_eval_integers(c->layer->attrs.activation.kind, c->out->dtype,
+                                   c->x[0], c->y, count);
+    return graph_eval_less(c->layer->attrs.binary, c->in[0]->dtype, c->x[0], c->x[1],
+                           c->y, count);
 }
 
 static void eval_reduce_mean(const call *c)
@@ -423,7 +448,16 @@ static int eval_layer(const call *c)
         return 1;
     case HSI_LAYER_ACTIVATION:
     case HSI_LAYER_BINARY:
+        if (c->in[0]->dtype != HSCHED_FLOAT32)
+            return eval_typed(c);
         eval_elementwise(c);
+        return 1;
+    case HSI_LAYER_CAST:
+        graph_eval_cast(c->in[0]->dtype, c->x[0], c->out->dtype, c->y,
+                        element_count(c->out));
+        return 1;
+    case HSI_LAYER_WHERE:
+        eval_where(c);
         return 1;
     case HSI_LAYER_PAD:
         eval_pad(c);

@@ -4,6 +4,8 @@
  */
 #include "backend/ref/ref.h"
 
+#include "base/element.h"
+
 static int is_float(const hsched_operand *op, uint32_t rank)
 {
     return op->dtype == HSCHED_FLOAT32 && op->rank == rank;
@@ -147,16 +149,51 @@ static const char *fault_softmax(const hsched_step *step)
     return fault_same(step);
 }
 
+static const char *fault_unary(const hsched_step *step)
+{
+    if (step->in[0].dtype != step->out.dtype ||
+        !hsi_activation_takes(step->act.kind, step->out.dtype))
+        return "input and output must be of one type that the activation takes";
+    if (!same_shape(&step->in[0], &step->out))
+        return "input and output must have the same shape";
+    return NULL;
+}
+
 static const char *fault_binary(const hsched_step *step)
 {
-    if (step->u.binary.kind < HSCHED_BINARY_ADD ||
-        step->u.binary.kind > HSCHED_BINARY_PRELU)
+    const hsched_binary_kind kind = step->u.binary.kind;
+    const hsched_dtype dtype = step->in[0].dtype;
+    if (!hsi_binary_is_known(kind))
         return "unknown kind of arithmetic";
-    if (!hsi_ref_has(step, 1) || step->in[1].dtype != HSCHED_FLOAT32 ||
-        !same_shape(&step->in[1], &step->out))
-        return "both operands must be float32 of the output's shape (stride 0 where "
-               "broadcast)";
-    return fault_same(step);
+    if (!hsi_ref_has(step, 1) || step->in[1].dtype != dtype ||
+        !same_shape(&step->in[0], &step->out) || !same_shape(&step->in[1], &step->out))
+        return "both operands must be of one type and of the output's shape (stride 0 "
+               "where broadcast)";
+    if (!hsi_binary_takes(kind, dtype) ||
+        step->out.dtype != (hsi_binary_compares(kind) ? HSCHED_BOOL : dtype))
+        return "this arithmetic has no such types";
+    if (step->act.kind != HSCHED_ACTIVATION_NONE && step->out.dtype != HSCHED_FLOAT32)
+        return "only float32 takes an activation";
+    return NULL;
+}
+
+static const char *fault_cast(const hsched_step *step)
+{
+    if (!same_shape(&step->in[0], &step->out) || step->in[0].dtype == step->out.dtype)
+        return "input and output must have the same shape and different types";
+    return NULL;
+}
+
+static const char *fault_where(const hsched_step *step)
+{
+    if (!hsi_ref_has(step, 1) || !hsi_ref_has(step, 2) ||
+        step->in[0].dtype != HSCHED_BOOL || step->in[1].dtype != step->out.dtype ||
+        step->in[2].dtype != step->out.dtype)
+        return "the condition must be bool, and both operands of the output's type";
+    for (uint32_t i = 0; i < 3; i++)
+        if (!same_shape(&step->in[i], &step->out))
+            return "all operands must have the output's shape (stride 0 where broadcast)";
+    return NULL;
 }
 
 static const char *fault_copy(const hsched_step *step)
@@ -303,7 +340,7 @@ static const char *fault_kind(const hsched_step *step)
     case HSCHED_STEP_SOFTMAX:
         return fault_softmax(step);
     case HSCHED_STEP_UNARY:
-        return fault_same(step);
+        return fault_unary(step);
     case HSCHED_STEP_BINARY:
         return fault_binary(step);
     case HSCHED_STEP_COPY:
@@ -318,6 +355,10 @@ static const char *fault_kind(const hsched_step *step)
         return fault_resize(step);
     case HSCHED_STEP_RECURRENT:
         return fault_recurrent(step);
+    case HSCHED_STEP_CAST:
+        return fault_cast(step);
+    case HSCHED_STEP_WHERE:
+        return fault_where(step);
     case HSCHED_STEP_FORCE_INT32:
         break;
     }
@@ -337,7 +378,7 @@ const char *hsi_ref_fault(const hsched_step *step)
     if (fault)
         return fault;
     if (step->act.kind < HSCHED_ACTIVATION_NONE ||
-        step->act.kind > HSCHED_ACTIVATION_THRESHOLDED_RELU)
+        step->act.kind > HSCHED_ACTIVATION_ATANH)
         return "unknown activation";
     if (step->act.kind != HSCHED_ACTIVATION_NONE && !takes_activation(step->kind))
         return "this kind of step takes no activation";

@@ -15,7 +15,8 @@ static const ref_kernel kernels[] = {
     [HSCHED_STEP_BINARY] = hsi_ref_binary,   [HSCHED_STEP_COPY] = hsi_ref_copy,
     [HSCHED_STEP_PAD] = hsi_ref_pad,         [HSCHED_STEP_REDUCE] = hsi_ref_reduce,
     [HSCHED_STEP_IMAGE] = hsi_ref_image,     [HSCHED_STEP_RESIZE] = hsi_ref_resize,
-    [HSCHED_STEP_IMAGE] = hsi_ref_image,     [HSCHED_STEP_RECURRENT] = hsi_ref_recurrent,
+    [HSCHED_STEP_CAST] = hsi_ref_cast,       [HSCHED_STEP_WHERE] = hsi_ref_where,
+    [HSCHED_STEP_RECURRENT] = hsi_ref_recurrent,
 };
 
 hsched_status hsi_ref_run(const hsched_step *step, const void *const *inputs, void *out)

@@ -29,6 +29,8 @@ void hsi_ref_copy(const hsched_step *step, const void *const *inputs, void *out)
 void hsi_ref_pad(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_reduce(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_resize(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_cast(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_where(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_image(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_recurrent(const hsched_step *step, const void *const *inputs, void *out);
 
