@@ -393,7 +393,7 @@ static hsched_status lower_output(hsi_ir *ir, uint32_t index, hsched_tensor tens
     if (status != HSCHED_OK)
         return status;
     if (from->dtype != io->dtype) {
-        from = hsi_lower_cast_value(ir, io->name, from, io->dtype, HSCHED_NO_TENSOR);
+        from = hsi_lower_narrow_output(ir, io->name, from, io->dtype);
         if (from == NULL)
             return hsi_ir_no_memory();
     }

@@ -28,6 +28,32 @@ hsi_value *hsi_lower_cast_value(hsi_ir *ir, const char *name, hsi_value *x,
     return hsi_lower_add(ir, op) == HSCHED_OK ? out : NULL;
 }
 
+static int is_read(const hsi_ir *ir, const hsi_value *value)
+{
+    for (const hsi_op *op = ir->first; op != NULL; op = op->next)
+        for (uint32_t i = 0; i < op->in_count; i++)
+            if (op->in[i] == value)
+                return 1;
+    return 0;
+}
+
+/* Where x was widened from that type it is what it was made of, and the widening goes if
+ * nothing else reads it. */
+hsi_value *hsi_lower_narrow_output(hsi_ir *ir, const char *name, hsi_value *x,
+                                   hsched_dtype dtype)
+{
+    hsi_op *widening = x->producer;
+    if (widening == NULL || widening->kind != HSCHED_STEP_CAST ||
+        widening->in[0]->dtype != dtype || widening->in[0]->producer == NULL)
+        return hsi_lower_cast_value(ir, name, x, dtype, HSCHED_NO_TENSOR);
+    const int linked = widening->previous != NULL || ir->first == widening;
+    if (linked && !is_read(ir, x)) {
+        widening->in[0]->producer->tensor = widening->tensor;
+        hsi_ir_remove(ir, widening);
+    }
+    return widening->in[0];
+}
+
 hsi_value *hsi_lower_narrow_constant(hsi_ir *ir, const hsi_graph_tensor *tensor)
 {
     float *wide;

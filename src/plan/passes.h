@@ -210,11 +210,14 @@ hsched_status hsi_pass_lower(hsi_ir *ir);
 /* lower.c calls it for a matrix product; in lower_matmul.c. */
 hsched_status hsi_lower_matmul(hsi_ir *ir, const hsi_layer *layer, hsi_value *a,
                                hsi_value *b, hsi_value *out);
-/* lower_types.c: the type that stands for a graph's inside; x as another type; a constant
- * of a narrow float as float32; and a cast layer. */
+/* lower_types.c: the type that stands for a graph's inside; x as another type; as the
+ * type of an output, after all layers; a constant of a narrow float as float32; and a cast
+ * layer. */
 hsched_dtype hsi_lower_dtype(hsched_dtype dtype);
 hsi_value *hsi_lower_cast_value(hsi_ir *ir, const char *name, hsi_value *x,
                                 hsched_dtype dtype, hsched_tensor tensor);
+hsi_value *hsi_lower_narrow_output(hsi_ir *ir, const char *name, hsi_value *x,
+                                   hsched_dtype dtype);
 hsi_value *hsi_lower_narrow_constant(hsi_ir *ir, const hsi_graph_tensor *tensor);
 hsched_status hsi_lower_cast(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                              hsi_value *out);
