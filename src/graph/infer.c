@@ -78,11 +78,10 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
 
 int hsi_input_optional(hsi_layer_kind kind, uint32_t place)
 {
-    return place == 2 && (kind == HSI_LAYER_CONV2D || kind == HSI_LAYER_FULLY_CONNECTED ||
-                          kind == HSI_LAYER_CONV || kind == HSI_LAYER_CONV_TRANSPOSE);
     if (kind == HSI_LAYER_RECURRENT)
         return place >= 3;
-    return place == 2 && (kind == HSI_LAYER_CONV2D || kind == HSI_LAYER_FULLY_CONNECTED);
+    return place == 2 && (kind == HSI_LAYER_CONV2D || kind == HSI_LAYER_FULLY_CONNECTED ||
+                          kind == HSI_LAYER_CONV || kind == HSI_LAYER_CONV_TRANSPOSE);
 }
 
 hsched_status hsi_resolve_dim(const hsi_symbol *symbols, uint32_t symbol_count,
