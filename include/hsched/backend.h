@@ -54,7 +54,7 @@ extern "C" {
  *            unless out is float32.
  * COPY       out = in[0]; same shape and dtype (any dtype), any strides: concat, slice, transpose
  *            and layout changes are all this.
- * PAD        out's element i is in[0]'s i - before, or as the mode says; any strides.
+ * PAD        out's element i is in[0]'s i - before, or as the mode says; any type, any strides.
  * REDUCE     mean over the dimensions in which out's size is 1 and in[0]'s is not; any strides.
  * RESIZE     out's element i is interpolated from in[0], same rank, dimension by dimension, as
  *            hsched_resize_config says, with all scales set; lengths: in[0]'s sizes times the

@@ -888,7 +888,7 @@ typedef enum hsched_binary_kind {
     HSCHED_BINARY_BIT_OR = 20,
     HSCHED_BINARY_BIT_XOR = 21,
     HSCHED_BINARY_SHIFT_LEFT = 22, /* by as many bits as there are or more, or by a negative */
-    HSCHED_BINARY_SHIFT_RIGHT = 23 /*   number: 0; right: the sign is kept */
+    HSCHED_BINARY_SHIFT_RIGHT = 23 /*   number: all of them; right: the sign is kept */
 } hsched_binary_kind;
 
 /*

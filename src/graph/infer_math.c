@@ -238,8 +238,7 @@ hsched_status hsi_infer_activation(hsi_infer *f)
 {
     const hsi_graph_tensor *x = hsi_infer_input(f, 0);
     hsched_status status = hsi_resolve_activation(&f->attrs->activation);
-    if (status == HSCHED_OK &&
-        !hsi_activation_takes(f->attrs->activation.kind, x->dtype))
+    if (status == HSCHED_OK && !hsi_activation_takes(f->attrs->activation.kind, x->dtype))
         status = hsi_expect_float32(x, "x");
     if (status != HSCHED_OK)
         return status;

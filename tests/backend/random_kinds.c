@@ -244,7 +244,12 @@ static void make_copy(random_maker *m)
 static void make_pad(random_maker *m)
 {
     hsched_step *s = &m->made->step;
+    static const hsched_dtype types[] = {
+        HSCHED_FLOAT32, HSCHED_FLOAT32, HSCHED_INT64,
+        HSCHED_INT32,   HSCHED_INT8,    HSCHED_FLOAT64
+    };
     same_shapes(m, 1, 5);
+    s->in[0].dtype = s->out.dtype = types[range(m, 0, (int64_t)RANDOM_COUNT(types) - 1)];
     s->u.pad.mode =
         (hsched_pad_mode)range(m, HSCHED_PAD_MODE_CONSTANT, HSCHED_PAD_MODE_EDGE);
     s->u.pad.value = chance(m, 50) ? 0 : uniform(m, -2, 2);

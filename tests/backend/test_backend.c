@@ -25,7 +25,7 @@
 #define COUNT(array)  (sizeof(array) / sizeof((array)[0]))
 #define MAX_PARTS     8
 #define MAX_SECTION   RANDOM_STEP_KINDS /* steps prepared together */
-#define MAX_FAILURES  8  /* described per test, before it gives up */
+#define MAX_FAILURES  8                 /* described per test, before it gives up */
 #define MAX_KERNELS   64
 #define DEFAULT_STEPS 400
 

@@ -145,7 +145,9 @@ DIVISIONS_32(uint8_t)
     BINARY_LOOP(shift_left_##type, type, type,                                           \
                 ((wide)v < (bits) ? (wide)u << ((wide)v & ((bits)-1)) : 0))              \
     BINARY_LOOP(shift_right_##type, type, type,                                          \
-                ((wide)v < (bits) ? u >> ((wide)v & ((bits)-1)) : 0))                    \
+                ((wide)v < (bits) ? u >> ((wide)v & ((bits)-1))                          \
+                 : (plain)u < 0   ? -1                                                   \
+                                  : 0))                                                    \
     PLAIN_LOOP(pow_##type, type, power(u, v))                                            \
     UNARY_LOOP(relu_##type, type, x > 0 ? x : 0)                                         \
     UNARY_LOOP(abs_##type, type, (plain)x < 0 ? 0 - (wide)x : (wide)x)                   \

@@ -205,8 +205,10 @@ static const char *fault_copy(const hsched_step *step)
 
 static const char *fault_pad(const hsched_step *step)
 {
-    if (!is_float(&step->in[0], step->out.rank) || !is_float(&step->out, step->out.rank))
-        return "input and output must be float32 of the same rank";
+    if (step->in[0].dtype != step->out.dtype || step->in[0].rank != step->out.rank)
+        return "input and output must have the same type and rank";
+    if (step->out.dtype == HSCHED_FLOAT16 || step->out.dtype == HSCHED_BFLOAT16)
+        return "narrow floats must be converted first";
     if (step->u.pad.mode < HSCHED_PAD_MODE_CONSTANT ||
         step->u.pad.mode > HSCHED_PAD_MODE_EDGE)
         return "unknown padding mode";

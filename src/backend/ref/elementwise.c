@@ -123,7 +123,7 @@ static int64_t divide(hsched_binary_kind kind, int64_t a, int64_t b)
 static int64_t shift(hsched_binary_kind kind, int64_t a, int64_t b, int64_t bits)
 {
     if (b < 0 || b >= bits)
-        return 0;
+        return kind == HSCHED_BINARY_SHIFT_RIGHT && a < 0 ? -1 : 0;
     return kind == HSCHED_BINARY_SHIFT_LEFT ? (int64_t)((uint64_t)a << b) : a >> b;
 }
 
