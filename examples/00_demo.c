@@ -1,5 +1,5 @@
 /*
- * What `make demo` shows: five networks at once for a few seconds. Two trained ones read
+ * What `make demo` shows: six networks at once for a few seconds. Three trained ones read
  * all held-out digits, over and over and with priority, while three well-known ones keep
  * all cores busy; accuracy, latency, throughput and what ran where.
  *
@@ -26,7 +26,8 @@ enum {
     CLASSES = 10,
     LANES_MAX = 8,
     IN_FLIGHT = 2,
-    WINDOW = 4
+    WINDOW = 4,
+    READERS = 3
 };
 #define ACCURACY_MIN 0.97
 
@@ -95,9 +96,9 @@ static void print_latency(const hsched_model *model, double per_second)
 typedef struct digits {
     unsigned char *pixels, *labels;
     float images[DIGITS][PIXELS];
-    float answers[2][DIGITS][CLASSES];
-    hsched_run *runs[2][DIGITS];
-    hsched_model *models[2];
+    float answers[READERS][DIGITS][CLASSES];
+    hsched_run *runs[READERS][DIGITS];
+    hsched_model *models[READERS];
     atomic_int stop; /* asked for by the main thread */
     int passes, ok;  /* the thread's, until it is joined */
     double seconds;
@@ -106,7 +107,7 @@ typedef struct digits {
 static int finish(digits *d, int i)
 {
     int ok = 1;
-    for (int m = 0; m < 2; m++) {
+    for (int m = 0; m < READERS; m++) {
         if (d->runs[m][i])
             ok = check(hsched_run_wait(d->runs[m][i], HSCHED_FOREVER), "run") && ok;
         hsched_run_release(d->runs[m][i]);
@@ -115,14 +116,14 @@ static int finish(digits *d, int i)
     return ok;
 }
 
-/* All images through both networks, WINDOW images at once; every run submitted is waited
+/* All images through all readers, WINDOW images at once; every run submitted is waited
  * for. */
 static int read_digits(digits *d)
 {
     int ok = 1;
     for (int i = 0; i < DIGITS && ok; i++) {
         hsched_binding in = HSCHED_DATA(d->images[i], sizeof d->images[i]);
-        for (int m = 0; m < 2 && ok; m++) {
+        for (int m = 0; m < READERS && ok; m++) {
             hsched_binding out = HSCHED_DATA(d->answers[m][i], sizeof d->answers[m][i]);
             hsched_run_config config = { HSCHED_RUN_CONFIG_INIT, .inputs = &in,
                                          .outputs = &out, .priority = 10 };
@@ -160,13 +161,14 @@ static int accuracy(const digits *d, int m)
     return right;
 }
 
-static const char *const digit_files[2] = { "digits-cnn.onnx", "digits-mlp.onnx" };
+static const char *const digit_files[READERS] = { "digits-cnn.onnx", "digits-mlp.onnx",
+                                                  "digits-gru.onnx" };
 
 static int open_digits(hsched_runtime *runtime, const char *folder, digits *d)
 {
     int ok = (d->pixels = load_npy(folder, "digits-test-images.npy", DIGITS * PIXELS)) &&
              (d->labels = load_npy(folder, "digits-test-labels.npy", DIGITS));
-    for (int m = 0; m < 2 && ok; m++) {
+    for (int m = 0; m < READERS && ok; m++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", folder, digit_files[m]);
         ok = check(hsched_model_load(runtime, path, NULL, &d->models[m]), path);
@@ -181,7 +183,7 @@ static int report_digits(const digits *d)
     int ok = 1;
     printf("%d held-out handwritten digits, read %d times in %.1f s, at priority 10\n",
            DIGITS, d->passes, d->seconds);
-    for (int m = 0; m < 2; m++) {
+    for (int m = 0; m < READERS; m++) {
         int right = accuracy(d, m);
         printf("  %-16s %d right, %.2f%%", digit_files[m], right, 100.0 * right / DIGITS);
         print_latency(d->models[m], DIGITS * d->passes / d->seconds);
@@ -196,7 +198,7 @@ static int report_digits(const digits *d)
 
 static void close_digits(digits *d)
 {
-    for (int m = 0; m < 2; m++)
+    for (int m = 0; m < READERS; m++)
         hsched_model_release(d->models[m]);
     free(d->pixels);
     free(d->labels);
@@ -376,7 +378,7 @@ static void close_lanes(show *s)
     }
 }
 
-/* All five at once: the digits on a thread of their own, the others on this one. */
+/* All six at once: the digits on a thread of their own, the others on this one. */
 static int demo(hsched_runtime *runtime, const char *folder, double seconds)
 {
     static const char *const names[] = { "resnet18", "mobilenet_v2", "squeezenet1_1" };

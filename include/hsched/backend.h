@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define HSCHED_BACKEND_ABI 3
+#define HSCHED_BACKEND_ABI 4
 
 /* ---- Steps ---------------------------------------------------------------- */
 
@@ -47,19 +47,38 @@ extern "C" {
  * LRN        across dimension 1; any strides (channels-last is the fast case).
  * SOFTMAX    along `axis`; any strides (inner stride 1 along the axis is the fast case).
  * UNARY      out = act(in[0]); any strides, same shapes. May be in place (out_aliases == 0).
+ *            float32, or integers for the activations that take them (hsched.h).
  * BINARY     out = act(op(in[0], in[1])); operands are given in out's shape, stride 0 where
- *            broadcast; any strides. May be in place (out_aliases 0 or 1).
+ *            broadcast; any strides. May be in place (out_aliases 0 or 1). Types as in hsched.h:
+ *            both inputs are of one type, out of the same, or bool for comparisons; act is NONE
+ *            unless out is float32.
  * COPY       out = in[0]; same shape and dtype (any dtype), any strides: concat, slice, transpose
  *            and layout changes are all this.
- * PAD        out's element i is in[0]'s i - before, or as the mode says; any strides.
+ * PAD        out's element i is in[0]'s i - before, or as the mode says; any type, any strides.
  * REDUCE     mean over the dimensions in which out's size is 1 and in[0]'s is not; any strides.
+ * RESIZE     out's element i is interpolated from in[0], same rank, dimension by dimension, as
+ *            hsched_resize_config says, with all scales set; lengths: in[0]'s sizes times the
+ *            scales, not rounded. NEAREST: any dtype; any strides (channels-last is a fast case).
  * IMAGE      in[0] uint8 [N,H,W,C] dense; out float32 [N,C,H,W], any strides:
  *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c],  c' = c
  *            or, swapped (C >= 3), 2 - c for c < 3.
+ * CAST       out = in[0] as out's type, by the rules of hsched_graph_add_cast; same shape, any
+ *            strides, any two different types.
+ * WHERE      out = in[0] ? in[1] : in[2]; in[0] bool, the others of out's type, which may be any;
+ *            given in out's shape, stride 0 where broadcast; any strides. May be in place
+ *            (out_aliases 1 or 2, or 0 for bool).
+ * RECURRENT  LSTM, GRU or RNN over a sequence; G = 4, 3, 1 gates in ONNX's order, D directions.
+ *            x in[0] [T,N,I], weights in[1] [D,G*H,I], recurrent weights in[2] [D,G*H,H], bias
+ *            in[3] [D,2*G*H] (may be absent), int32 lengths in[4] [N] (may be absent; taken as
+ *            0..T), initial hidden state in[5] and, LSTM, cell state in[6] [D,N,H] (absent: 0);
+ *            all dense, in[1..3] constants. out [T+S,D,N,H], dense: T rows of hidden states, 0
+ *            beyond a sequence's length, then the last hidden state and, LSTM (S = 2, else 1),
+ *            the last cell state. A reverse direction goes from a sequence's end to its start.
  *
- * Floats are HSCHED_FLOAT32. Constants that a backend packs, in[1] and in[2] of CONV2D, FC and
- * SCALE, come through hsched_operand.constant and are NULL in the operand table of run_part; any
- * other constant operand is in that table like a computed one.
+ * Floats are HSCHED_FLOAT32, but for those that CAST, WHERE and COPY take. Constants that a backend
+ * packs, in[1] and in[2] of CONV2D, FC and SCALE and in[1] to in[3] of RECURRENT, come through
+ * hsched_operand.constant and are NULL in the operand table of run_part; any other constant operand
+ * is in that table like a computed one.
  */
 #define HSCHED_STEP_LIST(X)                                 \
     X(CONV2D, 1, "conv2d", HSCHED_CLASS_CONVOLUTION)        \
@@ -74,7 +93,11 @@ extern "C" {
     X(COPY, 10, "copy", HSCHED_CLASS_DATA)                  \
     X(PAD, 11, "pad", HSCHED_CLASS_DATA)                    \
     X(REDUCE, 12, "reduce_mean", HSCHED_CLASS_DATA)         \
-    X(IMAGE, 13, "image_input", HSCHED_CLASS_DATA)
+    X(IMAGE, 13, "image_input", HSCHED_CLASS_DATA)          \
+    X(CAST, 14, "cast", HSCHED_CLASS_ELEMENTWISE)           \
+    X(WHERE, 15, "where", HSCHED_CLASS_ELEMENTWISE)         \
+    X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
+    X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)
 
 typedef enum hsched_step_kind {
 #define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
@@ -121,7 +144,7 @@ typedef struct hsched_operand {
     const void *constant; /* weights, valid during prepare only unless constants_stay; else NULL */
 } hsched_operand;
 
-#define HSCHED_STEP_MAX_INPUTS 4
+#define HSCHED_STEP_MAX_INPUTS 8
 
 typedef struct hsched_step {
     size_t struct_size;
@@ -159,9 +182,26 @@ typedef struct hsched_step {
             float value;
         } pad;
         struct {
+            hsched_resize_mode mode;
+            hsched_resize_coordinates coordinates;
+            hsched_resize_rounding rounding;
+            int exclude_outside, antialias;
+            float cubic_a, extrapolation_value;
+            float scales[HSCHED_MAX_DIMS], lengths[HSCHED_MAX_DIMS];
+            float roi_start[HSCHED_MAX_DIMS], roi_end[HSCHED_MAX_DIMS];
+        } resize;
+        struct {
             float mean[4], scale[4];
             int swap_red_blue;
         } image;
+        struct {
+            hsched_recurrent_kind kind;
+            hsched_recurrent_direction direction;
+            float clip;              /* of what goes into the gates' activations; 0: none */
+            int linear_before_reset; /* GRU */
+            int input_forget;        /* LSTM: the forget gate is 1 - the input gate */
+            hsched_activation activations[2][3]; /* per direction: f, g, h of ONNX */
+        } recurrent;
     } u;
 } hsched_step;
 

@@ -640,6 +640,15 @@ HSCHED_API hsched_status hsched_graph_add_constant(hsched_graph *graph, const ch
 /* Marks a tensor as an output of the network; outputs are numbered in the order of the calls. */
 HSCHED_API hsched_status hsched_graph_add_output(hsched_graph *graph, hsched_tensor tensor);
 
+/*
+ * Element types. Layers that do arithmetic compute on float32 unless they say otherwise, and those
+ * that only move elements take any type. Where float32 is said below, float16 and bfloat16 are
+ * taken, too: all such inputs of a layer are then of the same type, which is the output's as well.
+ * They are the types of tensors outside: inside, everything is computed in float32 (by GPUs as
+ * hsched_math says) and not rounded from layer to layer, but by a cast to a narrow type; inputs,
+ * outputs and constants are converted. float64 can only be cast, chosen from and moved.
+ */
+
 /* Spatial parameters are {height, width}; pads are {top, left, bottom, right}. */
 typedef enum hsched_auto_pad {
     HSCHED_PAD_EXPLICIT = 0,
@@ -665,6 +674,49 @@ HSCHED_API hsched_status hsched_graph_add_conv2d(hsched_graph *graph, const char
                                                  hsched_tensor bias,
                                                  const hsched_conv2d_config *config,
                                                  hsched_tensor *y);
+
+/* Convolutions of images of k = 1, 2 or 3 spatial dimensions, x [N,C,D1..Dk]. Numbers are those of
+ * the dimensions in order, of which the first k count; pads are k before, then k behind. */
+typedef struct hsched_conv_config {
+    size_t struct_size;
+    int64_t strides[3];   /* default 1 */
+    int64_t pads[6];
+    int64_t dilations[3]; /* default 1 */
+    int64_t groups;       /* default 1 */
+    hsched_auto_pad auto_pad;
+} hsched_conv_config;
+#define HSCHED_CONV_CONFIG_INIT .struct_size = sizeof(hsched_conv_config)
+
+/* weights [O,C/groups,k1..kk], bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk']. Weights and bias
+ * must be constants. For k = 2 the layer is that of hsched_graph_add_conv2d. */
+HSCHED_API hsched_status hsched_graph_add_conv(hsched_graph *graph, const char *name,
+                                               hsched_tensor x, hsched_tensor weights,
+                                               hsched_tensor bias,
+                                               const hsched_conv_config *config, hsched_tensor *y);
+
+typedef struct hsched_conv_transpose_config {
+    size_t struct_size;
+    int64_t strides[3];        /* default 1 */
+    int64_t pads[6];           /* what is cut off the result: k before, then k behind */
+    int64_t dilations[3];      /* default 1 */
+    int64_t output_padding[3]; /* what the result is longer at its end */
+    int64_t output_sizes[3];   /* D1'..Dk': the pads follow from them; or 0 */
+    int64_t groups;            /* default 1 */
+    hsched_auto_pad auto_pad;  /* SAME: the result has stride times the size of x. It also says
+                                  where the odd element of pads that follow from sizes is cut
+                                  off: at the end for SAME_UPPER, else at the start */
+} hsched_conv_transpose_config;
+#define HSCHED_CONV_TRANSPOSE_CONFIG_INIT .struct_size = sizeof(hsched_conv_transpose_config)
+
+/* Transposed convolution ("deconvolution"): every element of x [N,C,D1..Dk], k = 1 to 3, adds the
+ * kernel times itself to the result, at its place times the stride. Constant weights
+ * [C,O/groups,k1..kk], constant bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk'], where
+ * D' = (D - 1) * stride + output_padding + (kernel - 1) * dilation + 1 - pads. */
+HSCHED_API hsched_status hsched_graph_add_conv_transpose(hsched_graph *graph, const char *name,
+                                                         hsched_tensor x, hsched_tensor weights,
+                                                         hsched_tensor bias,
+                                                         const hsched_conv_transpose_config *config,
+                                                         hsched_tensor *y);
 
 /* x [M,...] flattened to [M,K], constant weights [O,K], constant bias [O] or HSCHED_NO_TENSOR
  * -> [M,O] = x * weights^T + bias. */
@@ -702,7 +754,25 @@ HSCHED_API hsched_status hsched_graph_add_pool2d(hsched_graph *graph, const char
                                                  hsched_pool_kind kind, hsched_tensor x,
                                                  const hsched_pool2d_config *config,
                                                  hsched_tensor *y);
-/* x [N,C,H,W] -> [N,C,1,1]. */
+/* Pooling of images of k = 1, 2 or 3 spatial dimensions; the numbers as in hsched_conv_config. */
+typedef struct hsched_pool_config {
+    size_t struct_size;
+    int64_t kernel[3];    /* required */
+    int64_t strides[3];   /* default 1 */
+    int64_t pads[6];
+    int64_t dilations[3]; /* default 1 */
+    hsched_auto_pad auto_pad;
+    int ceil_mode;         /* as in hsched_pool2d_config */
+    int count_include_pad; /* likewise */
+} hsched_pool_config;
+#define HSCHED_POOL_CONFIG_INIT .struct_size = sizeof(hsched_pool_config)
+
+/* x [N,C,D1..Dk] -> [N,C,D1'..Dk']. For k = 2 the layer is that of hsched_graph_add_pool2d. */
+HSCHED_API hsched_status hsched_graph_add_pool(hsched_graph *graph, const char *name,
+                                               hsched_pool_kind kind, hsched_tensor x,
+                                               const hsched_pool_config *config,
+                                               hsched_tensor *y);
+/* x [N,C,D1..Dk], k >= 1 -> [N,C,1..1]. */
 HSCHED_API hsched_status hsched_graph_add_global_pool(hsched_graph *graph, const char *name,
                                                       hsched_pool_kind kind, hsched_tensor x,
                                                       hsched_tensor *y);
@@ -760,7 +830,20 @@ HSCHED_API hsched_status hsched_graph_add_softmax(hsched_graph *graph, const cha
     X(FLOOR, 22, "floor", "floor(x)")                                                          \
     X(CEIL, 23, "ceil", "ceil(x)")                                                             \
     X(GELU_TANH, 24, "gelu_tanh", "0.5*x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x^3)))")           \
-    X(THRESHOLDED_RELU, 25, "thresholded_relu", "x > a ? x : 0")
+    X(THRESHOLDED_RELU, 25, "thresholded_relu", "x > a ? x : 0")                               \
+    X(ROUND, 26, "round", "the nearest integer, of two the even one")                          \
+    X(SIGN, 27, "sign", "-1, 0 or 1")                                                          \
+    X(SIN, 28, "sin", "sin(x)")                                                                \
+    X(COS, 29, "cos", "cos(x)")                                                                \
+    X(TAN, 30, "tan", "tan(x)")                                                                \
+    X(ASIN, 31, "asin", "asin(x)")                                                             \
+    X(ACOS, 32, "acos", "acos(x)")                                                             \
+    X(ATAN, 33, "atan", "atan(x)")                                                             \
+    X(SINH, 34, "sinh", "sinh(x)")                                                             \
+    X(COSH, 35, "cosh", "cosh(x)")                                                             \
+    X(ASINH, 36, "asinh", "asinh(x)")                                                          \
+    X(ACOSH, 37, "acosh", "acosh(x)")                                                          \
+    X(ATANH, 38, "atanh", "atanh(x)")
 
 typedef enum hsched_activation_kind {
 #define HSCHED_ACTIVATION_ENUM(name, value, text, formula) HSCHED_ACTIVATION_##name = value,
@@ -776,6 +859,8 @@ typedef struct hsched_activation {
 
 HSCHED_API const char *hsched_activation_name(hsched_activation_kind kind); /* "relu"; any thread */
 
+/* Of float32; NONE, RELU, ABS, NEG and SIGN also of int64, int32, int8 and uint8, where the
+ * negative of the least integer is itself. */
 HSCHED_API hsched_status hsched_graph_add_activation(hsched_graph *graph, const char *name,
                                                      hsched_tensor x, hsched_activation activation,
                                                      hsched_tensor *y);
@@ -788,13 +873,95 @@ typedef enum hsched_binary_kind {
     HSCHED_BINARY_MIN = 5,
     HSCHED_BINARY_MAX = 6,
     HSCHED_BINARY_POW = 7,
-    HSCHED_BINARY_PRELU = 8 /* a < 0 ? a*b : a; b broadcasts to a only */
+    HSCHED_BINARY_PRELU = 8, /* a < 0 ? a*b : a; b broadcasts to a only */
+    HSCHED_BINARY_MOD = 9,   /* the remainder that has the divisor's sign */
+    HSCHED_BINARY_FMOD = 10, /* the remainder that has the dividend's sign */
+    HSCHED_BINARY_EQUAL = 11, /* these five give bool */
+    HSCHED_BINARY_GREATER = 12,
+    HSCHED_BINARY_GREATER_OR_EQUAL = 13,
+    HSCHED_BINARY_LESS = 14,
+    HSCHED_BINARY_LESS_OR_EQUAL = 15,
+    HSCHED_BINARY_AND = 16, /* these three of bool; anything but 0 is true */
+    HSCHED_BINARY_OR = 17,
+    HSCHED_BINARY_XOR = 18,
+    HSCHED_BINARY_BIT_AND = 19, /* and these of integers */
+    HSCHED_BINARY_BIT_OR = 20,
+    HSCHED_BINARY_BIT_XOR = 21,
+    HSCHED_BINARY_SHIFT_LEFT = 22, /* by as many bits as there are or more, or by a negative */
+    HSCHED_BINARY_SHIFT_RIGHT = 23 /*   number: all of them; right: the sign is kept */
 } hsched_binary_kind;
 
-/* Element by element; shapes broadcast as in numpy. */
+/*
+ * Element by element; shapes broadcast as in numpy. Both operands are of one type: float32, or
+ * int64, int32, int8, uint8, but for PRELU; EQUAL also takes bool. Results that an integer type
+ * does not hold wrap around. On integers DIV drops the fraction; DIV, MOD and FMOD by 0 give 0;
+ * POW with a negative exponent is 1 / x^n without its fraction, and 0 for x = 0.
+ */
 HSCHED_API hsched_status hsched_graph_add_binary(hsched_graph *graph, const char *name,
                                                  hsched_binary_kind kind, hsched_tensor a,
                                                  hsched_tensor b, hsched_tensor *y);
+
+typedef enum hsched_recurrent_kind {
+    HSCHED_RECURRENT_RNN = 1,
+    HSCHED_RECURRENT_LSTM = 2,
+    HSCHED_RECURRENT_GRU = 3
+} hsched_recurrent_kind;
+
+typedef enum hsched_recurrent_direction {
+    HSCHED_RECURRENT_FORWARD = 0,
+    HSCHED_RECURRENT_REVERSE = 1,      /* from a sequence's end to its start */
+    HSCHED_RECURRENT_BIDIRECTIONAL = 2 /* forward, then reverse, along the dimension D */
+} hsched_recurrent_direction;
+
+typedef struct hsched_recurrent_config {
+    size_t struct_size;
+    hsched_recurrent_kind kind; /* required */
+    hsched_recurrent_direction direction;
+    int64_t hidden_size;     /* H; 0: what the recurrent weights say */
+    float clip;              /* what goes into the gates' activations is kept in -clip..clip; 0: it
+                                is not */
+    int linear_before_reset; /* GRU: the reset gate is applied after the recurrent product */
+    int input_forget;        /* LSTM: the forget gate is 1 - the input gate */
+    /* Per direction f (RNN), f, g (GRU) or f, g, h (LSTM), as ONNX calls them; NONE is the default:
+     * tanh; sigmoid, tanh; sigmoid, tanh, tanh. */
+    hsched_activation activations[2][3];
+} hsched_recurrent_config;
+#define HSCHED_RECURRENT_CONFIG_INIT .struct_size = sizeof(hsched_recurrent_config)
+
+/*
+ * A recurrent network over sequences: as ONNX's RNN, LSTM and GRU, without peepholes. G is 1, 4 and
+ * 3 gates, in ONNX's order (LSTM: input, output, forget, cell; GRU: update, reset, hidden); D is 1
+ * or, bidirectional, 2. x [T,N,I]; constants weights [D,G*H,I], recurrent_weights [D,G*H,H] and
+ * bias [D,2*G*H] (that of the input products, then that of the recurrent ones) or HSCHED_NO_TENSOR;
+ * lengths int32 [N], how many of the T rows of a sequence count, or HSCHED_NO_TENSOR; initial_h and
+ * (LSTM) initial_c [D,N,H], or HSCHED_NO_TENSOR for 0. All floats are float32.
+ *
+ * y [T,D,N,H]: the hidden states, 0 beyond a sequence's length. y_h [D,N,H]: the last one of each
+ * sequence. y_c (LSTM only) [D,N,H]: the last cell state. Each may be NULL where it is not wanted.
+ * They are views of the layer's own output [T+1,D,N,H] (LSTM: [T+2,D,N,H]): y, then y_h and y_c as
+ * further rows.
+ */
+HSCHED_API hsched_status hsched_graph_add_recurrent(
+    hsched_graph *graph, const char *name, hsched_tensor x, hsched_tensor weights,
+    hsched_tensor recurrent_weights, hsched_tensor bias, hsched_tensor lengths,
+    hsched_tensor initial_h, hsched_tensor initial_c, const hsched_recurrent_config *config,
+    hsched_tensor *y, hsched_tensor *y_h, hsched_tensor *y_c);
+
+/*
+ * Every element as `dtype`: float32, float16, bfloat16, float64, int64, int32, int8, uint8 or bool,
+ * from any of them. To bool: what is not 0 is true. Floats to integers: the fraction is dropped;
+ * what is out of range becomes the nearest that the type holds, and not-a-number 0. Integers to
+ * narrower ones keep their low bits. To floats: rounded to the nearest, of two the even one.
+ */
+HSCHED_API hsched_status hsched_graph_add_cast(hsched_graph *graph, const char *name,
+                                               hsched_tensor x, hsched_dtype dtype,
+                                               hsched_tensor *y);
+
+/* condition ? a : b, element by element; `condition` is bool, a and b are of one type, any; all
+ * three broadcast as in numpy. */
+HSCHED_API hsched_status hsched_graph_add_where(hsched_graph *graph, const char *name,
+                                                hsched_tensor condition, hsched_tensor a,
+                                                hsched_tensor b, hsched_tensor *y);
 
 /* Joins `count` >= 1 tensors along `axis`; the other dimensions agree. */
 HSCHED_API hsched_status hsched_graph_add_concat(hsched_graph *graph, const char *name,
@@ -847,6 +1014,52 @@ HSCHED_API hsched_status hsched_graph_add_reduce_mean(hsched_graph *graph, const
                                                       hsched_tensor x, uint32_t count,
                                                       const int64_t *axes, int keep_dims,
                                                       hsched_tensor *y);
+
+typedef enum hsched_resize_mode {
+    HSCHED_RESIZE_NEAREST = 1, /* tensors of any type */
+    HSCHED_RESIZE_LINEAR = 2,
+    HSCHED_RESIZE_CUBIC = 3
+} hsched_resize_mode;
+
+/* Which coordinate in x, of `in` elements along an axis, element i of y's `out` has. */
+typedef enum hsched_resize_coordinates {
+    HSCHED_RESIZE_HALF_PIXEL = 0,           /* (i + 0.5) / scale - 0.5 */
+    HSCHED_RESIZE_HALF_PIXEL_SYMMETRIC = 1, /* with the middle of x in the middle of y */
+    HSCHED_RESIZE_ALIGN_CORNERS = 2,        /* i * (in - 1) / (out - 1) */
+    HSCHED_RESIZE_ASYMMETRIC = 3,           /* i / scale */
+    HSCHED_RESIZE_PYTORCH_HALF_PIXEL = 4,   /* as HALF_PIXEL; 0 if out is 1 */
+    HSCHED_RESIZE_TF_HALF_PIXEL = 5,        /* (i + 0.5) / scale */
+    HSCHED_RESIZE_CROP = 6                  /* from roi_start to roi_end, 0 and 1 being x's ends */
+} hsched_resize_coordinates;
+
+typedef enum hsched_resize_rounding { /* of coordinates to the nearest element */
+    HSCHED_RESIZE_ROUND_DOWN = 0, /* halves down */
+    HSCHED_RESIZE_ROUND_UP = 1,   /* halves up */
+    HSCHED_RESIZE_FLOOR = 2,
+    HSCHED_RESIZE_CEIL = 3
+} hsched_resize_rounding;
+
+/* Numbers are those of x's dimensions in order, as many as there are. */
+typedef struct hsched_resize_config {
+    size_t struct_size;
+    hsched_resize_mode mode; /* required */
+    hsched_resize_coordinates coordinates;
+    hsched_resize_rounding rounding; /* NEAREST only */
+    float cubic_a;                   /* default -0.75 */
+    int exclude_outside;  /* what lies outside of x has no weight; else it is x's edge */
+    int antialias;        /* where y is smaller than x, windows are as much wider */
+    float extrapolation_value; /* CROP: of elements whose coordinate is outside of x */
+    float scales[HSCHED_MAX_DIMS];  /* 0: y's size / x's size */
+    int64_t sizes[HSCHED_MAX_DIMS]; /* 0: x's size times scale, rounded down; or x's size */
+    float roi_start[HSCHED_MAX_DIMS], roi_end[HSCHED_MAX_DIMS]; /* CROP only */
+} hsched_resize_config;
+#define HSCHED_RESIZE_CONFIG_INIT .struct_size = sizeof(hsched_resize_config)
+
+/* Interpolates along every dimension whose size or scale is given; as ONNX's Resize. */
+HSCHED_API hsched_status hsched_graph_add_resize(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x,
+                                                 const hsched_resize_config *config,
+                                                 hsched_tensor *y);
 
 typedef struct hsched_image_config {
     size_t struct_size;
@@ -952,6 +1165,8 @@ typedef struct hsched_model_config {
                                      what waits already is joined */
     hsched_objective objective;   /* default: the runtime's, if the model's policy is COST. Not
                                      POWER_CAP; LATENCY waits for nobody: no batch_wait_us then */
+    uint32_t max_sizes;           /* HSCHED_MODEL_DYNAMIC: so many other sizes are kept compiled;
+                                     default 8 */
 } hsched_model_config;
 #define HSCHED_MODEL_CONFIG_INIT .struct_size = sizeof(hsched_model_config)
 
@@ -967,8 +1182,10 @@ enum {
                                              the same. By default, with a GPU, the policy is then
                                              GPU_ONLY, so that it is the same device; COST and
                                              PLUGIN may choose another for each run */
-    HSCHED_MODEL_STEP_JOBS = 1u << 5  /* each step is a section and a job of its own, as systems
+    HSCHED_MODEL_STEP_JOBS = 1u << 5, /* each step is a section and a job of its own, as systems
                                          work that submit layer by layer: slow, for comparison */
+    HSCHED_MODEL_DYNAMIC = 1u << 6    /* for hsched_model_specialise; a graph that was compiled so
+                                         must stay until the model is released for the last time */
 };
 
 /*
@@ -988,6 +1205,20 @@ HSCHED_API hsched_status hsched_model_load(hsched_runtime *runtime, const char *
 /* Models are reference-counted; compile and load give one reference; runs in flight hold one. */
 HSCHED_API hsched_model *hsched_model_retain(hsched_model *model);
 HSCHED_API void hsched_model_release(hsched_model *model);
+
+/*
+ * The same model for other values of its symbols: batch, image size, length of a sequence. *sized
+ * is a model of its own, with runs, buffers and statistics of its own, and one reference for the
+ * caller; symbols that are not named have the values that `model` has. It is compiled when a size
+ * is asked for the first time, which takes as long as hsched_model_load; `model` keeps the
+ * max_sizes that were asked for last, and gives them again at once. For the values that `model`
+ * itself has it is `model`. Errors: STATE (`model` is not HSCHED_MODEL_DYNAMIC), INVALID_ARGUMENT,
+ * NOT_FOUND (it has no such symbol), those of hsched_model_load or _compile. Any thread; while one
+ * size is being compiled, others of `model` that are not ready wait. Since 0.1.
+ */
+HSCHED_API hsched_status hsched_model_specialise(hsched_model *model,
+                                                 const hsched_symbol *symbols,
+                                                 uint32_t symbol_count, hsched_model **sized);
 
 HSCHED_API const char *hsched_model_name(const hsched_model *model);
 HSCHED_API uint32_t hsched_model_input_count(const hsched_model *model);

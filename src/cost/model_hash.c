@@ -34,6 +34,45 @@ static uint64_t mix_pool2d(uint64_t hash, const hsched_pool2d_config *c)
     return hsi_cost_mix(hash, (uint64_t)(c->count_include_pad != 0));
 }
 
+static uint64_t mix_conv(uint64_t hash, const hsched_conv_config *c)
+{
+    hash = mix_many(hash, c->strides, 3);
+    hash = mix_many(hash, c->pads, 6);
+    hash = mix_many(hash, c->dilations, 3);
+    return hsi_cost_mix(hash, (uint64_t)c->groups);
+}
+
+static uint64_t mix_conv_transpose(uint64_t hash, const hsched_conv_transpose_config *c)
+{
+    hash = mix_many(hash, c->strides, 3);
+    hash = mix_many(hash, c->pads, 6);
+    hash = mix_many(hash, c->dilations, 3);
+    return hsi_cost_mix(hash, (uint64_t)c->groups);
+}
+
+static uint64_t mix_pool(uint64_t hash, const hsched_pool_config *c)
+{
+    hash = mix_many(hash, c->kernel, 3);
+    hash = mix_many(hash, c->strides, 3);
+    hash = mix_many(hash, c->pads, 6);
+    hash = mix_many(hash, c->dilations, 3);
+    return hsi_cost_mix(hash, (uint64_t)(c->count_include_pad != 0));
+}
+
+static uint64_t mix_resize(uint64_t hash, const hsched_resize_config *c, uint32_t rank)
+{
+    hash = hsi_cost_mix(hash, (uint64_t)c->mode * 64 + (uint64_t)c->coordinates * 8 +
+                                  (uint64_t)c->rounding);
+    hash = hsi_cost_mix(hash, (uint64_t)(c->exclude_outside != 0) * 2 +
+                                  (uint64_t)(c->antialias != 0));
+    hash = mix_float(mix_float(hash, c->cubic_a), c->extrapolation_value);
+    for (uint32_t k = 0; k < rank; k++) {
+        hash = mix_float(hash, c->scales[k]);
+        hash = mix_float(mix_float(hash, c->roi_start[k]), c->roi_end[k]);
+    }
+    return hash;
+}
+
 static uint64_t mix_lrn(uint64_t hash, const hsched_lrn_config *c)
 {
     hash = hsi_cost_mix(hash, (uint64_t)c->size);
@@ -47,6 +86,18 @@ static uint64_t mix_activation(uint64_t hash, hsched_activation act)
     hash = hsi_cost_mix(hash, (uint64_t)act.kind);
     hash = mix_float(hash, act.a);
     return mix_float(hash, act.b);
+}
+
+static uint64_t mix_recurrent(uint64_t hash, const hsched_recurrent_config *c)
+{
+    hash = hsi_cost_mix(hash, c->kind);
+    hash = hsi_cost_mix(hash, c->direction);
+    hash = mix_float(hash, c->clip);
+    hash = hsi_cost_mix(hash, (uint64_t)(c->linear_before_reset != 0));
+    hash = hsi_cost_mix(hash, (uint64_t)(c->input_forget != 0));
+    for (int i = 0; i < 6; i++)
+        hash = mix_activation(hash, c->activations[i / 3][i % 3]);
+    return hash;
 }
 
 static uint64_t mix_image(uint64_t hash, const hsched_image_config *c)
@@ -65,6 +116,14 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_conv2d(hash, &a->conv2d);
     case HSI_LAYER_POOL2D:
         return mix_pool2d(hsi_cost_mix(hash, a->pool2d.kind), &a->pool2d.config);
+    case HSI_LAYER_RESIZE:
+        return mix_resize(hash, &a->resize, rank);
+    case HSI_LAYER_CONV:
+        return mix_conv(hash, &a->conv);
+    case HSI_LAYER_CONV_TRANSPOSE:
+        return mix_conv_transpose(hash, &a->conv_transpose);
+    case HSI_LAYER_POOL:
+        return mix_pool(hsi_cost_mix(hash, a->pool.kind), &a->pool.config);
     case HSI_LAYER_GLOBAL_POOL:
         return hsi_cost_mix(hash, a->global_pool);
     case HSI_LAYER_BATCH_NORM:
@@ -88,8 +147,12 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_many(hash, a->transpose.perm, rank);
     case HSI_LAYER_REDUCE_MEAN:
         return mix_many(hash, a->axes.axes, a->axes.count);
+    case HSI_LAYER_RECURRENT:
+        return mix_recurrent(hash, &a->recurrent);
     case HSI_LAYER_IMAGE_INPUT:
         return mix_image(hash, &a->image);
+    case HSI_LAYER_CAST:
+    case HSI_LAYER_WHERE:
     case HSI_LAYER_FULLY_CONNECTED: /* the rest is said by the shapes */
     case HSI_LAYER_MATMUL:
     case HSI_LAYER_RESHAPE:

@@ -75,4 +75,21 @@ hsched_status hsi_graph_add_image(hsched_graph *graph, const char *name,
                                   hsched_tensor frame, const hsched_image_config *config,
                                   hsched_tensor *y);
 
+/* A recurrent layer with its own output, the packed one; inputs as in hsi_layer. */
+hsched_status hsi_graph_add_recurrent(hsched_graph *graph, const char *name,
+                                      const hsched_tensor inputs[7],
+                                      const hsched_recurrent_config *config,
+                                      hsched_tensor *packed);
+/* What of it is what: rows [0,T), or, of one row, last hidden or cell state. */
+typedef enum hsi_recurrent_rows {
+    HSI_RECURRENT_Y,
+    HSI_RECURRENT_Y_H,
+    HSI_RECURRENT_Y_C
+} hsi_recurrent_rows;
+/* As layers of these names (the slice's is for Y_H and Y_C only); NULL: made up. */
+hsched_status hsi_graph_add_recurrent_rows(hsched_graph *graph, const char *slice_name,
+                                           const char *name, hsched_tensor packed,
+                                           hsched_recurrent_kind kind,
+                                           hsi_recurrent_rows rows, hsched_tensor *y);
+
 #endif

@@ -35,6 +35,13 @@
     X(UNSQUEEZE, "unsqueeze")                                                            \
     X(TRANSPOSE, "transpose")                                                            \
     X(REDUCE_MEAN, "reduce_mean")                                                        \
+    X(CONV, "conv")                                                                      \
+    X(POOL, "pool")                                                                      \
+    X(CONV_TRANSPOSE, "conv_transpose")                                                  \
+    X(RESIZE, "resize")                                                                  \
+    X(RECURRENT, "recurrent")                                                            \
+    X(CAST, "cast")                                                                      \
+    X(WHERE, "where")                                                                    \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -76,6 +83,7 @@ typedef union hsi_layer_attrs {
     } softmax;
     hsched_activation activation;
     hsched_binary_kind binary;
+    hsched_dtype cast;
     struct {
         int axis; /* not negative */
     } concat;
@@ -110,13 +118,27 @@ typedef union hsi_layer_attrs {
     struct {
         int64_t perm[HSCHED_MAX_DIMS];
     } transpose;
+    hsched_recurrent_config recurrent; /* resolved: hidden size, activations */
     hsched_image_config image;
+    hsched_conv_config conv; /* 1 or 3 spatial dimensions; auto_pad resolved into pads */
+    hsched_conv_transpose_config conv_transpose; /* auto_pad and output_sizes likewise */
+    struct {
+        /* 1 or 3 spatial dimensions; as in pool2d */
+        hsched_pool_config config;
+        hsched_pool_kind kind;
+    } pool;
+    hsched_resize_config resize; /* all scales set; the output's size is in its tensor */
 } hsi_layer_attrs;
 
 /*
+ * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d, conv,
+ * conv_transpose, fully_connected x, weights, bias; batch_norm x, scale, shift, mean,
+ * variance; matmul, binary a, b; concat all; others x. Every layer has one output.
  * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d,
  * fully_connected x, weights, bias; batch_norm x, scale, shift, mean, variance; matmul,
- * binary a, b; concat all; others x. Every layer has one output.
+ * binary a, b; recurrent x, weights, recurrent weights, bias, lengths, initial h and c;
+ * concat all; others x. Every layer has one output.
+ * binary a, b; where condition, a, b; concat all; others x. Every layer has one output.
  */
 typedef struct hsi_layer {
     hsi_layer_kind kind;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/element.h"
+
 static const char *const kind_names[HSI_LAYER_KINDS] = {
 #define KIND_NAME(name, text) [HSI_LAYER_##name] = text,
     HSI_LAYER_LIST(KIND_NAME)
@@ -28,6 +30,13 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_UNSQUEEZE] = hsi_infer_unsqueeze,
     [HSI_LAYER_TRANSPOSE] = hsi_infer_transpose,
     [HSI_LAYER_REDUCE_MEAN] = hsi_infer_reduce_mean,
+    [HSI_LAYER_CONV] = hsi_infer_conv,
+    [HSI_LAYER_POOL] = hsi_infer_pool,
+    [HSI_LAYER_CONV_TRANSPOSE] = hsi_infer_conv_transpose,
+    [HSI_LAYER_RESIZE] = hsi_infer_resize,
+    [HSI_LAYER_RECURRENT] = hsi_infer_recurrent,
+    [HSI_LAYER_CAST] = hsi_infer_cast,
+    [HSI_LAYER_WHERE] = hsi_infer_where,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 
@@ -41,8 +50,14 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     static const char *const weighted[] = { "x", "weights", "bias" };
     static const char *const norm[] = { "x", "scale", "shift", "mean", "variance" };
     static const char *const pair[] = { "a", "b" };
+    static const char *const recurrent[] = { "x",        "weights", "recurrent weights",
+                                             "bias",     "lengths", "initial h",
+                                             "initial c" };
+    static const char *const choice[] = { "condition", "a", "b" };
     switch (kind) {
     case HSI_LAYER_CONV2D:
+    case HSI_LAYER_CONV:
+    case HSI_LAYER_CONV_TRANSPOSE:
     case HSI_LAYER_FULLY_CONNECTED:
         return place < 3 ? weighted[place] : "input";
     case HSI_LAYER_BATCH_NORM:
@@ -50,6 +65,10 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     case HSI_LAYER_MATMUL:
     case HSI_LAYER_BINARY:
         return place < 2 ? pair[place] : "input";
+    case HSI_LAYER_RECURRENT:
+        return place < 7 ? recurrent[place] : "input";
+    case HSI_LAYER_WHERE:
+        return place < 3 ? choice[place] : "input";
     case HSI_LAYER_CONCAT:
         return "input";
     default:
@@ -59,7 +78,10 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
 
 int hsi_input_optional(hsi_layer_kind kind, uint32_t place)
 {
-    return place == 2 && (kind == HSI_LAYER_CONV2D || kind == HSI_LAYER_FULLY_CONNECTED);
+    if (kind == HSI_LAYER_RECURRENT)
+        return place >= 3;
+    return place == 2 && (kind == HSI_LAYER_CONV2D || kind == HSI_LAYER_FULLY_CONNECTED ||
+                          kind == HSI_LAYER_CONV || kind == HSI_LAYER_CONV_TRANSPOSE);
 }
 
 hsched_status hsi_resolve_dim(const hsi_symbol *symbols, uint32_t symbol_count,
@@ -102,14 +124,19 @@ hsched_status hsi_check_size(hsched_dtype dtype, uint32_t rank, const int64_t *d
     return HSCHED_OK;
 }
 
+static int is_float(hsched_dtype dtype)
+{
+    return dtype == HSCHED_FLOAT32 || hsi_is_narrow_float(dtype);
+}
+
 hsched_status hsi_expect_float32(const hsi_graph_tensor *t, const char *role)
 {
-    if (t->dtype == HSCHED_FLOAT32)
+    if (is_float(t->dtype))
         return HSCHED_OK;
     return hsi_error(HSCHED_ERROR_SHAPE,
                      "%s " HSI_TENSOR_FMT
                      " is %s, but this layer computes on float32; give "
-                     "a float32 tensor",
+                     "a float32, float16 or bfloat16 tensor",
                      role, HSI_TENSOR_ARGS(t), hsched_dtype_name(t->dtype));
 }
 
@@ -210,9 +237,35 @@ void hsi_infer_set(hsi_infer *f, hsched_dtype dtype, uint32_t rank, const int64_
         f->dims[i] = i < rank ? dims[i] : 0;
 }
 
+/* Layers that compute on float32 take float16 and bfloat16, too: all such inputs are of
+ * one type, and what would be float32 is of that type. */
+static hsched_status infer_float_type(hsi_infer *f)
+{
+    const hsi_graph_tensor *first = NULL;
+    for (uint32_t i = 0; i < f->input_count; i++) {
+        const hsi_graph_tensor *t = hsi_infer_input(f, i);
+        if (t == NULL || !is_float(t->dtype))
+            continue;
+        if (first == NULL)
+            first = t;
+        if (t->dtype != first->dtype)
+            return hsi_error(HSCHED_ERROR_SHAPE,
+                             HSI_TENSOR_FMT
+                             " is %s and " HSI_TENSOR_FMT
+                             " is %s; cast one of them to the other's type",
+                             HSI_TENSOR_ARGS(first), hsched_dtype_name(first->dtype),
+                             HSI_TENSOR_ARGS(t), hsched_dtype_name(t->dtype));
+    }
+    if (first != NULL && f->dtype == HSCHED_FLOAT32)
+        f->dtype = first->dtype;
+    return HSCHED_OK;
+}
+
 hsched_status hsi_infer_layer(hsi_layer_kind kind, hsi_infer *f)
 {
     *f->attrs = *f->given;
     hsched_status status = infer_functions[kind](f);
+    if (status == HSCHED_OK && kind != HSI_LAYER_CAST)
+        status = infer_float_type(f);
     return status == HSCHED_OK ? hsi_check_size(f->dtype, f->rank, f->dims) : status;
 }

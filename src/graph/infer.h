@@ -45,6 +45,10 @@ hsched_status hsi_resolve_dim(const hsi_symbol *symbols, uint32_t symbol_count,
 /* LIMIT unless a tensor of that type and shape can be addressed. */
 hsched_status hsi_check_size(hsched_dtype dtype, uint32_t rank, const int64_t *dims);
 
+/* INVALID_ARGUMENT for an unknown kind or parameters that are no numbers; those that the
+ * kind does not name become 0. */
+hsched_status hsi_resolve_activation(hsched_activation *activation);
+
 /* ---- For the files infer_*.c ---------------------------------------------- */
 
 #define HSI_TENSOR_FMT     "'%.200s' %s"
@@ -57,6 +61,8 @@ static inline const hsi_graph_tensor *hsi_infer_input(const hsi_infer *f, uint32
     return tensor == HSCHED_NO_TENSOR ? NULL : &f->tensors[tensor];
 }
 
+/* Or a narrower float that is computed as float32: float16, bfloat16. That all are of one
+ * type, and the output's type, is seen to for all layers alike. */
 hsched_status hsi_expect_float32(const hsi_graph_tensor *t, const char *role);
 hsched_status hsi_expect_constant(const hsi_graph_tensor *t, const char *role);
 /* `form` says what the dimensions are: "[N,C,H,W]". */
@@ -73,6 +79,11 @@ hsched_status hsi_resolve_axis(int64_t axis, uint32_t rank, int64_t *resolved);
 /* All of them, sorted in place; two the same are an error. */
 hsched_status hsi_resolve_axes(int64_t *axes, uint32_t count, uint32_t rank);
 
+/* The shape that both broadcast to, as in numpy; 0 if they do not. Ranks are at most the
+ * maximum. */
+int hsi_infer_broadcast(uint32_t rank_a, const int64_t *a, uint32_t rank_b,
+                        const int64_t *b, uint32_t *rank, int64_t *dims);
+
 /* The output has this type and shape. */
 void hsi_infer_set(hsi_infer *f, hsched_dtype dtype, uint32_t rank, const int64_t *dims);
 static inline void hsi_infer_same(hsi_infer *f, const hsi_graph_tensor *t)
@@ -85,6 +96,11 @@ hsched_status hsi_infer_pool2d(hsi_infer *f);
 hsched_status hsi_infer_global_pool(hsi_infer *f);
 hsched_status hsi_infer_image_input(hsi_infer *f);
 
+hsched_status hsi_infer_conv(hsi_infer *f);
+hsched_status hsi_infer_pool(hsi_infer *f);
+hsched_status hsi_infer_conv_transpose(hsi_infer *f);
+hsched_status hsi_infer_resize(hsi_infer *f);
+
 hsched_status hsi_infer_fully_connected(hsi_infer *f);
 hsched_status hsi_infer_matmul(hsi_infer *f);
 hsched_status hsi_infer_batch_norm(hsi_infer *f);
@@ -93,6 +109,10 @@ hsched_status hsi_infer_softmax(hsi_infer *f);
 hsched_status hsi_infer_activation(hsi_infer *f);
 hsched_status hsi_infer_binary(hsi_infer *f);
 hsched_status hsi_infer_reduce_mean(hsi_infer *f);
+
+hsched_status hsi_infer_recurrent(hsi_infer *f);
+hsched_status hsi_infer_cast(hsi_infer *f);
+hsched_status hsi_infer_where(hsi_infer *f);
 
 hsched_status hsi_infer_concat(hsi_infer *f);
 hsched_status hsi_infer_slice(hsi_infer *f);

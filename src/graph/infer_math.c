@@ -1,7 +1,9 @@
-/* Shapes of the layers that compute on float32, without a window. */
+/* Shapes of the layers that compute, without a window. */
 #include "graph/infer.h"
 
 #include <math.h>
+
+#include "base/element.h"
 
 /* x [M,...] taken as [M,K], weights [O,K], bias [O] -> [M,O] */
 hsched_status hsi_infer_fully_connected(hsi_infer *f)
@@ -35,10 +37,8 @@ hsched_status hsi_infer_fully_connected(hsi_infer *f)
     return HSCHED_OK;
 }
 
-/* The shape that both broadcast to, as in numpy; 0 if they do not. Ranks are at most the
- * maximum. */
-static int broadcast(uint32_t rank_a, const int64_t *a, uint32_t rank_b, const int64_t *b,
-                     uint32_t *rank, int64_t *dims)
+int hsi_infer_broadcast(uint32_t rank_a, const int64_t *a, uint32_t rank_b,
+                        const int64_t *b, uint32_t *rank, int64_t *dims)
 {
     *rank = rank_a > rank_b ? rank_a : rank_b;
     for (uint32_t i = 0; i < *rank; i++) {
@@ -81,7 +81,7 @@ hsched_status hsi_infer_matmul(hsi_infer *f)
              outer_b = b->rank > 2 ? b->rank - 2 : 0;
     uint32_t rank;
     int64_t dims[HSCHED_MAX_DIMS];
-    if (!broadcast(outer_a, a->dims, outer_b, b->dims, &rank, dims))
+    if (!hsi_infer_broadcast(outer_a, a->dims, outer_b, b->dims, &rank, dims))
         return hsi_error(HSCHED_ERROR_SHAPE,
                          "the leading dimensions of a " HSI_TENSOR_FMT
                          " and b " HSI_TENSOR_FMT
@@ -212,14 +212,9 @@ static int activation_parameters(hsched_activation_kind kind)
     }
 }
 
-hsched_status hsi_infer_activation(hsi_infer *f)
+hsched_status hsi_resolve_activation(hsched_activation *act)
 {
-    const hsi_graph_tensor *x = hsi_infer_input(f, 0);
-    hsched_activation *act = &f->attrs->activation;
     int parameters = activation_parameters(act->kind);
-    hsched_status status = hsi_expect_float32(x, "x");
-    if (status != HSCHED_OK)
-        return status;
     if (!activation_known(act->kind))
         return hsi_error(
             HSCHED_ERROR_INVALID_ARGUMENT,
@@ -236,8 +231,45 @@ hsched_status hsi_infer_activation(hsi_infer *f)
             HSCHED_ERROR_INVALID_ARGUMENT,
             "parameter a or b of activation %s is not a number; give numbers",
             hsched_activation_name(act->kind));
+    return HSCHED_OK;
+}
+
+hsched_status hsi_infer_activation(hsi_infer *f)
+{
+    const hsi_graph_tensor *x = hsi_infer_input(f, 0);
+    hsched_status status = hsi_resolve_activation(&f->attrs->activation);
+    if (status == HSCHED_OK && !hsi_activation_takes(f->attrs->activation.kind, x->dtype))
+        status = hsi_expect_float32(x, "x");
+    if (status != HSCHED_OK)
+        return status;
     hsi_infer_same(f, x);
     return HSCHED_OK;
+}
+
+/* Two operands of one type that the kind takes. */
+static hsched_status binary_types(hsched_binary_kind kind, const hsi_graph_tensor *a,
+                                  const hsi_graph_tensor *b)
+{
+    if (!hsi_binary_is_known(kind))
+        return hsi_error(
+            HSCHED_ERROR_INVALID_ARGUMENT,
+            "binary kind %d is not known; use one of the HSCHED_BINARY_ values",
+            (int)kind);
+    if (a->dtype != b->dtype)
+        return hsi_error(HSCHED_ERROR_SHAPE,
+                         "a " HSI_TENSOR_FMT " is %s and b " HSI_TENSOR_FMT
+                         " is %s; cast one of them to the other's type",
+                         HSI_TENSOR_ARGS(a), hsched_dtype_name(a->dtype),
+                         HSI_TENSOR_ARGS(b), hsched_dtype_name(b->dtype));
+    if (hsi_binary_takes(kind, a->dtype))
+        return HSCHED_OK;
+    if (hsi_binary_takes(kind, HSCHED_FLOAT32))
+        return hsi_expect_float32(a, "a");
+    return hsi_error(HSCHED_ERROR_SHAPE,
+                     "a " HSI_TENSOR_FMT " is %s, but this kind of layer computes on "
+                     "%s; cast both operands",
+                     HSI_TENSOR_ARGS(a), hsched_dtype_name(a->dtype),
+                     hsi_binary_takes(kind, HSCHED_BOOL) ? "bool" : "integers");
 }
 
 /* a, b -> the shape both broadcast to; PReLU: a's */
@@ -245,19 +277,12 @@ hsched_status hsi_infer_binary(hsi_infer *f)
 {
     const hsi_graph_tensor *a = hsi_infer_input(f, 0), *b = hsi_infer_input(f, 1);
     hsched_binary_kind kind = f->attrs->binary;
-    hsched_status status = hsi_expect_float32(a, "a");
-    if (status == HSCHED_OK)
-        status = hsi_expect_float32(b, "b");
+    hsched_status status = binary_types(kind, a, b);
     if (status != HSCHED_OK)
         return status;
-    if (kind < HSCHED_BINARY_ADD || kind > HSCHED_BINARY_PRELU)
-        return hsi_error(
-            HSCHED_ERROR_INVALID_ARGUMENT,
-            "binary kind %d is not known; use one of the HSCHED_BINARY_ values",
-            (int)kind);
     uint32_t rank;
     int64_t dims[HSCHED_MAX_DIMS];
-    if (!broadcast(a->rank, a->dims, b->rank, b->dims, &rank, dims))
+    if (!hsi_infer_broadcast(a->rank, a->dims, b->rank, b->dims, &rank, dims))
         return hsi_error(
             HSCHED_ERROR_SHAPE,
             "a " HSI_TENSOR_FMT " and b " HSI_TENSOR_FMT " do not broadcast: "
@@ -274,7 +299,7 @@ hsched_status hsi_infer_binary(hsi_infer *f)
                          " and not enlarge it; give one slope per channel as "
                          "[C,1,1], or one for all",
                          HSI_TENSOR_ARGS(b), HSI_TENSOR_ARGS(a));
-    hsi_infer_set(f, HSCHED_FLOAT32, rank, dims);
+    hsi_infer_set(f, hsi_binary_compares(kind) ? HSCHED_BOOL : a->dtype, rank, dims);
     return HSCHED_OK;
 }
 

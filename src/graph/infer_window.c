@@ -1,20 +1,8 @@
 /* Shapes of the layers that slide a window over an image, and of camera frames. */
-#include "graph/infer.h"
+#include "graph/window.h"
 
 #include <math.h>
-
-/* One spatial axis of a convolution or pooling. */
-typedef struct window {
-    const char *axis; /* "height" */
-    int64_t in, kernel, stride, dilation;
-    int64_t before, after; /* padding; filled in where auto_pad asks for it */
-    int64_t out;           /* result */
-} window;
-
-static int64_t window_extent(const window *w)
-{
-    return (w->kernel - 1) * w->dilation + 1;
-}
+#include <stdio.h>
 
 static hsched_status check_number(const char *what, int64_t value, int64_t least)
 {
@@ -29,37 +17,60 @@ static hsched_status check_number(const char *what, int64_t value, int64_t least
     return HSCHED_OK;
 }
 
-static hsched_status check_numbers(const char *const names[2], int64_t values[2],
-                                   int zero_is_one)
+/* What a number is called: "strides[0]". */
+static hsched_status check_numbers(const char *what, uint32_t count, int64_t *values,
+                                   int64_t least, int zero_is_one)
 {
-    for (int i = 0; i < 2; i++) {
+    char name[40];
+    for (uint32_t i = 0; i < count; i++) {
         if (zero_is_one && values[i] == 0)
             values[i] = 1;
-        hsched_status status = check_number(names[i], values[i], 1);
+        snprintf(name, sizeof name, "%s[%u]", what, i);
+        hsched_status status = check_number(name, values[i], least);
         if (status != HSCHED_OK)
             return status;
     }
     return HSCHED_OK;
 }
 
-/* Fills in default strides and dilations and checks all numbers on their own. */
-static hsched_status check_window_config(int64_t kernel[2], int64_t strides[2],
-                                         int64_t dilations[2], const int64_t pads[4],
-                                         hsched_auto_pad auto_pad)
+const char *hsi_axis_name(uint32_t spatial, uint32_t axis)
 {
-    static const char *const kernel_names[2] = { "the kernel's height",
-                                                 "the kernel's width" };
-    static const char *const stride_names[2] = { "strides[0]", "strides[1]" };
-    static const char *const dilation_names[2] = { "dilations[0]", "dilations[1]" };
-    static const char *const pad_names[4] = { "pads[0] (top)", "pads[1] (left)",
-                                              "pads[2] (bottom)", "pads[3] (right)" };
-    hsched_status status = check_numbers(kernel_names, kernel, 0);
-    if (status == HSCHED_OK)
-        status = check_numbers(stride_names, strides, 1);
-    if (status == HSCHED_OK)
-        status = check_numbers(dilation_names, dilations, 1);
+    static const char *const names[] = { "depth", "height", "width" };
+    return spatial == 1             ? "length"
+           : axis + 3 - spatial < 3 ? names[axis + 3 - spatial]
+                                    : "axis";
+}
+
+static hsched_status check_pads(uint32_t spatial, const int64_t *pads)
+{
+    static const char *const sides[4] = { "pads[0] (top)", "pads[1] (left)",
+                                          "pads[2] (bottom)", "pads[3] (right)" };
+    hsched_status status = HSCHED_OK;
+    if (spatial != 2)
+        return check_numbers("pads", 2 * spatial, (int64_t *)pads, 0, 0);
     for (int i = 0; status == HSCHED_OK && i < 4; i++)
-        status = check_number(pad_names[i], pads[i], 0);
+        status = check_number(sides[i], pads[i], 0);
+    return status;
+}
+
+hsched_status hsi_check_window(uint32_t spatial, const int64_t *kernel, int64_t *strides,
+                               int64_t *dilations, const int64_t *pads,
+                               hsched_auto_pad auto_pad)
+{
+    hsched_status status = HSCHED_OK;
+    int64_t any = 0;
+    for (uint32_t i = 0; status == HSCHED_OK && i < spatial; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "the kernel's %s", hsi_axis_name(spatial, i));
+        status = check_number(name, kernel[i], 1);
+        any |= pads[i] | pads[spatial + i];
+    }
+    if (status == HSCHED_OK)
+        status = check_numbers("strides", spatial, strides, 1, 1);
+    if (status == HSCHED_OK)
+        status = check_numbers("dilations", spatial, dilations, 1, 1);
+    if (status == HSCHED_OK)
+        status = check_pads(spatial, pads);
     if (status != HSCHED_OK)
         return status;
     if ((unsigned)auto_pad > HSCHED_PAD_VALID)
@@ -67,22 +78,22 @@ static hsched_status check_window_config(int64_t kernel[2], int64_t strides[2],
                          "auto_pad is %d, which is no hsched_auto_pad; use one of the "
                          "HSCHED_PAD_ values",
                          (int)auto_pad);
-    if (auto_pad != HSCHED_PAD_EXPLICIT && (pads[0] | pads[1] | pads[2] | pads[3]))
+    if (auto_pad != HSCHED_PAD_EXPLICIT && any)
         return hsi_error(
             HSCHED_ERROR_INVALID_ARGUMENT,
             "pads %s were given together with auto_pad; leave the pads zero or "
             "use HSCHED_PAD_EXPLICIT",
-            hsi_shape_text(4, pads));
+            hsi_shape_text(2 * spatial, pads));
     return HSCHED_OK;
 }
 
 /* SAME: as much padding as makes the output ceil(in / stride) long. */
-static void resolve_auto_pad(window *w, hsched_auto_pad auto_pad)
+void hsi_resolve_auto_pad(hsi_window *w, hsched_auto_pad auto_pad)
 {
     if (auto_pad != HSCHED_PAD_SAME_UPPER && auto_pad != HSCHED_PAD_SAME_LOWER)
         return;
     int64_t out = (w->in - 1) / w->stride + 1;
-    int64_t total = (out - 1) * w->stride + window_extent(w) - w->in;
+    int64_t total = (out - 1) * w->stride + hsi_window_extent(w) - w->in;
     if (total < 0)
         total = 0;
     int64_t less = total / 2, more = total - less;
@@ -95,9 +106,9 @@ static void resolve_auto_pad(window *w, hsched_auto_pad auto_pad)
  * padding, but none that starts past the input and its leading padding (as ONNX and
  * PyTorch have it).
  */
-static hsched_status count_windows(window *w, int ceil_mode)
+hsched_status hsi_count_windows(hsi_window *w, int ceil_mode)
 {
-    int64_t room = w->in + w->before + w->after - window_extent(w);
+    int64_t room = w->in + w->before + w->after - hsi_window_extent(w);
     if (ceil_mode)
         room += w->stride - 1;
     if (room < 0)
@@ -107,7 +118,7 @@ static hsched_status count_windows(window *w, int ceil_mode)
             "%lld covers %lld, the input of %lld with padding %lld+%lld has "
             "%lld; use a smaller kernel or more padding",
             w->axis, (long long)w->kernel, (long long)w->dilation,
-            (long long)window_extent(w), (long long)w->in, (long long)w->before,
+            (long long)hsi_window_extent(w), (long long)w->in, (long long)w->before,
             (long long)w->after, (long long)(w->in + w->before + w->after));
     w->out = room / w->stride + 1;
     int64_t starts = (w->in + w->before - 1) / w->stride + 1;
@@ -117,7 +128,7 @@ static hsched_status count_windows(window *w, int ceil_mode)
 }
 
 /* 1 if some window touches no element of the input. */
-static int some_window_misses(const window *w)
+static int some_window_misses(const hsi_window *w)
 {
     if ((w->out - 1) * w->stride - w->before >= w->in)
         return 1; /* the last one starts behind the input */
@@ -139,17 +150,18 @@ static int some_window_misses(const window *w)
     return 0;
 }
 
-static window make_window(const hsi_graph_tensor *x, int axis, int64_t kernel,
-                          const int64_t strides[2], const int64_t dilations[2],
-                          const int64_t pads[4])
+hsi_window hsi_make_window(const hsi_graph_tensor *x, uint32_t axis, int64_t kernel,
+                           const int64_t *strides, const int64_t *dilations,
+                           const int64_t *pads)
 {
-    return (window){ .axis = axis == 0 ? "height" : "width",
-                     .in = x->dims[2 + axis],
-                     .kernel = kernel,
-                     .stride = strides[axis],
-                     .dilation = dilations[axis],
-                     .before = pads[axis],
-                     .after = pads[axis + 2] };
+    const uint32_t spatial = x->rank - 2;
+    return (hsi_window){ .axis = hsi_axis_name(spatial, axis),
+                         .in = x->dims[2 + axis],
+                         .kernel = kernel,
+                         .stride = strides[axis],
+                         .dilation = dilations[axis],
+                         .before = pads[axis],
+                         .after = pads[axis + spatial] };
 }
 
 /* Sets H' and W' of the output and the explicit pads. */
@@ -158,10 +170,10 @@ static hsched_status conv2d_windows(hsi_infer *f, const hsi_graph_tensor *x,
 {
     hsched_conv2d_config *c = &f->attrs->conv2d;
     for (int axis = 0; axis < 2; axis++) {
-        window w = make_window(x, axis, weights->dims[2 + axis], c->strides, c->dilations,
-                               c->pads);
-        resolve_auto_pad(&w, c->auto_pad);
-        hsched_status status = count_windows(&w, 0);
+        hsi_window w = hsi_make_window(x, (uint32_t)axis, weights->dims[2 + axis],
+                                       c->strides, c->dilations, c->pads);
+        hsi_resolve_auto_pad(&w, c->auto_pad);
+        hsched_status status = hsi_count_windows(&w, 0);
         if (status != HSCHED_OK)
             return hsi_error_prefix(status,
                                     "x " HSI_TENSOR_FMT ", weights " HSI_TENSOR_FMT ": ",
@@ -171,6 +183,31 @@ static hsched_status conv2d_windows(hsi_infer *f, const hsi_graph_tensor *x,
         f->dims[2 + axis] = w.out;
     }
     c->auto_pad = HSCHED_PAD_EXPLICIT;
+    return HSCHED_OK;
+}
+
+/* x [N,C,...], weights [O,C/groups,...] */
+hsched_status hsi_check_conv_channels(const hsi_graph_tensor *x,
+                                      const hsi_graph_tensor *weights, int64_t *groups)
+{
+    if (*groups == 0)
+        *groups = 1;
+    if (*groups < 0 || x->dims[1] % *groups || weights->dims[0] % *groups)
+        return hsi_error(
+            *groups < 0 ? HSCHED_ERROR_INVALID_ARGUMENT : HSCHED_ERROR_SHAPE,
+            "%lld groups do not divide the %lld channels of x " HSI_TENSOR_FMT
+            " and the %lld output channels of weights " HSI_TENSOR_FMT
+            "; choose groups that divide both",
+            (long long)*groups, (long long)x->dims[1], HSI_TENSOR_ARGS(x),
+            (long long)weights->dims[0], HSI_TENSOR_ARGS(weights));
+    if (weights->dims[1] != x->dims[1] / *groups)
+        return hsi_error(
+            HSCHED_ERROR_SHAPE,
+            "x " HSI_TENSOR_FMT " has %lld channels in each of %lld groups, but "
+            "weights " HSI_TENSOR_FMT " take %lld; give weights "
+            "[O,C/groups,kh,kw] or change groups",
+            HSI_TENSOR_ARGS(x), (long long)(x->dims[1] / *groups), (long long)*groups,
+            HSI_TENSOR_ARGS(weights), (long long)weights->dims[1]);
     return HSCHED_OK;
 }
 
@@ -195,34 +232,36 @@ hsched_status hsi_infer_conv2d(hsi_infer *f)
     if (status == HSCHED_OK) {
         int64_t kernel[2] = { weights->dims[2], weights->dims[3] };
         status =
-            check_window_config(kernel, c->strides, c->dilations, c->pads, c->auto_pad);
+            hsi_check_window(2, kernel, c->strides, c->dilations, c->pads, c->auto_pad);
     }
     if (status != HSCHED_OK)
         return status;
-    if (c->groups == 0)
-        c->groups = 1;
-    if (c->groups < 0 || x->dims[1] % c->groups || weights->dims[0] % c->groups)
-        return hsi_error(
-            c->groups < 0 ? HSCHED_ERROR_INVALID_ARGUMENT : HSCHED_ERROR_SHAPE,
-            "%lld groups do not divide the %lld channels of x " HSI_TENSOR_FMT
-            " and the %lld output channels of weights " HSI_TENSOR_FMT
-            "; choose groups that divide both",
-            (long long)c->groups, (long long)x->dims[1], HSI_TENSOR_ARGS(x),
-            (long long)weights->dims[0], HSI_TENSOR_ARGS(weights));
-    if (weights->dims[1] != x->dims[1] / c->groups)
-        return hsi_error(
-            HSCHED_ERROR_SHAPE,
-            "x " HSI_TENSOR_FMT " has %lld channels in each of %lld groups, but "
-            "weights " HSI_TENSOR_FMT " take %lld; give weights "
-            "[O,C/groups,kh,kw] or change groups",
-            HSI_TENSOR_ARGS(x), (long long)(x->dims[1] / c->groups), (long long)c->groups,
-            HSI_TENSOR_ARGS(weights), (long long)weights->dims[1]);
+    status = hsi_check_conv_channels(x, weights, &c->groups);
+    if (status != HSCHED_OK)
+        return status;
     hsi_infer_set(f, HSCHED_FLOAT32, 4,
                   (const int64_t[4]){ x->dims[0], weights->dims[0], 0, 0 });
     return conv2d_windows(f, x, weights);
 }
 
-static hsched_status check_pool_kind(hsched_pool_kind kind)
+hsched_status hsi_pool_window(const hsi_graph_tensor *x, hsi_window *w,
+                              hsched_auto_pad auto_pad, int ceil_mode)
+{
+    hsi_resolve_auto_pad(w, auto_pad);
+    hsched_status status = hsi_count_windows(w, ceil_mode);
+    if (status == HSCHED_OK && some_window_misses(w))
+        status = hsi_error(HSCHED_ERROR_SHAPE,
+                           "padding %lld+%lld along the %s is so large that a window of "
+                           "kernel %lld and dilation %lld sees padding only; use less "
+                           "padding",
+                           (long long)w->before, (long long)w->after, w->axis,
+                           (long long)w->kernel, (long long)w->dilation);
+    if (status != HSCHED_OK)
+        return hsi_error_prefix(status, "x " HSI_TENSOR_FMT ": ", HSI_TENSOR_ARGS(x));
+    return HSCHED_OK;
+}
+
+hsched_status hsi_check_pool_kind(hsched_pool_kind kind)
 {
     if (kind == HSCHED_POOL_MAX || kind == HSCHED_POOL_AVERAGE)
         return HSCHED_OK;
@@ -241,28 +280,19 @@ hsched_status hsi_infer_pool2d(hsi_infer *f)
     if (status == HSCHED_OK)
         status = hsi_expect_rank(x, "x", 4, "[N,C,H,W]");
     if (status == HSCHED_OK)
-        status = check_pool_kind(f->attrs->pool2d.kind);
+        status = hsi_check_pool_kind(f->attrs->pool2d.kind);
     if (status == HSCHED_OK)
-        status = check_window_config(c->kernel, c->strides, c->dilations, c->pads,
-                                     c->auto_pad);
+        status = hsi_check_window(2, c->kernel, c->strides, c->dilations, c->pads,
+                                  c->auto_pad);
     if (status != HSCHED_OK)
         return status;
     hsi_infer_same(f, x);
     for (int axis = 0; axis < 2; axis++) {
-        window w =
-            make_window(x, axis, c->kernel[axis], c->strides, c->dilations, c->pads);
-        resolve_auto_pad(&w, c->auto_pad);
-        status = count_windows(&w, c->ceil_mode);
-        if (status == HSCHED_OK && some_window_misses(&w))
-            status =
-                hsi_error(HSCHED_ERROR_SHAPE,
-                          "padding %lld+%lld along the %s is so large that a window of "
-                          "kernel %lld and dilation %lld sees padding only; use less "
-                          "padding",
-                          (long long)w.before, (long long)w.after, w.axis,
-                          (long long)w.kernel, (long long)w.dilation);
+        hsi_window w = hsi_make_window(x, (uint32_t)axis, c->kernel[axis], c->strides,
+                                       c->dilations, c->pads);
+        status = hsi_pool_window(x, &w, c->auto_pad, c->ceil_mode);
         if (status != HSCHED_OK)
-            return hsi_error_prefix(status, "x " HSI_TENSOR_FMT ": ", HSI_TENSOR_ARGS(x));
+            return status;
         c->pads[axis] = w.before;
         c->pads[axis + 2] = w.after;
         f->dims[2 + axis] = w.out;
@@ -271,19 +301,20 @@ hsched_status hsi_infer_pool2d(hsi_infer *f)
     return HSCHED_OK;
 }
 
-/* x [N,C,H,W] -> [N,C,1,1] */
+/* x [N,C,D1..Dk] -> [N,C,1..1] */
 hsched_status hsi_infer_global_pool(hsi_infer *f)
 {
     const hsi_graph_tensor *x = hsi_infer_input(f, 0);
     hsched_status status = hsi_expect_float32(x, "x");
     if (status == HSCHED_OK)
-        status = hsi_expect_rank(x, "x", 4, "[N,C,H,W]");
+        status = hsi_expect_rank_min(x, "x", 3, "[N,C,D1..Dk]");
     if (status == HSCHED_OK)
-        status = check_pool_kind(f->attrs->global_pool);
+        status = hsi_check_pool_kind(f->attrs->global_pool);
     if (status != HSCHED_OK)
         return status;
-    hsi_infer_set(f, HSCHED_FLOAT32, 4,
-                  (const int64_t[4]){ x->dims[0], x->dims[1], 1, 1 });
+    hsi_infer_same(f, x);
+    for (uint32_t i = 2; i < x->rank; i++)
+        f->dims[i] = 1;
     return HSCHED_OK;
 }
 

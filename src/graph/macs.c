@@ -23,12 +23,28 @@ uint64_t hsi_layer_macs(const hsched_graph *graph, const hsi_layer *layer)
     case HSI_LAYER_CONV2D: /* each output element: the taps of one filter */
         weights = &graph->tensors[layer->inputs[1]];
         return elements(elements(1, 3, weights->dims + 1), y->rank, y->dims);
+    case HSI_LAYER_CONV:
+        weights = &graph->tensors[layer->inputs[1]];
+        return elements(elements(1, weights->rank - 1, weights->dims + 1), y->rank,
+                        y->dims);
+    case HSI_LAYER_CONV_TRANSPOSE: { /* each element of x: all it is multiplied with */
+        const hsi_graph_tensor *x = &graph->tensors[layer->inputs[0]];
+        weights = &graph->tensors[layer->inputs[1]];
+        return elements(elements(1, weights->rank - 1, weights->dims + 1), x->rank,
+                        x->dims);
+    }
     case HSI_LAYER_FULLY_CONNECTED: /* each output element: a row of the weights */
         weights = &graph->tensors[layer->inputs[1]];
         return elements((uint64_t)weights->dims[1], y->rank, y->dims);
     case HSI_LAYER_MATMUL: { /* each output element: a row of a */
         const hsi_graph_tensor *a = &graph->tensors[layer->inputs[0]];
         return elements((uint64_t)a->dims[a->rank - 1], y->rank, y->dims);
+    }
+    case HSI_LAYER_RECURRENT: { /* each row and direction: both matrices */
+        const hsi_graph_tensor *x = &graph->tensors[layer->inputs[0]];
+        weights = &graph->tensors[layer->inputs[1]];
+        return elements(times(elements(1, 2, weights->dims), x->dims[2] + y->dims[3]), 2,
+                        x->dims);
     }
     default:
         return 0;

@@ -33,7 +33,9 @@ enum {
     ATTR_F = 2,
     ATTR_I = 3,
     ATTR_S = 4,
+    ATTR_FLOATS = 7,
     ATTR_INTS = 8,
+    ATTR_STRINGS = 9,
     ATTR_TYPE = 20,
     TENSOR_DIMS = 1,
     TENSOR_DATA_TYPE = 2,
@@ -107,6 +109,11 @@ void hsi_onnx_node_input(hsi_onnx_export *e, const char *name)
     hsi_onnx_write_text(&e->nodes, NODE_INPUT, name);
 }
 
+void hsi_onnx_node_output(hsi_onnx_export *e, const char *name)
+{
+    hsi_onnx_write_text(&e->nodes, NODE_OUTPUT, name);
+}
+
 void hsi_onnx_node_begin(hsi_onnx_export *e, const char *op, const char *output,
                          const char *a, const char *b, const char *c)
 {
@@ -160,6 +167,24 @@ void hsi_onnx_node_text(hsi_onnx_export *e, const char *name, const char *text)
 {
     size_t begun = attribute(e, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
     hsi_onnx_write_text(&e->nodes, ATTR_S, text);
+    hsi_onnx_write_end(&e->nodes, begun);
+}
+
+void hsi_onnx_node_floats(hsi_onnx_export *e, const char *name, const float *values,
+                          uint32_t count)
+{
+    size_t begun = attribute(e, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS);
+    for (uint32_t k = 0; k < count; k++)
+        hsi_onnx_write_float(&e->nodes, ATTR_FLOATS, values[k]);
+    hsi_onnx_write_end(&e->nodes, begun);
+}
+
+void hsi_onnx_node_texts(hsi_onnx_export *e, const char *name, const char *const *texts,
+                         uint32_t count)
+{
+    size_t begun = attribute(e, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS);
+    for (uint32_t k = 0; k < count; k++)
+        hsi_onnx_write_text(&e->nodes, ATTR_STRINGS, texts[k]);
     hsi_onnx_write_end(&e->nodes, begun);
 }
 

@@ -30,11 +30,16 @@ const char *hsi_onnx_new_name(hsi_onnx_export *e, const char *base);
 /* Up to three inputs; the first NULL ends them; "" leaves one out. */
 void hsi_onnx_node_begin(hsi_onnx_export *e, const char *op, const char *output,
                          const char *a, const char *b, const char *c);
-void hsi_onnx_node_input(hsi_onnx_export *e, const char *name); /* more inputs */
+void hsi_onnx_node_input(hsi_onnx_export *e, const char *name);  /* more inputs */
+void hsi_onnx_node_output(hsi_onnx_export *e, const char *name); /* more outputs */
 void hsi_onnx_node_int(hsi_onnx_export *e, const char *name, int64_t value);
 void hsi_onnx_node_ints(hsi_onnx_export *e, const char *name, const int64_t *values,
                         uint32_t count);
 void hsi_onnx_node_float(hsi_onnx_export *e, const char *name, float value);
+void hsi_onnx_node_floats(hsi_onnx_export *e, const char *name, const float *values,
+                          uint32_t count);
+void hsi_onnx_node_texts(hsi_onnx_export *e, const char *name, const char *const *texts,
+                         uint32_t count);
 void hsi_onnx_node_text(hsi_onnx_export *e, const char *name, const char *text);
 void hsi_onnx_node_end(hsi_onnx_export *e);
 
@@ -54,9 +59,14 @@ const char *hsi_onnx_put_scalar(hsi_onnx_export *e, const char *base, float valu
 /* ---- Layers --------------------------------------------------------------- */
 
 hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer);
+/* 1 if opset 13 lacks it, so that it is written as several nodes, or with constants. */
+int hsi_onnx_is_composed(hsched_activation_kind kind);
 void hsi_onnx_export_activation(hsi_onnx_export *e, const hsi_layer *layer);
+hsched_status hsi_onnx_export_resize(hsi_onnx_export *e, const hsi_layer *layer);
+void hsi_onnx_export_conv(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_pool(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_reshape(hsi_onnx_export *e, const hsi_layer *layer);
+hsched_status hsi_onnx_export_recurrent(hsi_onnx_export *e, const hsi_layer *layer);
 /* The data type that ONNX numbers so. */
 int32_t hsi_onnx_type_of(hsched_dtype dtype);
 

@@ -27,6 +27,19 @@ static const single singles[] = {
     [HSCHED_ACTIVATION_FLOOR] = { "Floor", NULL, NULL },
     [HSCHED_ACTIVATION_CEIL] = { "Ceil", NULL, NULL },
     [HSCHED_ACTIVATION_THRESHOLDED_RELU] = { "ThresholdedRelu", "alpha", NULL },
+    [HSCHED_ACTIVATION_ROUND] = { "Round", NULL, NULL },
+    [HSCHED_ACTIVATION_SIGN] = { "Sign", NULL, NULL },
+    [HSCHED_ACTIVATION_SIN] = { "Sin", NULL, NULL },
+    [HSCHED_ACTIVATION_COS] = { "Cos", NULL, NULL },
+    [HSCHED_ACTIVATION_TAN] = { "Tan", NULL, NULL },
+    [HSCHED_ACTIVATION_ASIN] = { "Asin", NULL, NULL },
+    [HSCHED_ACTIVATION_ACOS] = { "Acos", NULL, NULL },
+    [HSCHED_ACTIVATION_ATAN] = { "Atan", NULL, NULL },
+    [HSCHED_ACTIVATION_SINH] = { "Sinh", NULL, NULL },
+    [HSCHED_ACTIVATION_COSH] = { "Cosh", NULL, NULL },
+    [HSCHED_ACTIVATION_ASINH] = { "Asinh", NULL, NULL },
+    [HSCHED_ACTIVATION_ACOSH] = { "Acosh", NULL, NULL },
+    [HSCHED_ACTIVATION_ATANH] = { "Atanh", NULL, NULL },
 };
 
 /* x times a number; to `output`, or a new name. */
@@ -71,6 +84,11 @@ static void hard_swish(hsi_onnx_export *e, const char *x, const char *y)
     hsi_onnx_node_float(e, "beta", 0.5f);
     hsi_onnx_node_end(e);
     hsi_onnx_put(e, "Mul", y, x, gate);
+}
+
+int hsi_onnx_is_composed(hsched_activation_kind kind)
+{
+    return (size_t)kind >= sizeof singles / sizeof *singles || !singles[kind].op;
 }
 
 void hsi_onnx_export_activation(hsi_onnx_export *e, const hsi_layer *layer)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/element.h"
 #include "base/status.h"
 
 static const char *input(const hsi_onnx_export *e, const hsi_layer *layer, uint32_t k)
@@ -24,27 +25,6 @@ static uint32_t rank_of(const hsi_onnx_export *e, hsched_tensor tensor)
 static const char *if_any(const char *name)
 {
     return *name ? name : NULL;
-}
-
-static void conv2d(hsi_onnx_export *e, const hsi_layer *layer)
-{
-    const hsched_conv2d_config *c = &layer->attrs.conv2d;
-    hsched_auto_pad same = layer->given.conv2d.auto_pad;
-    hsi_onnx_node_begin(e, "Conv", output(e, layer), input(e, layer, 0),
-                        input(e, layer, 1), if_any(input(e, layer, 2)));
-    hsi_onnx_node_ints(e, "kernel_shape", e->graph->tensors[layer->inputs[1]].dims + 2,
-                       2);
-    hsi_onnx_node_ints(e, "strides", c->strides, 2);
-    hsi_onnx_node_ints(e, "dilations", c->dilations, 2);
-    hsi_onnx_node_int(e, "group", c->groups);
-    /* Explicit pads hold for one size of the input only. */
-    if (e->graph->symbol_count &&
-        (same == HSCHED_PAD_SAME_UPPER || same == HSCHED_PAD_SAME_LOWER))
-        hsi_onnx_node_text(e, "auto_pad",
-                           same == HSCHED_PAD_SAME_UPPER ? "SAME_UPPER" : "SAME_LOWER");
-    else
-        hsi_onnx_node_ints(e, "pads", c->pads, 4);
-    hsi_onnx_node_end(e);
 }
 
 static void fully_connected(hsi_onnx_export *e, const hsi_layer *layer)
@@ -97,17 +77,55 @@ static void with_axis(hsi_onnx_export *e, const hsi_layer *layer, const char *op
 static hsched_status binary(hsi_onnx_export *e, const hsi_layer *layer)
 {
     static const char *const ops[] = {
-        [HSCHED_BINARY_ADD] = "Add", [HSCHED_BINARY_SUB] = "Sub",
-        [HSCHED_BINARY_MUL] = "Mul", [HSCHED_BINARY_DIV] = "Div",
-        [HSCHED_BINARY_MIN] = "Min", [HSCHED_BINARY_MAX] = "Max",
-        [HSCHED_BINARY_POW] = "Pow", [HSCHED_BINARY_PRELU] = "PRelu",
+        [HSCHED_BINARY_ADD] = "Add",
+        [HSCHED_BINARY_SUB] = "Sub",
+        [HSCHED_BINARY_MUL] = "Mul",
+        [HSCHED_BINARY_DIV] = "Div",
+        [HSCHED_BINARY_MIN] = "Min",
+        [HSCHED_BINARY_MAX] = "Max",
+        [HSCHED_BINARY_POW] = "Pow",
+        [HSCHED_BINARY_PRELU] = "PRelu",
+        [HSCHED_BINARY_MOD] = "Mod",
+        [HSCHED_BINARY_FMOD] = "Mod",
+        [HSCHED_BINARY_EQUAL] = "Equal",
+        [HSCHED_BINARY_GREATER] = "Greater",
+        [HSCHED_BINARY_GREATER_OR_EQUAL] = "GreaterOrEqual",
+        [HSCHED_BINARY_LESS] = "Less",
+        [HSCHED_BINARY_LESS_OR_EQUAL] = "LessOrEqual",
+        [HSCHED_BINARY_AND] = "And",
+        [HSCHED_BINARY_OR] = "Or",
+        [HSCHED_BINARY_XOR] = "Xor",
+        [HSCHED_BINARY_SHIFT_LEFT] = "BitShift",
+        [HSCHED_BINARY_SHIFT_RIGHT] = "BitShift",
     };
-    size_t kind = (size_t)layer->attrs.binary;
-    if (kind >= sizeof ops / sizeof *ops || !ops[kind])
-        return hsi_error(HSCHED_ERROR_INTERNAL, "binary kind %zu has no ONNX operator",
-                         kind);
-    hsi_onnx_put(e, ops[kind], output(e, layer), input(e, layer, 0), input(e, layer, 1));
+    const hsched_binary_kind kind = layer->attrs.binary;
+    if ((size_t)kind >= sizeof ops / sizeof *ops || !ops[kind])
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "layer '%.200s': opset %d has no operator for binary kind %d",
+                         layer->name, HSI_ONNX_EXPORT_OPSET, (int)kind);
+    hsi_onnx_node_begin(e, ops[kind], output(e, layer), input(e, layer, 0),
+                        input(e, layer, 1), NULL);
+    if (kind == HSCHED_BINARY_FMOD)
+        hsi_onnx_node_int(e, "fmod", 1);
+    if (kind == HSCHED_BINARY_SHIFT_LEFT || kind == HSCHED_BINARY_SHIFT_RIGHT)
+        hsi_onnx_node_text(e, "direction",
+                           kind == HSCHED_BINARY_SHIFT_LEFT ? "LEFT" : "RIGHT");
+    hsi_onnx_node_end(e);
     return HSCHED_OK;
+}
+
+static void cast(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    hsi_onnx_node_begin(e, "Cast", output(e, layer), input(e, layer, 0), NULL, NULL);
+    hsi_onnx_node_int(e, "to", hsi_onnx_type_of(layer->attrs.cast));
+    hsi_onnx_node_end(e);
+}
+
+static void where(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    hsi_onnx_node_begin(e, "Where", output(e, layer), input(e, layer, 0),
+                        input(e, layer, 1), input(e, layer, 2));
+    hsi_onnx_node_end(e);
 }
 
 static void slice(hsi_onnx_export *e, const hsi_layer *layer)
@@ -269,12 +287,33 @@ static void global_pool(hsi_onnx_export *e, const hsi_layer *layer)
                  input(e, layer, 0), NULL);
 }
 
+/* The constants that compositions need are written as float32 only. */
+static int needs_float32(const hsi_onnx_export *e, const hsi_layer *layer)
+{
+    if (layer->input_count == 0 ||
+        !hsi_is_narrow_float(e->graph->tensors[layer->inputs[0]].dtype))
+        return 0;
+    return layer->kind == HSI_LAYER_POOL2D || layer->kind == HSI_LAYER_PAD ||
+           (layer->kind == HSI_LAYER_ACTIVATION &&
+            hsi_onnx_is_composed(layer->attrs.activation.kind));
+}
+
 hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
 {
+    if (needs_float32(e, layer))
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "layer '%.200s': a %s of %s cannot be written; cast to float32 "
+                         "before it",
+                         layer->name, hsi_layer_kind_name(layer->kind),
+                         hsched_dtype_name(e->graph->tensors[layer->inputs[0]].dtype));
     switch (layer->kind) {
     case HSI_LAYER_CONV2D:
-        conv2d(e, layer);
+    case HSI_LAYER_CONV:
+    case HSI_LAYER_CONV_TRANSPOSE:
+        hsi_onnx_export_conv(e, layer);
         break;
+    case HSI_LAYER_RESIZE:
+        return hsi_onnx_export_resize(e, layer);
     case HSI_LAYER_FULLY_CONNECTED:
         fully_connected(e, layer);
         break;
@@ -283,6 +322,7 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
                      input(e, layer, 1));
         break;
     case HSI_LAYER_POOL2D:
+    case HSI_LAYER_POOL:
         return hsi_onnx_export_pool(e, layer);
     case HSI_LAYER_GLOBAL_POOL:
         global_pool(e, layer);
@@ -301,6 +341,12 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         break;
     case HSI_LAYER_BINARY:
         return binary(e, layer);
+    case HSI_LAYER_CAST:
+        cast(e, layer);
+        break;
+    case HSI_LAYER_WHERE:
+        where(e, layer);
+        break;
     case HSI_LAYER_CONCAT:
         with_axis(e, layer, "Concat", layer->attrs.concat.axis);
         break;
@@ -327,6 +373,8 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
     case HSI_LAYER_REDUCE_MEAN:
         with_axes(e, layer, "ReduceMean");
         break;
+    case HSI_LAYER_RECURRENT:
+        return hsi_onnx_export_recurrent(e, layer);
     case HSI_LAYER_IMAGE_INPUT:
         image_input(e, layer);
         break;

@@ -1,10 +1,10 @@
 /* Constants that are being computed: elements, copies, broadcasting. */
 #include "onnx/fold.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/element.h"
 #include "base/status.h"
 #include "base/tensor.h"
 
@@ -47,15 +47,6 @@ hsched_status hsi_onnx_draft_make(hsi_onnx_import *im, const hsi_onnx_node *node
     type v;                                                                              \
     memcpy(&v, (const char *)c->data + i * sizeof v, sizeof v)
 
-static int64_t to_int(double v)
-{
-    if (isnan(v))
-        return 0;
-    if (v >= 9223372036854775808.0)
-        return INT64_MAX;
-    return v <= -9223372036854775808.0 ? INT64_MIN : (int64_t)v;
-}
-
 int64_t hsi_onnx_get_int(const hsi_onnx_constant *c, size_t i)
 {
     switch (c->dtype) {
@@ -74,17 +65,8 @@ int64_t hsi_onnx_get_int(const hsi_onnx_constant *c, size_t i)
     case HSCHED_BOOL:
         return ((const uint8_t *)c->data)[i] != 0;
     default:
-        return to_int(hsi_onnx_get_float(c, i));
+        return hsi_int64_of_double(hsi_onnx_get_float(c, i));
     }
-}
-
-static double half_value(uint16_t bits)
-{
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    double v = exponent == 0    ? ldexp(fraction, -24)
-               : exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
-                                : ldexp(fraction + 1024, exponent - 25);
-    return bits >> 15 ? -v : v;
 }
 
 double hsi_onnx_get_float(const hsi_onnx_constant *c, size_t i)
@@ -100,14 +82,11 @@ double hsi_onnx_get_float(const hsi_onnx_constant *c, size_t i)
     }
     case HSCHED_FLOAT16: {
         LOAD(uint16_t);
-        return half_value(v);
+        return (double)hsi_float_of_half(v);
     }
     case HSCHED_BFLOAT16: {
         LOAD(uint16_t);
-        uint32_t bits = (uint32_t)v << 16;
-        float wide;
-        memcpy(&wide, &bits, sizeof wide);
-        return (double)wide;
+        return (double)hsi_float_of_bfloat(v);
     }
     default:
         return (double)hsi_onnx_get_int(c, i);
@@ -145,25 +124,37 @@ void hsi_onnx_put_float(hsi_onnx_draft *draft, size_t i, double value)
         ((double *)draft->data)[i] = value;
         break;
     case HSCHED_FLOAT16:
+        ((uint16_t *)draft->data)[i] = hsi_half_of_double(value);
+        break;
     case HSCHED_BFLOAT16:
-        break; /* never computed: see hsi_onnx_can_make */
+        ((uint16_t *)draft->data)[i] = hsi_bfloat_of_double(value);
+        break;
+    case HSCHED_INT32:
+        ((int32_t *)draft->data)[i] = hsi_int32_of_double(value);
+        break;
+    case HSCHED_INT8:
+        ((int8_t *)draft->data)[i] = hsi_int8_of_double(value);
+        break;
+    case HSCHED_UINT8:
+        ((uint8_t *)draft->data)[i] = hsi_uint8_of_double(value);
+        break;
     case HSCHED_BOOL:
         ((uint8_t *)draft->data)[i] = value != 0;
         break;
     default:
-        hsi_onnx_put_int(draft, i, to_int(value));
+        hsi_onnx_put_int(draft, i, hsi_int64_of_double(value));
     }
 }
 
 int hsi_onnx_is_float(hsched_dtype dtype)
 {
-    return dtype == HSCHED_FLOAT32 || dtype == HSCHED_FLOAT64;
+    return dtype == HSCHED_FLOAT32 || dtype == HSCHED_FLOAT64 ||
+           hsi_is_narrow_float(dtype);
 }
 
 int hsi_onnx_can_make(hsched_dtype dtype)
 {
-    return dtype != HSCHED_FLOAT16 && dtype != HSCHED_BFLOAT16 &&
-           dtype != HSCHED_DTYPE_NONE;
+    return dtype != HSCHED_DTYPE_NONE;
 }
 
 /* ---- Copies --------------------------------------------------------------- */
@@ -236,7 +227,7 @@ hsched_status hsi_onnx_cast(hsi_onnx_import *im, const hsi_onnx_node *node,
     if (status)
         return status;
     for (size_t i = 0; i < c->count; i++) {
-        if (hsi_onnx_is_float(c->dtype) || !hsi_onnx_can_make(c->dtype))
+        if (hsi_onnx_is_float(c->dtype))
             hsi_onnx_put_float(draft, i, hsi_onnx_get_float(c, i));
         else
             hsi_onnx_put_int(draft, i, hsi_onnx_get_int(c, i));

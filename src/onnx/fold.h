@@ -28,9 +28,8 @@ int64_t hsi_onnx_get_int(const hsi_onnx_constant *c, size_t i);
 double hsi_onnx_get_float(const hsi_onnx_constant *c, size_t i);
 void hsi_onnx_put_int(hsi_onnx_draft *draft, size_t i, int64_t value);
 void hsi_onnx_put_float(hsi_onnx_draft *draft, size_t i, double value);
-int hsi_onnx_is_float(hsched_dtype dtype); /* float32 or float64 */
-int hsi_onnx_can_make(
-    hsched_dtype dtype); /* the types that put_... know: not the narrow floats */
+int hsi_onnx_is_float(hsched_dtype dtype); /* float32, float64 or a narrower one */
+int hsi_onnx_can_make(hsched_dtype dtype); /* the types that put_... know */
 
 /* Copies `count` elements and what they depend on. */
 void hsi_onnx_copy_elements(hsi_onnx_draft *to, size_t at, const hsi_onnx_constant *from,

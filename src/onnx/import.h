@@ -102,6 +102,17 @@ hsched_status hsi_onnx_add_floats(hsi_onnx_import *im, const hsi_onnx_node *node
                                   const char *suffix, uint32_t rank, const int64_t *dims,
                                   const float *data, hsched_tensor *tensor);
 
+/* Makes a number of that type a constant of the graph. */
+hsched_status hsi_onnx_add_number(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                  hsched_dtype dtype, double value,
+                                  hsched_tensor *tensor);
+/* A layer of the node's: the last one has its output's name, others have made-up ones. */
+hsched_status hsi_onnx_add_pair(hsi_onnx_import *im, const hsi_onnx_node *node, int last,
+                                hsched_binary_kind kind, hsched_tensor a, hsched_tensor b,
+                                hsched_tensor *y);
+hsched_status hsi_onnx_add_act(hsi_onnx_import *im, const hsi_onnx_node *node, int last,
+                               hsched_activation act, hsched_tensor x, hsched_tensor *y);
+
 /* ---- Shapes --------------------------------------------------------------- */
 
 uint32_t hsi_onnx_rank(const hsi_onnx_import *im, hsched_tensor tensor);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/element.h"
 #include "base/status.h"
 #include "base/tensor.h"
 
@@ -18,7 +19,7 @@ static hsched_status matrix_weights(hsi_onnx_import *im, const hsi_onnx_node *no
     const hsi_onnx_constant *b = hsi_onnx_constant_input(im, node, 1);
     if (transposed && alpha == 1)
         return hsi_onnx_weights(im, node, 1, weights);
-    if (b->dtype != HSCHED_FLOAT32)
+    if (b->dtype != HSCHED_FLOAT32 && !hsi_is_narrow_float(b->dtype))
         return hsi_onnx_unsupported(im, node,
                                     "weights of %s; convert the model to float32",
                                     hsched_dtype_name(b->dtype));
@@ -28,17 +29,17 @@ static hsched_status matrix_weights(hsi_onnx_import *im, const hsi_onnx_node *no
     if (!name || b->count == 0)
         return name ? hsi_onnx_malformed(node, "its matrix is empty")
                     : hsi_onnx_no_memory(im, node);
-    float *data = hsi_onnx_graph_memory(im->graph, b->size);
-    if (!data)
+    hsi_onnx_draft draft = { .result = *b };
+    draft.data = hsi_onnx_graph_memory(im->graph, b->size);
+    if (!draft.data)
         return hsi_onnx_at_node(node, hsi_out_of_memory("its weights"));
     for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < columns; c++) {
-            float v; /* the file's data may be unaligned */
-            memcpy(&v, (const char *)b->data + (r * columns + c) * sizeof v, sizeof v);
-            data[transposed ? r * columns + c : c * rows + r] = alpha * v;
-        }
+        for (size_t c = 0; c < columns; c++)
+            hsi_onnx_put_float(
+                &draft, transposed ? r * columns + c : c * rows + r,
+                (double)(alpha * (float)hsi_onnx_get_float(b, r * columns + c)));
     hsched_status status =
-        hsched_graph_add_constant(im->graph, name, HSCHED_FLOAT32, 2, dims, data, b->size,
+        hsched_graph_add_constant(im->graph, name, b->dtype, 2, dims, draft.data, b->size,
                                   HSCHED_DATA_BORROW, weights);
     return hsi_onnx_at_node(node, status ? status : hsi_onnx_track(im));
 }
@@ -51,7 +52,11 @@ static hsched_status vector_bias(hsi_onnx_import *im, const hsi_onnx_node *node,
     const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, 2);
     *bias = HSCHED_NO_TENSOR;
     if (!c || (c->count != 1 && c->count != (size_t)outputs) ||
-        c->dtype != HSCHED_FLOAT32 || (c->rank == 2 && c->dims[0] != 1) || c->rank > 2)
+        (c->rank == 2 && c->dims[0] != 1) || c->rank > 2)
+        return HSCHED_OK;
+    if (hsi_is_narrow_float(c->dtype) && (beta != 1 || c->rank != 1 || c->count == 1))
+        return HSCHED_OK;
+    if (c->dtype != HSCHED_FLOAT32 && !hsi_is_narrow_float(c->dtype))
         return HSCHED_OK;
     if (beta == 1 && c->rank == 1 && c->count == (size_t)outputs)
         return hsi_onnx_weights(im, node, 2, bias);
@@ -70,8 +75,8 @@ static hsched_status scale(hsi_onnx_import *im, const hsi_onnx_node *node, float
     hsched_tensor constant;
     if (factor == 1)
         return HSCHED_OK;
-    hsched_status status =
-        hsi_onnx_add_floats(im, node, "factor", 0, NULL, &factor, &constant);
+    hsched_status status = hsi_onnx_add_number(im, node, im->graph->tensors[*x].dtype,
+                                               (double)factor, &constant);
     if (status)
         return status;
     const char *name = hsi_onnx_made_name(im, node->label, suffix);
@@ -226,11 +231,28 @@ static hsched_binary_kind binary_kind(const char *op)
         const char *op;
         hsched_binary_kind kind;
     } kinds[] = {
-        { "Add", HSCHED_BINARY_ADD },  { "Sub", HSCHED_BINARY_SUB },
-        { "Mul", HSCHED_BINARY_MUL },  { "Div", HSCHED_BINARY_DIV },
-        { "Min", HSCHED_BINARY_MIN },  { "Max", HSCHED_BINARY_MAX },
-        { "Pow", HSCHED_BINARY_POW },  { "Sum", HSCHED_BINARY_ADD },
+        { "Add", HSCHED_BINARY_ADD },
+        { "Sub", HSCHED_BINARY_SUB },
+        { "Mul", HSCHED_BINARY_MUL },
+        { "Div", HSCHED_BINARY_DIV },
+        { "Min", HSCHED_BINARY_MIN },
+        { "Max", HSCHED_BINARY_MAX },
+        { "Pow", HSCHED_BINARY_POW },
+        { "Sum", HSCHED_BINARY_ADD },
         { "Mean", HSCHED_BINARY_ADD },
+        { "Equal", HSCHED_BINARY_EQUAL },
+        { "Greater", HSCHED_BINARY_GREATER },
+        { "GreaterOrEqual", HSCHED_BINARY_GREATER_OR_EQUAL },
+        { "Less", HSCHED_BINARY_LESS },
+        { "LessOrEqual", HSCHED_BINARY_LESS_OR_EQUAL },
+        { "And", HSCHED_BINARY_AND },
+        { "Or", HSCHED_BINARY_OR },
+        { "Xor", HSCHED_BINARY_XOR },
+        { "BitwiseAnd", HSCHED_BINARY_BIT_AND },
+        { "BitwiseOr", HSCHED_BINARY_BIT_OR },
+        { "BitwiseXor", HSCHED_BINARY_BIT_XOR },
+        { "Mod", HSCHED_BINARY_MOD },
+        { "BitShift", HSCHED_BINARY_SHIFT_LEFT },
     };
     size_t k = 0;
     while (strcmp(kinds[k].op, op) != 0) /* the table of operators names no other */
@@ -238,31 +260,76 @@ static hsched_binary_kind binary_kind(const char *op)
     return kinds[k].kind;
 }
 
-/* The exponent of Pow may be of another type than its base. */
-static hsched_status exponent(hsi_onnx_import *im, const hsi_onnx_node *node,
-                              hsched_tensor *b)
+/* The kind, by the node's attributes, too. */
+static hsched_status binary_kind_of(const hsi_onnx_node *node, hsched_binary_kind *kind)
 {
-    const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, 1), *floats;
-    if (!c || c->dtype == HSCHED_FLOAT32)
-        return hsi_onnx_input(im, node, 1, b);
-    hsched_status status = hsi_onnx_cast(im, node, c, HSCHED_FLOAT32, &floats);
+    int64_t fmod_like;
+    int left, right;
+    hsched_status status = HSCHED_OK;
+    *kind = binary_kind(node->op);
+    if (*kind == HSCHED_BINARY_MOD) {
+        status = hsi_onnx_attr_int(node, "fmod", 0, &fmod_like);
+        if (!status && fmod_like)
+            *kind = HSCHED_BINARY_FMOD;
+    } else if (*kind == HSCHED_BINARY_SHIFT_LEFT) {
+        status = hsi_onnx_attr_is(node, "direction", "", "LEFT", &left);
+        if (!status)
+            status = hsi_onnx_attr_is(node, "direction", "", "RIGHT", &right);
+        if (!status && !left && !right)
+            status = hsi_onnx_malformed(
+                node, "attribute 'direction' is neither LEFT nor RIGHT");
+        if (!status && right)
+            *kind = HSCHED_BINARY_SHIFT_RIGHT;
+    }
+    return status;
+}
+
+static hsched_status cast_operand(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                  hsched_dtype dtype, hsched_tensor *x)
+{
+    const char *name = hsi_onnx_made_name(im, node->label, "cast");
+    if (im->graph->tensors[*x].dtype == dtype)
+        return HSCHED_OK;
+    if (!name)
+        return hsi_onnx_no_memory(im, node);
+    return hsi_onnx_at_node(node, hsched_graph_add_cast(im->graph, name, *x, dtype, x));
+}
+
+/* The exponent may be of another type than the base, which is the result's. Integers to
+ * the power of floats are computed as floats. */
+hsched_status hsi_onnx_build_pow(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    hsched_tensor a, b, y;
+    hsched_status status = hsi_onnx_input(im, node, 0, &a);
+    if (!status)
+        status = hsi_onnx_input(im, node, 1, &b);
     if (status)
         return status;
-    return hsi_onnx_add_floats(im, node, "exponent", floats->rank, floats->dims,
-                               floats->data, b);
+    const hsched_dtype to = im->graph->tensors[a].dtype, by = im->graph->tensors[b].dtype;
+    const int as_floats = hsi_is_integer(to) && !hsi_is_integer(by);
+    status = as_floats ? cast_operand(im, node, by, &a) : cast_operand(im, node, to, &b);
+    if (!status)
+        status = hsi_onnx_add_pair(im, node, !as_floats, HSCHED_BINARY_POW, a, b, &y);
+    if (!status && as_floats)
+        status = hsi_onnx_at_node(
+            node, hsched_graph_add_cast(im->graph, hsi_onnx_output_name(im, node, 0), y,
+                                        to, &y));
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return status;
 }
 
 hsched_status hsi_onnx_build_binary(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     hsched_tensor a, b, y;
-    hsched_status status = hsi_onnx_input(im, node, 0, &a);
+    hsched_binary_kind kind;
+    hsched_status status = binary_kind_of(node, &kind);
     if (!status)
-        status = strcmp(node->op, "Pow") == 0 ? exponent(im, node, &b)
-                                              : hsi_onnx_input(im, node, 1, &b);
+        status = hsi_onnx_input(im, node, 0, &a);
     if (!status)
-        status = hsi_onnx_at_node(
-            node, hsched_graph_add_binary(im->graph, hsi_onnx_output_name(im, node, 0),
-                                          binary_kind(node->op), a, b, &y));
+        status = hsi_onnx_input(im, node, 1, &b);
+    if (!status)
+        status = hsi_onnx_add_pair(im, node, 1, kind, a, b, &y);
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -289,8 +356,8 @@ hsched_status hsi_onnx_build_variadic(hsi_onnx_import *im, const hsi_onnx_node *
                                                                     y, x, &y));
     }
     if (!status && mean) {
-        float share = 1.0f / (float)node->input_count;
-        status = hsi_onnx_add_floats(im, node, "share", 0, NULL, &share, &x);
+        status = hsi_onnx_add_number(im, node, im->graph->tensors[y].dtype,
+                                     1.0 / node->input_count, &x);
         if (!status)
             status = hsi_onnx_at_node(
                 node,

@@ -4,6 +4,7 @@
 #include <float.h>
 #include <string.h>
 
+#include "base/element.h"
 #include "base/status.h"
 #include "base/tensor.h"
 
@@ -22,7 +23,6 @@ static const struct {
 } activations[] = {
     { "Abs", HSCHED_ACTIVATION_ABS, NULL, 0, NULL, 0 },
     { "Ceil", HSCHED_ACTIVATION_CEIL, NULL, 0, NULL, 0 },
-    { "Celu", HSCHED_ACTIVATION_ELU, "alpha", 1, NULL, 0 },
     { "Elu", HSCHED_ACTIVATION_ELU, "alpha", 1, NULL, 0 },
     { "Erf", HSCHED_ACTIVATION_ERF, NULL, 0, NULL, 0 },
     { "Exp", HSCHED_ACTIVATION_EXP, NULL, 0, NULL, 0 },
@@ -41,6 +41,19 @@ static const struct {
     { "Softplus", HSCHED_ACTIVATION_SOFTPLUS, NULL, 0, NULL, 0 },
     { "Softsign", HSCHED_ACTIVATION_SOFTSIGN, NULL, 0, NULL, 0 },
     { "Sqrt", HSCHED_ACTIVATION_SQRT, NULL, 0, NULL, 0 },
+    { "Acos", HSCHED_ACTIVATION_ACOS, NULL, 0, NULL, 0 },
+    { "Acosh", HSCHED_ACTIVATION_ACOSH, NULL, 0, NULL, 0 },
+    { "Asin", HSCHED_ACTIVATION_ASIN, NULL, 0, NULL, 0 },
+    { "Asinh", HSCHED_ACTIVATION_ASINH, NULL, 0, NULL, 0 },
+    { "Atan", HSCHED_ACTIVATION_ATAN, NULL, 0, NULL, 0 },
+    { "Atanh", HSCHED_ACTIVATION_ATANH, NULL, 0, NULL, 0 },
+    { "Cos", HSCHED_ACTIVATION_COS, NULL, 0, NULL, 0 },
+    { "Cosh", HSCHED_ACTIVATION_COSH, NULL, 0, NULL, 0 },
+    { "Round", HSCHED_ACTIVATION_ROUND, NULL, 0, NULL, 0 },
+    { "Sign", HSCHED_ACTIVATION_SIGN, NULL, 0, NULL, 0 },
+    { "Sin", HSCHED_ACTIVATION_SIN, NULL, 0, NULL, 0 },
+    { "Sinh", HSCHED_ACTIVATION_SINH, NULL, 0, NULL, 0 },
+    { "Tan", HSCHED_ACTIVATION_TAN, NULL, 0, NULL, 0 },
     { "Tanh", HSCHED_ACTIVATION_TANH, NULL, 0, NULL, 0 },
     { "ThresholdedRelu", HSCHED_ACTIVATION_THRESHOLDED_RELU, "alpha", 1, NULL, 0 },
 };
@@ -78,9 +91,6 @@ hsched_status hsi_onnx_build_activation(hsi_onnx_import *im, const hsi_onnx_node
     if (!status && activations[k].b_name)
         status =
             hsi_onnx_attr_float(node, activations[k].b_name, activation.b, &activation.b);
-    if (!status && strcmp(node->op, "Celu") == 0 && activation.a != 1)
-        return hsi_onnx_unsupported(im, node, "alpha %g; only 1 is",
-                                    (double)activation.a);
     if (!status && strcmp(node->op, "Gelu") == 0) {
         int by_tanh, by_erf;
         status = hsi_onnx_attr_is(node, "approximate", "none", "tanh", &by_tanh);
@@ -95,11 +105,43 @@ hsched_status hsi_onnx_build_activation(hsi_onnx_import *im, const hsi_onnx_node
     return status ? status : add_activation(im, node, activation);
 }
 
+/* Clip by max and min, for bounds that are not known yet and for integers. */
+static hsched_status clip_by_pairs(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   hsched_tensor y)
+{
+    static const hsched_binary_kind kinds[] = { HSCHED_BINARY_MAX, HSCHED_BINARY_MIN };
+    for (uint32_t k = 1; k <= 2; k++) {
+        hsched_tensor bound;
+        if (!hsi_onnx_has_input(node, k))
+            continue;
+        hsched_status status = hsi_onnx_input(im, node, k, &bound);
+        if (!status)
+            status = hsi_onnx_add_pair(im, node, k == 2 || !hsi_onnx_has_input(node, 2),
+                                       kinds[k - 1], y, bound, &y);
+        if (status)
+            return status;
+    }
+    hsi_onnx_set_tensor(im, node, 0, y); /* x itself, if there is no bound */
+    return HSCHED_OK;
+}
+
+/* 1 if bound k is given and no constant. */
+static int is_computed(const hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k)
+{
+    return hsi_onnx_has_input(node, k) && !hsi_onnx_constant_input(im, node, k);
+}
+
 /* The bounds are attributes before opset 11, inputs afterwards. */
 hsched_status hsi_onnx_build_clip(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     hsched_activation activation = { HSCHED_ACTIVATION_CLIP, -FLT_MAX, FLT_MAX };
-    hsched_status status;
+    hsched_tensor x;
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (status)
+        return status;
+    if (node->version >= 11 && (hsi_is_integer(im->graph->tensors[x].dtype) ||
+                                is_computed(im, node, 1) || is_computed(im, node, 2)))
+        return clip_by_pairs(im, node, x);
     if (node->version < 11) {
         status = hsi_onnx_attr_float(node, "min", activation.a, &activation.a);
         if (!status)
@@ -112,6 +154,26 @@ hsched_status hsi_onnx_build_clip(hsi_onnx_import *im, const hsi_onnx_node *node
     return status ? status : add_activation(im, node, activation);
 }
 
+/* A slope [C] of a tensor [N,C,...] where C is not its last dimension: one for each
+ * channel, as before opset 7, which exporters still write. */
+static hsched_status slope_of_channels(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                       hsched_tensor x, hsched_tensor *slope)
+{
+    const hsi_graph_tensor *t = &im->graph->tensors[x], *s = &im->graph->tensors[*slope];
+    int64_t axes[HSCHED_MAX_DIMS];
+    if (s->rank != 1 || t->rank < 3 || s->dims[0] == 1 ||
+        s->dims[0] == t->dims[t->rank - 1] || s->dims[0] != t->dims[1])
+        return HSCHED_OK;
+    const uint32_t count = t->rank - 2;
+    for (uint32_t k = 0; k < count; k++)
+        axes[k] = k + 1;
+    const char *name = hsi_onnx_made_name(im, node->label, "slope");
+    if (!name)
+        return hsi_onnx_no_memory(im, node);
+    return hsi_onnx_at_node(
+        node, hsched_graph_add_unsqueeze(im->graph, name, *slope, count, axes, slope));
+}
+
 hsched_status hsi_onnx_build_prelu(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     hsched_tensor x, slope, y;
@@ -119,9 +181,9 @@ hsched_status hsi_onnx_build_prelu(hsi_onnx_import *im, const hsi_onnx_node *nod
     if (!status)
         status = hsi_onnx_input(im, node, 1, &slope);
     if (!status)
-        status = hsi_onnx_at_node(
-            node, hsched_graph_add_binary(im->graph, hsi_onnx_output_name(im, node, 0),
-                                          HSCHED_BINARY_PRELU, x, slope, &y));
+        status = slope_of_channels(im, node, x, &slope);
+    if (!status)
+        status = hsi_onnx_add_pair(im, node, 1, HSCHED_BINARY_PRELU, x, slope, &y);
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;

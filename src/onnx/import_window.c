@@ -1,14 +1,13 @@
-/* Convolution and pooling. */
-#include "onnx/ops.h"
+/* Convolution and pooling of one to three spatial dimensions. */
+#include "onnx/window.h"
 
 #include <string.h>
 
 #include "base/status.h"
 #include "base/tensor.h"
 
-/* `count` numbers of an attribute, or each `fallback`. */
-static hsched_status read_numbers(const hsi_onnx_node *node, const char *name,
-                                  uint32_t count, int64_t fallback, int64_t *numbers)
+hsched_status hsi_onnx_read_numbers(const hsi_onnx_node *node, const char *name,
+                                    uint32_t count, int64_t fallback, int64_t *numbers)
 {
     const int64_t *given;
     uint32_t given_count;
@@ -25,11 +24,12 @@ static hsched_status read_numbers(const hsi_onnx_node *node, const char *name,
 
 /* As above, for numbers that the graph would take as left out if they were 0. */
 static hsched_status read_positive(const hsi_onnx_node *node, const char *name,
-                                   int64_t *numbers)
+                                   uint32_t count, int64_t *numbers)
 {
-    hsched_status status = read_numbers(node, name, 2, 1, numbers);
-    if (!status && (numbers[0] < 1 || numbers[1] < 1))
-        status = hsi_onnx_malformed(node, "attribute '%s' is not positive", name);
+    hsched_status status = hsi_onnx_read_numbers(node, name, count, 1, numbers);
+    for (uint32_t k = 0; k < count && !status; k++)
+        if (numbers[k] < 1)
+            status = hsi_onnx_malformed(node, "attribute '%s' is not positive", name);
     return status;
 }
 
@@ -58,76 +58,97 @@ static hsched_status read_auto_pad(const hsi_onnx_node *node, hsched_auto_pad *a
     return hsi_onnx_malformed(node, "attribute 'auto_pad' has an unknown value");
 }
 
-/* pads are {top, left, bottom, right} in ONNX too; with auto_pad they do not count. */
-static hsched_status read_window(const hsi_onnx_node *node, int64_t *strides,
-                                 int64_t *pads, int64_t *dilations,
-                                 hsched_auto_pad *auto_pad)
+/* pads are all begins, then all ends in ONNX too; with auto_pad they do not count. */
+hsched_status hsi_onnx_read_window(const hsi_onnx_node *node, uint32_t spatial,
+                                   int64_t *strides, int64_t *pads, int64_t *dilations,
+                                   hsched_auto_pad *auto_pad)
 {
     hsched_status status = read_auto_pad(node, auto_pad);
     if (!status)
-        status = read_positive(node, "strides", strides);
+        status = read_positive(node, "strides", spatial, strides);
     if (!status)
-        status = read_positive(node, "dilations", dilations);
+        status = read_positive(node, "dilations", spatial, dilations);
     if (!status && *auto_pad == HSCHED_PAD_EXPLICIT)
-        status = read_numbers(node, "pads", 4, 0, pads);
+        status = hsi_onnx_read_numbers(node, "pads", 2 * spatial, 0, pads);
+    return status;
+}
+
+hsched_status hsi_onnx_read_image(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                  hsched_tensor *x, uint32_t *spatial)
+{
+    hsched_status status = hsi_onnx_input(im, node, 0, x);
+    if (status)
+        return status;
+    const uint32_t rank = hsi_onnx_rank(im, *x);
+    if (rank < 3 || rank > 5)
+        return hsi_onnx_unsupported(im, node,
+                                    "an input of %u dimensions; only [N,C,D1..Dk] with "
+                                    "k = 1, 2 or 3 are supported",
+                                    rank);
+    *spatial = rank - 2;
+    return HSCHED_OK;
+}
+
+hsched_status hsi_onnx_read_kernel(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   uint32_t spatial, hsched_tensor *weights,
+                                   hsched_tensor *bias, int64_t *groups)
+{
+    int64_t kernel[HSCHED_MAX_DIMS];
+    hsched_status status = hsi_onnx_weights(im, node, 1, weights);
+    if (!status && *weights == HSCHED_NO_TENSOR)
+        status = hsi_onnx_malformed(node, "its weights are missing");
+    if (!status)
+        status = hsi_onnx_weights(im, node, 2, bias);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "group", 1, groups);
+    if (!status && *groups < 1)
+        status = hsi_onnx_malformed(node, "attribute 'group' is not positive");
+    if (status)
+        return status;
+    const hsi_onnx_constant *w = hsi_onnx_constant_input(im, node, 1);
+    if (w->rank != spatial + 2)
+        return hsi_onnx_malformed(node, "its weights have %u dimensions instead of %u",
+                                  w->rank, spatial + 2);
+    memcpy(kernel, w->dims + 2, spatial * sizeof *kernel);
+    if (hsi_onnx_attr(node, "kernel_shape"))
+        status = hsi_onnx_read_numbers(node, "kernel_shape", spatial, 0, kernel);
+    if (!status && memcmp(kernel, w->dims + 2, spatial * sizeof *kernel) != 0)
+        status = hsi_onnx_malformed(node, "kernel_shape is not that of its weights, %s",
+                                    hsi_shape_text(w->rank, w->dims));
     return status;
 }
 
 hsched_status hsi_onnx_build_conv(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
-    hsched_conv2d_config config = { HSCHED_CONV2D_CONFIG_INIT };
+    hsched_conv_config config = { HSCHED_CONV_CONFIG_INIT };
     hsched_tensor x, weights, bias, y;
-    int64_t kernel[2];
-    hsched_status status = hsi_onnx_input(im, node, 0, &x);
-    if (status)
-        return status;
-    if (hsi_onnx_rank(im, x) != 4)
-        return hsi_onnx_unsupported(im, node,
-                                    "an input of %u dimensions; only images "
-                                    "[N,C,H,W] are supported",
-                                    hsi_onnx_rank(im, x));
-    status = hsi_onnx_weights(im, node, 1, &weights);
-    if (!status && weights == HSCHED_NO_TENSOR)
-        status = hsi_onnx_malformed(node, "its weights are missing");
+    uint32_t spatial;
+    hsched_status status = hsi_onnx_read_image(im, node, &x, &spatial);
     if (!status)
-        status = hsi_onnx_weights(im, node, 2, &bias);
+        status = hsi_onnx_read_kernel(im, node, spatial, &weights, &bias, &config.groups);
     if (!status)
-        status = read_window(node, config.strides, config.pads, config.dilations,
-                             &config.auto_pad);
-    if (!status)
-        status = hsi_onnx_attr_int(node, "group", 1, &config.groups);
-    if (!status && config.groups < 1)
-        status = hsi_onnx_malformed(node, "attribute 'group' is not positive");
-    if (status)
-        return status;
-    const hsi_onnx_constant *w = hsi_onnx_constant_input(im, node, 1);
-    if (w->rank != 4)
-        return hsi_onnx_malformed(node, "its weights have %u dimensions instead of 4",
-                                  w->rank);
-    memcpy(kernel, w->dims + 2, sizeof kernel);
-    if (hsi_onnx_attr(node, "kernel_shape"))
-        status = read_numbers(node, "kernel_shape", 2, 0, kernel);
-    if (!status && memcmp(kernel, w->dims + 2, sizeof kernel) != 0)
-        status = hsi_onnx_malformed(node, "kernel_shape is not that of its weights, %s",
-                                    hsi_shape_text(w->rank, w->dims));
+        status = hsi_onnx_read_window(node, spatial, config.strides, config.pads,
+                                      config.dilations, &config.auto_pad);
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_conv2d(im->graph, hsi_onnx_output_name(im, node, 0), x,
-                                          weights, bias, &config, &y));
+            node, hsched_graph_add_conv(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                        weights, bias, &config, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
 }
 
-static hsched_status read_pool(const hsi_onnx_node *node, hsched_pool2d_config *config)
+hsched_status hsi_onnx_read_pool(const hsi_onnx_node *node, uint32_t spatial,
+                                 hsched_pool_config *config)
 {
     int64_t ceil_mode, include_pad;
     if (!hsi_onnx_attr(node, "kernel_shape"))
         return hsi_onnx_malformed(node, "attribute 'kernel_shape' is missing");
-    hsched_status status = read_window(node, config->strides, config->pads,
-                                       config->dilations, &config->auto_pad);
+    hsched_status status =
+        hsi_onnx_read_window(node, spatial, config->strides, config->pads,
+                             config->dilations, &config->auto_pad);
     if (!status)
-        status = read_numbers(node, "kernel_shape", 2, 0, config->kernel);
+        status = hsi_onnx_read_numbers(node, "kernel_shape", spatial, 0, config->kernel);
     if (!status)
         status = hsi_onnx_attr_int(node, "ceil_mode", 0, &ceil_mode);
     if (!status)
@@ -141,25 +162,21 @@ static hsched_status read_pool(const hsi_onnx_node *node, hsched_pool2d_config *
 
 hsched_status hsi_onnx_build_pool(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
-    hsched_pool2d_config config = { HSCHED_POOL2D_CONFIG_INIT };
+    hsched_pool_config config = { HSCHED_POOL_CONFIG_INIT };
     int average = strcmp(node->op, "AveragePool") == 0;
+    uint32_t spatial;
     hsched_tensor x, y;
-    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    hsched_status status = hsi_onnx_read_image(im, node, &x, &spatial);
     if (status)
         return status;
-    if (hsi_onnx_rank(im, x) != 4)
-        return hsi_onnx_unsupported(im, node,
-                                    "an input of %u dimensions; only images "
-                                    "[N,C,H,W] are supported",
-                                    hsi_onnx_rank(im, x));
     if (hsi_onnx_output_used(im, node, 1))
         return hsi_onnx_unsupported(im, node, "its second output, the indices");
-    status = read_pool(node, &config);
+    status = hsi_onnx_read_pool(node, spatial, &config);
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_pool2d(im->graph, hsi_onnx_output_name(im, node, 0),
-                                          average ? HSCHED_POOL_AVERAGE : HSCHED_POOL_MAX,
-                                          x, &config, &y));
+            node, hsched_graph_add_pool(im->graph, hsi_onnx_output_name(im, node, 0),
+                                        average ? HSCHED_POOL_AVERAGE : HSCHED_POOL_MAX,
+                                        x, &config, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
@@ -167,25 +184,16 @@ hsched_status hsi_onnx_build_pool(hsi_onnx_import *im, const hsi_onnx_node *node
 
 hsched_status hsi_onnx_build_global_pool(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
-    static const int64_t spatial[HSCHED_MAX_DIMS - 2] = { 2, 3, 4, 5, 6, 7 };
     int average = strcmp(node->op, "GlobalAveragePool") == 0;
-    const char *name = hsi_onnx_output_name(im, node, 0);
     hsched_tensor x, y;
     hsched_status status = hsi_onnx_input(im, node, 0, &x);
     if (status)
         return status;
-    uint32_t rank = hsi_onnx_rank(im, x);
-    if (rank == 4)
-        status = hsched_graph_add_global_pool(
-            im->graph, name, average ? HSCHED_POOL_AVERAGE : HSCHED_POOL_MAX, x, &y);
-    else if (average && rank > 2)
-        status =
-            hsched_graph_add_reduce_mean(im->graph, name, x, rank - 2, spatial, 1, &y);
-    else
-        return hsi_onnx_unsupported(im, node,
-                                    "an input of %u dimensions; only images "
-                                    "[N,C,H,W] are supported",
-                                    rank);
+    if (hsi_onnx_rank(im, x) < 3)
+        return hsi_onnx_alias(im, node, 0); /* nothing to take a mean or maximum of */
+    status = hsched_graph_add_global_pool(im->graph, hsi_onnx_output_name(im, node, 0),
+                                          average ? HSCHED_POOL_AVERAGE : HSCHED_POOL_MAX,
+                                          x, &y);
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return hsi_onnx_at_node(node, status);

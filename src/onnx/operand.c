@@ -52,11 +52,6 @@ static hsched_status add_constant(hsi_onnx_import *im, const char *name,
     return status ? status : hsi_onnx_track(im);
 }
 
-static int is_narrow_float(hsched_dtype dtype)
-{
-    return dtype == HSCHED_FLOAT16 || dtype == HSCHED_BFLOAT16;
-}
-
 static hsched_status constant_tensor(hsi_onnx_import *im, const hsi_onnx_node *node,
                                      uint32_t k)
 {
@@ -68,8 +63,7 @@ static hsched_status constant_tensor(hsi_onnx_import *im, const hsi_onnx_node *n
         return hsi_error(HSCHED_ERROR_SHAPE,
                          "node '%.128s' (%.64s): input '%.128s' is empty, %s",
                          node->label, node->op, name, hsi_shape_text(c->rank, c->dims));
-    if (is_narrow_float(c->dtype) ||
-        (c->dtype == HSCHED_FLOAT64 && c->count > MAX_CONVERTED))
+    if (c->dtype == HSCHED_FLOAT64 && c->count > MAX_CONVERTED)
         return hsi_onnx_unsupported(im, node,
                                     "weights of %s; convert the model to float32",
                                     hsched_dtype_name(c->dtype));
@@ -178,10 +172,6 @@ hsched_status hsi_onnx_float_input(hsi_onnx_import *im, const hsi_onnx_node *nod
     if (c->count != 1)
         return hsi_onnx_malformed(node, "input %u has %zu numbers instead of one", k,
                                   c->count);
-    if (is_narrow_float(c->dtype))
-        return hsi_onnx_unsupported(im, node,
-                                    "input %u is of %s; convert the model to float32", k,
-                                    hsched_dtype_name(c->dtype));
     pin_all(im, c);
     *value = (float)hsi_onnx_get_float(c, 0);
     return HSCHED_OK;

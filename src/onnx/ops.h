@@ -27,9 +27,13 @@ int hsi_onnx_knows_attr(const hsi_onnx_op *op, const char *attribute);
 hsi_onnx_builder hsi_onnx_build_if, hsi_onnx_build_loop;
 /* import_window.c */
 hsi_onnx_builder hsi_onnx_build_conv, hsi_onnx_build_pool, hsi_onnx_build_global_pool;
+/* import_conv_transpose.c, import_lp_pool.c */
+hsi_onnx_builder hsi_onnx_build_conv_transpose, hsi_onnx_build_lp_pool,
+    hsi_onnx_build_global_lp_pool;
+hsi_onnx_builder hsi_onnx_build_resize; /* import_resize.c */
 /* import_math.c */
 hsi_onnx_builder hsi_onnx_build_gemm, hsi_onnx_build_matmul, hsi_onnx_build_binary,
-    hsi_onnx_build_variadic;
+    hsi_onnx_build_variadic, hsi_onnx_build_pow;
 /* import_unary.c */
 hsi_onnx_builder hsi_onnx_build_activation, hsi_onnx_build_clip, hsi_onnx_build_prelu,
     hsi_onnx_build_batch_norm, hsi_onnx_build_lrn, hsi_onnx_build_softmax;
@@ -39,7 +43,15 @@ hsi_onnx_builder hsi_onnx_build_concat, hsi_onnx_build_slice, hsi_onnx_build_pad
 /* import_shape.c */
 hsi_onnx_builder hsi_onnx_build_reshape, hsi_onnx_build_flatten, hsi_onnx_build_squeeze,
     hsi_onnx_build_unsqueeze, hsi_onnx_build_transpose, hsi_onnx_build_reduce_mean,
-    hsi_onnx_build_identity, hsi_onnx_build_dropout, hsi_onnx_build_cast,
-    hsi_onnx_build_align;
+    hsi_onnx_build_identity, hsi_onnx_build_dropout;
+/* import_align.c */
+hsi_onnx_builder hsi_onnx_build_align;
+/* import_types.c */
+hsi_onnx_builder hsi_onnx_build_cast, hsi_onnx_build_cast_like, hsi_onnx_build_where,
+    hsi_onnx_build_not, hsi_onnx_build_is_nan, hsi_onnx_build_is_inf,
+    hsi_onnx_build_shrink, hsi_onnx_build_swish, hsi_onnx_build_celu;
+
+/* import_recurrent.c */
+hsi_onnx_builder hsi_onnx_build_recurrent;
 
 #endif

@@ -27,21 +27,12 @@ static hsched_status check_input(const Onnx__ValueInfoProto *input)
             HSCHED_ERROR_UNSUPPORTED,
             "input '%.128s' is not declared as a tensor; only tensors are supported",
             input->name);
-    switch (hsi_onnx_dtype(type->elem_type)) {
-    case HSCHED_FLOAT32:
-    case HSCHED_UINT8:
-    case HSCHED_INT64:
-    case HSCHED_INT32:
-    case HSCHED_INT8:
-    case HSCHED_BOOL:
-        break;
-    default:
+    if (hsi_onnx_dtype(type->elem_type) == HSCHED_DTYPE_NONE)
         return hsi_error(
             HSCHED_ERROR_UNSUPPORTED,
             "input '%.128s' has the element type %s, which is not supported; convert "
             "the model to FLOAT",
             input->name, hsi_onnx_type_name(type->elem_type));
-    }
     if (!type->shape)
         return hsi_error(
             HSCHED_ERROR_UNSUPPORTED,

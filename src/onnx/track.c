@@ -167,25 +167,67 @@ static void slice_or_pad(view x, const hsi_layer *layer, const hsi_graph_tensor 
     }
 }
 
+/* [T,N,I] to [T+1,D,N,H] or [T+2,D,N,H] */
+static void recurrent(view x, uint64_t *out)
+{
+    out[0] = mixed(x.tags[0], 0);
+    out[2] = x.tags[1];
+}
+
+/* The T rows of hidden states again: they depend on T as the layer's input does. */
+static int is_all_times(const hsi_onnx_import *im, const hsi_layer *layer,
+                        uint64_t *times)
+{
+    uint32_t producer = im->graph->tensors[layer->inputs[0]].producer;
+    if (layer->kind != HSI_LAYER_SLICE || producer == HSI_NO_INDEX ||
+        im->graph->layers[producer].kind != HSI_LAYER_RECURRENT)
+        return 0;
+    hsched_tensor x = im->graph->layers[producer].inputs[0];
+    *times = im->dim_tags[x].tags[0];
+    return layer->given.slice.count == 1 && layer->given.slice.axes[0] == 0 &&
+           layer->given.slice.starts[0] == 0 && layer->given.slice.steps[0] == 1 &&
+           layer->given.slice.ends[0] < 0 &&
+           im->graph->tensors[layer->output].dims[0] == im->graph->tensors[x].dims[0];
+}
+
 static void window(view x, const hsi_layer *layer, uint64_t *out)
 {
+    const int pools = layer->kind == HSI_LAYER_POOL2D || layer->kind == HSI_LAYER_POOL ||
+                      layer->kind == HSI_LAYER_GLOBAL_POOL;
     out[0] = x.tags[0];
-    out[1] = layer->kind == HSI_LAYER_CONV2D ? 0 : x.tags[1];
+    out[1] = pools ? x.tags[1] : 0;
     if (layer->kind == HSI_LAYER_GLOBAL_POOL)
         return;
-    out[2] = mixed(x.tags[2], 0);
-    out[3] = mixed(x.tags[3], 0);
+    for (uint32_t k = 2; k < x.tensor->rank; k++)
+        out[k] = mixed(x.tags[k], 0);
+}
+
+/* Sizes that were asked for are what they are; scaled ones are computed. */
+static void resize(view x, const hsi_layer *layer, uint64_t *out)
+{
+    const hsched_resize_config *c = &layer->given.resize;
+    for (uint32_t k = 0; k < x.tensor->rank; k++)
+        out[k] = c->sizes[k] > 0                          ? 0
+                 : c->scales[k] == 0 || c->scales[k] == 1 ? x.tags[k]
+                                                          : mixed(x.tags[k], 0);
 }
 
 static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint64_t *out)
 {
     view x = view_of(im, layer->inputs[0]);
     const hsi_graph_tensor *y = &im->graph->tensors[layer->output];
+    uint64_t times;
     switch (layer->kind) {
     case HSI_LAYER_CONV2D:
     case HSI_LAYER_POOL2D:
     case HSI_LAYER_GLOBAL_POOL:
+    case HSI_LAYER_CONV:
+    case HSI_LAYER_POOL:
+    case HSI_LAYER_CONV_TRANSPOSE:
         window(x, layer, out);
+        break;
+    case HSI_LAYER_RESIZE:
+        resize(x, layer, out);
         break;
     case HSI_LAYER_FULLY_CONNECTED:
         out[0] = x.tags[0];
@@ -193,8 +235,16 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_MATMUL:
         matmul(x, view_of(im, layer->inputs[1]), y, out);
         break;
+    case HSI_LAYER_RECURRENT:
+        recurrent(x, out);
+        break;
     case HSI_LAYER_BINARY:
         broadcast(x, view_of(im, layer->inputs[1]), y, y->rank, out);
+        break;
+    case HSI_LAYER_WHERE:
+        broadcast(x, view_of(im, layer->inputs[1]), y, y->rank, out);
+        for (uint32_t k = 0; k < y->rank; k++)
+            broadcast_one(view_of(im, layer->inputs[2]), y->rank, k, y->dims[k], &out[k]);
         break;
     case HSI_LAYER_CONCAT:
         concat(im, layer, y->rank, out);
@@ -202,6 +252,8 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_SLICE:
     case HSI_LAYER_PAD:
         slice_or_pad(x, layer, y, out);
+        if (is_all_times(im, layer, &times))
+            out[0] = times;
         break;
     case HSI_LAYER_RESHAPE:
         reshape(im, x, layer, out);
@@ -222,6 +274,7 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_LRN:
     case HSI_LAYER_SOFTMAX:
     case HSI_LAYER_ACTIVATION:
+    case HSI_LAYER_CAST:
         memcpy(out, x.tags, sizeof(hsi_onnx_dim_tags));
         break;
     default: /* not made by the importer: depends on everything */

@@ -70,7 +70,8 @@ void hsi_pass_alias(hsi_ir *ir)
         uint32_t first = 0, end = 0;
         if (op->kind == HSCHED_STEP_CONV2D && op->in_count == 4)
             first = 3, end = 4;
-        else if (op->kind == HSCHED_STEP_UNARY || op->kind == HSCHED_STEP_BINARY)
+        else if (op->kind == HSCHED_STEP_UNARY || op->kind == HSCHED_STEP_BINARY ||
+                 op->kind == HSCHED_STEP_WHERE)
             end = op->in_count;
         for (uint32_t i = first; i < end && op->out_aliases < 0; i++) {
             if (!can_alias(ir, op, i))

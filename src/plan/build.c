@@ -82,7 +82,7 @@ void hsi_build_step(const hsi_op *op, hsched_step *step)
         if (op->in[i] == NULL)
             continue;
         describe(op->in[i], &step->in[i]);
-        if (op->kind == HSCHED_STEP_BINARY)
+        if (op->kind == HSCHED_STEP_BINARY || op->kind == HSCHED_STEP_WHERE)
             broadcast(&step->in[i], step->out.rank, step->out.dims, 0);
         else if (op->kind == HSCHED_STEP_MATMUL)
             broadcast(&step->in[i], step->out.rank, step->out.dims, 2);
@@ -124,6 +124,8 @@ static int may_fold(const hsi_op *op)
     case HSCHED_STEP_SCALE:
     case HSCHED_STEP_UNARY:
     case HSCHED_STEP_BINARY:
+    case HSCHED_STEP_CAST:
+    case HSCHED_STEP_WHERE:
     case HSCHED_STEP_PAD:
     case HSI_OP_RESHAPE:
     case HSI_OP_TRANSPOSE:

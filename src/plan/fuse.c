@@ -304,7 +304,8 @@ static int takes_activation(const hsi_op *op)
     case HSCHED_STEP_MATMUL:
     case HSCHED_STEP_SCALE:
     case HSCHED_STEP_BINARY:
-        return op->step.act.kind == HSCHED_ACTIVATION_NONE;
+        return op->step.act.kind == HSCHED_ACTIVATION_NONE &&
+               op->out->dtype == HSCHED_FLOAT32;
     default:
         return 0;
     }

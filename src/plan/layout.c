@@ -52,8 +52,11 @@ static int is_flexible(const hsi_op *op)
     case HSCHED_STEP_SOFTMAX:
     case HSCHED_STEP_UNARY:
     case HSCHED_STEP_BINARY:
+    case HSCHED_STEP_CAST:
+    case HSCHED_STEP_WHERE:
     case HSCHED_STEP_PAD:
     case HSCHED_STEP_REDUCE:
+    case HSCHED_STEP_RESIZE:
     case HSI_OP_CONCAT:
         return op->out->rank == 4;
     default:

@@ -35,7 +35,9 @@ static hsched_status make_leaf(hsi_ir *ir, hsched_tensor index)
 {
     const hsi_graph_tensor *tensor = &ir->graph->tensors[index];
     hsi_value *value;
-    if (tensor->data != NULL) {
+    if (tensor->data != NULL && hsi_lower_dtype(tensor->dtype) != tensor->dtype) {
+        value = hsi_lower_narrow_constant(ir, tensor);
+    } else if (tensor->data != NULL) {
         value =
             hsi_ir_constant(ir, tensor->dtype, tensor->rank, tensor->dims, tensor->data);
     } else {
@@ -61,6 +63,12 @@ static hsched_status make_leaf(hsi_ir *ir, hsched_tensor index)
     if (value == NULL)
         return hsi_ir_no_memory();
     value->tensor = index;
+    if (value->dtype != hsi_lower_dtype(value->dtype)) {
+        value = hsi_lower_cast_value(ir, tensor->name, value,
+                                     hsi_lower_dtype(value->dtype), HSCHED_NO_TENSOR);
+        if (value == NULL)
+            return hsi_ir_no_memory();
+    }
     ir->tensors[index] = value;
     return HSCHED_OK;
 }
@@ -270,6 +278,23 @@ static hsched_status lower_simple(hsi_ir *ir, const hsi_layer *layer, int kind,
     return hsi_lower_add(ir, op);
 }
 
+static hsched_status lower_recurrent(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                     hsi_value *out)
+{
+    const hsched_recurrent_config *config = &layer->attrs.recurrent;
+    hsi_op *op = layer_op(ir, layer, HSCHED_STEP_RECURRENT, 7, in, out);
+    if (op == NULL)
+        return hsi_ir_no_memory();
+    op->step.u.recurrent.kind = config->kind;
+    op->step.u.recurrent.direction = config->direction;
+    op->step.u.recurrent.clip = config->clip;
+    op->step.u.recurrent.linear_before_reset = config->linear_before_reset;
+    op->step.u.recurrent.input_forget = config->input_forget;
+    memcpy(op->step.u.recurrent.activations, config->activations,
+           sizeof config->activations);
+    return hsi_lower_add(ir, op);
+}
+
 static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                                 hsi_value *out)
 {
@@ -283,8 +308,15 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
     case HSI_LAYER_POOL2D:
         return lower_pool2d(ir, layer, in[0], out);
     case HSI_LAYER_GLOBAL_POOL:
-        return hsi_lower_add(ir,
-                             pool_op(ir, layer, in[0], out, layer->attrs.global_pool));
+        return hsi_lower_global_pool(ir, layer, in[0], out);
+    case HSI_LAYER_RESIZE:
+        return hsi_lower_resize(ir, layer, in[0], out);
+    case HSI_LAYER_CONV:
+        return hsi_lower_conv(ir, layer, in, out);
+    case HSI_LAYER_POOL:
+        return hsi_lower_pool(ir, layer, in[0], out);
+    case HSI_LAYER_CONV_TRANSPOSE:
+        return hsi_lower_conv_transpose(ir, layer, in, out);
     case HSI_LAYER_BATCH_NORM:
         return lower_batch_norm(ir, layer, in, out);
     case HSI_LAYER_LRN:
@@ -312,6 +344,12 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return lower_simple(ir, layer, HSI_OP_TRANSPOSE, in, out);
     case HSI_LAYER_REDUCE_MEAN:
         return lower_reduce_mean(ir, layer, in[0], out);
+    case HSI_LAYER_RECURRENT:
+        return lower_recurrent(ir, layer, in, out);
+    case HSI_LAYER_CAST:
+        return hsi_lower_cast(ir, layer, in[0], out);
+    case HSI_LAYER_WHERE:
+        return lower_simple(ir, layer, HSCHED_STEP_WHERE, in, out);
     case HSI_LAYER_IMAGE_INPUT:
         return lower_image(ir, layer, in[0], out);
     case HSI_LAYER_KINDS:
@@ -336,7 +374,8 @@ static hsched_status lower_layer(hsi_ir *ir, const hsi_layer *layer)
             return status;
     }
     const hsi_graph_tensor *tensor = &ir->graph->tensors[layer->output];
-    hsi_value *out = hsi_ir_value(ir, tensor->dtype, tensor->rank, tensor->dims);
+    hsi_value *out =
+        hsi_ir_value(ir, hsi_lower_dtype(tensor->dtype), tensor->rank, tensor->dims);
     if (out == NULL)
         return hsi_ir_no_memory();
     out->tensor = layer->output;
@@ -353,6 +392,11 @@ static hsched_status lower_output(hsi_ir *ir, uint32_t index, hsched_tensor tens
     hsched_status status = leaf_or_result(ir, tensor, &from);
     if (status != HSCHED_OK)
         return status;
+    if (from->dtype != io->dtype) {
+        from = hsi_lower_narrow_output(ir, io->name, from, io->dtype);
+        if (from == NULL)
+            return hsi_ir_no_memory();
+    }
     hsi_value *out = hsi_ir_value(ir, io->dtype, io->rank, io->dims);
     hsi_op *op = out != NULL ? hsi_ir_op(ir, HSI_OP_OUTPUT, io->name, 1, out) : NULL;
     hsi_root *root = hsi_ir_root(ir, HSCHED_STORAGE_OUTPUT, io->byte_size);

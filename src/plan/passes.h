@@ -210,8 +210,46 @@ hsched_status hsi_pass_lower(hsi_ir *ir);
 /* lower.c calls it for a matrix product; in lower_matmul.c. */
 hsched_status hsi_lower_matmul(hsi_ir *ir, const hsi_layer *layer, hsi_value *a,
                                hsi_value *b, hsi_value *out);
+/* lower_types.c: the type that stands for a graph's inside; x as another type; as the
+ * type of an output, after all layers; a constant of a narrow float as float32; and a cast
+ * layer. */
+hsched_dtype hsi_lower_dtype(hsched_dtype dtype);
+hsi_value *hsi_lower_cast_value(hsi_ir *ir, const char *name, hsi_value *x,
+                                hsched_dtype dtype, hsched_tensor tensor);
+hsi_value *hsi_lower_narrow_output(hsi_ir *ir, const char *name, hsi_value *x,
+                                   hsched_dtype dtype);
+hsi_value *hsi_lower_narrow_constant(hsi_ir *ir, const hsi_graph_tensor *tensor);
+hsched_status hsi_lower_cast(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                             hsi_value *out);
 hsched_status hsi_lower_add(hsi_ir *ir, hsi_op *op); /* appends, folding constants */
 hsi_value *hsi_lower_reshape(hsi_ir *ir, const char *name, hsi_value *x, hsi_value *out);
+
+/* lower_view.c: views of x; x itself where they would change nothing. NULL for NULL, and when
+ * memory has run out. */
+hsi_value *hsi_lower_reshape_to(hsi_ir *ir, const char *name, hsi_value *x, uint32_t rank,
+                                const int64_t *dims);
+hsi_value *hsi_lower_transpose(hsi_ir *ir, const char *name, hsi_value *x,
+                               const int64_t *perm);
+hsi_value *hsi_lower_slice(hsi_ir *ir, const char *name, hsi_value *x, uint32_t axis,
+                           int64_t start, int64_t step, int64_t count);
+hsi_value *hsi_lower_pad(hsi_ir *ir, const char *name, hsi_value *x, uint32_t axis,
+                         int64_t before, int64_t after, float value); /* a step */
+/* An image [N,C,D1..Dk], k = 1, 2 or 3, as one [D*N,C,H,W], depth-major, D and H being 1
+ * where it has none; and the way back. */
+hsi_value *hsi_lower_to_planes(hsi_ir *ir, const char *name, hsi_value *x);
+hsched_status hsi_lower_from_planes(hsi_ir *ir, const char *name, hsi_value *planes,
+                                    hsi_value *out);
+/* lower_conv.c, lower_pool.c */
+hsched_status hsi_lower_conv(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                             hsi_value *out);
+hsched_status hsi_lower_conv_transpose(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                       hsi_value *out);
+hsched_status hsi_lower_pool(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                             hsi_value *out);
+hsched_status hsi_lower_resize(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                               hsi_value *out); /* lower_resize.c */
+hsched_status hsi_lower_global_pool(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                                    hsi_value *out);
 hsched_status hsi_pass_fuse(hsi_ir *ir);
 hsched_status hsi_pass_layout(hsi_ir *ir);
 hsched_status hsi_pass_views(hsi_ir *ir, int final);

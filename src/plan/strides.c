@@ -84,6 +84,7 @@ hsi_demand hsi_demand_of_input(int kind, uint32_t index)
     case HSCHED_STEP_FC:
         return index == 0 ? HSI_DEMAND_ROWS : HSI_DEMAND_DENSE;
     case HSCHED_STEP_IMAGE:
+    case HSCHED_STEP_RECURRENT:
         return HSI_DEMAND_DENSE;
     case HSCHED_STEP_SCALE:
         return index == 0 ? HSI_DEMAND_NONE : HSI_DEMAND_DENSE;
@@ -101,6 +102,7 @@ hsi_demand hsi_demand_of_output(int kind)
     case HSCHED_STEP_FC:
         return HSI_DEMAND_ROWS;
     case HSCHED_STEP_MATMUL:
+    case HSCHED_STEP_RECURRENT:
         return HSI_DEMAND_DENSE;
     default:
         return HSI_DEMAND_NONE;
@@ -132,6 +134,8 @@ int hsi_is_packed(int kind, uint32_t index)
     case HSCHED_STEP_FC:
     case HSCHED_STEP_SCALE:
         return index == 1 || index == 2;
+    case HSCHED_STEP_RECURRENT:
+        return index >= 1 && index <= 3;
     default:
         return 0;
     }

@@ -59,7 +59,8 @@ static hsched_status check_config(const hsched_runtime *rt,
 {
     const uint32_t known = HSCHED_MODEL_MAP_WEIGHTS | HSCHED_MODEL_ALLOW_EXTERNAL_DATA |
                            HSCHED_MODEL_NO_FUSION | HSCHED_MODEL_KEEP_CONSTANTS |
-                           HSCHED_MODEL_DETERMINISTIC | HSCHED_MODEL_STEP_JOBS;
+                           HSCHED_MODEL_DETERMINISTIC | HSCHED_MODEL_STEP_JOBS |
+                           HSCHED_MODEL_DYNAMIC;
     if (config->flags & ~known)
         return hsi_error(
             HSCHED_ERROR_INVALID_ARGUMENT,
@@ -159,6 +160,7 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
 
 static void destroy(hsched_model *model)
 {
+    hsi_sizes_destroy(model->sizes);
     while (model->free_runs) {
         hsched_run *run = model->free_runs;
         model->free_runs = run->next_free;
@@ -225,6 +227,8 @@ HSCHED_API hsched_status hsched_model_compile(hsched_runtime *rt, hsched_graph *
                          : hsi_out_of_memory("a model");
     if (status == HSCHED_OK)
         status = build(model, &config);
+    if (status == HSCHED_OK && config.flags & HSCHED_MODEL_DYNAMIC)
+        status = hsi_sizes_create(model, NULL, graph, &config);
     if (status != HSCHED_OK) {
         destroy(model);
         return status;
@@ -259,13 +263,22 @@ HSCHED_API hsched_status hsched_model_load(hsched_runtime *rt, const char *path,
         return status;
     /* The graph has these values now; import may have made plain numbers of some symbols.
      */
-    config.symbols = NULL;
-    config.symbol_count = 0;
-    status = hsched_model_compile(rt, graph, &config, result);
+    hsched_model_config of_graph = config;
+    of_graph.symbols = NULL;
+    of_graph.symbol_count = 0;
+    of_graph.flags &= ~(uint32_t)HSCHED_MODEL_DYNAMIC;
+    status = hsched_model_compile(rt, graph, &of_graph, result);
     if (status == HSCHED_OK && (*result)->constants_stay)
         (*result)->own_graph = graph;
     else
         hsched_graph_destroy(graph);
+    if (status == HSCHED_OK && config.flags & HSCHED_MODEL_DYNAMIC) {
+        status = hsi_sizes_create(*result, path, NULL, &config);
+        if (status != HSCHED_OK) {
+            destroy(*result);
+            *result = NULL;
+        }
+    }
     return status == HSCHED_OK ? status : hsi_error_prefix(status, "%s: ", path);
 }
 

@@ -21,6 +21,7 @@
 #include "worker/pool.h"
 
 typedef struct hsi_meter_set hsi_meter_set; /* meters.c */
+typedef struct hsi_sizes hsi_sizes;         /* sizes.c */
 
 struct hsched_runtime {
     atomic_int references; /* the user's, and one of each model and buffer */
@@ -143,6 +144,7 @@ struct hsched_model {
     uint8_t followed;            /* the core's: hsi_core_model */
     uint64_t cost_hash;          /* what the cost table knows it by */
     struct hsi_planned *planned; /* what the policy chooses from, or NULL: it does not */
+    hsi_sizes *sizes;            /* HSCHED_MODEL_DYNAMIC, else NULL */
 
     pthread_mutex_t run_mutex; /* a leaf lock: guards free_runs */
     hsched_run *free_runs;
@@ -292,6 +294,12 @@ hsched_status hsi_run_submit_instead(hsched_run *run, hsched_run *old, int both,
                                      int *replaced);
 /* Nothing of it has begun yet. Takes the scheduler lock. */
 int hsi_run_waits(hsched_run *run);
+
+/* sizes.c: the other sizes of a dynamic model. `path` and the config are copied; of a model that
+ * was compiled, `path` is NULL and the user keeps the graph. */
+hsched_status hsi_sizes_create(hsched_model *model, const char *path, hsched_graph *graph,
+                               const hsched_model_config *config);
+void hsi_sizes_destroy(hsi_sizes *sizes); /* NULL does nothing */
 
 /* model.c */
 hsched_status hsi_model_check_policy(const hsched_runtime *rt, hsched_policy policy);

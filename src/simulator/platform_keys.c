@@ -97,7 +97,7 @@ static uint32_t class_bit(const char *word)
 
 static uint32_t kind_bit(const char *word)
 {
-    for (int kind = HSCHED_STEP_CONV2D; kind <= HSCHED_STEP_IMAGE; kind++)
+    for (int kind = HSCHED_STEP_CONV2D; kind < 32; kind++)
         if (strcmp(hsched_step_kind_name((hsched_step_kind)kind), word) == 0)
             return UINT32_C(1) << kind;
     return 0;

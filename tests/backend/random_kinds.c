@@ -82,6 +82,10 @@ static void try_in_place(random_maker *m, uint32_t i)
 static void make_unary(random_maker *m)
 {
     hsched_step *s = &m->made->step;
+    if (chance(m, 15)) {
+        random_make_typed_unary(m);
+        return;
+    }
     same_shapes(m, 0, 5);
     if (chance(m, 10)) { /* as many dimensions as there can be */
         int64_t dims[HSCHED_MAX_DIMS];
@@ -92,7 +96,7 @@ static void make_unary(random_maker *m)
         random_set_shape(&s->out, HSCHED_FLOAT32, HSCHED_MAX_DIMS, dims);
         random_set_scattered(m, &s->out, 0);
     }
-    random_set_activation(m, (hsched_activation_kind)(m->index % 26));
+    random_set_activation(m, (hsched_activation_kind)(m->index % 39));
     try_in_place(m, 0);
     m->made->compare = RANDOM_COMPARE_ELEMENTS;
     random_output(m);
@@ -104,6 +108,25 @@ static void make_unary(random_maker *m)
     case HSCHED_ACTIVATION_SQRT:
     case HSCHED_ACTIVATION_RECIPROCAL:
         random_input(m, 0, 0.05, 8);
+        break;
+    case HSCHED_ACTIVATION_ASIN:
+    case HSCHED_ACTIVATION_ACOS:
+    case HSCHED_ACTIVATION_ATANH:
+        random_input(m, 0, -0.99, 0.99);
+        break;
+    case HSCHED_ACTIVATION_ACOSH:
+        random_input(m, 0, 1.01, 30);
+        break;
+    case HSCHED_ACTIVATION_TAN: /* between two poles */
+        random_input(m, 0, -1.5, 1.5);
+        break;
+    case HSCHED_ACTIVATION_SIN: /* what several quarters, and several ways, are for */
+    case HSCHED_ACTIVATION_COS:
+        random_input(m, 0, -5, chance(m, 50) ? 5 : 9000);
+        break;
+    case HSCHED_ACTIVATION_SINH:
+    case HSCHED_ACTIVATION_COSH:
+        random_input(m, 0, -12, 12);
         break;
     default: /* into saturation, and where a careless exp overflows */
         random_input(m, 0, chance(m, 20) ? -120 : -5, chance(m, 20) ? 120 : 5);
@@ -143,6 +166,10 @@ static void binary_data(random_maker *m)
 static void make_binary(random_maker *m)
 {
     hsched_step *s = &m->made->step;
+    if (chance(m, 50)) {
+        random_make_typed_binary(m);
+        return;
+    }
     same_shapes(m, 0, 5);
     s->u.binary.kind =
         (hsched_binary_kind)range(m, HSCHED_BINARY_ADD, HSCHED_BINARY_PRELU);
@@ -217,7 +244,12 @@ static void make_copy(random_maker *m)
 static void make_pad(random_maker *m)
 {
     hsched_step *s = &m->made->step;
+    static const hsched_dtype types[] = {
+        HSCHED_FLOAT32, HSCHED_FLOAT32, HSCHED_INT64,
+        HSCHED_INT32,   HSCHED_INT8,    HSCHED_FLOAT64
+    };
     same_shapes(m, 1, 5);
+    s->in[0].dtype = s->out.dtype = types[range(m, 0, (int64_t)RANDOM_COUNT(types) - 1)];
     s->u.pad.mode =
         (hsched_pad_mode)range(m, HSCHED_PAD_MODE_CONSTANT, HSCHED_PAD_MODE_EDGE);
     s->u.pad.value = chance(m, 50) ? 0 : uniform(m, -2, 2);
@@ -273,7 +305,7 @@ static void make_image(random_maker *m)
 
 void random_kind_make(random_maker *maker, hsched_step_kind kind)
 {
-    static void (*const makers[RANDOM_STEP_KINDS + 1])(random_maker *) = {
+    static void (*const makers[])(random_maker *) = {
         [HSCHED_STEP_CONV2D] = random_make_conv2d,
         [HSCHED_STEP_FC] = random_make_fc,
         [HSCHED_STEP_MATMUL] = random_make_matmul,
@@ -287,6 +319,10 @@ void random_kind_make(random_maker *maker, hsched_step_kind kind)
         [HSCHED_STEP_PAD] = make_pad,
         [HSCHED_STEP_REDUCE] = make_reduce,
         [HSCHED_STEP_IMAGE] = make_image,
+        [HSCHED_STEP_CAST] = random_make_cast,
+        [HSCHED_STEP_WHERE] = random_make_where,
+        [HSCHED_STEP_RESIZE] = random_make_resize,
+        [HSCHED_STEP_RECURRENT] = random_make_recurrent,
     };
     makers[kind](maker);
 }

@@ -3,6 +3,7 @@
 #define TESTS_BACKEND_RANDOM_MAKER_H
 
 #include <stdio.h>
+#include <string.h>
 
 #include "backend/random_step.h"
 
@@ -63,6 +64,9 @@ typedef enum random_role {
     RANDOM_ROLE_BIAS
 } random_role;
 void random_input_role(random_maker *m, uint32_t i, random_role role, double bound);
+/* Overwrites input i, of an integer type, with numbers in [low, high], to be called after it
+ * was made. */
+void random_small_integers(random_maker *m, uint32_t i, int64_t low, int64_t high);
 /* And as a constant. */
 void random_constant(random_maker *m, uint32_t i, random_role role, double bound);
 
@@ -90,14 +94,25 @@ double random_weight_bound(const random_maker *m, int64_t k);
 
 /* ---- Kinds ---- */
 
-/* Fills in one of the thirteen kinds: shapes, strides, attributes, memory. random_kinds.c
+/* Fills in one of the kinds: shapes, strides, attributes, memory. random_kinds.c
  */
 void random_kind_make(random_maker *m, hsched_step_kind kind);
+
+/* random_recurrent.c */
+void random_make_recurrent(random_maker *m);
 
 /* random_windows.c */
 void random_make_conv2d(random_maker *m);
 void random_make_fc(random_maker *m);
 void random_make_matmul(random_maker *m);
 void random_make_pool2d(random_maker *m);
+/* random_resize.c */
+void random_make_resize(random_maker *m);
+
+/* random_elements.c; the last two are UNARY and BINARY of other types than float32. */
+void random_make_cast(random_maker *m);
+void random_make_where(random_maker *m);
+void random_make_typed_unary(random_maker *m);
+void random_make_typed_binary(random_maker *m);
 
 #endif

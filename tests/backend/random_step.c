@@ -164,6 +164,25 @@ void random_input_role(random_maker *maker, uint32_t i, random_role role, double
     make_input(maker, i, (filler){ .by_role = 1, .role = role, .high = bound });
 }
 
+static void fill_small(void *user, int64_t offset)
+{
+    filler *f = user;
+    const size_t size = hsched_dtype_size(f->dtype);
+    const int64_t value = random_range(&f->maker->rng, (int64_t)f->low, (int64_t)f->high);
+    memcpy(f->first + offset * (int64_t)size, &value, size); /* little endian */
+}
+
+void random_small_integers(random_maker *maker, uint32_t i, int64_t low, int64_t high)
+{
+    random_memory *memory = &maker->made->in[i];
+    filler fill = { .maker = maker,
+                    .first = memory->block + memory->first,
+                    .dtype = maker->made->step.in[i].dtype,
+                    .low = (double)low,
+                    .high = (double)high };
+    each_element(&maker->made->step.in[i], fill_small, &fill);
+}
+
 typedef struct marker {
     uint8_t *first;
     size_t size;
@@ -232,7 +251,8 @@ static size_t describe_operand(char *text, size_t size, const char *name,
 
 static void describe(const random_maker *m, uint64_t seed)
 {
-    static const char *const names[] = { "x", "in1", "in2", "in3" };
+    static const char *const names[] = { "x",   "in1", "in2", "in3",
+                                         "in4", "in5", "in6", "in7" };
     random_step *r = m->made;
     const hsched_step *s = &r->step;
     const size_t size = sizeof r->text;
@@ -295,6 +315,8 @@ void random_step_operands(const random_step *made, void **operands)
         if (i > 0 && i < 3 &&
             (s->kind == HSCHED_STEP_CONV2D || s->kind == HSCHED_STEP_FC ||
              s->kind == HSCHED_STEP_SCALE))
+            operands[i] = NULL;
+        if (s->kind == HSCHED_STEP_RECURRENT && i > 0 && i < 4)
             operands[i] = NULL;
     }
     operands[s->input_count] = first_element(&made->out);

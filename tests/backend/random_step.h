@@ -14,7 +14,7 @@
  * exact, for floor, ceil and thresholded_relu.
  *
  * Tolerance, y against the reference r (RANDOM_STEP_TOLERANCE is 1e-5):
- *   copy, pad, max pooling         the same bits
+ *   copy, pad, max pooling, nearest resizing, cast, where, integers and bool: the same bits
  *   unary, binary, scale, image    |y - r| <= 1e-5 * max(1, |r|) for each element
  *   softmax                        |y - r| <= 1e-5 * max |r|
  *   all else                       |y - r| <= 1e-5 * max(1, max |r|)
@@ -25,7 +25,7 @@
 #include <hsched/backend.h>
 
 #define RANDOM_STEP_TOLERANCE 1e-5
-#define RANDOM_STEP_KINDS     13 /* step kinds are 1..13 */
+#define RANDOM_STEP_KINDS     23 /* step kinds are 1..23, with gaps: random_step_has */
 
 typedef struct random_memory {
     uint8_t *block;
@@ -56,6 +56,12 @@ uint64_t random_next(uint64_t *state);
 int64_t random_range(uint64_t *state, int64_t low, int64_t high); /* both included */
 int random_chance(uint64_t *state, int percent);
 double random_uniform(uint64_t *state, double low, double high);
+
+/* 1 if there is such a kind. */
+static inline int random_step_has(int kind)
+{
+    return hsched_step_kind_class((hsched_step_kind)kind) != 0;
+}
 
 /* Makes step number `index` of a kind: the same for the same arguments. `made` is
  * overwritten. */

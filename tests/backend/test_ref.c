@@ -434,16 +434,31 @@ static void activations(void **state)
         { { HSCHED_ACTIVATION_GELU_TANH, 0, 0 }, -1, -0.15880801f },
         { { HSCHED_ACTIVATION_THRESHOLDED_RELU, 2, 0 }, 2, 0 },
         { { HSCHED_ACTIVATION_THRESHOLDED_RELU, 2, 0 }, 2.2f, 2.2f },
+        { { HSCHED_ACTIVATION_ROUND, 0, 0 }, 2.5f, 2 },
+        { { HSCHED_ACTIVATION_ROUND, 0, 0 }, -1.5f, -2 },
+        { { HSCHED_ACTIVATION_SIGN, 0, 0 }, -1.5f, -1 },
+        { { HSCHED_ACTIVATION_SIGN, 0, 0 }, 0, 0 },
+        { { HSCHED_ACTIVATION_SIN, 0, 0 }, 1, 0.84147098f },
+        { { HSCHED_ACTIVATION_COS, 0, 0 }, 1, 0.54030231f },
+        { { HSCHED_ACTIVATION_TAN, 0, 0 }, 1, 1.5574077f },
+        { { HSCHED_ACTIVATION_ASIN, 0, 0 }, 0.5f, 0.52359878f },
+        { { HSCHED_ACTIVATION_ACOS, 0, 0 }, 0.5f, 1.0471976f },
+        { { HSCHED_ACTIVATION_ATAN, 0, 0 }, 1, 0.78539816f },
+        { { HSCHED_ACTIVATION_SINH, 0, 0 }, 1, 1.1752012f },
+        { { HSCHED_ACTIVATION_COSH, 0, 0 }, 1, 1.5430806f },
+        { { HSCHED_ACTIVATION_ASINH, 0, 0 }, 1, 0.88137359f },
+        { { HSCHED_ACTIVATION_ACOSH, 0, 0 }, 2, 1.3169579f },
+        { { HSCHED_ACTIVATION_ATANH, 0, 0 }, 0.5f, 0.54930614f },
     };
-    uint32_t seen = 0;
+    uint64_t seen = 0;
     for (size_t i = 0; i < COUNT(cases); i++) {
         hsched_step s = step_of(HSCHED_STEP_UNARY, floats(0, NULL), floats(0, NULL));
         s.act = cases[i].act;
         expect(&s, &cases[i].x, NULL, NULL, NULL, &cases[i].y, 1);
-        seen |= UINT32_C(1) << cases[i].act.kind;
+        seen |= UINT64_C(1) << cases[i].act.kind;
     }
-    uint32_t all = 0;
-#define SEEN(name, value, text, formula) all |= UINT32_C(1) << value;
+    uint64_t all = 0;
+#define SEEN(name, value, text, formula) all |= UINT64_C(1) << value;
     HSCHED_ACTIVATION_LIST(SEEN)
 #undef SEEN
     assert_int_equal(seen, all);
@@ -464,6 +479,8 @@ static void binaries(void **state)
         { HSCHED_BINARY_MAX, { 2, 3, 2, 2 } },
         { HSCHED_BINARY_POW, { 1, 9, 4, 9 } },
         { HSCHED_BINARY_PRELU, { 1, 3, -4, -6 } },
+        { HSCHED_BINARY_MOD, { 1, 1, 0, 1 } },
+        { HSCHED_BINARY_FMOD, { 1, 1, 0, -1 } },
     };
     const float a[] = { 1, 3, -2, -3 }, two = 2;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -474,7 +491,7 @@ static void binaries(void **state)
         s.u.binary.kind = cases[i].kind;
         expect(&s, a, &two, NULL, NULL, cases[i].y, 4);
     }
-    assert_int_equal(COUNT(cases), HSCHED_BINARY_PRELU); /* every kind */
+    assert_int_equal(COUNT(cases), HSCHED_BINARY_FMOD); /* every kind that gives floats */
     /* A row and a column, then ReLU. */
     const float row[] = { 1, 2, 3 }, column[] = { -2, 10 };
     hsched_step s = step_of(HSCHED_STEP_BINARY, floats(SHAPE(2, 3)), floats(SHAPE(2, 3)));

@@ -116,7 +116,8 @@ def test_periodic():
 
 def test_demo():
     out = example("00_demo", "examples/data", 0.5)
-    assert "357 right, 99.17%" in out and "358 right, 99.44%" in out
+    for right in ("357 right, 99.17%", "358 right, 99.44%", "354 right, 98.33%"):
+        assert right in out
     for network in ("resnet18", "mobilenet_v2", "squeezenet1_1"):
         assert re.search(rf"{network} +[1-9]\d* runs +p50", out)
     assert " 0 failed" in out

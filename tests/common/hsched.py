@@ -10,9 +10,15 @@ import pathlib
 
 import numpy as np
 
+try:
+    import ml_dtypes
+except ImportError:  # then there is no bfloat16
+    ml_dtypes = None
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
-DTYPES = {1: np.float32, 2: np.uint8, 3: np.int64, 4: np.int32, 5: np.bool_, 7: np.int8}
+DTYPES = {1: np.float32, 2: np.uint8, 3: np.int64, 4: np.int32, 5: np.bool_, 6: np.float16,
+          7: np.int8, 9: np.float64} | ({8: ml_dtypes.bfloat16} if ml_dtypes else {})
 FOREVER = 2**64 - 1
 
 

@@ -1,9 +1,14 @@
-"""libhsched as a backend of the ONNX package (onnx.backend.base): one CPU worker, tensors in and out."""
+"""libhsched as a backend of the ONNX package (onnx.backend.base): one CPU worker, tensors in and out.
+
+The library compiles a model for shapes and weights that are known, as exporters write them. Cases of one
+operator give these as inputs, too (axes, scales, the weights of a convolution): a model that is refused
+as it is is tried again with all inputs but the first as constants of their values."""
 import pathlib
 import tempfile
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 from onnx.backend.base import Backend, BackendRep
 
 import hsched
@@ -36,8 +41,31 @@ def symbol_values(inputs, arrays):
     return found
 
 
+def with_constants(model, values):
+    """The model with these inputs (name -> array) as initializers."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    kept = [i for i in fixed.graph.input if i.name not in values]
+    del fixed.graph.input[:]
+    fixed.graph.input.extend(kept)
+    fixed.graph.initializer.extend(onnx.numpy_helper.from_array(array, name)
+                                   for name, array in values.items())
+    return fixed
+
+
+def infer(model, infos, arrays):
+    feed = {info.name: array for info, array in zip(infos, arrays)}
+    with tempfile.TemporaryDirectory() as folder, hsched.Runtime(cpu_workers=1) as runtime:
+        path = pathlib.Path(folder) / "model.onnx"
+        path.write_bytes(model.SerializeToString())
+        loaded = runtime.load(path, symbols=symbol_values(infos, arrays))
+        return loaded.infer_exactly(feed)
+
+
 class Prepared(BackendRep):
     """A checked model. It is loaded when it runs: symbols get their values from the inputs then."""
+
+    fixed = 0  # runs, of all models in this process, that needed their other inputs as constants
 
     def __init__(self, model):
         self.model = model
@@ -49,12 +77,14 @@ class Prepared(BackendRep):
         if len(infos) != len(inputs):
             raise hsched.HschedError(f"{len(inputs)} inputs were given, the model has {len(infos)}")
         arrays = [np.asarray(i) for i in inputs]
-        feed = {info.name: array for info, array in zip(infos, arrays)}
-        with tempfile.TemporaryDirectory() as folder, hsched.Runtime(cpu_workers=1) as runtime:
-            path = pathlib.Path(folder) / "model.onnx"
-            path.write_bytes(self.model.SerializeToString())
-            loaded = runtime.load(path, symbols=symbol_values(infos, arrays))
-            found = loaded.infer_exactly(feed)
+        try:
+            found = infer(self.model, infos, arrays)
+        except hsched.HschedError:
+            if len(infos) < 2:
+                raise
+            others = {i.name: a for i, a in zip(infos[1:], arrays[1:])}
+            found = infer(with_constants(self.model, others), infos[:1], arrays[:1])
+            Prepared.fixed += 1
         return [found[o.name] for o in graph.output]
 
 

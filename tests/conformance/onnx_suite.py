@@ -29,7 +29,7 @@ from onnx.backend.test.loader import load_model_tests  # noqa: E402
 from onnx.backend.test.runner import Runner  # noqa: E402
 
 import reasons  # noqa: E402
-from backend import HschedBackend  # noqa: E402
+from backend import HschedBackend, Prepared  # noqa: E402
 
 EXCLUDED = HERE / "excluded.txt"
 HANGS_AFTER = 120  # seconds; the longest case takes a few
@@ -41,7 +41,8 @@ HEAD = """\
 # Cases under "[{flaky}]" run, but are not judged.
 """
 
-Result = collections.namedtuple("Result", "passed message reason")
+# fixed: it passed with all inputs but the first as constants (backend.py).
+Result = collections.namedtuple("Result", "passed message reason fixed", defaults=[False])
 
 
 def read_excluded():
@@ -86,9 +87,10 @@ def all_cases():
 
 
 def run_here(kind, method):
+    before = Prepared.fixed
     try:
         kind(method).debug()
-        return Result(True, "", None)
+        return Result(True, "", None, Prepared.fixed > before)
     except hsched.HschedError as error:
         return Result(False, str(error), reasons.of_message(str(error)))
     except Exception as error:  # A failure of the case, whatever it is.
@@ -160,6 +162,8 @@ def report(cases, results, wrong, excluded):
     for reason, count in out.most_common():
         print(f"{count:5}  {reason}")
     print(", ".join(f"{kind} {good[kind]} of {ran[kind]}" for kind in sorted(ran)))
+    fixed = sum(results[name].fixed for name in passed)
+    print(f"{fixed} of those that passed did so with all inputs but the first as constants")
     print(f"{len(passed)} passed, {len(wrong)} failed, {sum(out.values())} excluded")
 
 

@@ -12,13 +12,14 @@ FORMS = [
     (r": (sequence|optional|sparse_tensor)s are no tensors", r"type \1: not supported"),
     (r"has the element type an unknown type", "types newer than the schema (int2, float4e2m1, ...)"),
     (r"has the element type (\w+), which is not supported", r"type \1: not supported"),
-    (r"is (u?int\d+|bool), but this layer computes on float32",
+    (r"is (u?int\d+|bool|float64), but this layer computes on float32| is float64 and b ",
      "type other than float32: layers compute on float32 only"),
     (r"the model uses opset (\d+); this version reads opsets", None),
     (r"the model does not say which opset of ai\.onnx it uses",
      "other domains only (training, ai.onnx.ml): not read"),
     (r"dimension \d+ is 0; export the model with a size", "empty tensors: not supported"),
-    (r": nothing is left of x|so that the tensor would be empty", "empty tensors: not supported"),
+    (r": nothing is left of x|so that the tensor would be empty| is empty, \[",
+     "empty tensors: not supported"),
     (r"symbols\[\d+\]: needs a name and a value of at least 1", "empty tensors: not supported"),
 ]
 

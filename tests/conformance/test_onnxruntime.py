@@ -61,7 +61,7 @@ def test_face_model_agrees(name, shared_models):
         assert np.abs(ours[output] - expected).max() < 1e-4, output
 
 
-@pytest.mark.parametrize("kind, least", [("cnn", 0.97), ("mlp", 0.94)])
+@pytest.mark.parametrize("kind, least", [("cnn", 0.97), ("mlp", 0.94), ("gru", 0.97)])
 def test_digits(kind, least):
     data = hsched.ROOT / "examples" / "data"
     images = np.load(data / "digits-test-images.npy")

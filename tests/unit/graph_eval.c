@@ -1,44 +1,13 @@
-#include "unit/graph_eval.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct call {
-    const hsi_layer *layer;
-    const hsi_graph_tensor *in[5], *out;
-    const float *x[5];
-    float *y;
-} call;
-
-static int64_t element_count(const hsi_graph_tensor *t)
-{
-    int64_t count = 1;
-    for (uint32_t i = 0; i < t->rank; i++)
-        count *= t->dims[i];
-    return count;
-}
+#include "unit/graph_eval_call.h"
+#include "unit/graph_eval_types.h"
 
 size_t graph_tensor_bytes(const hsi_graph_tensor *tensor)
 {
     return (size_t)element_count(tensor) * hsched_dtype_size(tensor->dtype);
-}
-
-/* The index of element k in row-major order, and back. */
-static void unflatten(const hsi_graph_tensor *t, int64_t k, int64_t *index)
-{
-    for (uint32_t i = t->rank; i-- > 0;) {
-        index[i] = k % t->dims[i];
-        k /= t->dims[i];
-    }
-}
-
-static int64_t flatten(const hsi_graph_tensor *t, const int64_t *index)
-{
-    int64_t k = 0;
-    for (uint32_t i = 0; i < t->rank; i++)
-        k = k * t->dims[i] + index[i];
-    return k;
 }
 
 /* An element of an operand that broadcasts to `out`, at out's index. */
@@ -151,14 +120,6 @@ static void eval_pool(const call *c, hsched_pool_kind kind, const hsched_pool2d_
         else
             c->y[k] = (float)(sum / (double)(a->count_include_pad ? padded : inside));
     }
-}
-
-static void eval_global_pool(const call *c)
-{
-    hsched_pool2d_config all = { .strides = { 1, 1 }, .dilations = { 1, 1 } };
-    all.kernel[0] = c->in[0]->dims[2];
-    all.kernel[1] = c->in[0]->dims[3];
-    eval_pool(c, c->layer->attrs.global_pool, &all);
 }
 
 static int64_t inner_count(const hsi_graph_tensor *t, uint32_t axis)
@@ -274,7 +235,7 @@ static double activate(hsched_activation act, double x)
                (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
     case HSCHED_ACTIVATION_THRESHOLDED_RELU:
         return x > a ? x : 0;
-    case HSCHED_ACTIVATION_FORCE_INT32:
+    default: /* not made at random */
         break;
     }
     return NAN;
@@ -299,6 +260,8 @@ static double combine(hsched_binary_kind kind, double a, double b)
         return pow(a, b);
     case HSCHED_BINARY_PRELU:
         return a < 0 ? a * b : a;
+    default: /* not made at random */
+        break;
     }
     return NAN;
 }
@@ -315,6 +278,28 @@ static void eval_elementwise(const call *c)
                                      broadcast_at(c->in[0], c->x[0], c->out->rank, at),
                                      broadcast_at(c->in[1], c->x[1], c->out->rank, at));
     }
+}
+
+static void eval_where(const call *c)
+{
+    const uint8_t *condition = (const uint8_t *)c->x[0];
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        int64_t at[HSCHED_MAX_DIMS];
+        unflatten(c->out, k, at);
+        /* The condition has the output's shape in random graphs. */
+        const uint32_t i = condition[k] != 0 ? 1 : 2;
+        c->y[k] = broadcast_at(c->in[i], c->x[i], c->out->rank, at);
+    }
+}
+
+static int eval_typed(const call *c)
+{
+    const int64_t count = element_count(c->out);
+    if (c->layer->kind == HSI_LAYER_ACTIVATION)
+        return graph_eval_integers(c->layer->attrs.activation.kind, c->out->dtype,
+                                   c->x[0], c->y, count);
+    return graph_eval_less(c->layer->attrs.binary, c->in[0]->dtype, c->x[0], c->x[1],
+                           c->y, count);
 }
 
 static void eval_reduce_mean(const call *c)
@@ -440,7 +425,17 @@ static int eval_layer(const call *c)
         eval_pool(c, c->layer->attrs.pool2d.kind, &c->layer->attrs.pool2d.config);
         return 1;
     case HSI_LAYER_GLOBAL_POOL:
-        eval_global_pool(c);
+    case HSI_LAYER_POOL:
+        eval_pool_any(c);
+        return 1;
+    case HSI_LAYER_RESIZE:
+        eval_resize(c);
+        return 1;
+    case HSI_LAYER_CONV:
+        eval_conv(c);
+        return 1;
+    case HSI_LAYER_CONV_TRANSPOSE:
+        eval_conv_transpose(c);
         return 1;
     case HSI_LAYER_BATCH_NORM:
         eval_batch_norm(c);
@@ -453,7 +448,16 @@ static int eval_layer(const call *c)
         return 1;
     case HSI_LAYER_ACTIVATION:
     case HSI_LAYER_BINARY:
+        if (c->in[0]->dtype != HSCHED_FLOAT32)
+            return eval_typed(c);
         eval_elementwise(c);
+        return 1;
+    case HSI_LAYER_CAST:
+        graph_eval_cast(c->in[0]->dtype, c->x[0], c->out->dtype, c->y,
+                        element_count(c->out));
+        return 1;
+    case HSI_LAYER_WHERE:
+        eval_where(c);
         return 1;
     case HSI_LAYER_PAD:
         eval_pad(c);
@@ -473,6 +477,7 @@ static int eval_layer(const call *c)
         eval_move(c);
         return 1;
     case HSI_LAYER_CONCAT:
+    case HSI_LAYER_RECURRENT: /* not in random graphs: tests/unit/test_recurrent.c */
     case HSI_LAYER_KINDS:
         break;
     }

@@ -29,6 +29,7 @@ static int is_operand(const hsched_graph *graph, uint32_t tensor)
     for (uint32_t l = 0; l < graph->layer_count; l++) {
         const hsi_layer *layer = &graph->layers[l];
         if (layer->kind != HSI_LAYER_CONV2D && layer->kind != HSI_LAYER_MATMUL &&
+            layer->kind != HSI_LAYER_CONV && layer->kind != HSI_LAYER_CONV_TRANSPOSE &&
             layer->kind != HSI_LAYER_FULLY_CONNECTED)
             continue;
         if (layer->inputs[0] == tensor || layer->inputs[1] == tensor)

@@ -112,6 +112,12 @@ static int keeps_kind_contract(const hsched_step *step)
         return hsi_is_dense(out->rank, out->dims, out->strides);
     case HSCHED_STEP_IMAGE:
         return hsi_is_dense(in[0].rank, in[0].dims, in[0].strides);
+    case HSCHED_STEP_RECURRENT:
+        for (uint32_t i = 0; i < step->input_count; i++)
+            if (in[i].dtype != HSCHED_DTYPE_NONE &&
+                !hsi_is_dense(in[i].rank, in[i].dims, in[i].strides))
+                return 0;
+        return hsi_is_dense(out->rank, out->dims, out->strides);
     default:
         return 1;
     }
@@ -125,7 +131,8 @@ static const char *check_alias(const hsi_plan_step *s)
         return NULL;
     const int allowed = (step->kind == HSCHED_STEP_CONV2D && a == 3) ||
                         (step->kind == HSCHED_STEP_UNARY && a == 0) ||
-                        (step->kind == HSCHED_STEP_BINARY && a <= 1);
+                        (step->kind == HSCHED_STEP_BINARY && a <= 1) ||
+                        (step->kind == HSCHED_STEP_WHERE && a <= 2);
     if (!allowed || s->in[a].storage != HSCHED_STORAGE_ARENA ||
         memcmp(&s->in[a], &s->out, sizeof s->out) != 0 ||
         step->in[a].rank != step->out.rank ||

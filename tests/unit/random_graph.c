@@ -256,11 +256,36 @@ static void pad_and_conv(maker *m)
     maker_add_conv(m, padded, maker_range(m, 1, 6), 3, maker_range(m, 1, 2), 0);
 }
 
+/* Integers x become small ones s; then s < -s ? sign(s) : a number, as floats. */
+static void choose_by_integers(maker *m)
+{
+    item *x = maker_pick(m, 0, 6, 1);
+    hsched_tensor small, negative, sign, less, y;
+    static const hsched_activation neg = { .kind = HSCHED_ACTIVATION_NEG },
+                                   signum = { .kind = HSCHED_ACTIVATION_SIGN };
+    if (x == NULL || x->dtype != HSCHED_INT64)
+        return;
+    x->used = 1;
+    if (m->status == HSCHED_OK)
+        m->status = hsched_graph_add_cast(m->graph, NULL, x->tensor, HSCHED_INT8, &small);
+    if (m->status == HSCHED_OK)
+        m->status = hsched_graph_add_activation(m->graph, NULL, small, neg, &negative);
+    if (m->status == HSCHED_OK)
+        m->status = hsched_graph_add_binary(m->graph, NULL, HSCHED_BINARY_LESS, small,
+                                            negative, &less);
+    if (m->status == HSCHED_OK)
+        m->status = hsched_graph_add_activation(m->graph, NULL, small, signum, &sign);
+    if (m->status == HSCHED_OK)
+        m->status = hsched_graph_add_cast(m->graph, NULL, sign, HSCHED_FLOAT32, &sign);
+    const hsched_tensor number = maker_constant(m, 0, NULL, -1, 1);
+    maker_made(m, hsched_graph_add_where(m->graph, NULL, less, sign, number, &y), &y, 1);
+}
+
 /* ---- The whole ---- */
 
 static void add_random(maker *m)
 {
-    switch (maker_range(m, 0, 26)) {
+    switch (maker_range(m, 0, 31)) {
     case 0:
     case 1:
         maker_add_conv(m, maker_pick(m, 4, 4, 0), maker_range(m, 1, 8),
@@ -327,6 +352,21 @@ static void add_random(maker *m)
         break;
     case 25:
         pad_and_conv(m);
+        break;
+    case 26:
+        maker_add_conv_any(m, maker_pick(m, 3, 5, 0));
+        break;
+    case 27:
+        maker_add_conv_transpose(m, maker_pick(m, 3, 5, 0));
+        break;
+    case 28:
+        maker_add_pool_any(m, maker_pick(m, 3, 5, 0));
+        break;
+    case 29:
+        maker_add_resize(m, maker_pick(m, 1, 5, 0));
+        break;
+    case 30:
+        choose_by_integers(m);
         break;
     default: /* an image again, of anything */
         maker_add_activation(

@@ -60,5 +60,10 @@ item *maker_add_transpose(maker *m, item *x);
 item *maker_add_reduce_mean(maker *m, item *x);
 item *maker_add_lrn(maker *m, item *x);
 item *maker_add_softmax(maker *m, item *x);
+/* random_graph_window.c: x has one to three spatial dimensions. */
+item *maker_add_conv_any(maker *m, item *x);
+item *maker_add_conv_transpose(maker *m, item *x);
+item *maker_add_pool_any(maker *m, item *x);
+item *maker_add_resize(maker *m, item *x); /* of any shape */
 
 #endif

@@ -114,8 +114,8 @@ static void binary(void **state)
             FAILS(g, y, hsched_graph_add_binary(g, "pr", HSCHED_BINARY_PRELU, a, b, &y),
                   HSCHED_ERROR_SHAPE, "'pr'");
         }
-        FAILS(g, y, hsched_graph_add_binary(g, "bad", 9, a, a, &y),
-              HSCHED_ERROR_INVALID_ARGUMENT, "'bad'|kind 9");
+        FAILS(g, y, hsched_graph_add_binary(g, "bad", 24, a, a, &y),
+              HSCHED_ERROR_INVALID_ARGUMENT, "'bad'|kind 24");
         FAILS(g, y, hsched_graph_add_binary(g, "bad", 0, a, a, &y),
               HSCHED_ERROR_INVALID_ARGUMENT, "'bad'|kind 0");
         FAILS(g, y, hsched_graph_add_binary(g, "bad", HSCHED_BINARY_ADD, a, whole, &y),
@@ -195,6 +195,7 @@ static void activations(void **state)
         { HSCHED_ACTIVATION_SELU, "selu", 2 },
         { HSCHED_ACTIVATION_GELU_TANH, "gelu_tanh", 0 },
         { HSCHED_ACTIVATION_THRESHOLDED_RELU, "thresholded_relu", 1 },
+        { HSCHED_ACTIVATION_ATANH, "atanh", 0 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         OK(hsched_graph_add_activation(g, NULL, x,

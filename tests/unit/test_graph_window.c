@@ -273,7 +273,8 @@ static void pool_errors(void **state)
 {
     (void)state;
     hsched_graph *g = new_graph();
-    hsched_tensor y, x = input(g, DIMS(1, 4, 8, 8)), flat = input(g, DIMS(1, 4, 8));
+    hsched_tensor y, x = input(g, DIMS(1, 4, 8, 8)), flat = input(g, DIMS(1, 4, 8)),
+                     row = input(g, DIMS(4, 8));
 #define POOL(kind, x, ...)                                                               \
     hsched_graph_add_pool2d(                                                             \
         g, "p1", kind, x,                                                                \
@@ -310,11 +311,99 @@ static void pool_errors(void **state)
           HSCHED_ERROR_INVALID_ARGUMENT, "'p2'|struct_size");
     FAILS(g, y, hsched_graph_add_global_pool(g, "g1", 0, x, &y),
           HSCHED_ERROR_INVALID_ARGUMENT, "'g1'|global_pool|kind 0");
-    FAILS(g, y, hsched_graph_add_global_pool(g, "g1", HSCHED_POOL_MAX, flat, &y),
-          HSCHED_ERROR_SHAPE, "'g1'|[1,4,8]");
+    FAILS(g, y, hsched_graph_add_global_pool(g, "g1", HSCHED_POOL_MAX, row, &y),
+          HSCHED_ERROR_SHAPE, "'g1'|[4,8]");
+    OK(hsched_graph_add_global_pool(g, "g0", HSCHED_POOL_MAX, flat, &y));
+    expect_shape(g, y, DIMS(1, 4, 1));
     OK(hsched_graph_add_global_pool(g, "g1", HSCHED_POOL_MAX, x, &y));
     expect_shape(g, y, DIMS(1, 4, 1, 1));
 #undef POOL
+    hsched_graph_destroy(g);
+}
+
+/* One to three spatial dimensions. */
+static void any_dimensions(void **state)
+{
+    (void)state;
+    hsched_graph *g = new_graph();
+    hsched_tensor y,
+        line = input(g, DIMS(2, 4, 9)), volume = input(g, DIMS(1, 4, 5, 6, 7)),
+        image = input(g, DIMS(1, 4, 6, 6)), row = input(g, DIMS(4, 8)),
+        w1 = constant(g, DIMS(6, 2, 3)), w3 = constant(g, DIMS(6, 4, 3, 1, 3)),
+        w2 = constant(g, DIMS(4, 3, 4, 2));
+#define CONV(name, x, w, ...)                                                            \
+    hsched_graph_add_conv(g, name, x, w, HSCHED_NO_TENSOR,                               \
+                          &(hsched_conv_config){ HSCHED_CONV_CONFIG_INIT, __VA_ARGS__ }, \
+                          &y)
+#define BACK(name, x, w, ...)                                                            \
+    hsched_graph_add_conv_transpose(                                                     \
+        g, name, x, w, HSCHED_NO_TENSOR,                                                 \
+        &(hsched_conv_transpose_config){ HSCHED_CONV_TRANSPOSE_CONFIG_INIT,              \
+                                         __VA_ARGS__ },                                  \
+        &y)
+#define POOL(name, x, ...)                                                               \
+    hsched_graph_add_pool(g, name, HSCHED_POOL_MAX, x,                                   \
+                          &(hsched_pool_config){ HSCHED_POOL_CONFIG_INIT, __VA_ARGS__ }, \
+                          &y)
+    OK(CONV("c1", line, w1, .groups = 2, .strides = { 2 }, .pads = { 1, 0 }));
+    expect_shape(g, y, DIMS(2, 6, 4));
+    OK(CONV("c3", volume, w3, .auto_pad = HSCHED_PAD_SAME_UPPER, .strides = { 1, 2, 1 }));
+    expect_shape(g, y, DIMS(1, 6, 5, 3, 7));
+    FAILS(g, y, CONV("c4", row, w1, .groups = 1), HSCHED_ERROR_SHAPE, "'c4'|[4,8]");
+    FAILS(g, y, CONV("c4", line, w3, .groups = 1), HSCHED_ERROR_SHAPE, "'c4'|[N,C,L]");
+    FAILS(g, y, CONV("c4", image, w2, .strides = { 1, 1, 2 }),
+          HSCHED_ERROR_INVALID_ARGUMENT, "'c4'|third");
+    OK(POOL("p1", line, .kernel = { 3 }, .strides = { 2 }, .ceil_mode = 1));
+    expect_shape(g, y, DIMS(2, 4, 4));
+    OK(POOL("p3", volume, .kernel = { 2, 3, 3 }, .pads = { 1, 0, 0, 0, 0, 1 }));
+    expect_shape(g, y, DIMS(1, 4, 5, 4, 6));
+    FAILS(g, y, POOL("p4", volume, .kernel = { 2, 3 }), HSCHED_ERROR_INVALID_ARGUMENT,
+          "'p4'|kernel's width");
+    OK(BACK("t2", image, w2, .strides = { 2, 3 }, .pads = { 1, 0, 1, 0 },
+            .output_padding = { 0, 2 }));
+    expect_shape(g, y, DIMS(1, 3, 12, 19));
+    OK(BACK("t3", image, w2, .strides = { 2, 2 }, .auto_pad = HSCHED_PAD_SAME_LOWER));
+    expect_shape(g, y, DIMS(1, 3, 12, 12));
+    OK(BACK("t4", image, w2, .groups = 2, .output_sizes = { 8, 9 }));
+    expect_shape(g, y, DIMS(1, 6, 8, 9));
+    FAILS(g, y, BACK("t5", image, w2, .pads = { 5, 0, 4, 0 }), HSCHED_ERROR_SHAPE,
+          "'t5'|height|nothing");
+    FAILS(g, y, BACK("t5", image, w2, .strides = { 1000000, 1000000 }),
+          HSCHED_ERROR_LIMIT, "'t5'|strides");
+    FAILS(g, y, BACK("t5", image, w2, .output_padding = { -1 }),
+          HSCHED_ERROR_INVALID_ARGUMENT, "'t5'|output_padding[0]");
+#undef CONV
+#undef BACK
+#undef POOL
+    hsched_graph_destroy(g);
+}
+
+static void resizing(void **state)
+{
+    (void)state;
+    hsched_graph *g = new_graph();
+    hsched_tensor y, x = input(g, DIMS(1, 2, 5, 6)),
+                     bytes = typed_input(g, HSCHED_UINT8, DIMS(4, 3));
+#define RESIZE(name, x, ...)                                                             \
+    hsched_graph_add_resize(                                                             \
+        g, name, x, &(hsched_resize_config){ HSCHED_RESIZE_CONFIG_INIT, __VA_ARGS__ },   \
+        &y)
+    OK(RESIZE("r1", x, .mode = HSCHED_RESIZE_LINEAR, .scales = { 0, 0, 2, 0.6f }));
+    expect_shape(g, y, DIMS(1, 2, 10, 3));
+    OK(RESIZE("r2", bytes, .mode = HSCHED_RESIZE_NEAREST, .sizes = { 0, 7 }));
+    expect_shape(g, y, DIMS(4, 7));
+    FAILS(g, y, RESIZE("r3", bytes, .mode = HSCHED_RESIZE_CUBIC, .sizes = { 0, 7 }),
+          HSCHED_ERROR_SHAPE, "'r3'|uint8");
+    FAILS(g, y, RESIZE("r3", x, .scales = { 1, 1, 2, 2 }), HSCHED_ERROR_INVALID_ARGUMENT,
+          "'r3'|mode 0");
+    FAILS(g, y,
+          RESIZE("r3", x, .mode = HSCHED_RESIZE_LINEAR, .scales = { 1, 1, 0.1f, 1 }),
+          HSCHED_ERROR_SHAPE, "'r3'|dimension 2");
+    FAILS(g, y, RESIZE("r3", x, .mode = HSCHED_RESIZE_LINEAR, .sizes = { 1, -2 }),
+          HSCHED_ERROR_INVALID_ARGUMENT, "'r3'|size -2");
+    FAILS(g, y, RESIZE("r3", x, .mode = HSCHED_RESIZE_NEAREST, .antialias = 1),
+          HSCHED_ERROR_INVALID_ARGUMENT, "'r3'|antialias");
+#undef RESIZE
     hsched_graph_destroy(g);
 }
 
@@ -429,6 +518,8 @@ int main(void)
         cmocka_unit_test(pool_shapes),
         cmocka_unit_test(pool_agrees_with_definition),
         cmocka_unit_test(pool_errors),
+        cmocka_unit_test(any_dimensions),
+        cmocka_unit_test(resizing),
         cmocka_unit_test(image_inputs),
         cmocka_unit_test(input_becomes_image),
         cmocka_unit_test(input_stays_no_image),

@@ -209,8 +209,7 @@ static void test_round_trip(void **state)
 static void test_activations(void **state)
 {
     (void)state;
-    for (int kind = HSCHED_ACTIVATION_NONE; kind <= HSCHED_ACTIVATION_THRESHOLDED_RELU;
-         kind++) {
+    for (int kind = HSCHED_ACTIVATION_NONE; kind <= HSCHED_ACTIVATION_ATANH; kind++) {
         hsched_tensor x, y;
         hsched_graph *graph = new_graph(DIMS(2, 3), 2, &x);
         OK(hsched_graph_add_activation(
@@ -448,16 +447,56 @@ static void test_limit(void **state)
     hsched_graph_destroy(graph);
 }
 
+/* All that a recurrent layer can be given comes back; its output is joined from those of the
+ * node, of which the slices of the original take parts again. */
+static void test_recurrent(void **state)
+{
+    (void)state;
+    hsched_graph *graph;
+    hsched_tensor x, lengths, h, y, y_h, y_c;
+    OK(hsched_graph_create("net", &graph));
+    OK(hsched_graph_add_input(graph, "x", HSCHED_FLOAT32, 3, DIMS(4, 2, 3), &x));
+    OK(hsched_graph_add_input(graph, "lengths", HSCHED_INT32, 1, DIMS(2), &lengths));
+    OK(hsched_graph_add_input(graph, "h", HSCHED_FLOAT32, 3, DIMS(2, 2, 2), &h));
+    hsched_recurrent_config c = { HSCHED_RECURRENT_CONFIG_INIT,
+                                  .kind = HSCHED_RECURRENT_LSTM,
+                                  .direction = HSCHED_RECURRENT_BIDIRECTIONAL,
+                                  .clip = 0.5f, .input_forget = 1 };
+    c.activations[0][1] = (hsched_activation){ HSCHED_ACTIVATION_ELU, 0.25f, 0 };
+    c.activations[1][0] =
+        (hsched_activation){ HSCHED_ACTIVATION_HARD_SIGMOID, 0.125f, 0.75f };
+    OK(hsched_graph_add_recurrent(graph, "r", x, constant(graph, 3, DIMS(2, 8, 3)),
+                                  constant(graph, 3, DIMS(2, 8, 2)), HSCHED_NO_TENSOR,
+                                  lengths, h, HSCHED_NO_TENSOR, &c, &y, &y_h, &y_c));
+    OK(hsched_graph_add_output(graph, y));
+    OK(hsched_graph_add_output(graph, y_h));
+    OK(hsched_graph_add_output(graph, y_c));
+    hsched_graph *loaded = save_and_load(graph);
+    const hsi_layer *l = &loaded->layers[0];
+    assert_int_equal(l->kind, HSI_LAYER_RECURRENT);
+    assert_int_equal(l->inputs[3], HSCHED_NO_TENSOR);
+    assert_int_not_equal(l->inputs[4], HSCHED_NO_TENSOR);
+    assert_int_not_equal(l->inputs[5], HSCHED_NO_TENSOR);
+    assert_int_equal(l->inputs[6], HSCHED_NO_TENSOR);
+    const hsched_recurrent_config *r = &l->attrs.recurrent;
+    assert_int_equal(r->direction, HSCHED_RECURRENT_BIDIRECTIONAL);
+    assert_true(r->clip == 0.5f && r->input_forget && r->hidden_size == 2);
+    assert_int_equal(r->activations[0][0].kind, HSCHED_ACTIVATION_SIGMOID);
+    assert_true(r->activations[0][1].kind == HSCHED_ACTIVATION_ELU &&
+                r->activations[0][1].a == 0.25f);
+    assert_true(r->activations[1][0].kind == HSCHED_ACTIVATION_HARD_SIGMOID &&
+                r->activations[1][0].a == 0.125f && r->activations[1][0].b == 0.75f);
+    assert_int_equal(r->activations[1][2].kind, HSCHED_ACTIVATION_TANH);
+    hsched_graph_destroy(loaded);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_binaries),
-        cmocka_unit_test(test_pooling),
-        cmocka_unit_test(test_image_input),
-        cmocka_unit_test(test_symbols),
-        cmocka_unit_test(test_whole_or_not_at_all),
+        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_binaries),    cmocka_unit_test(test_pooling),
+        cmocka_unit_test(test_image_input), cmocka_unit_test(test_symbols),
+        cmocka_unit_test(test_recurrent),   cmocka_unit_test(test_whole_or_not_at_all),
         cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests_name("onnx_export", tests, make_folder, remove_folder);

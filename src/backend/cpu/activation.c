@@ -145,6 +145,98 @@ HSI_ISA_INLINE float clamp_inline(float x, float lo, float hi)
     return x > hi ? hi : x;
 }
 
+/*
+ * sin(x), or cos(x) for quarter = 1, for |x| <= SINE_REACH: x = n * pi/2 + r with pi/2 in
+ * three parts, then the polynomial of the quarter that r is in. A not-a-number stays one.
+ */
+#define SINE_REACH 8192.0f
+HSI_ISA_INLINE float sine_inline(float x, int32_t quarter)
+{
+    const float magic = 12582912.0f;
+    float shifted = x * 0.636619772f + magic;
+    float n = shifted - magic;
+    int32_t q = (int32_t)(bits_of(shifted) - bits_of(magic)) + quarter;
+    float r = x - n * 1.5703125f;
+    r = r - n * 4.837512969970703125e-4f;
+    r = r - n * 7.54978995489188216e-8f;
+    float z = r * r;
+    float s = -1.9515295891e-4f;
+    s = s * z + 8.3321608736e-3f;
+    s = s * z - 1.6666654611e-1f;
+    s = s * z * r + r;
+    float c = 2.443315711809948e-5f;
+    c = c * z - 1.388731625493765e-3f;
+    c = c * z + 4.166664568298827e-2f;
+    c = c * z * z - 0.5f * z + 1.0f;
+    float y = q & 1 ? c : s;
+    return q & 2 ? -y : y;
+}
+
+/* atan(t) for t in [0, inf]: of -1/t or (t-1)/(t+1) where that is nearer to 0. */
+HSI_ISA_INLINE float atan_inline(float x)
+{
+    float t = fabsf(x);
+    int far = t > 2.414213562f, middle = t > 0.4142135624f;
+    float base = far ? 1.570796327f : middle ? 0.7853981634f : 0.0f;
+    float top = far ? -1.0f : middle ? t - 1.0f : t;
+    float bottom = far ? t : middle ? t + 1.0f : 1.0f;
+    float s = top / bottom, z = s * s;
+    float p = 8.05374449538e-2f;
+    p = p * z - 1.38776856032e-1f;
+    p = p * z + 1.99777106478e-1f;
+    p = p * z - 3.33329491539e-1f;
+    return copysignf(base + (p * z * s + s), x);
+}
+
+/* asin(t) for t in [0, 0.5]. */
+HSI_ISA_INLINE float asin_near(float t, float z)
+{
+    float p = 4.2163199048e-2f;
+    p = p * z + 2.4181311049e-2f;
+    p = p * z + 4.5470025998e-2f;
+    p = p * z + 7.4953002686e-2f;
+    p = p * z + 1.6666752422e-1f;
+    return p * z * t + t;
+}
+
+/* Near 1 by the half angle: asin(t) = pi/2 - 2 * asin(sqrt((1 - t) / 2)), and so acos. */
+HSI_ISA_INLINE float asin_inline(float x)
+{
+    float t = fabsf(x);
+    int far = t > 0.5f;
+    float z = far ? 0.5f * (1.0f - t) : t * t;
+    float s = asin_near(far ? sqrtf(z) : t, z);
+    return copysignf(far ? 1.570796327f - 2.0f * s : s, x);
+}
+
+HSI_ISA_INLINE float acos_inline(float x)
+{
+    float t = fabsf(x);
+    int far = t > 0.5f;
+    float z = far ? 0.5f * (1.0f - t) : t * t;
+    float s = asin_near(far ? sqrtf(z) : t, z);
+    float near = 1.570796327f - copysignf(s, x);
+    return far ? (x < 0.0f ? 3.141592654f - 2.0f * s : 2.0f * s) : near;
+}
+
+/* By e = exp(|x| / 2), so that what fits does not overflow on the way; a polynomial near
+ * 0, where the difference would cancel. */
+HSI_ISA_INLINE float sinh_inline(float x)
+{
+    float t = fabsf(x), z = x * x;
+    float near =
+        t + t * z * (1.66667160211e-1f + z * (8.33028376239e-3f + z * 2.03721912945e-4f));
+    float e = exp_inline(t * 0.5f);
+    float far = 0.5f * e * e - 0.5f / e / e;
+    return copysignf(t > 1.0f ? far : near, x);
+}
+
+HSI_ISA_INLINE float cosh_inline(float x)
+{
+    float e = exp_inline(fabsf(x) * 0.5f);
+    return 0.5f * e * e + 0.5f / e / e;
+}
+
 /* One loop for each activation; x is the element, a and b the parameters. */
 #define HSI_ACTIVATION_LOOP(name, expression)                                            \
     HSI_ISA_INLINE void name##_body(float *restrict y, size_t n, float a, float b)       \
@@ -184,6 +276,45 @@ HSI_ACTIVATION_LOOP(gelu_tanh, gelu_tanh_inline(x))
 HSI_ACTIVATION_LOOP(thresholded_relu, x > a ? x : 0.0f)
 HSI_ACTIVATION_LOOP(log_loop, logf(x)) /* rare: the C library's, one at a time */
 
+HSI_ACTIVATION_LOOP(round_loop, rintf(x))
+HSI_ACTIVATION_LOOP(sign_loop, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x)
+HSI_ACTIVATION_LOOP(atan_loop, atan_inline(x))
+HSI_ACTIVATION_LOOP(sinh_loop, sinh_inline(x))
+HSI_ACTIVATION_LOOP(cosh_loop, cosh_inline(x))
+HSI_ACTIVATION_LOOP(tan_loop, tanf(x)) /* these, too, are rare */
+HSI_ACTIVATION_LOOP(asin_loop, asin_inline(x))
+HSI_ACTIVATION_LOOP(acos_loop, acos_inline(x))
+HSI_ACTIVATION_LOOP(asinh_loop, asinhf(x))
+HSI_ACTIVATION_LOOP(acosh_loop, acoshf(x))
+HSI_ACTIVATION_LOOP(atanh_loop, atanhf(x))
+HSI_ACTIVATION_LOOP(sin_near, sine_inline(x, 0))
+HSI_ACTIVATION_LOOP(cos_near, sine_inline(x, 1))
+HSI_ACTIVATION_LOOP(sin_far, sinf(x))
+HSI_ACTIVATION_LOOP(cos_far, cosf(x))
+
+HSI_ISA_INLINE void is_near_body(const float *x, size_t n, int *near)
+{
+    int all = 1;
+    for (size_t i = 0; i < n; i++)
+        all &= fabsf(x[i]) <= SINE_REACH;
+    *near = all;
+}
+HSI_ISA_DISPATCH(is_near, (const float *x, size_t n, int *near), (x, n, near))
+
+static void sin_loop(float *restrict y, size_t n, float a, float b)
+{
+    int near;
+    is_near(y, n, &near);
+    (near ? sin_near : sin_far)(y, n, a, b);
+}
+
+static void cos_loop(float *restrict y, size_t n, float a, float b)
+{
+    int near;
+    is_near(y, n, &near);
+    (near ? cos_near : cos_far)(y, n, a, b);
+}
+
 typedef void activation_loop(float *restrict y, size_t n, float a, float b);
 
 static activation_loop *const loops[] = {
@@ -212,6 +343,19 @@ static activation_loop *const loops[] = {
     [HSCHED_ACTIVATION_CEIL] = ceil_loop,
     [HSCHED_ACTIVATION_GELU_TANH] = gelu_tanh,
     [HSCHED_ACTIVATION_THRESHOLDED_RELU] = thresholded_relu,
+    [HSCHED_ACTIVATION_ROUND] = round_loop,
+    [HSCHED_ACTIVATION_SIGN] = sign_loop,
+    [HSCHED_ACTIVATION_SIN] = sin_loop,
+    [HSCHED_ACTIVATION_COS] = cos_loop,
+    [HSCHED_ACTIVATION_TAN] = tan_loop,
+    [HSCHED_ACTIVATION_ASIN] = asin_loop,
+    [HSCHED_ACTIVATION_ACOS] = acos_loop,
+    [HSCHED_ACTIVATION_ATAN] = atan_loop,
+    [HSCHED_ACTIVATION_SINH] = sinh_loop,
+    [HSCHED_ACTIVATION_COSH] = cosh_loop,
+    [HSCHED_ACTIVATION_ASINH] = asinh_loop,
+    [HSCHED_ACTIVATION_ACOSH] = acosh_loop,
+    [HSCHED_ACTIVATION_ATANH] = atanh_loop,
 };
 
 void hsi_cpu_activate(hsched_activation act, float *y, size_t n)

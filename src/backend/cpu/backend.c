@@ -9,6 +9,7 @@
 
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/libraries.h"
+#include "backend/ref/ref.h"
 #include "base/alloc.h"
 #include "base/status.h"
 
@@ -102,15 +103,21 @@ static int is_float(const hsched_operand *operand)
 static int cpu_supports(const hsched_backend_device *device, const hsched_step *step)
 {
     (void)device;
-    if (step->kind < HSCHED_STEP_CONV2D || step->kind > HSCHED_STEP_IMAGE ||
+    if (hsched_step_kind_class(step->kind) == 0 ||
         step->input_count > HSCHED_STEP_MAX_INPUTS)
         return 0;
-    if (step->kind == HSCHED_STEP_COPY)
+    if (step->kind == HSCHED_STEP_COPY || (step->kind == HSCHED_STEP_RESIZE &&
+                                           step->u.resize.mode == HSCHED_RESIZE_NEAREST))
         return step->in[0].dtype == step->out.dtype;
     if (step->kind == HSCHED_STEP_IMAGE)
         return step->in[0].dtype == HSCHED_UINT8 && step->out.dtype == HSCHED_FLOAT32;
+    if (step->kind == HSCHED_STEP_PAD || step->kind == HSCHED_STEP_UNARY ||
+        step->kind == HSCHED_STEP_BINARY || step->kind == HSCHED_STEP_CAST ||
+        step->kind == HSCHED_STEP_WHERE)
+        return hsi_ref_fault(step) == NULL;
     for (uint32_t i = 0; i < step->input_count; i++)
-        if (!is_float(&step->in[i]))
+        if (!is_float(&step->in[i]) && (step->kind != HSCHED_STEP_RECURRENT || i != 4 ||
+                                        step->in[i].dtype != HSCHED_INT32))
             return 0;
     return step->out.dtype == HSCHED_FLOAT32;
 }

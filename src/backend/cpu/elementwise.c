@@ -255,7 +255,9 @@ static const hsi_cpu_kernel binary_kernel = {
     .run = binary_run,
 };
 
-const hsi_cpu_kernel *const hsi_cpu_kernels_binary[] = { &binary_kernel, NULL };
+const hsi_cpu_kernel *const hsi_cpu_kernels_binary[] = { &binary_kernel,
+                                                         &hsi_cpu_kernel_binary_typed,
+                                                         NULL };
 
 /* ---- UNARY
  * -------------------------------------------------------------------------------------
@@ -330,4 +332,6 @@ static const hsi_cpu_kernel unary_kernel = {
     .run = unary_run,
 };
 
-const hsi_cpu_kernel *const hsi_cpu_kernels_unary[] = { &unary_kernel, NULL };
+const hsi_cpu_kernel *const hsi_cpu_kernels_unary[] = { &unary_kernel,
+                                                        &hsi_cpu_kernel_unary_typed,
+                                                        NULL };

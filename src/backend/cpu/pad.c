@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/loop.h"
+#include "backend/ref/ref.h"
 
 typedef struct pad_dim {
     int64_t out, in, before;
@@ -23,6 +24,9 @@ typedef struct pad_state {
     uint32_t rank; /* at least 1 */
     pad_dim dims[HSCHED_MAX_DIMS];
     int64_t rows; /* product of all dims but the last */
+    hsched_pad_mode mode;
+    size_t size;   /* of an element */
+    char value[8]; /* one, for CONSTANT */
 } pad_state;
 
 /* The input position for output position i, or -1 for the constant. */
@@ -43,44 +47,69 @@ static int64_t source(const pad_dim *dim, hsched_pad_mode mode, int64_t i)
     return k <= last ? k : 2 * last - k;
 }
 
-static void fill(float *y, int64_t stride, int64_t n, float value)
-{
-    for (int64_t i = 0; i < n; i++)
-        y[i * stride] = value;
-}
-
-/* Positions [begin, end) of an output row that do not lie inside the input's row. */
-static void write_border(const pad_dim *dim, const hsched_step *step, const float *x,
-                         float *y, int64_t begin, int64_t end)
-{
-    if (step->u.pad.mode == HSCHED_PAD_MODE_CONSTANT) {
-        fill(y + begin * dim->y_stride, dim->y_stride, end - begin, step->u.pad.value);
-        return;
+/* For elements of each size: rows that are filled, and rows of x with what is around them. */
+#define PAD_ROWS(type)                                                                   \
+    static void fill_##type(const pad_dim *dim, const void *value, void *row,            \
+                            int64_t begin, int64_t end)                                  \
+    {                                                                                    \
+        type *y = row, v;                                                                \
+        memcpy(&v, value, sizeof v);                                                     \
+        for (int64_t i = begin; i < end; i++)                                            \
+            y[i * dim->y_stride] = v;                                                    \
+    }                                                                                    \
+                                                                                         \
+    /* Positions [begin, end) of an output row that do not lie inside the input's. */    \
+    static void border_##type(const pad_dim *dim, const pad_state *s, const void *from,  \
+                              void *row, int64_t begin, int64_t end)                     \
+    {                                                                                    \
+        const type *x = from;                                                            \
+        type *y = row;                                                                   \
+        if (s->mode == HSCHED_PAD_MODE_CONSTANT) {                                       \
+            fill_##type(dim, s->value, y, begin, end);                                   \
+            return;                                                                      \
+        }                                                                                \
+        for (int64_t i = begin; i < end; i++)                                            \
+            y[i * dim->y_stride] = x[source(dim, s->mode, i) * dim->x_stride];           \
+    }                                                                                    \
+                                                                                         \
+    static void row_##type(const pad_dim *dim, const pad_state *s, const void *from,     \
+                           void *row)                                                    \
+    {                                                                                    \
+        const type *x = from;                                                            \
+        int64_t begin = dim->before < dim->out ? dim->before : dim->out;                 \
+        int64_t end = dim->out - begin < dim->in ? dim->out : begin + dim->in;           \
+        type *to = (type *)row + begin * dim->y_stride;                                  \
+        border_##type(dim, s, x, row, 0, begin);                                         \
+        if (dim->x_stride == 1 && dim->y_stride == 1)                                    \
+            memcpy(to, x, (size_t)(end - begin) * sizeof *to);                           \
+        else                                                                             \
+            for (int64_t i = 0; i < end - begin; i++)                                    \
+                to[i * dim->y_stride] = x[i * dim->x_stride];                            \
+        border_##type(dim, s, x, row, end, dim->out);                                    \
     }
-    for (int64_t i = begin; i < end; i++)
-        y[i * dim->y_stride] = x[source(dim, step->u.pad.mode, i) * dim->x_stride];
-}
 
-static void write_row(const pad_dim *dim, const hsched_step *step, const float *x,
-                      float *y)
-{
-    int64_t begin = dim->before < dim->out ? dim->before : dim->out;
-    int64_t end = dim->out - begin < dim->in ? dim->out : begin + dim->in;
-    float *to = y + begin * dim->y_stride;
-    write_border(dim, step, x, y, 0, begin);
-    if (dim->x_stride == 1 && dim->y_stride == 1)
-        memcpy(to, x, (size_t)(end - begin) * sizeof(float));
-    else
-        for (int64_t i = 0; i < end - begin; i++)
-            to[i * dim->y_stride] = x[i * dim->x_stride];
-    write_border(dim, step, x, y, end, dim->out);
-}
+PAD_ROWS(uint8_t)
+PAD_ROWS(uint16_t)
+PAD_ROWS(uint32_t)
+PAD_ROWS(uint64_t)
+
+typedef struct pad_rows {
+    void (*fill)(const pad_dim *dim, const void *value, void *row, int64_t begin,
+                 int64_t end);
+    void (*row)(const pad_dim *dim, const pad_state *s, const void *from, void *row);
+} pad_rows;
+
+static const pad_rows rows_by_size[] = { [1] = { fill_uint8_t, row_uint8_t },
+                                         [2] = { fill_uint16_t, row_uint16_t },
+                                         [4] = { fill_uint32_t, row_uint32_t },
+                                         [8] = { fill_uint64_t, row_uint64_t } };
 
 static hsched_status pad_run(const hsched_step *step, const void *state, void *slot_state,
                              void *const *operands, uint32_t part, void *scratch)
 {
     const pad_state *s = state;
     const pad_dim *inner = &s->dims[s->rank - 1];
+    const pad_rows *rows = &rows_by_size[s->size];
     int64_t begin, end;
     (void)slot_state;
     (void)scratch;
@@ -90,17 +119,18 @@ static hsched_status pad_run(const hsched_step *step, const void *state, void *s
         int outside = 0;
         for (uint32_t d = s->rank - 1; d-- > 0;) {
             const pad_dim *dim = &s->dims[d];
-            int64_t i = rest % dim->out, k = source(dim, step->u.pad.mode, i);
+            int64_t i = rest % dim->out, k = source(dim, s->mode, i);
             rest /= dim->out;
             outside |= k < 0;
             x_offset += k * dim->x_stride;
             y_offset += i * dim->y_stride;
         }
-        float *y = (float *)operands[1] + y_offset;
+        char *y = (char *)operands[1] + y_offset * (int64_t)s->size;
+        const char *x = (const char *)operands[0] + x_offset * (int64_t)s->size;
         if (outside)
-            fill(y, inner->y_stride, inner->out, step->u.pad.value);
+            rows->fill(inner, s->value, y, 0, inner->out);
         else
-            write_row(inner, step, (const float *)operands[0] + x_offset, y);
+            rows->row(inner, s, x, y);
     }
     return HSCHED_OK;
 }
@@ -108,7 +138,7 @@ static hsched_status pad_run(const hsched_step *step, const void *state, void *s
 static int pad_supports(const hsched_step *step)
 {
     const hsched_operand *in = &step->in[0], *out = &step->out;
-    if (!hsi_is_float(in) || !hsi_is_float(out) || in->rank != out->rank ||
+    if (in->dtype != out->dtype || in->rank != out->rank ||
         step->act.kind != HSCHED_ACTIVATION_NONE ||
         step->u.pad.mode < HSCHED_PAD_MODE_CONSTANT ||
         step->u.pad.mode > HSCHED_PAD_MODE_EDGE)
@@ -176,9 +206,12 @@ static hsched_status pad_prepare(const hsi_cpu_prepare_context *context,
     if (s == NULL)
         return hsi_out_of_memory("the plan of a pad");
     collect_dims(step, s);
+    s->mode = step->u.pad.mode;
+    s->size = hsched_dtype_size(step->out.dtype);
+    hsi_ref_pad_value(step, s->value);
     prepared->state = s;
     double count = hsi_operand_count(&step->in[0]) + hsi_operand_count(&step->out);
-    hsi_lower_parts(step, count * sizeof(float), s->rows);
+    hsi_lower_parts(step, count * (double)s->size, s->rows);
     return HSCHED_OK;
 }
 

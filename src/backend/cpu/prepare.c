@@ -49,6 +49,10 @@ static const hsi_cpu_kernel *const *const kernel_lists[] = {
     [HSCHED_STEP_PAD] = hsi_cpu_kernels_pad,
     [HSCHED_STEP_REDUCE] = hsi_cpu_kernels_reduce,
     [HSCHED_STEP_IMAGE] = hsi_cpu_kernels_image,
+    [HSCHED_STEP_RESIZE] = hsi_cpu_kernels_resize,
+    [HSCHED_STEP_RECURRENT] = hsi_cpu_kernels_recurrent,
+    [HSCHED_STEP_CAST] = hsi_cpu_kernels_cast,
+    [HSCHED_STEP_WHERE] = hsi_cpu_kernels_where,
 };
 
 uint32_t hsi_cpu_parts(const hsched_step *step, uint64_t units)
@@ -192,8 +196,8 @@ static hsched_status check_step(const hsched_backend_device *device,
         return HSCHED_OK;
     return hsi_error(
         HSCHED_ERROR_UNSUPPORTED,
-        "step '%s': the CPU cannot execute kind %d with these types; activations are "
-        "float32, images uint8",
+        "step '%s': the CPU cannot execute kind %d with these types; most layers compute "
+        "on float32, images are uint8",
         step->name ? step->name : "", (int)step->kind);
 }
 

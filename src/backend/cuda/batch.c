@@ -73,6 +73,7 @@ static int has_fixed_dimensions(hsched_step_kind kind)
     case HSCHED_STEP_SCALE:
     case HSCHED_STEP_LRN:
     case HSCHED_STEP_IMAGE:
+    case HSCHED_STEP_RESIZE:
         return 1;
     default:
         return 0;
@@ -100,6 +101,8 @@ int hsi_cuda_batch_step(const hsched_backend_section *section, uint32_t index,
     *step = section->steps[index];
     if (members == 1)
         return 1;
+    if (step->kind == HSCHED_STEP_RECURRENT) /* sequences stand in the middle */
+        return 0;
     const int rows = has_constant_matrix(step, places);
     const int fixed = rows || has_fixed_dimensions(step->kind);
     int (*add)(hsched_operand *, uint32_t, int64_t) = fixed ? merge : prepend;

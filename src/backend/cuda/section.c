@@ -6,16 +6,36 @@
 #include "backend/cuda/host.h"
 #include "backend/cuda/slot.h"
 
+/* Kernels for the activation, and for the arithmetic of floats. */
+static int has_kernel(const hsched_step *step)
+{
+    return step->out.dtype == HSCHED_FLOAT32 &&
+           step->act.kind <= HSCHED_ACTIVATION_ATANH &&
+           (step->kind != HSCHED_STEP_BINARY ||
+            step->u.binary.kind <= HSCHED_BINARY_FMOD);
+}
+
 int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *step)
 {
     (void)device;
     switch (step->kind) {
     case HSCHED_STEP_COPY:
         return step->out.dtype != HSCHED_DTYPE_NONE;
-    case HSCHED_STEP_FORCE_INT32:
+    case HSCHED_STEP_CONV2D:
+    case HSCHED_STEP_FC:
+    case HSCHED_STEP_MATMUL:
+    case HSCHED_STEP_POOL2D:
+    case HSCHED_STEP_SCALE:
+    case HSCHED_STEP_LRN:
+    case HSCHED_STEP_SOFTMAX:
+    case HSCHED_STEP_UNARY:
+    case HSCHED_STEP_BINARY:
+    case HSCHED_STEP_PAD:
+    case HSCHED_STEP_REDUCE:
+    case HSCHED_STEP_IMAGE:
+        return has_kernel(step);
+    default: /* the CPU's */
         return 0;
-    default:
-        return step->out.dtype == HSCHED_FLOAT32;
     }
 }
 

@@ -100,7 +100,7 @@ static hsched_status make_op(const hsi_cuda_step *step, const hsi_cuda_step *lik
         return hsi_cuda_make_reduce(step, op);
     case HSCHED_STEP_IMAGE:
         return hsi_cuda_make_image(step, op);
-    case HSCHED_STEP_FORCE_INT32:
+    default: /* hsi_cuda_supports says no */
         break;
     }
     return hsi_cuda_host->set_error(HSCHED_ERROR_UNSUPPORTED,

@@ -72,6 +72,32 @@ double hsi_ref_activate(hsched_activation act, double x)
         return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
     case HSCHED_ACTIVATION_THRESHOLDED_RELU:
         return x > a ? x : 0;
+    case HSCHED_ACTIVATION_ROUND:
+        return rint(x);
+    case HSCHED_ACTIVATION_SIGN:
+        return x > 0 ? 1 : x < 0 ? -1 : x;
+    case HSCHED_ACTIVATION_SIN:
+        return sin(x);
+    case HSCHED_ACTIVATION_COS:
+        return cos(x);
+    case HSCHED_ACTIVATION_TAN:
+        return tan(x);
+    case HSCHED_ACTIVATION_ASIN:
+        return asin(x);
+    case HSCHED_ACTIVATION_ACOS:
+        return acos(x);
+    case HSCHED_ACTIVATION_ATAN:
+        return atan(x);
+    case HSCHED_ACTIVATION_SINH:
+        return sinh(x);
+    case HSCHED_ACTIVATION_COSH:
+        return cosh(x);
+    case HSCHED_ACTIVATION_ASINH:
+        return asinh(x);
+    case HSCHED_ACTIVATION_ACOSH:
+        return acosh(x);
+    case HSCHED_ACTIVATION_ATANH:
+        return atanh(x);
     case HSCHED_ACTIVATION_FORCE_INT32:
         break;
     }

@@ -4,6 +4,8 @@
  */
 #include "backend/ref/ref.h"
 
+#include "base/element.h"
+
 static int is_float(const hsched_operand *op, uint32_t rank)
 {
     return op->dtype == HSCHED_FLOAT32 && op->rank == rank;
@@ -147,16 +149,51 @@ static const char *fault_softmax(const hsched_step *step)
     return fault_same(step);
 }
 
+static const char *fault_unary(const hsched_step *step)
+{
+    if (step->in[0].dtype != step->out.dtype ||
+        !hsi_activation_takes(step->act.kind, step->out.dtype))
+        return "input and output must be of one type that the activation takes";
+    if (!same_shape(&step->in[0], &step->out))
+        return "input and output must have the same shape";
+    return NULL;
+}
+
 static const char *fault_binary(const hsched_step *step)
 {
-    if (step->u.binary.kind < HSCHED_BINARY_ADD ||
-        step->u.binary.kind > HSCHED_BINARY_PRELU)
+    const hsched_binary_kind kind = step->u.binary.kind;
+    const hsched_dtype dtype = step->in[0].dtype;
+    if (!hsi_binary_is_known(kind))
         return "unknown kind of arithmetic";
-    if (!hsi_ref_has(step, 1) || step->in[1].dtype != HSCHED_FLOAT32 ||
-        !same_shape(&step->in[1], &step->out))
-        return "both operands must be float32 of the output's shape (stride 0 where "
-               "broadcast)";
-    return fault_same(step);
+    if (!hsi_ref_has(step, 1) || step->in[1].dtype != dtype ||
+        !same_shape(&step->in[0], &step->out) || !same_shape(&step->in[1], &step->out))
+        return "both operands must be of one type and of the output's shape (stride 0 "
+               "where broadcast)";
+    if (!hsi_binary_takes(kind, dtype) ||
+        step->out.dtype != (hsi_binary_compares(kind) ? HSCHED_BOOL : dtype))
+        return "this arithmetic has no such types";
+    if (step->act.kind != HSCHED_ACTIVATION_NONE && step->out.dtype != HSCHED_FLOAT32)
+        return "only float32 takes an activation";
+    return NULL;
+}
+
+static const char *fault_cast(const hsched_step *step)
+{
+    if (!same_shape(&step->in[0], &step->out) || step->in[0].dtype == step->out.dtype)
+        return "input and output must have the same shape and different types";
+    return NULL;
+}
+
+static const char *fault_where(const hsched_step *step)
+{
+    if (!hsi_ref_has(step, 1) || !hsi_ref_has(step, 2) ||
+        step->in[0].dtype != HSCHED_BOOL || step->in[1].dtype != step->out.dtype ||
+        step->in[2].dtype != step->out.dtype)
+        return "the condition must be bool, and both operands of the output's type";
+    for (uint32_t i = 0; i < 3; i++)
+        if (!same_shape(&step->in[i], &step->out))
+            return "all operands must have the output's shape (stride 0 where broadcast)";
+    return NULL;
 }
 
 static const char *fault_copy(const hsched_step *step)
@@ -168,8 +205,10 @@ static const char *fault_copy(const hsched_step *step)
 
 static const char *fault_pad(const hsched_step *step)
 {
-    if (!is_float(&step->in[0], step->out.rank) || !is_float(&step->out, step->out.rank))
-        return "input and output must be float32 of the same rank";
+    if (step->in[0].dtype != step->out.dtype || step->in[0].rank != step->out.rank)
+        return "input and output must have the same type and rank";
+    if (step->out.dtype == HSCHED_FLOAT16 || step->out.dtype == HSCHED_BFLOAT16)
+        return "narrow floats must be converted first";
     if (step->u.pad.mode < HSCHED_PAD_MODE_CONSTANT ||
         step->u.pad.mode > HSCHED_PAD_MODE_EDGE)
         return "unknown padding mode";
@@ -183,6 +222,72 @@ static const char *fault_reduce(const hsched_step *step)
     for (uint32_t d = 0; d < step->out.rank; d++)
         if (step->out.dims[d] != 1 && step->out.dims[d] != step->in[0].dims[d])
             return "the output's dimensions must be 1 or the input's";
+    return NULL;
+}
+
+static const char *fault_resize(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    const int copies = step->u.resize.mode == HSCHED_RESIZE_NEAREST;
+    const int crops = step->u.resize.coordinates == HSCHED_RESIZE_CROP;
+    if (x->rank != y->rank || x->dtype != y->dtype ||
+        ((!copies || crops) && x->dtype != HSCHED_FLOAT32))
+        return "input and output must have the same rank and type, float32 to "
+               "interpolate";
+    if (step->u.resize.mode < HSCHED_RESIZE_NEAREST ||
+        step->u.resize.mode > HSCHED_RESIZE_CUBIC ||
+        (unsigned)step->u.resize.coordinates > HSCHED_RESIZE_CROP ||
+        (unsigned)step->u.resize.rounding > HSCHED_RESIZE_CEIL)
+        return "unknown way to resize";
+    for (uint32_t d = 0; d < y->rank; d++)
+        if (!(step->u.resize.scales[d] > 0) || !(step->u.resize.lengths[d] > 0))
+            return "scales and lengths must be positive";
+    return NULL;
+}
+
+static int is_cube(const hsched_operand *op, int64_t a, int64_t b, int64_t c)
+{
+    return is_float(op, 3) && op->dims[0] == a && op->dims[1] == b && op->dims[2] == c;
+}
+
+static const char *fault_recurrent(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *w = &step->in[1], *y = &step->out;
+    const hsched_recurrent_kind kind = step->u.recurrent.kind;
+    if (kind < HSCHED_RECURRENT_RNN || kind > HSCHED_RECURRENT_GRU ||
+        step->u.recurrent.direction < HSCHED_RECURRENT_FORWARD ||
+        step->u.recurrent.direction > HSCHED_RECURRENT_BIDIRECTIONAL)
+        return "unknown kind or direction";
+    if (!hsi_ref_has(step, 1) || !hsi_ref_has(step, 2) || !is_float(x, 3) ||
+        !is_float(w, 3) || !is_float(y, 4))
+        return "x and weights must be float32 of three dimensions, the output of four";
+    const int64_t gates = kind == HSCHED_RECURRENT_LSTM  ? 4
+                          : kind == HSCHED_RECURRENT_GRU ? 3
+                                                         : 1;
+    const int64_t directions =
+        step->u.recurrent.direction == HSCHED_RECURRENT_BIDIRECTIONAL ? 2 : 1;
+    const int64_t n = x->dims[1], hidden = y->dims[3];
+    if (y->dims[0] != x->dims[0] + (kind == HSCHED_RECURRENT_LSTM ? 2 : 1) ||
+        y->dims[1] != directions || y->dims[2] != n)
+        return "the output must be [T+1,D,N,H], or [T+2,D,N,H] of an LSTM";
+    if (!is_cube(w, directions, gates * hidden, x->dims[2]) ||
+        !is_cube(&step->in[2], directions, gates * hidden, hidden))
+        return "the weights must be [D,G*H,I] and [D,G*H,H]";
+    const hsched_operand *bias = &step->in[3], *lengths = &step->in[4];
+    if (hsi_ref_has(step, 3) && (!is_float(bias, 2) || bias->dims[0] != directions ||
+                                 bias->dims[1] != 2 * gates * hidden))
+        return "the bias must be [D,2*G*H]";
+    if (hsi_ref_has(step, 4) &&
+        (lengths->dtype != HSCHED_INT32 || lengths->rank != 1 || lengths->dims[0] != n))
+        return "the lengths must be int32 [N]";
+    for (uint32_t i = 5; i < 7; i++)
+        if (hsi_ref_has(step, i) && !is_cube(&step->in[i], directions, n, hidden))
+            return "the initial states must be [D,N,H]";
+    for (int i = 0; i < 6; i++) {
+        hsched_activation_kind act = step->u.recurrent.activations[i / 3][i % 3].kind;
+        if (act < HSCHED_ACTIVATION_NONE || act > HSCHED_ACTIVATION_THRESHOLDED_RELU)
+            return "unknown activation of a gate";
+    }
     return NULL;
 }
 
@@ -237,7 +342,7 @@ static const char *fault_kind(const hsched_step *step)
     case HSCHED_STEP_SOFTMAX:
         return fault_softmax(step);
     case HSCHED_STEP_UNARY:
-        return fault_same(step);
+        return fault_unary(step);
     case HSCHED_STEP_BINARY:
         return fault_binary(step);
     case HSCHED_STEP_COPY:
@@ -248,6 +353,14 @@ static const char *fault_kind(const hsched_step *step)
         return fault_reduce(step);
     case HSCHED_STEP_IMAGE:
         return fault_image(step);
+    case HSCHED_STEP_RESIZE:
+        return fault_resize(step);
+    case HSCHED_STEP_RECURRENT:
+        return fault_recurrent(step);
+    case HSCHED_STEP_CAST:
+        return fault_cast(step);
+    case HSCHED_STEP_WHERE:
+        return fault_where(step);
     case HSCHED_STEP_FORCE_INT32:
         break;
     }
@@ -257,7 +370,7 @@ static const char *fault_kind(const hsched_step *step)
 const char *hsi_ref_fault(const hsched_step *step)
 {
     if (step->input_count > HSCHED_STEP_MAX_INPUTS || !hsi_ref_has(step, 0))
-        return "the first input must be there, and at most 4 in all";
+        return "the first input must be there, and at most 8 in all";
     for (uint32_t i = 0; i < step->input_count; i++) {
         const char *fault = hsi_ref_has(step, i) ? fault_operand(&step->in[i]) : NULL;
         if (fault)
@@ -267,7 +380,7 @@ const char *hsi_ref_fault(const hsched_step *step)
     if (fault)
         return fault;
     if (step->act.kind < HSCHED_ACTIVATION_NONE ||
-        step->act.kind > HSCHED_ACTIVATION_THRESHOLDED_RELU)
+        step->act.kind > HSCHED_ACTIVATION_ATANH)
         return "unknown activation";
     if (step->act.kind != HSCHED_ACTIVATION_NONE && !takes_activation(step->kind))
         return "this kind of step takes no activation";

@@ -35,11 +35,39 @@ static int64_t padded_position(int64_t i, int64_t n, hsched_pad_mode mode)
     return i < n ? i : period - i;
 }
 
+void hsi_ref_pad_value(const hsched_step *step, char *bytes)
+{
+    const double value = (double)step->u.pad.value;
+    switch (step->out.dtype) {
+    case HSCHED_FLOAT64:
+        memcpy(bytes, &value, sizeof value);
+        break;
+    case HSCHED_INT64:
+        memcpy(bytes, &(int64_t){ (int64_t)value }, sizeof(int64_t));
+        break;
+    case HSCHED_INT32:
+        memcpy(bytes, &(int32_t){ (int32_t)value }, sizeof(int32_t));
+        break;
+    case HSCHED_INT8:
+        memcpy(bytes, &(int8_t){ (int8_t)value }, sizeof(int8_t));
+        break;
+    case HSCHED_UINT8:
+    case HSCHED_BOOL:
+        memcpy(bytes, &(uint8_t){ (uint8_t)value }, sizeof(uint8_t));
+        break;
+    default:
+        memcpy(bytes, &step->u.pad.value, sizeof(float));
+        break;
+    }
+}
+
 void hsi_ref_pad(const hsched_step *step, const void *const *inputs, void *out)
 {
     const hsched_operand *xop = &step->in[0], *yop = &step->out;
-    const float *x = inputs[0];
-    float *y = out;
+    const size_t size = hsched_dtype_size(yop->dtype);
+    const char *x = inputs[0];
+    char *y = out, value[8];
+    hsi_ref_pad_value(step, value);
     int64_t index[HSCHED_MAX_DIMS] = { 0 };
     do {
         int64_t from[HSCHED_MAX_DIMS] = { 0 };
@@ -49,8 +77,11 @@ void hsi_ref_pad(const hsched_step *step, const void *const *inputs, void *out)
                                       step->u.pad.mode);
             constant |= from[d] < 0;
         }
-        y[hsi_ref_offset(yop, index)] =
-            constant ? step->u.pad.value : x[hsi_ref_offset(xop, from)];
+        const char *element = x;
+        if (!constant)
+            element += hsi_ref_offset(xop, from) * (int64_t)size;
+        memcpy(y + hsi_ref_offset(yop, index) * (int64_t)size, constant ? value : element,
+               size);
     } while (hsi_ref_next(yop->rank, yop->dims, index));
 }
 

@@ -27,8 +27,14 @@ void hsi_ref_unary(const hsched_step *step, const void *const *inputs, void *out
 void hsi_ref_binary(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_copy(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_pad(const hsched_step *step, const void *const *inputs, void *out);
+/* What a PAD's constant is in the output's type: at most 8 bytes. */
+void hsi_ref_pad_value(const hsched_step *step, char *bytes);
 void hsi_ref_reduce(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_resize(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_cast(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_where(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_image(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_recurrent(const hsched_step *step, const void *const *inputs, void *out);
 
 /* 1 if operand i is in use and present. */
 static inline int hsi_ref_has(const hsched_step *step, uint32_t i)

@@ -97,6 +97,32 @@ static __device__ __noinline__ float apply_rare_act(float x, hsched_activation a
         return x > a ? x : 0.0f;
     case HSCHED_ACTIVATION_TANH:
         return tanhf(x);
+    case HSCHED_ACTIVATION_ROUND:
+        return rintf(x);
+    case HSCHED_ACTIVATION_SIGN:
+        return x > 0 ? 1.0f : x < 0 ? -1.0f : x;
+    case HSCHED_ACTIVATION_SIN:
+        return sinf(x);
+    case HSCHED_ACTIVATION_COS:
+        return cosf(x);
+    case HSCHED_ACTIVATION_TAN:
+        return tanf(x);
+    case HSCHED_ACTIVATION_ASIN:
+        return asinf(x);
+    case HSCHED_ACTIVATION_ACOS:
+        return acosf(x);
+    case HSCHED_ACTIVATION_ATAN:
+        return atanf(x);
+    case HSCHED_ACTIVATION_SINH:
+        return sinhf(x);
+    case HSCHED_ACTIVATION_COSH:
+        return coshf(x);
+    case HSCHED_ACTIVATION_ASINH:
+        return asinhf(x);
+    case HSCHED_ACTIVATION_ACOSH:
+        return acoshf(x);
+    case HSCHED_ACTIVATION_ATANH:
+        return atanhf(x);
     default:
         return x;
     }

@@ -38,6 +38,12 @@ __device__ __forceinline__ float combine(float a, float b, int kind)
         return powf(a, b);
     case HSCHED_BINARY_PRELU:
         return a < 0 ? a * b : a;
+    case HSCHED_BINARY_FMOD:
+        return fmodf(a, b);
+    case HSCHED_BINARY_MOD: {
+        const float r = fmodf(a, b);
+        return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+    }
     default:
         return a + b;
     }
