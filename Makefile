@@ -320,6 +320,10 @@ bench-gpu:                              ## beside PyTorch on one GPU; PART=singl
 gpu-programs: $(PLUGIN) $(WITH_PLUGIN) $(BUILD)/bench/gpu_load $(BUILD)/bench/hog
 bench-gpu-programs: $(PLUGIN) $(patsubst %,$(BUILD)/bench/%,bench_gpu bench_crossing hog gpu_load)
 
+.PHONY: docs-operators
+docs-operators:                         ## docs/operators.md, from src/onnx/ops.c
+	@python3 tests/setup/operators.py
+
 .PHONY: lint
 lint:                                   ## include order of the folders, format, shell scripts
 	@python3 tests/setup/lint.py

@@ -14,6 +14,11 @@ typedef struct hsi_onnx_op {
     const char *attributes;  /* all that it may have, " name name " */
     int folds_always;        /* whatever its inputs are (Shape) */
     int64_t before;          /* the first opset whose form of it is not read; 0: none */
+    /* For docs/operators.md, which make docs-operators writes. */
+    const char *layers; /* that it becomes */
+    const char *types;  /* that these take; NULL: float32 */
+    const char *note;
+    int cpu_only; /* a GPU has no kernels for it */
 } hsi_onnx_op;
 
 /* NULL for unknown names. */

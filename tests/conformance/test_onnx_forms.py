@@ -234,3 +234,19 @@ def test_old_training_is_refused(tmp_path):
 
 def test_old_operators_that_are_not_read(tmp_path):
     refused(old(5, {"x": [2, 3]}, [2, 3], ("Gelu", ["x"], ["y"], {})), "opset 20 and later", tmp_path)
+
+
+def test_the_table_of_operators_follows_onnx(monkeypatch):
+    """Each line begins, and ends, with a version of its operator; all of the package's opsets are read."""
+    monkeypatch.syspath_prepend(str(hsched.ROOT / "tests" / "setup"))
+    import operators
+    versions = {}
+    for schema in onnx.defs.get_all_schemas_with_history():
+        if schema.domain == "":
+            versions.setdefault(schema.name, set()).add(schema.since_version)
+    assert operators.newest() == onnx.defs.onnx_opset_version()
+    lines = list(operators.entries())
+    assert len(lines) > 80
+    for line in lines:
+        assert line["since"] in versions[line["name"]], line["name"]
+        assert "before" not in line or int(line["before"]) in versions[line["name"]], line["name"]

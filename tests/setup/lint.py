@@ -1,4 +1,4 @@
-"""make lint: folders include only those before them, files keep the format, sources stay readable."""
+"""make lint: folders include only those before them, files keep the format, sources stay readable, docs are current."""
 import pathlib
 import re
 import shutil
@@ -71,6 +71,9 @@ if shutil.which("shellcheck"):
     scripts = [str(f) for f in [*ROOT.glob("tests/**/*.sh"), ROOT / ".ci/run"]]
     run = subprocess.run(["shellcheck", "-S", "warning", *scripts], capture_output=True, text=True)
     errors += run.stdout.splitlines()
+run = subprocess.run([sys.executable, str(ROOT / "tests/setup/operators.py"), "--check"], capture_output=True,
+                     text=True)
+errors += run.stderr.splitlines()
 for error in errors:
     print(error)
 print(f"lint: {len(errors)} findings")
