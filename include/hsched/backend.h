@@ -55,7 +55,9 @@ extern "C" {
  * COPY       out = in[0]; same shape and dtype (any dtype), any strides: concat, slice, transpose
  *            and layout changes are all this.
  * PAD        out's element i is in[0]'s i - before, or as the mode says; any type, any strides.
- * REDUCE     mean over the dimensions in which out's size is 1 and in[0]'s is not; any strides.
+ * REDUCE     MEAN, SUM, MAX, MIN or PROD over the dimensions in which out's size is 1 and in[0]'s
+ *            is not; both of one type, float32, int64, int32 or, MAX and MIN, uint8, int8; any
+ *            strides.
  * RESIZE     out's element i is interpolated from in[0], same rank, dimension by dimension, as
  *            hsched_resize_config says, with all scales set; lengths: in[0]'s sizes times the
  *            scales, not rounded. NEAREST: any dtype; any strides (channels-last is a fast case).
@@ -92,7 +94,7 @@ extern "C" {
     X(BINARY, 9, "binary", HSCHED_CLASS_ELEMENTWISE)        \
     X(COPY, 10, "copy", HSCHED_CLASS_DATA)                  \
     X(PAD, 11, "pad", HSCHED_CLASS_DATA)                    \
-    X(REDUCE, 12, "reduce_mean", HSCHED_CLASS_DATA)         \
+    X(REDUCE, 12, "reduce", HSCHED_CLASS_DATA)              \
     X(IMAGE, 13, "image_input", HSCHED_CLASS_DATA)          \
     X(CAST, 14, "cast", HSCHED_CLASS_ELEMENTWISE)           \
     X(WHERE, 15, "where", HSCHED_CLASS_ELEMENTWISE)         \
@@ -190,6 +192,9 @@ typedef struct hsched_step {
             float scales[HSCHED_MAX_DIMS], lengths[HSCHED_MAX_DIMS];
             float roi_start[HSCHED_MAX_DIMS], roi_end[HSCHED_MAX_DIMS];
         } resize;
+        struct {
+            hsched_reduce_kind kind;
+        } reduce;
         struct {
             float mean[4], scale[4];
             int swap_red_blue;

@@ -145,7 +145,8 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_float(hsi_cost_mix(hash, a->pad.mode), a->pad.value);
     case HSI_LAYER_TRANSPOSE:
         return mix_many(hash, a->transpose.perm, rank);
-    case HSI_LAYER_REDUCE_MEAN:
+    case HSI_LAYER_REDUCE:
+        hash = hsi_cost_mix(hash, a->axes.reduce);
         return mix_many(hash, a->axes.axes, a->axes.count);
     case HSI_LAYER_RECURRENT:
         return mix_recurrent(hash, &a->recurrent);

@@ -34,7 +34,7 @@
     X(SQUEEZE, "squeeze")                                                                \
     X(UNSQUEEZE, "unsqueeze")                                                            \
     X(TRANSPOSE, "transpose")                                                            \
-    X(REDUCE_MEAN, "reduce_mean")                                                        \
+    X(REDUCE, "reduce")                                                                  \
     X(CONV, "conv")                                                                      \
     X(POOL, "pool")                                                                      \
     X(CONV_TRANSPOSE, "conv_transpose")                                                  \
@@ -111,9 +111,10 @@ typedef union hsi_layer_attrs {
     } flatten;
     struct {
         uint32_t count;
-        int64_t axes[HSCHED_MAX_DIMS]; /* SQUEEZE, UNSQUEEZE, REDUCE_MEAN; not negative,
+        int64_t axes[HSCHED_MAX_DIMS]; /* SQUEEZE, UNSQUEEZE, REDUCE; not negative,
                                           sorted, all of them written out */
         int keep_dims;
+        hsched_reduce_kind reduce; /* REDUCE */
     } axes;
     struct {
         int64_t perm[HSCHED_MAX_DIMS];

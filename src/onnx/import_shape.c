@@ -155,27 +155,52 @@ hsched_status hsi_onnx_build_transpose(hsi_onnx_import *im, const hsi_onnx_node 
     return status;
 }
 
-hsched_status hsi_onnx_build_reduce_mean(hsi_onnx_import *im, const hsi_onnx_node *node)
+static hsched_reduce_kind reduce_kind(const char *op)
 {
+    static const struct {
+        const char *op;
+        hsched_reduce_kind kind;
+    } kinds[] = { { "ReduceMean", HSCHED_REDUCE_MEAN },
+                  { "ReduceSum", HSCHED_REDUCE_SUM },
+                  { "ReduceMax", HSCHED_REDUCE_MAX },
+                  { "ReduceMin", HSCHED_REDUCE_MIN },
+                  { "ReduceProd", HSCHED_REDUCE_PROD },
+                  { "ReduceL1", HSCHED_REDUCE_L1 },
+                  { "ReduceL2", HSCHED_REDUCE_L2 },
+                  { "ReduceLogSum", HSCHED_REDUCE_LOG_SUM },
+                  { "ReduceLogSumExp", HSCHED_REDUCE_LOG_SUM_EXP },
+                  { "ReduceSumSquare", HSCHED_REDUCE_SUM_SQUARE } };
+    size_t k = 0;
+    while (strcmp(kinds[k].op, op) != 0) /* the table of operators has no other */
+        k++;
+    return kinds[k].kind;
+}
+
+hsched_status hsi_onnx_build_reduce(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsched_reduce_kind kind = reduce_kind(node->op);
     const int64_t *given;
     int64_t axes[HSCHED_MAX_DIMS], keep, noop;
     uint32_t count;
     hsched_tensor x, y;
     hsched_status status = hsi_onnx_input(im, node, 0, &x);
     if (!status)
-        status = hsi_onnx_ints(im, node, "axes", 18, 1, &given, &count);
+        status = hsi_onnx_ints(im, node, "axes", kind == HSCHED_REDUCE_SUM ? 13 : 18, 1,
+                               &given, &count);
     if (!status)
         status = hsi_onnx_attr_int(node, "keepdims", 1, &keep);
     if (!status)
         status = hsi_onnx_attr_int(node, "noop_with_empty_axes", 0, &noop);
     if (!status && count == 0 && noop)
-        return hsi_onnx_alias(im, node, 0);
+        return kind <= HSCHED_REDUCE_PROD
+                   ? hsi_onnx_alias(im, node, 0)
+                   : hsi_onnx_unsupported(im, node, "noop_with_empty_axes");
     if (!status)
         status = plain_axes(im, node, given, count, hsi_onnx_rank(im, x), axes);
     if (!status)
-        status = hsi_onnx_at_node(node, hsched_graph_add_reduce_mean(
-                                            im->graph, hsi_onnx_output_name(im, node, 0),
-                                            x, count, axes, keep != 0, &y));
+        status = hsi_onnx_at_node(
+            node, hsched_graph_add_reduce(im->graph, hsi_onnx_output_name(im, node, 0),
+                                          kind, x, count, axes, keep != 0, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;

@@ -38,7 +38,7 @@ hsi_onnx_builder hsi_onnx_build_concat, hsi_onnx_build_slice, hsi_onnx_build_pad
     hsi_onnx_build_split, hsi_onnx_build_gather;
 /* import_shape.c */
 hsi_onnx_builder hsi_onnx_build_reshape, hsi_onnx_build_flatten, hsi_onnx_build_squeeze,
-    hsi_onnx_build_unsqueeze, hsi_onnx_build_transpose, hsi_onnx_build_reduce_mean,
+    hsi_onnx_build_unsqueeze, hsi_onnx_build_transpose, hsi_onnx_build_reduce,
     hsi_onnx_build_identity, hsi_onnx_build_dropout;
 /* import_types.c */
 hsi_onnx_builder hsi_onnx_build_cast, hsi_onnx_build_cast_like, hsi_onnx_build_where,

@@ -139,7 +139,7 @@ static void drop_or_add(view x, const hsi_layer *layer, uint32_t rank, uint64_t 
     int adds = layer->kind == HSI_LAYER_UNSQUEEZE;
     for (uint32_t k = 0; k < layer->attrs.axes.count; k++)
         axes |= 1u << layer->attrs.axes.axes[k];
-    if (layer->kind == HSI_LAYER_REDUCE_MEAN && layer->attrs.axes.keep_dims) {
+    if (layer->kind == HSI_LAYER_REDUCE && layer->attrs.axes.keep_dims) {
         for (uint32_t k = 0; k < rank; k++)
             out[k] = axes >> k & 1 ? 0 : x.tags[k];
         return;
@@ -263,7 +263,7 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
         break;
     case HSI_LAYER_SQUEEZE:
     case HSI_LAYER_UNSQUEEZE:
-    case HSI_LAYER_REDUCE_MEAN:
+    case HSI_LAYER_REDUCE:
         drop_or_add(x, layer, y->rank, out);
         break;
     case HSI_LAYER_TRANSPOSE:

@@ -330,7 +330,7 @@ static void add_random(maker *m)
         maker_add_transpose(m, maker_pick(m, 1, 6, 1));
         break;
     case 18:
-        maker_add_reduce_mean(m, maker_pick(m, 1, 5, 0));
+        maker_add_reduce(m, maker_pick(m, 1, 5, 0));
         break;
     case 19:
         maker_add_lrn(m, maker_pick(m, 2, 5, 0));

@@ -370,7 +370,7 @@ item *maker_add_transpose(maker *m, item *x)
                       &y, x->size);
 }
 
-item *maker_add_reduce_mean(maker *m, item *x)
+item *maker_add_reduce(maker *m, item *x)
 {
     int64_t axes[HSCHED_MAX_DIMS] = { 2, 3 };
     uint32_t count = 0;
@@ -384,9 +384,12 @@ item *maker_add_reduce_mean(maker *m, item *x)
             if (maker_chance(m, 40))
                 axes[count++] = i;
     x->used = 1;
+    const hsched_reduce_kind kinds[] = { HSCHED_REDUCE_MEAN, HSCHED_REDUCE_MAX,
+                                         HSCHED_REDUCE_MIN };
     return maker_made(m,
-                      hsched_graph_add_reduce_mean(m->graph, NULL, x->tensor, count, axes,
-                                                   maker_chance(m, 50), &y),
+                      hsched_graph_add_reduce(m->graph, NULL, kinds[maker_range(m, 0, 2)],
+                                              x->tensor, count, axes, maker_chance(m, 50),
+                                              &y),
                       &y, x->size);
 }
 

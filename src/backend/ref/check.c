@@ -217,8 +217,16 @@ static const char *fault_pad(const hsched_step *step)
 
 static const char *fault_reduce(const hsched_step *step)
 {
-    if (!is_float(&step->in[0], step->out.rank) || !is_float(&step->out, step->out.rank))
-        return "input and output must be float32 of the same rank";
+    const hsched_reduce_kind kind = step->u.reduce.kind;
+    const hsched_dtype dtype = step->in[0].dtype;
+    const int extreme = kind == HSCHED_REDUCE_MAX || kind == HSCHED_REDUCE_MIN;
+    if (kind < HSCHED_REDUCE_MEAN || kind > HSCHED_REDUCE_PROD)
+        return "unknown kind of reduction";
+    if (dtype != step->out.dtype || step->in[0].rank != step->out.rank)
+        return "input and output must be of the same type and rank";
+    if (dtype != HSCHED_FLOAT32 && dtype != HSCHED_INT64 && dtype != HSCHED_INT32 &&
+        (!extreme || (dtype != HSCHED_UINT8 && dtype != HSCHED_INT8)))
+        return "the type is none that the kind has";
     for (uint32_t d = 0; d < step->out.rank; d++)
         if (step->out.dims[d] != 1 && step->out.dims[d] != step->in[0].dims[d])
             return "the output's dimensions must be 1 or the input's";
