@@ -1156,7 +1156,7 @@ typedef struct hsched_onnx_config {
 #define HSCHED_ONNX_CONFIG_INIT .struct_size = sizeof(hsched_onnx_config)
 
 /*
- * Reads an ONNX model (opsets 7 to 28). The file is mapped, not copied; the graph keeps the mapping
+ * Reads an ONNX model (opsets 1 to 28). The file is mapped, not copied; the graph keeps the mapping
  * until it is destroyed. `data` of the second form must stay valid until then.
  * Errors: IO, FORMAT (with the file's offset or the node's name), UNSUPPORTED (one error that lists
  * every operator that is not supported, with node names), SHAPE, LIMIT, OUT_OF_MEMORY. Since 0.1.

@@ -16,6 +16,8 @@ static hsched_status check_attributes(hsi_onnx_import *im, const hsi_onnx_node *
 {
     for (size_t k = 0; k < node->proto->n_attribute; k++) {
         const char *name = node->proto->attribute[k]->name;
+        if (name && node->version < 6 && strcmp(name, "consumed_inputs") == 0)
+            continue; /* which inputs may be written over: we do not */
         if (!name || !hsi_onnx_knows_attr(op, name))
             return hsi_onnx_unsupported(im, node, "attribute '%.64s'", name ? name : "");
     }
@@ -66,7 +68,8 @@ static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
     hsched_status status = check_attributes(im, node, op);
     if (status || reads_missing(im, node))
         return status ? status : HSCHED_ERROR_UNSUPPORTED;
-    if (op->fold && (op->folds_always || all_constant(im, node))) {
+    if (op->fold && !hsi_onnx_broadcasts_by_axis(node) &&
+        (op->folds_always || all_constant(im, node))) {
         status = op->fold(im, node);
         if (status || is_computed(im, node))
             return status;

@@ -319,6 +319,47 @@ hsched_status hsi_onnx_build_pow(hsi_onnx_import *im, const hsi_onnx_node *node)
     return status;
 }
 
+int hsi_onnx_broadcasts_by_axis(const hsi_onnx_node *node)
+{
+    for (size_t k = 0; node->version < 7 && k < node->proto->n_attribute; k++)
+        if (node->proto->attribute[k]->name &&
+            strcmp(node->proto->attribute[k]->name, "broadcast") == 0)
+            return 1;
+    return 0;
+}
+
+/* Before opset 7 both operands had one shape, or `broadcast` said that b is repeated, with its
+ * dimensions standing at `axis` of a, by default at its end. */
+static hsched_status align(hsi_onnx_import *im, const hsi_onnx_node *node,
+                           hsched_tensor a, hsched_tensor *b)
+{
+    int64_t broadcast, axis, axes[HSCHED_MAX_DIMS];
+    const uint32_t rank = hsi_onnx_rank(im, a), own = hsi_onnx_rank(im, *b);
+    if (node->version >= 7)
+        return HSCHED_OK;
+    hsched_status status = hsi_onnx_attr_int(node, "broadcast", 0, &broadcast);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "axis", (int64_t)rank - (int64_t)own, &axis);
+    if (status)
+        return status;
+    if (own > rank || (!broadcast && own != rank))
+        return hsi_onnx_malformed(node, "operands of %u and %u dimensions", rank, own);
+    if (axis < 0)
+        axis += rank;
+    if (axis < 0 || axis + own > rank)
+        return hsi_onnx_malformed(node, "axis is out of range");
+    const uint32_t count = rank - own - (uint32_t)axis;
+    for (uint32_t k = 0; k < count; k++)
+        axes[k] = (int64_t)own + k;
+    if (count == 0)
+        return HSCHED_OK;
+    const char *name = hsi_onnx_made_name(im, node->label, "aligned");
+    if (!name)
+        return hsi_onnx_no_memory(im, node);
+    return hsi_onnx_at_node(
+        node, hsched_graph_add_unsqueeze(im->graph, name, *b, count, axes, b));
+}
+
 hsched_status hsi_onnx_build_binary(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     hsched_tensor a, b, y;
@@ -328,6 +369,8 @@ hsched_status hsi_onnx_build_binary(hsi_onnx_import *im, const hsi_onnx_node *no
         status = hsi_onnx_input(im, node, 0, &a);
     if (!status)
         status = hsi_onnx_input(im, node, 1, &b);
+    if (!status)
+        status = align(im, node, a, &b);
     if (!status)
         status = hsi_onnx_add_pair(im, node, 1, kind, a, b, &y);
     if (!status)

@@ -216,6 +216,15 @@ hsched_status hsi_onnx_build_identity(hsi_onnx_import *im, const hsi_onnx_node *
 hsched_status hsi_onnx_build_dropout(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *training = hsi_onnx_constant_input(im, node, 2);
+    int64_t inference = 1;
+    if (node->version < 7) {
+        hsched_status status = hsi_onnx_attr_int(node, "is_test", 0, &inference);
+        if (status)
+            return status;
+    }
+    if (!inference)
+        return hsi_onnx_unsupported(im, node,
+                                    "training mode; export the model for inference");
     if (hsi_onnx_has_input(node, 2) &&
         (!training || training->count != 1 || hsi_onnx_get_int(training, 0) != 0))
         return hsi_onnx_unsupported(im, node,

@@ -195,6 +195,10 @@ hsched_status hsi_onnx_build_batch_norm(hsi_onnx_import *im, const hsi_onnx_node
         status = hsi_onnx_attr_int(node, "training_mode", 0, &training);
     if (!status)
         status = hsi_onnx_attr_float(node, "epsilon", 1e-5f, &epsilon);
+    if (!status && node->version < 7) { /* then training is the default */
+        status = hsi_onnx_attr_int(node, "is_test", 0, &training);
+        training = !training;
+    }
     if (status)
         return status;
     if (!spatial)

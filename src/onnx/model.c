@@ -7,7 +7,7 @@
 #include "base/status.h"
 
 #define DEFAULT_MAX_BYTES (UINT64_C(8) << 30)
-#define FIRST_OPSET       7
+#define FIRST_OPSET       1
 #define LAST_OPSET        28
 
 /* ---- Names ---------------------------------------------------------------- */

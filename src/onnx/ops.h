@@ -45,6 +45,8 @@ hsi_onnx_builder hsi_onnx_build_cast, hsi_onnx_build_cast_like, hsi_onnx_build_w
     hsi_onnx_build_not, hsi_onnx_build_is_nan, hsi_onnx_build_is_inf,
     hsi_onnx_build_shrink, hsi_onnx_build_swish, hsi_onnx_build_celu;
 
+/* import_math.c: 1 for arithmetic of opsets before 7 whose second operand lies at an axis. */
+int hsi_onnx_broadcasts_by_axis(const hsi_onnx_node *node);
 /* import_norm.c */
 hsi_onnx_builder hsi_onnx_build_layer_norm, hsi_onnx_build_instance_norm,
     hsi_onnx_build_group_norm, hsi_onnx_build_mean_variance, hsi_onnx_build_lp_norm,

@@ -121,6 +121,40 @@ static void test_opset_differences(void **state)
     hsched_graph_destroy(graph);
 }
 
+/* Before opset 7 an operand could stand at an axis of the other, and training was the default. */
+static void test_old_forms(void **state)
+{
+    (void)state;
+    static ob_model b;
+    begin(&b, 6, "2,3,4");
+    ob_floats(&b, "v", "3");
+    Onnx__NodeProto *add = ob_node(&b, "Add", "x,v", "y");
+    ob_int(add, "broadcast", 1);
+    ob_int(add, "axis", 1);
+    hsched_graph *graph = ob_graph(&b, NULL);
+    const hsi_layer *layer = layer_of(graph, "y");
+    const hsi_graph_tensor *v = &graph->tensors[layer->inputs[1]];
+    assert_int_equal(v->rank, 2); /* [3,1], so that it is the second dimension's */
+    assert_int_equal(v->dims[0], 3);
+    assert_int_equal(v->dims[1], 1);
+    hsched_graph_destroy(graph);
+
+    begin(&b, 6, "2,3,4");
+    ob_floats(&b, "v", "4");
+    ob_node(&b, "Add", "x,v", "y"); /* without `broadcast` */
+    ob_fails(&b, NULL, HSCHED_ERROR_FORMAT, "3 and 1 dimensions");
+
+    begin(&b, 1, "2,3");
+    ob_ints(ob_node(&b, "Relu", "x", "y"), "consumed_inputs", "0");
+    hsched_graph_destroy(ob_graph(&b, NULL));
+    begin(&b, 6, "2,3");
+    ob_node(&b, "Dropout", "x", "y");
+    ob_fails(&b, NULL, HSCHED_ERROR_UNSUPPORTED, "training mode");
+    begin(&b, 6, "2,3");
+    ob_int(ob_node(&b, "Dropout", "x", "y"), "is_test", 1);
+    hsched_graph_destroy(ob_graph(&b, NULL));
+}
+
 /* Aliases cost no layer, except where an output's own name needs one. */
 static void test_identities(void **state)
 {
@@ -359,13 +393,13 @@ static void test_opsets(void **state)
 {
     (void)state;
     static ob_model b;
-    static const int64_t refused[] = { -1, 1, 6, 29, INT64_MAX };
+    static const int64_t refused[] = { -1, 29, INT64_MAX };
     for (size_t k = 0; k < sizeof refused / sizeof *refused; k++) {
         begin(&b, refused[k], "1");
         ob_node(&b, "Relu", "x", "y");
-        ob_fails(&b, NULL, HSCHED_ERROR_UNSUPPORTED, "opsets 7 to 28");
+        ob_fails(&b, NULL, HSCHED_ERROR_UNSUPPORTED, "opsets 1 to 28");
     }
-    for (int64_t opset = 7; opset <= 28; opset++) {
+    for (int64_t opset = 1; opset <= 28; opset++) {
         begin(&b, opset, "1");
         ob_node(&b, "Relu", "x", "y")->domain = ob_text("ai.onnx", 7);
         hsched_graph_destroy(ob_graph(&b, NULL));
@@ -686,6 +720,7 @@ int main(void)
         cmocka_unit_test(test_convolution),
         cmocka_unit_test(test_gemm_folds_factors),
         cmocka_unit_test(test_opset_differences),
+        cmocka_unit_test(test_old_forms),
         cmocka_unit_test(test_identities),
         cmocka_unit_test(test_order_does_not_matter),
         cmocka_unit_test(test_weights_are_not_copied),
