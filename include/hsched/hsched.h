@@ -994,6 +994,11 @@ HSCHED_API hsched_status hsched_graph_add_pad(hsched_graph *graph, const char *n
 HSCHED_API hsched_status hsched_graph_add_reshape(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, uint32_t rank,
                                                   const int64_t *dims, hsched_tensor *y);
+/* x repeated to the shape that it and `dims` (sizes or symbol codes) broadcast to, as in numpy; any
+ * type. */
+HSCHED_API hsched_status hsched_graph_add_expand(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x, uint32_t rank,
+                                                 const int64_t *dims, hsched_tensor *y);
 /* To two dimensions: those before `axis` and those from it on. */
 HSCHED_API hsched_status hsched_graph_add_flatten(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, int axis, hsched_tensor *y);

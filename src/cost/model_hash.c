@@ -157,6 +157,7 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
     case HSI_LAYER_FULLY_CONNECTED: /* the rest is said by the shapes */
     case HSI_LAYER_MATMUL:
     case HSI_LAYER_RESHAPE:
+    case HSI_LAYER_EXPAND:
     case HSI_LAYER_FLATTEN:
     case HSI_LAYER_SQUEEZE:
     case HSI_LAYER_UNSQUEEZE:

@@ -42,6 +42,7 @@
     X(RECURRENT, "recurrent")                                                            \
     X(CAST, "cast")                                                                      \
     X(WHERE, "where")                                                                    \
+    X(EXPAND, "expand")                                                                  \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -105,7 +106,7 @@ typedef union hsi_layer_attrs {
         uint32_t rank;
         /* As the user gave them: sizes, 0, HSCHED_DIM_INFER, symbols' codes. */
         int64_t dims[HSCHED_MAX_DIMS];
-    } reshape;
+    } reshape; /* and EXPAND */
     struct {
         int axis; /* 0 to the rank of x */
     } flatten;

@@ -37,6 +37,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_RECURRENT] = hsi_infer_recurrent,
     [HSI_LAYER_CAST] = hsi_infer_cast,
     [HSI_LAYER_WHERE] = hsi_infer_where,
+    [HSI_LAYER_EXPAND] = hsi_infer_expand,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 

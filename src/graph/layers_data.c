@@ -87,21 +87,34 @@ HSCHED_API hsched_status hsched_graph_add_pad(hsched_graph *graph, const char *n
     return hsi_draft_append(&d);
 }
 
+static hsched_status add_with_dims(hsi_draft *d, uint32_t rank, const int64_t *dims)
+{
+    hsched_status status = hsi_draft_begin(d);
+    if (status != HSCHED_OK)
+        return status;
+    status = check_list("dims", rank, dims);
+    if (status != HSCHED_OK)
+        return hsi_draft_fail(d, status);
+    d->given.reshape.rank = rank;
+    for (uint32_t i = 0; i < rank; i++)
+        d->given.reshape.dims[i] = dims[i];
+    return hsi_draft_append(d);
+}
+
 HSCHED_API hsched_status hsched_graph_add_reshape(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, uint32_t rank,
                                                   const int64_t *dims, hsched_tensor *y)
 {
     hsi_draft d = { graph, HSI_LAYER_RESHAPE, name, &x, 1, y };
-    hsched_status status = hsi_draft_begin(&d);
-    if (status != HSCHED_OK)
-        return status;
-    status = check_list("dims", rank, dims);
-    if (status != HSCHED_OK)
-        return hsi_draft_fail(&d, status);
-    d.given.reshape.rank = rank;
-    for (uint32_t i = 0; i < rank; i++)
-        d.given.reshape.dims[i] = dims[i];
-    return hsi_draft_append(&d);
+    return add_with_dims(&d, rank, dims);
+}
+
+HSCHED_API hsched_status hsched_graph_add_expand(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x, uint32_t rank,
+                                                 const int64_t *dims, hsched_tensor *y)
+{
+    hsi_draft d = { graph, HSI_LAYER_EXPAND, name, &x, 1, y };
+    return add_with_dims(&d, rank, dims);
 }
 
 HSCHED_API hsched_status hsched_graph_add_flatten(hsched_graph *graph, const char *name,

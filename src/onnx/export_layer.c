@@ -382,6 +382,12 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         break;
     case HSI_LAYER_RESHAPE:
         return hsi_onnx_export_reshape(e, layer);
+    case HSI_LAYER_EXPAND: {
+        const hsi_graph_tensor *t = &e->graph->tensors[layer->output];
+        hsi_onnx_put(e, "Expand", output(e, layer), input(e, layer, 0),
+                     hsi_onnx_put_ints(e, output(e, layer), t->dims, t->rank));
+        break;
+    }
     case HSI_LAYER_FLATTEN:
         with_axis(e, layer, "Flatten", layer->attrs.flatten.axis);
         break;

@@ -39,7 +39,8 @@ hsi_onnx_builder hsi_onnx_build_concat, hsi_onnx_build_slice, hsi_onnx_build_pad
 /* import_shape.c */
 hsi_onnx_builder hsi_onnx_build_reshape, hsi_onnx_build_flatten, hsi_onnx_build_squeeze,
     hsi_onnx_build_unsqueeze, hsi_onnx_build_transpose, hsi_onnx_build_reduce,
-    hsi_onnx_build_identity, hsi_onnx_build_dropout;
+    hsi_onnx_build_expand, hsi_onnx_build_tile, hsi_onnx_build_identity,
+    hsi_onnx_build_dropout;
 /* import_types.c */
 hsi_onnx_builder hsi_onnx_build_cast, hsi_onnx_build_cast_like, hsi_onnx_build_where,
     hsi_onnx_build_not, hsi_onnx_build_is_nan, hsi_onnx_build_is_inf,

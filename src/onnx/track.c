@@ -212,6 +212,22 @@ static void resize(view x, const hsi_layer *layer, uint64_t *out)
                                                           : mixed(x.tags[k], 0);
 }
 
+/* What x has is x's; what is repeated was given: a symbol, or a number. */
+static void expand(const hsi_onnx_import *im, view x, const hsi_layer *layer,
+                   uint32_t rank, uint64_t *out)
+{
+    const uint32_t given = layer->given.reshape.rank, have = x.tensor->rank;
+    for (uint32_t k = 0; k < rank; k++) {
+        if (k + have >= rank && x.tensor->dims[k + have - rank] != 1) {
+            out[k] = x.tags[k + have - rank];
+            continue;
+        }
+        const int64_t dim =
+            k + given >= rank ? layer->given.reshape.dims[k + given - rank] : 1;
+        out[k] = HSI_IS_SYMBOL_CODE(dim) ? tag_of_code(im, dim) : 0;
+    }
+}
+
 static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint64_t *out)
 {
     view x = view_of(im, layer->inputs[0]);
@@ -254,6 +270,9 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
         slice_or_pad(x, layer, y, out);
         if (is_all_times(im, layer, &times))
             out[0] = times;
+        break;
+    case HSI_LAYER_EXPAND:
+        expand(im, x, layer, y->rank, out);
         break;
     case HSI_LAYER_RESHAPE:
         reshape(im, x, layer, out);

@@ -265,6 +265,19 @@ static hsched_status lower_recurrent(hsi_ir *ir, const hsi_layer *layer, hsi_val
     return hsi_lower_add(ir, op);
 }
 
+/* A choice broadcasts what it chooses from, whatever its type: x, in any case. */
+static hsched_status lower_expand(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                                  hsi_value *out)
+{
+    static const uint8_t yes = 1;
+    if (hsi_same_dims(x, out))
+        return lower_simple(ir, layer, HSI_OP_RESHAPE, &x, out);
+    hsi_value *const in[3] = { hsi_ir_constant(ir, HSCHED_BOOL, 0, NULL, &yes), x, x };
+    if (in[0] == NULL)
+        return hsi_ir_no_memory();
+    return hsi_lower_add(ir, layer_op(ir, layer, HSCHED_STEP_WHERE, 3, in, out));
+}
+
 static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                                 hsi_value *out)
 {
@@ -320,6 +333,8 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return hsi_lower_cast(ir, layer, in[0], out);
     case HSI_LAYER_WHERE:
         return lower_simple(ir, layer, HSCHED_STEP_WHERE, in, out);
+    case HSI_LAYER_EXPAND:
+        return lower_expand(ir, layer, in[0], out);
     case HSI_LAYER_IMAGE_INPUT:
         return lower_image(ir, layer, in[0], out);
     case HSI_LAYER_KINDS:

@@ -477,6 +477,13 @@ static int eval_layer(const call *c)
     case HSI_LAYER_IMAGE_INPUT:
         eval_image(c);
         return 1;
+    case HSI_LAYER_EXPAND:
+        for (int64_t k = 0; k < element_count(c->out); k++) {
+            int64_t at[HSCHED_MAX_DIMS];
+            unflatten(c->out, k, at);
+            c->y[k] = broadcast_at(c->in[0], c->x[0], c->out->rank, at);
+        }
+        return 1;
     case HSI_LAYER_SLICE:
     case HSI_LAYER_RESHAPE:
     case HSI_LAYER_FLATTEN:
