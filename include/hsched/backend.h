@@ -69,6 +69,10 @@ extern "C" {
  * WHERE      out = in[0] ? in[1] : in[2]; in[0] bool, the others of out's type, which may be any;
  *            given in out's shape, stride 0 where broadcast; any strides. May be in place
  *            (out_aliases 1 or 2, or 0 for bool).
+ * GATHER     out's element i is in[0]'s i with in[1]'s i in place of its index along `axis`: int64
+ *            or int32, given in out's shape (stride 0 where broadcast), negative ones from the end;
+ *            one that is out of range gives zeros. in[0] has out's type, which may be any, and
+ *            rank, and in every other dimension at least as many elements; any strides.
  * RECURRENT  LSTM, GRU or RNN over a sequence; G = 4, 3, 1 gates in ONNX's order, D directions.
  *            x in[0] [T,N,I], weights in[1] [D,G*H,I], recurrent weights in[2] [D,G*H,H], bias
  *            in[3] [D,2*G*H] (may be absent), int32 lengths in[4] [N] (may be absent; taken as
@@ -98,6 +102,7 @@ extern "C" {
     X(IMAGE, 13, "image_input", HSCHED_CLASS_DATA)          \
     X(CAST, 14, "cast", HSCHED_CLASS_ELEMENTWISE)           \
     X(WHERE, 15, "where", HSCHED_CLASS_ELEMENTWISE)         \
+    X(GATHER, 16, "gather", HSCHED_CLASS_DATA)              \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
     X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)
 
@@ -195,6 +200,9 @@ typedef struct hsched_step {
         struct {
             hsched_reduce_kind kind;
         } reduce;
+        struct {
+            uint32_t axis;
+        } gather;
         struct {
             float mean[4], scale[4];
             int swap_red_blue;

@@ -999,6 +999,18 @@ HSCHED_API hsched_status hsched_graph_add_reshape(hsched_graph *graph, const cha
 HSCHED_API hsched_status hsched_graph_add_expand(hsched_graph *graph, const char *name,
                                                  hsched_tensor x, uint32_t rank,
                                                  const int64_t *dims, hsched_tensor *y);
+/* Along `axis` (negative: from the end) the elements of x that `indices` names, int64 or int32:
+ * what stands there has the dimensions of `indices` in place of that one. An index may be negative,
+ * from the end; one that is out of range gives zeros. x is of any type. */
+HSCHED_API hsched_status hsched_graph_add_gather(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x, hsched_tensor indices, int axis,
+                                                 hsched_tensor *y);
+/* y has the shape of `indices`: its element is x's at the same place, but for the index along
+ * `axis`, which is what `indices` has there. x has the same rank and, but for `axis`, no dimension
+ * that is smaller. Indices as above. */
+HSCHED_API hsched_status hsched_graph_add_gather_elements(hsched_graph *graph, const char *name,
+                                                          hsched_tensor x, hsched_tensor indices,
+                                                          int axis, hsched_tensor *y);
 /* To two dimensions: those before `axis` and those from it on. */
 HSCHED_API hsched_status hsched_graph_add_flatten(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, int axis, hsched_tensor *y);

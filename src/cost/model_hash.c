@@ -130,6 +130,8 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_float(hash, a->batch_norm.epsilon);
     case HSI_LAYER_LRN:
         return mix_lrn(hash, &a->lrn);
+    case HSI_LAYER_GATHER:
+    case HSI_LAYER_GATHER_ELEMENTS:
     case HSI_LAYER_SOFTMAX:
         return hsi_cost_mix(hash, (uint64_t)a->softmax.axis);
     case HSI_LAYER_ACTIVATION:

@@ -43,6 +43,8 @@
     X(CAST, "cast")                                                                      \
     X(WHERE, "where")                                                                    \
     X(EXPAND, "expand")                                                                  \
+    X(GATHER, "gather")                                                                  \
+    X(GATHER_ELEMENTS, "gather_elements")                                                \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -81,7 +83,7 @@ typedef union hsi_layer_attrs {
     hsched_lrn_config lrn;
     struct {
         int axis; /* not negative */
-    } softmax;
+    } softmax;    /* and GATHER, GATHER_ELEMENTS */
     hsched_activation activation;
     hsched_binary_kind binary;
     hsched_dtype cast;

@@ -38,6 +38,8 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_CAST] = hsi_infer_cast,
     [HSI_LAYER_WHERE] = hsi_infer_where,
     [HSI_LAYER_EXPAND] = hsi_infer_expand,
+    [HSI_LAYER_GATHER] = hsi_infer_gather,
+    [HSI_LAYER_GATHER_ELEMENTS] = hsi_infer_gather_elements,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 
@@ -54,6 +56,7 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     static const char *const recurrent[] = { "x",        "weights", "recurrent weights",
                                              "bias",     "lengths", "initial h",
                                              "initial c" };
+    static const char *const gather[] = { "x", "indices" };
     static const char *const choice[] = { "condition", "a", "b" };
     switch (kind) {
     case HSI_LAYER_CONV2D:
@@ -68,6 +71,9 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
         return place < 2 ? pair[place] : "input";
     case HSI_LAYER_RECURRENT:
         return place < 7 ? recurrent[place] : "input";
+    case HSI_LAYER_GATHER:
+    case HSI_LAYER_GATHER_ELEMENTS:
+        return place < 2 ? gather[place] : "input";
     case HSI_LAYER_WHERE:
         return place < 3 ? choice[place] : "input";
     case HSI_LAYER_CONCAT:

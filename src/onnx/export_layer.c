@@ -382,6 +382,14 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         break;
     case HSI_LAYER_RESHAPE:
         return hsi_onnx_export_reshape(e, layer);
+    case HSI_LAYER_GATHER:
+    case HSI_LAYER_GATHER_ELEMENTS:
+        hsi_onnx_node_begin(
+            e, layer->kind == HSI_LAYER_GATHER ? "Gather" : "GatherElements",
+            output(e, layer), input(e, layer, 0), input(e, layer, 1), NULL);
+        hsi_onnx_node_int(e, "axis", layer->attrs.softmax.axis);
+        hsi_onnx_node_end(e);
+        break;
     case HSI_LAYER_EXPAND: {
         const hsi_graph_tensor *t = &e->graph->tensors[layer->output];
         hsi_onnx_put(e, "Expand", output(e, layer), input(e, layer, 0),

@@ -59,6 +59,7 @@ static const hsi_onnx_op ops[] = {
     { "GRU", 3, BUILD(recurrent), NULL, RECURRENT "linear_before_reset output_sequence ",
       0 },
     { "Gather", 1, BUILD(gather), FOLD(gather), " axis ", 0 },
+    { "GatherElements", 11, BUILD(gather_elements), NULL, " axis ", 0 },
     { "Gelu", 20, BUILD(activation), NULL, " approximate ", 0 },
     { "Gemm", 1, BUILD(gemm), NULL, " alpha beta broadcast transA transB ", 0 },
     { "GlobalAveragePool", 1, BUILD(global_pool), NULL, "", 0 },

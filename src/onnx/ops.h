@@ -35,7 +35,7 @@ hsi_onnx_builder hsi_onnx_build_activation, hsi_onnx_build_clip, hsi_onnx_build_
     hsi_onnx_build_batch_norm, hsi_onnx_build_lrn, hsi_onnx_build_softmax;
 /* import_data.c */
 hsi_onnx_builder hsi_onnx_build_concat, hsi_onnx_build_slice, hsi_onnx_build_pad,
-    hsi_onnx_build_split, hsi_onnx_build_gather;
+    hsi_onnx_build_split, hsi_onnx_build_gather, hsi_onnx_build_gather_elements;
 /* import_shape.c */
 hsi_onnx_builder hsi_onnx_build_reshape, hsi_onnx_build_flatten, hsi_onnx_build_squeeze,
     hsi_onnx_build_unsqueeze, hsi_onnx_build_transpose, hsi_onnx_build_reduce,

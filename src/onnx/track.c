@@ -228,6 +228,19 @@ static void expand(const hsi_onnx_import *im, view x, const hsi_layer *layer,
     }
 }
 
+/* The indices' dimensions stand in place of the axis; of elements they are all there is. */
+static void gather(view x, view indices, const hsi_layer *layer, uint32_t rank,
+                   uint64_t *out)
+{
+    const uint32_t axis =
+        layer->kind == HSI_LAYER_GATHER ? (uint32_t)layer->attrs.softmax.axis : 0;
+    const uint32_t more = indices.tensor->rank;
+    for (uint32_t k = 0; k < rank; k++)
+        out[k] = k < axis          ? x.tags[k]
+                 : k < axis + more ? indices.tags[k - axis]
+                                   : x.tags[k - more + 1];
+}
+
 static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint64_t *out)
 {
     view x = view_of(im, layer->inputs[0]);
@@ -270,6 +283,10 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
         slice_or_pad(x, layer, y, out);
         if (is_all_times(im, layer, &times))
             out[0] = times;
+        break;
+    case HSI_LAYER_GATHER:
+    case HSI_LAYER_GATHER_ELEMENTS:
+        gather(x, view_of(im, layer->inputs[1]), layer, y->rank, out);
         break;
     case HSI_LAYER_EXPAND:
         expand(im, x, layer, y->rank, out);

@@ -333,6 +333,9 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return hsi_lower_cast(ir, layer, in[0], out);
     case HSI_LAYER_WHERE:
         return lower_simple(ir, layer, HSCHED_STEP_WHERE, in, out);
+    case HSI_LAYER_GATHER:
+    case HSI_LAYER_GATHER_ELEMENTS:
+        return hsi_lower_gather(ir, layer, in, out);
     case HSI_LAYER_EXPAND:
         return lower_expand(ir, layer, in[0], out);
     case HSI_LAYER_IMAGE_INPUT:

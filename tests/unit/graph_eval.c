@@ -493,6 +493,8 @@ static int eval_layer(const call *c)
         eval_move(c);
         return 1;
     case HSI_LAYER_CONCAT:
+    case HSI_LAYER_GATHER: /* nor are these: tests/unit/test_gather_layers.c */
+    case HSI_LAYER_GATHER_ELEMENTS:
     case HSI_LAYER_RECURRENT: /* not in random graphs: tests/unit/test_recurrent.c */
     case HSI_LAYER_KINDS:
         break;
