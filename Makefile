@@ -280,6 +280,11 @@ conformance: $(SHARED)                  ## the ONNX package's own backend tests;
 	@BUILD=$(BUILD) sh tests/setup/python.sh
 	@BUILD=$(BUILD) $(BUILD)/venv/bin/python tests/conformance/onnx_suite.py '$(CASES)'
 
+.PHONY: wild
+wild: $(SHARED)                         ## networks of torchvision as PyTorch exports them; NETWORKS=REGEX
+	@$(DEPS) build test
+	@BUILD=$(BUILD) python3 tests/conformance/wild.py '$(NETWORKS)'
+
 .PHONY: bench
 bench:                                  ## beside ONNX Runtime, on the same networks, in one run
 	@$(DEPS) build test

@@ -55,7 +55,9 @@ extern "C" {
  * COPY       out = in[0]; same shape and dtype (any dtype), any strides: concat, slice, transpose
  *            and layout changes are all this.
  * PAD        out's element i is in[0]'s i - before, or as the mode says; any type, any strides.
- * REDUCE     mean over the dimensions in which out's size is 1 and in[0]'s is not; any strides.
+ * REDUCE     MEAN, SUM, MAX, MIN or PROD over the dimensions in which out's size is 1 and in[0]'s
+ *            is not; both of one type, float32, int64, int32 or, MAX and MIN, uint8, int8; any
+ *            strides.
  * RESIZE     out's element i is interpolated from in[0], same rank, dimension by dimension, as
  *            hsched_resize_config says, with all scales set; lengths: in[0]'s sizes times the
  *            scales, not rounded. NEAREST: any dtype; any strides (channels-last is a fast case).
@@ -67,6 +69,10 @@ extern "C" {
  * WHERE      out = in[0] ? in[1] : in[2]; in[0] bool, the others of out's type, which may be any;
  *            given in out's shape, stride 0 where broadcast; any strides. May be in place
  *            (out_aliases 1 or 2, or 0 for bool).
+ * GATHER     out's element i is in[0]'s i with in[1]'s i in place of its index along `axis`: int64
+ *            or int32, given in out's shape (stride 0 where broadcast), negative ones from the end;
+ *            one that is out of range gives zeros. in[0] has out's type, which may be any, and
+ *            rank, and in every other dimension at least as many elements; any strides.
  * RECURRENT  LSTM, GRU or RNN over a sequence; G = 4, 3, 1 gates in ONNX's order, D directions.
  *            x in[0] [T,N,I], weights in[1] [D,G*H,I], recurrent weights in[2] [D,G*H,H], bias
  *            in[3] [D,2*G*H] (may be absent), int32 lengths in[4] [N] (may be absent; taken as
@@ -92,10 +98,11 @@ extern "C" {
     X(BINARY, 9, "binary", HSCHED_CLASS_ELEMENTWISE)        \
     X(COPY, 10, "copy", HSCHED_CLASS_DATA)                  \
     X(PAD, 11, "pad", HSCHED_CLASS_DATA)                    \
-    X(REDUCE, 12, "reduce_mean", HSCHED_CLASS_DATA)         \
+    X(REDUCE, 12, "reduce", HSCHED_CLASS_DATA)              \
     X(IMAGE, 13, "image_input", HSCHED_CLASS_DATA)          \
     X(CAST, 14, "cast", HSCHED_CLASS_ELEMENTWISE)           \
     X(WHERE, 15, "where", HSCHED_CLASS_ELEMENTWISE)         \
+    X(GATHER, 16, "gather", HSCHED_CLASS_DATA)              \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
     X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)
 
@@ -190,6 +197,12 @@ typedef struct hsched_step {
             float scales[HSCHED_MAX_DIMS], lengths[HSCHED_MAX_DIMS];
             float roi_start[HSCHED_MAX_DIMS], roi_end[HSCHED_MAX_DIMS];
         } resize;
+        struct {
+            hsched_reduce_kind kind;
+        } reduce;
+        struct {
+            uint32_t axis;
+        } gather;
         struct {
             float mean[4], scale[4];
             int swap_red_blue;

@@ -994,6 +994,23 @@ HSCHED_API hsched_status hsched_graph_add_pad(hsched_graph *graph, const char *n
 HSCHED_API hsched_status hsched_graph_add_reshape(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, uint32_t rank,
                                                   const int64_t *dims, hsched_tensor *y);
+/* x repeated to the shape that it and `dims` (sizes or symbol codes) broadcast to, as in numpy; any
+ * type. */
+HSCHED_API hsched_status hsched_graph_add_expand(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x, uint32_t rank,
+                                                 const int64_t *dims, hsched_tensor *y);
+/* Along `axis` (negative: from the end) the elements of x that `indices` names, int64 or int32:
+ * what stands there has the dimensions of `indices` in place of that one. An index may be negative,
+ * from the end; one that is out of range gives zeros. x is of any type. */
+HSCHED_API hsched_status hsched_graph_add_gather(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x, hsched_tensor indices, int axis,
+                                                 hsched_tensor *y);
+/* y has the shape of `indices`: its element is x's at the same place, but for the index along
+ * `axis`, which is what `indices` has there. x has the same rank and, but for `axis`, no dimension
+ * that is smaller. Indices as above. */
+HSCHED_API hsched_status hsched_graph_add_gather_elements(hsched_graph *graph, const char *name,
+                                                          hsched_tensor x, hsched_tensor indices,
+                                                          int axis, hsched_tensor *y);
 /* To two dimensions: those before `axis` and those from it on. */
 HSCHED_API hsched_status hsched_graph_add_flatten(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, int axis, hsched_tensor *y);
@@ -1009,7 +1026,34 @@ HSCHED_API hsched_status hsched_graph_add_unsqueeze(hsched_graph *graph, const c
 HSCHED_API hsched_status hsched_graph_add_transpose(hsched_graph *graph, const char *name,
                                                     hsched_tensor x, const int64_t *perm,
                                                     hsched_tensor *y);
-/* Mean over `axes` (count 0: over all). */
+/* X(NAME, value, "name", formula): what is made of the elements x of each group. */
+#define HSCHED_REDUCE_LIST(X)                              \
+    X(MEAN, 1, "mean", "sum(x) / count")                   \
+    X(SUM, 2, "sum", "sum(x)")                             \
+    X(MAX, 3, "max", "the largest")                        \
+    X(MIN, 4, "min", "the smallest")                       \
+    X(PROD, 5, "prod", "the product")                      \
+    X(L1, 6, "l1", "sum(|x|)")                             \
+    X(L2, 7, "l2", "sqrt(sum(x*x))")                       \
+    X(LOG_SUM, 8, "log_sum", "log(sum(x))")                \
+    X(LOG_SUM_EXP, 9, "log_sum_exp", "log(sum(exp(x)))")   \
+    X(SUM_SQUARE, 10, "sum_square", "sum(x*x)")
+
+typedef enum hsched_reduce_kind {
+#define HSCHED_REDUCE_ENUM(name, value, text, formula) HSCHED_REDUCE_##name = value,
+    HSCHED_REDUCE_LIST(HSCHED_REDUCE_ENUM)
+#undef HSCHED_REDUCE_ENUM
+        HSCHED_REDUCE_FORCE_INT32 = 0x7fffffff
+} hsched_reduce_kind;
+
+/* Over `axes` (count 0: over all), which become 1 or, without keep_dims, are dropped. float32, and
+ * all kinds but L2 and the logarithms for int64 and int32, MAX and MIN for uint8 and int8; a mean
+ * of integers is rounded towards 0. */
+HSCHED_API hsched_status hsched_graph_add_reduce(hsched_graph *graph, const char *name,
+                                                 hsched_reduce_kind kind, hsched_tensor x,
+                                                 uint32_t count, const int64_t *axes,
+                                                 int keep_dims, hsched_tensor *y);
+/* That with HSCHED_REDUCE_MEAN. */
 HSCHED_API hsched_status hsched_graph_add_reduce_mean(hsched_graph *graph, const char *name,
                                                       hsched_tensor x, uint32_t count,
                                                       const int64_t *axes, int keep_dims,

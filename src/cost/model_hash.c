@@ -130,6 +130,8 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_float(hash, a->batch_norm.epsilon);
     case HSI_LAYER_LRN:
         return mix_lrn(hash, &a->lrn);
+    case HSI_LAYER_GATHER:
+    case HSI_LAYER_GATHER_ELEMENTS:
     case HSI_LAYER_SOFTMAX:
         return hsi_cost_mix(hash, (uint64_t)a->softmax.axis);
     case HSI_LAYER_ACTIVATION:
@@ -145,7 +147,8 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_float(hsi_cost_mix(hash, a->pad.mode), a->pad.value);
     case HSI_LAYER_TRANSPOSE:
         return mix_many(hash, a->transpose.perm, rank);
-    case HSI_LAYER_REDUCE_MEAN:
+    case HSI_LAYER_REDUCE:
+        hash = hsi_cost_mix(hash, a->axes.reduce);
         return mix_many(hash, a->axes.axes, a->axes.count);
     case HSI_LAYER_RECURRENT:
         return mix_recurrent(hash, &a->recurrent);
@@ -156,6 +159,7 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
     case HSI_LAYER_FULLY_CONNECTED: /* the rest is said by the shapes */
     case HSI_LAYER_MATMUL:
     case HSI_LAYER_RESHAPE:
+    case HSI_LAYER_EXPAND:
     case HSI_LAYER_FLATTEN:
     case HSI_LAYER_SQUEEZE:
     case HSI_LAYER_UNSQUEEZE:

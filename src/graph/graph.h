@@ -34,7 +34,7 @@
     X(SQUEEZE, "squeeze")                                                                \
     X(UNSQUEEZE, "unsqueeze")                                                            \
     X(TRANSPOSE, "transpose")                                                            \
-    X(REDUCE_MEAN, "reduce_mean")                                                        \
+    X(REDUCE, "reduce")                                                                  \
     X(CONV, "conv")                                                                      \
     X(POOL, "pool")                                                                      \
     X(CONV_TRANSPOSE, "conv_transpose")                                                  \
@@ -42,6 +42,9 @@
     X(RECURRENT, "recurrent")                                                            \
     X(CAST, "cast")                                                                      \
     X(WHERE, "where")                                                                    \
+    X(EXPAND, "expand")                                                                  \
+    X(GATHER, "gather")                                                                  \
+    X(GATHER_ELEMENTS, "gather_elements")                                                \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -80,7 +83,7 @@ typedef union hsi_layer_attrs {
     hsched_lrn_config lrn;
     struct {
         int axis; /* not negative */
-    } softmax;
+    } softmax;    /* and GATHER, GATHER_ELEMENTS */
     hsched_activation activation;
     hsched_binary_kind binary;
     hsched_dtype cast;
@@ -105,15 +108,16 @@ typedef union hsi_layer_attrs {
         uint32_t rank;
         /* As the user gave them: sizes, 0, HSCHED_DIM_INFER, symbols' codes. */
         int64_t dims[HSCHED_MAX_DIMS];
-    } reshape;
+    } reshape; /* and EXPAND */
     struct {
         int axis; /* 0 to the rank of x */
     } flatten;
     struct {
         uint32_t count;
-        int64_t axes[HSCHED_MAX_DIMS]; /* SQUEEZE, UNSQUEEZE, REDUCE_MEAN; not negative,
+        int64_t axes[HSCHED_MAX_DIMS]; /* SQUEEZE, UNSQUEEZE, REDUCE; not negative,
                                           sorted, all of them written out */
         int keep_dims;
+        hsched_reduce_kind reduce; /* REDUCE */
     } axes;
     struct {
         int64_t perm[HSCHED_MAX_DIMS];

@@ -29,7 +29,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_SQUEEZE] = hsi_infer_squeeze,
     [HSI_LAYER_UNSQUEEZE] = hsi_infer_unsqueeze,
     [HSI_LAYER_TRANSPOSE] = hsi_infer_transpose,
-    [HSI_LAYER_REDUCE_MEAN] = hsi_infer_reduce_mean,
+    [HSI_LAYER_REDUCE] = hsi_infer_reduce,
     [HSI_LAYER_CONV] = hsi_infer_conv,
     [HSI_LAYER_POOL] = hsi_infer_pool,
     [HSI_LAYER_CONV_TRANSPOSE] = hsi_infer_conv_transpose,
@@ -37,6 +37,9 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_RECURRENT] = hsi_infer_recurrent,
     [HSI_LAYER_CAST] = hsi_infer_cast,
     [HSI_LAYER_WHERE] = hsi_infer_where,
+    [HSI_LAYER_EXPAND] = hsi_infer_expand,
+    [HSI_LAYER_GATHER] = hsi_infer_gather,
+    [HSI_LAYER_GATHER_ELEMENTS] = hsi_infer_gather_elements,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 
@@ -53,6 +56,7 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     static const char *const recurrent[] = { "x",        "weights", "recurrent weights",
                                              "bias",     "lengths", "initial h",
                                              "initial c" };
+    static const char *const gather[] = { "x", "indices" };
     static const char *const choice[] = { "condition", "a", "b" };
     switch (kind) {
     case HSI_LAYER_CONV2D:
@@ -67,6 +71,9 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
         return place < 2 ? pair[place] : "input";
     case HSI_LAYER_RECURRENT:
         return place < 7 ? recurrent[place] : "input";
+    case HSI_LAYER_GATHER:
+    case HSI_LAYER_GATHER_ELEMENTS:
+        return place < 2 ? gather[place] : "input";
     case HSI_LAYER_WHERE:
         return place < 3 ? choice[place] : "input";
     case HSI_LAYER_CONCAT:

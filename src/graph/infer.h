@@ -108,7 +108,9 @@ hsched_status hsi_infer_lrn(hsi_infer *f);
 hsched_status hsi_infer_softmax(hsi_infer *f);
 hsched_status hsi_infer_activation(hsi_infer *f);
 hsched_status hsi_infer_binary(hsi_infer *f);
-hsched_status hsi_infer_reduce_mean(hsi_infer *f);
+hsched_status hsi_infer_reduce(hsi_infer *f);
+/* 1 if the kind has integers of that type. */
+int hsi_reduce_takes(hsched_reduce_kind kind, hsched_dtype dtype);
 
 hsched_status hsi_infer_recurrent(hsi_infer *f);
 hsched_status hsi_infer_cast(hsi_infer *f);
@@ -118,6 +120,9 @@ hsched_status hsi_infer_concat(hsi_infer *f);
 hsched_status hsi_infer_slice(hsi_infer *f);
 hsched_status hsi_infer_pad(hsi_infer *f);
 hsched_status hsi_infer_reshape(hsi_infer *f);
+hsched_status hsi_infer_expand(hsi_infer *f);
+hsched_status hsi_infer_gather(hsi_infer *f);
+hsched_status hsi_infer_gather_elements(hsi_infer *f);
 hsched_status hsi_infer_flatten(hsi_infer *f);
 hsched_status hsi_infer_squeeze(hsi_infer *f);
 hsched_status hsi_infer_unsqueeze(hsi_infer *f);

@@ -245,6 +245,36 @@ hsched_status hsi_infer_reshape(hsi_infer *f)
     return HSCHED_OK;
 }
 
+/* x [A,1] and dims {B,1,C} -> [B,A,C] */
+hsched_status hsi_infer_expand(hsi_infer *f)
+{
+    const hsi_graph_tensor *x = hsi_infer_input(f, 0);
+    const uint32_t given = f->given->reshape.rank;
+    const uint32_t rank = given > x->rank ? given : x->rank;
+    int64_t dims[HSCHED_MAX_DIMS];
+    for (uint32_t i = 0; i < rank; i++) {
+        int64_t wanted = 1, own = i + x->rank < rank ? 1 : x->dims[i + x->rank - rank];
+        uint32_t symbol;
+        if (i + given >= rank) {
+            hsched_status status = hsi_resolve_dim(
+                f->symbols, f->symbol_count, f->given->reshape.dims[i + given - rank],
+                &wanted, &symbol);
+            if (status != HSCHED_OK)
+                return status;
+        }
+        if (own != 1 && wanted != 1 && own != wanted)
+            return hsi_error(
+                HSCHED_ERROR_SHAPE,
+                "x " HSI_TENSOR_FMT " does not broadcast to %s: %lld is neither "
+                "1 nor %lld; give its own size or 1",
+                HSI_TENSOR_ARGS(x), hsi_shape_text(given, f->given->reshape.dims),
+                (long long)own, (long long)wanted);
+        dims[i] = own != 1 ? own : wanted;
+    }
+    hsi_infer_set(f, x->dtype, rank, dims);
+    return HSCHED_OK;
+}
+
 /* x [A,B,C,D], axis 2 -> [A*B,C*D] */
 hsched_status hsi_infer_flatten(hsi_infer *f)
 {

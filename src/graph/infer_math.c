@@ -304,10 +304,32 @@ hsched_status hsi_infer_binary(hsi_infer *f)
 }
 
 /* x -> x's shape with 1 at the axes, or without them */
-hsched_status hsi_infer_reduce_mean(hsi_infer *f)
+int hsi_reduce_takes(hsched_reduce_kind kind, hsched_dtype dtype)
+{
+    switch (dtype) {
+    case HSCHED_INT64:
+    case HSCHED_INT32:
+        return kind <= HSCHED_REDUCE_L1 || kind == HSCHED_REDUCE_SUM_SQUARE;
+    case HSCHED_UINT8:
+    case HSCHED_INT8:
+        return kind == HSCHED_REDUCE_MAX || kind == HSCHED_REDUCE_MIN;
+    default:
+        return 0;
+    }
+}
+
+hsched_status hsi_infer_reduce(hsi_infer *f)
 {
     const hsi_graph_tensor *x = hsi_infer_input(f, 0);
-    hsched_status status = hsi_expect_float32(x, "x");
+    const hsched_reduce_kind kind = f->attrs->axes.reduce;
+    if (kind < HSCHED_REDUCE_MEAN || kind > HSCHED_REDUCE_SUM_SQUARE)
+        return hsi_error(
+            HSCHED_ERROR_INVALID_ARGUMENT,
+            "reduce kind %d is not known; use one of the HSCHED_REDUCE_ values",
+            (int)kind);
+    hsched_status status = HSCHED_OK;
+    if (!hsi_reduce_takes(kind, x->dtype))
+        status = hsi_expect_float32(x, "x");
     if (status != HSCHED_OK)
         return status;
     int64_t *axes = f->attrs->axes.axes;
@@ -329,6 +351,6 @@ hsched_status hsi_infer_reduce_mean(hsi_infer *f)
         else if (f->attrs->axes.keep_dims)
             dims[rank++] = 1;
     }
-    hsi_infer_set(f, HSCHED_FLOAT32, rank, dims);
+    hsi_infer_set(f, x->dtype, rank, dims);
     return HSCHED_OK;
 }

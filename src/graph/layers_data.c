@@ -87,21 +87,34 @@ HSCHED_API hsched_status hsched_graph_add_pad(hsched_graph *graph, const char *n
     return hsi_draft_append(&d);
 }
 
+static hsched_status add_with_dims(hsi_draft *d, uint32_t rank, const int64_t *dims)
+{
+    hsched_status status = hsi_draft_begin(d);
+    if (status != HSCHED_OK)
+        return status;
+    status = check_list("dims", rank, dims);
+    if (status != HSCHED_OK)
+        return hsi_draft_fail(d, status);
+    d->given.reshape.rank = rank;
+    for (uint32_t i = 0; i < rank; i++)
+        d->given.reshape.dims[i] = dims[i];
+    return hsi_draft_append(d);
+}
+
 HSCHED_API hsched_status hsched_graph_add_reshape(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, uint32_t rank,
                                                   const int64_t *dims, hsched_tensor *y)
 {
     hsi_draft d = { graph, HSI_LAYER_RESHAPE, name, &x, 1, y };
-    hsched_status status = hsi_draft_begin(&d);
-    if (status != HSCHED_OK)
-        return status;
-    status = check_list("dims", rank, dims);
-    if (status != HSCHED_OK)
-        return hsi_draft_fail(&d, status);
-    d.given.reshape.rank = rank;
-    for (uint32_t i = 0; i < rank; i++)
-        d.given.reshape.dims[i] = dims[i];
-    return hsi_draft_append(&d);
+    return add_with_dims(&d, rank, dims);
+}
+
+HSCHED_API hsched_status hsched_graph_add_expand(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x, uint32_t rank,
+                                                 const int64_t *dims, hsched_tensor *y)
+{
+    hsi_draft d = { graph, HSI_LAYER_EXPAND, name, &x, 1, y };
+    return add_with_dims(&d, rank, dims);
 }
 
 HSCHED_API hsched_status hsched_graph_add_flatten(hsched_graph *graph, const char *name,
@@ -114,8 +127,9 @@ HSCHED_API hsched_status hsched_graph_add_flatten(hsched_graph *graph, const cha
     return status == HSCHED_OK ? hsi_draft_append(&d) : status;
 }
 
+/* `kind`: of a reduction, else 0. */
 static hsched_status add_with_axes(hsi_draft *d, uint32_t count, const int64_t *axes,
-                                   int keep_dims)
+                                   int keep_dims, hsched_reduce_kind kind)
 {
     hsched_status status = hsi_draft_begin(d);
     if (status != HSCHED_OK)
@@ -125,6 +139,7 @@ static hsched_status add_with_axes(hsi_draft *d, uint32_t count, const int64_t *
         return hsi_draft_fail(d, status);
     d->given.axes.count = count;
     d->given.axes.keep_dims = keep_dims != 0;
+    d->given.axes.reduce = kind;
     for (uint32_t i = 0; i < count; i++)
         d->given.axes.axes[i] = axes[i];
     return hsi_draft_append(d);
@@ -135,7 +150,7 @@ HSCHED_API hsched_status hsched_graph_add_squeeze(hsched_graph *graph, const cha
                                                   const int64_t *axes, hsched_tensor *y)
 {
     hsi_draft d = { graph, HSI_LAYER_SQUEEZE, name, &x, 1, y };
-    return add_with_axes(&d, count, axes, 0);
+    return add_with_axes(&d, count, axes, 0, 0);
 }
 
 HSCHED_API hsched_status hsched_graph_add_unsqueeze(hsched_graph *graph, const char *name,
@@ -143,7 +158,7 @@ HSCHED_API hsched_status hsched_graph_add_unsqueeze(hsched_graph *graph, const c
                                                     const int64_t *axes, hsched_tensor *y)
 {
     hsi_draft d = { graph, HSI_LAYER_UNSQUEEZE, name, &x, 1, y };
-    return add_with_axes(&d, count, axes, 0);
+    return add_with_axes(&d, count, axes, 0, 0);
 }
 
 HSCHED_API hsched_status hsched_graph_add_transpose(hsched_graph *graph, const char *name,
@@ -160,11 +175,20 @@ HSCHED_API hsched_status hsched_graph_add_transpose(hsched_graph *graph, const c
     return hsi_draft_append(&d);
 }
 
+HSCHED_API hsched_status hsched_graph_add_reduce(hsched_graph *graph, const char *name,
+                                                 hsched_reduce_kind kind, hsched_tensor x,
+                                                 uint32_t count, const int64_t *axes,
+                                                 int keep_dims, hsched_tensor *y)
+{
+    hsi_draft d = { graph, HSI_LAYER_REDUCE, name, &x, 1, y };
+    return add_with_axes(&d, count, axes, keep_dims, kind);
+}
+
 HSCHED_API hsched_status hsched_graph_add_reduce_mean(hsched_graph *graph,
                                                       const char *name, hsched_tensor x,
                                                       uint32_t count, const int64_t *axes,
                                                       int keep_dims, hsched_tensor *y)
 {
-    hsi_draft d = { graph, HSI_LAYER_REDUCE_MEAN, name, &x, 1, y };
-    return add_with_axes(&d, count, axes, keep_dims);
+    return hsched_graph_add_reduce(graph, name, HSCHED_REDUCE_MEAN, x, count, axes,
+                                   keep_dims, y);
 }

@@ -167,7 +167,16 @@ static void pad(hsi_onnx_export *e, const hsi_layer *layer)
 static void with_axes(hsi_onnx_export *e, const hsi_layer *layer, const char *op)
 {
     const char *y = output(e, layer);
-    if (layer->kind == HSI_LAYER_REDUCE_MEAN) {
+    if (layer->kind == HSI_LAYER_REDUCE &&
+        layer->attrs.axes.reduce == HSCHED_REDUCE_SUM) { /* in opset 13 the only one so */
+        const char *axes = NULL;
+        if (layer->attrs.axes.count)
+            axes =
+                hsi_onnx_put_ints(e, y, layer->attrs.axes.axes, layer->attrs.axes.count);
+        hsi_onnx_node_begin(e, op, y, input(e, layer, 0), axes, NULL);
+        hsi_onnx_node_int(e, "keepdims", layer->attrs.axes.keep_dims != 0);
+        hsi_onnx_node_end(e);
+    } else if (layer->kind == HSI_LAYER_REDUCE) {
         hsi_onnx_node_begin(e, op, y, input(e, layer, 0), NULL, NULL);
         if (layer->attrs.axes.count)
             hsi_onnx_node_ints(e, "axes", layer->attrs.axes.axes,
@@ -181,6 +190,21 @@ static void with_axes(hsi_onnx_export *e, const hsi_layer *layer, const char *op
             e, op, y, input(e, layer, 0),
             hsi_onnx_put_ints(e, y, layer->attrs.axes.axes, layer->attrs.axes.count));
     }
+}
+
+static const char *reduce_operator(hsched_reduce_kind kind)
+{
+    static const char *const names[] = { [HSCHED_REDUCE_MEAN] = "ReduceMean",
+                                         [HSCHED_REDUCE_SUM] = "ReduceSum",
+                                         [HSCHED_REDUCE_MAX] = "ReduceMax",
+                                         [HSCHED_REDUCE_MIN] = "ReduceMin",
+                                         [HSCHED_REDUCE_PROD] = "ReduceProd",
+                                         [HSCHED_REDUCE_L1] = "ReduceL1",
+                                         [HSCHED_REDUCE_L2] = "ReduceL2",
+                                         [HSCHED_REDUCE_LOG_SUM] = "ReduceLogSum",
+                                         [HSCHED_REDUCE_LOG_SUM_EXP] = "ReduceLogSumExp",
+                                         [HSCHED_REDUCE_SUM_SQUARE] = "ReduceSumSquare" };
+    return names[kind];
 }
 
 static void transpose(hsi_onnx_export *e, const hsi_layer *layer)
@@ -358,6 +382,20 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         break;
     case HSI_LAYER_RESHAPE:
         return hsi_onnx_export_reshape(e, layer);
+    case HSI_LAYER_GATHER:
+    case HSI_LAYER_GATHER_ELEMENTS:
+        hsi_onnx_node_begin(
+            e, layer->kind == HSI_LAYER_GATHER ? "Gather" : "GatherElements",
+            output(e, layer), input(e, layer, 0), input(e, layer, 1), NULL);
+        hsi_onnx_node_int(e, "axis", layer->attrs.softmax.axis);
+        hsi_onnx_node_end(e);
+        break;
+    case HSI_LAYER_EXPAND: {
+        const hsi_graph_tensor *t = &e->graph->tensors[layer->output];
+        hsi_onnx_put(e, "Expand", output(e, layer), input(e, layer, 0),
+                     hsi_onnx_put_ints(e, output(e, layer), t->dims, t->rank));
+        break;
+    }
     case HSI_LAYER_FLATTEN:
         with_axis(e, layer, "Flatten", layer->attrs.flatten.axis);
         break;
@@ -370,8 +408,8 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
     case HSI_LAYER_TRANSPOSE:
         transpose(e, layer);
         break;
-    case HSI_LAYER_REDUCE_MEAN:
-        with_axes(e, layer, "ReduceMean");
+    case HSI_LAYER_REDUCE:
+        with_axes(e, layer, reduce_operator(layer->attrs.axes.reduce));
         break;
     case HSI_LAYER_RECURRENT:
         return hsi_onnx_export_recurrent(e, layer);

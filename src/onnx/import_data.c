@@ -291,6 +291,36 @@ static hsched_status build_picks(hsi_onnx_import *im, const hsi_onnx_node *node,
     return hsi_onnx_at_node(node, status);
 }
 
+/* Whatever the indices are. */
+static hsched_status by_indices(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                hsched_tensor x, uint32_t axis)
+{
+    const char *name = hsi_onnx_output_name(im, node, 0);
+    hsched_tensor indices, y;
+    hsched_status status = hsi_onnx_input(im, node, 1, &indices);
+    if (!status)
+        status = hsi_onnx_at_node(
+            node,
+            strcmp(node->op, "Gather") == 0
+                ? hsched_graph_add_gather(im->graph, name, x, indices, (int)axis, &y)
+                : hsched_graph_add_gather_elements(im->graph, name, x, indices, (int)axis,
+                                                   &y));
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return status;
+}
+
+hsched_status hsi_onnx_build_gather_elements(hsi_onnx_import *im,
+                                             const hsi_onnx_node *node)
+{
+    uint32_t axis;
+    hsched_tensor x;
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (!status)
+        status = axis_attr(im, node, 0, x, &axis);
+    return status ? status : by_indices(im, node, x, axis);
+}
+
 hsched_status hsi_onnx_build_gather(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *indices = hsi_onnx_constant_input(im, node, 1);
@@ -307,9 +337,7 @@ hsched_status hsi_onnx_build_gather(hsi_onnx_import *im, const hsi_onnx_node *no
         return build_picks(im, node, x, indices, axis);
     if (!indices || indices->count != 1 || indices->rank > 1 ||
         (indices->dtype != HSCHED_INT64 && indices->dtype != HSCHED_INT32))
-        return hsi_onnx_unsupported(im, node,
-                                    "indices other than one constant integer or a "
-                                    "constant list of 2 to 16");
+        return by_indices(im, node, x, axis);
     if (indices->tags)
         hsi_onnx_pin(im, indices->tags[0]);
     int64_t dims[HSCHED_MAX_DIMS], index = hsi_onnx_get_int(indices, 0), along = axis;

@@ -319,6 +319,21 @@ hsched_status hsi_onnx_build_pow(hsi_onnx_import *im, const hsi_onnx_node *node)
     return status;
 }
 
+/* Before opset 7 both operands had one shape, or `broadcast` said that b is repeated. Where it
+ * stands at an axis, legacy.c has made that its end. */
+static hsched_status check_ranks(const hsi_onnx_import *im, const hsi_onnx_node *node,
+                                 hsched_tensor a, hsched_tensor b)
+{
+    int64_t broadcast;
+    const uint32_t rank = hsi_onnx_rank(im, a), own = hsi_onnx_rank(im, b);
+    if (node->version >= 7)
+        return HSCHED_OK;
+    hsched_status status = hsi_onnx_attr_int(node, "broadcast", 0, &broadcast);
+    if (!status && (own > rank || (!broadcast && own != rank)))
+        status = hsi_onnx_malformed(node, "operands of %u and %u dimensions", rank, own);
+    return status;
+}
+
 hsched_status hsi_onnx_build_binary(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     hsched_tensor a, b, y;
@@ -328,6 +343,8 @@ hsched_status hsi_onnx_build_binary(hsi_onnx_import *im, const hsi_onnx_node *no
         status = hsi_onnx_input(im, node, 0, &a);
     if (!status)
         status = hsi_onnx_input(im, node, 1, &b);
+    if (!status)
+        status = check_ranks(im, node, a, b);
     if (!status)
         status = hsi_onnx_add_pair(im, node, 1, kind, a, b, &y);
     if (!status)

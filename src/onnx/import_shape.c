@@ -42,6 +42,80 @@ hsched_status hsi_onnx_build_reshape(hsi_onnx_import *im, const hsi_onnx_node *n
     return status;
 }
 
+hsched_status hsi_onnx_build_expand(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsi_onnx_constant *shape = hsi_onnx_constant_input(im, node, 1);
+    int64_t dims[HSCHED_MAX_DIMS];
+    hsched_tensor x, y;
+    if (!shape)
+        return hsi_onnx_unsupported(im, node,
+                                    "a shape that is computed from data at run time");
+    if (shape->rank > 1 || shape->dtype != HSCHED_INT64 || shape->count > HSCHED_MAX_DIMS)
+        return hsi_onnx_unsupported(im, node, "a shape that is no list of integers");
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    for (size_t k = 0; k < shape->count; k++)
+        dims[k] = hsi_onnx_symbolic(im, hsi_onnx_get_int(shape, k),
+                                    shape->tags ? shape->tags[k] : 0);
+    if (!status)
+        status = hsi_onnx_at_node(
+            node, hsched_graph_add_expand(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                          (uint32_t)shape->count, dims, &y));
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return status;
+}
+
+/* Every dimension is repeated behind one of its own, as far as it is. */
+hsched_status hsi_onnx_build_tile(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const int64_t *repeats;
+    uint32_t count, rank = 0;
+    int64_t dims[HSCHED_MAX_DIMS], split[HSCHED_MAX_DIMS], wide[HSCHED_MAX_DIMS];
+    hsched_tensor x, y;
+    if (node->version < 6)
+        return hsi_onnx_unsupported(im, node, "one axis only, as before opset 6");
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (!status)
+        status = hsi_onnx_ints_input(im, node, 1, &repeats, &count);
+    if (status)
+        return status;
+    if (count != hsi_onnx_rank(im, x))
+        return hsi_onnx_malformed(node, "%u repeats for %u dimensions", count,
+                                  hsi_onnx_rank(im, x));
+    hsi_onnx_dims(im, x, dims);
+    for (uint32_t k = 0; k < count; k++) {
+        if (repeats[k] < 1)
+            return hsi_onnx_unsupported(im, node, "an empty result");
+        if (rank + 2 > HSCHED_MAX_DIMS && repeats[k] != 1)
+            return hsi_onnx_unsupported(im, node, "so many repeated dimensions");
+        if (repeats[k] != 1) {
+            split[rank] = 1;
+            wide[rank++] = repeats[k];
+        }
+        if (rank == HSCHED_MAX_DIMS)
+            return hsi_onnx_unsupported(im, node, "so many repeated dimensions");
+        split[rank] = wide[rank] = dims[k];
+        rank++;
+        dims[k] *= repeats[k];
+    }
+    /* The sizes are numbers from here on. */
+    for (uint32_t k = 0; k < count; k++)
+        hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, k));
+    const char *first = hsi_onnx_made_name(im, node->label, "split");
+    const char *second = hsi_onnx_made_name(im, node->label, "repeated");
+    if (!first || !second)
+        return hsi_onnx_no_memory(im, node);
+    status = hsched_graph_add_reshape(im->graph, first, x, rank, split, &y);
+    if (!status)
+        status = hsched_graph_add_expand(im->graph, second, y, rank, wide, &y);
+    if (!status)
+        status = hsched_graph_add_reshape(im->graph, hsi_onnx_output_name(im, node, 0), y,
+                                          count, dims, &y);
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return hsi_onnx_at_node(node, status);
+}
+
 hsched_status hsi_onnx_build_flatten(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     int64_t given;
@@ -155,27 +229,52 @@ hsched_status hsi_onnx_build_transpose(hsi_onnx_import *im, const hsi_onnx_node 
     return status;
 }
 
-hsched_status hsi_onnx_build_reduce_mean(hsi_onnx_import *im, const hsi_onnx_node *node)
+static hsched_reduce_kind reduce_kind(const char *op)
 {
+    static const struct {
+        const char *op;
+        hsched_reduce_kind kind;
+    } kinds[] = { { "ReduceMean", HSCHED_REDUCE_MEAN },
+                  { "ReduceSum", HSCHED_REDUCE_SUM },
+                  { "ReduceMax", HSCHED_REDUCE_MAX },
+                  { "ReduceMin", HSCHED_REDUCE_MIN },
+                  { "ReduceProd", HSCHED_REDUCE_PROD },
+                  { "ReduceL1", HSCHED_REDUCE_L1 },
+                  { "ReduceL2", HSCHED_REDUCE_L2 },
+                  { "ReduceLogSum", HSCHED_REDUCE_LOG_SUM },
+                  { "ReduceLogSumExp", HSCHED_REDUCE_LOG_SUM_EXP },
+                  { "ReduceSumSquare", HSCHED_REDUCE_SUM_SQUARE } };
+    size_t k = 0;
+    while (strcmp(kinds[k].op, op) != 0) /* the table of operators has no other */
+        k++;
+    return kinds[k].kind;
+}
+
+hsched_status hsi_onnx_build_reduce(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsched_reduce_kind kind = reduce_kind(node->op);
     const int64_t *given;
     int64_t axes[HSCHED_MAX_DIMS], keep, noop;
     uint32_t count;
     hsched_tensor x, y;
     hsched_status status = hsi_onnx_input(im, node, 0, &x);
     if (!status)
-        status = hsi_onnx_ints(im, node, "axes", 18, 1, &given, &count);
+        status = hsi_onnx_ints(im, node, "axes", kind == HSCHED_REDUCE_SUM ? 13 : 18, 1,
+                               &given, &count);
     if (!status)
         status = hsi_onnx_attr_int(node, "keepdims", 1, &keep);
     if (!status)
         status = hsi_onnx_attr_int(node, "noop_with_empty_axes", 0, &noop);
     if (!status && count == 0 && noop)
-        return hsi_onnx_alias(im, node, 0);
+        return kind <= HSCHED_REDUCE_PROD
+                   ? hsi_onnx_alias(im, node, 0)
+                   : hsi_onnx_unsupported(im, node, "noop_with_empty_axes");
     if (!status)
         status = plain_axes(im, node, given, count, hsi_onnx_rank(im, x), axes);
     if (!status)
-        status = hsi_onnx_at_node(node, hsched_graph_add_reduce_mean(
-                                            im->graph, hsi_onnx_output_name(im, node, 0),
-                                            x, count, axes, keep != 0, &y));
+        status = hsi_onnx_at_node(
+            node, hsched_graph_add_reduce(im->graph, hsi_onnx_output_name(im, node, 0),
+                                          kind, x, count, axes, keep != 0, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;

@@ -211,6 +211,9 @@ hsched_status hsi_onnx_build_batch_norm(hsi_onnx_import *im, const hsi_onnx_node
     for (uint32_t k = 1; k < node->output_count; k++)
         if (hsi_onnx_output_used(im, node, k))
             return hsi_onnx_unsupported(im, node, "outputs of training mode");
+    for (uint32_t k = 1; k < 5; k++)
+        if (hsi_onnx_has_input(node, k) && !hsi_onnx_constant_input(im, node, k))
+            return hsi_onnx_compose_batch_norm(im, node, epsilon);
     status = hsi_onnx_input(im, node, 0, &in[0]);
     for (uint32_t k = 1; k < 5 && !status; k++) {
         status = hsi_onnx_weights(im, node, k, &in[k]);

@@ -88,7 +88,6 @@ static hsched_status broadcast(hsi_onnx_flattening *f, Onnx__NodeProto *node)
     hsched_status status = HSCHED_OK;
     if (on && on->i && axis)
         status = align(f, node, axis->i);
-    drop(node, "broadcast");
     drop(node, "axis");
     return status;
 }

@@ -44,11 +44,12 @@ hsi_onnx_builder hsi_onnx_build_activation, hsi_onnx_build_clip, hsi_onnx_build_
     hsi_onnx_build_batch_norm, hsi_onnx_build_lrn, hsi_onnx_build_softmax;
 /* import_data.c */
 hsi_onnx_builder hsi_onnx_build_concat, hsi_onnx_build_slice, hsi_onnx_build_pad,
-    hsi_onnx_build_split, hsi_onnx_build_gather;
+    hsi_onnx_build_split, hsi_onnx_build_gather, hsi_onnx_build_gather_elements;
 /* import_shape.c */
 hsi_onnx_builder hsi_onnx_build_reshape, hsi_onnx_build_flatten, hsi_onnx_build_squeeze,
-    hsi_onnx_build_unsqueeze, hsi_onnx_build_transpose, hsi_onnx_build_reduce_mean,
-    hsi_onnx_build_identity, hsi_onnx_build_dropout;
+    hsi_onnx_build_unsqueeze, hsi_onnx_build_transpose, hsi_onnx_build_reduce,
+    hsi_onnx_build_expand, hsi_onnx_build_tile, hsi_onnx_build_identity,
+    hsi_onnx_build_dropout;
 /* import_align.c */
 hsi_onnx_builder hsi_onnx_build_align;
 /* import_types.c */
@@ -56,6 +57,13 @@ hsi_onnx_builder hsi_onnx_build_cast, hsi_onnx_build_cast_like, hsi_onnx_build_w
     hsi_onnx_build_not, hsi_onnx_build_is_nan, hsi_onnx_build_is_inf,
     hsi_onnx_build_shrink, hsi_onnx_build_swish, hsi_onnx_build_celu;
 
+/* import_norm.c */
+hsi_onnx_builder hsi_onnx_build_layer_norm, hsi_onnx_build_instance_norm,
+    hsi_onnx_build_group_norm, hsi_onnx_build_mean_variance, hsi_onnx_build_lp_norm,
+    hsi_onnx_build_log_softmax;
+/* BatchNormalization with parameters that are computed. */
+hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                          float epsilon);
 /* import_recurrent.c */
 hsi_onnx_builder hsi_onnx_build_recurrent;
 

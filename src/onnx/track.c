@@ -139,7 +139,7 @@ static void drop_or_add(view x, const hsi_layer *layer, uint32_t rank, uint64_t 
     int adds = layer->kind == HSI_LAYER_UNSQUEEZE;
     for (uint32_t k = 0; k < layer->attrs.axes.count; k++)
         axes |= 1u << layer->attrs.axes.axes[k];
-    if (layer->kind == HSI_LAYER_REDUCE_MEAN && layer->attrs.axes.keep_dims) {
+    if (layer->kind == HSI_LAYER_REDUCE && layer->attrs.axes.keep_dims) {
         for (uint32_t k = 0; k < rank; k++)
             out[k] = axes >> k & 1 ? 0 : x.tags[k];
         return;
@@ -212,6 +212,35 @@ static void resize(view x, const hsi_layer *layer, uint64_t *out)
                                                           : mixed(x.tags[k], 0);
 }
 
+/* What x has is x's; what is repeated was given: a symbol, or a number. */
+static void expand(const hsi_onnx_import *im, view x, const hsi_layer *layer,
+                   uint32_t rank, uint64_t *out)
+{
+    const uint32_t given = layer->given.reshape.rank, have = x.tensor->rank;
+    for (uint32_t k = 0; k < rank; k++) {
+        if (k + have >= rank && x.tensor->dims[k + have - rank] != 1) {
+            out[k] = x.tags[k + have - rank];
+            continue;
+        }
+        const int64_t dim =
+            k + given >= rank ? layer->given.reshape.dims[k + given - rank] : 1;
+        out[k] = HSI_IS_SYMBOL_CODE(dim) ? tag_of_code(im, dim) : 0;
+    }
+}
+
+/* The indices' dimensions stand in place of the axis; of elements they are all there is. */
+static void gather(view x, view indices, const hsi_layer *layer, uint32_t rank,
+                   uint64_t *out)
+{
+    const uint32_t axis =
+        layer->kind == HSI_LAYER_GATHER ? (uint32_t)layer->attrs.softmax.axis : 0;
+    const uint32_t more = indices.tensor->rank;
+    for (uint32_t k = 0; k < rank; k++)
+        out[k] = k < axis          ? x.tags[k]
+                 : k < axis + more ? indices.tags[k - axis]
+                                   : x.tags[k - more + 1];
+}
+
 static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint64_t *out)
 {
     view x = view_of(im, layer->inputs[0]);
@@ -255,6 +284,13 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
         if (is_all_times(im, layer, &times))
             out[0] = times;
         break;
+    case HSI_LAYER_GATHER:
+    case HSI_LAYER_GATHER_ELEMENTS:
+        gather(x, view_of(im, layer->inputs[1]), layer, y->rank, out);
+        break;
+    case HSI_LAYER_EXPAND:
+        expand(im, x, layer, y->rank, out);
+        break;
     case HSI_LAYER_RESHAPE:
         reshape(im, x, layer, out);
         break;
@@ -263,7 +299,7 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
         break;
     case HSI_LAYER_SQUEEZE:
     case HSI_LAYER_UNSQUEEZE:
-    case HSI_LAYER_REDUCE_MEAN:
+    case HSI_LAYER_REDUCE:
         drop_or_add(x, layer, y->rank, out);
         break;
     case HSI_LAYER_TRANSPOSE:

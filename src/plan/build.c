@@ -82,7 +82,8 @@ void hsi_build_step(const hsi_op *op, hsched_step *step)
         if (op->in[i] == NULL)
             continue;
         describe(op->in[i], &step->in[i]);
-        if (op->kind == HSCHED_STEP_BINARY || op->kind == HSCHED_STEP_WHERE)
+        if (op->kind == HSCHED_STEP_BINARY || op->kind == HSCHED_STEP_WHERE ||
+            (op->kind == HSCHED_STEP_GATHER && i == 1))
             broadcast(&step->in[i], step->out.rank, step->out.dims, 0);
         else if (op->kind == HSCHED_STEP_MATMUL)
             broadcast(&step->in[i], step->out.rank, step->out.dims, 2);

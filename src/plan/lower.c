@@ -179,36 +179,6 @@ static hsched_status lower_pool2d(hsi_ir *ir, const hsi_layer *layer, hsi_value 
     return hsi_lower_add(ir, op);
 }
 
-/* A mean over H and W of an image is a pooling; dropped dimensions go by a reshape. */
-static hsched_status lower_reduce_mean(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
-                                       hsi_value *out)
-{
-    int64_t dims[HSCHED_MAX_DIMS];
-    memcpy(dims, x->dims, sizeof dims);
-    const uint32_t count = layer->attrs.axes.count;
-    for (uint32_t i = 0; i < x->rank; i++)
-        if (count == 0)
-            dims[i] = 1;
-    for (uint32_t i = 0; i < count; i++)
-        dims[layer->attrs.axes.axes[i]] = 1;
-    hsi_value *mean = out;
-    if (out->rank != x->rank)
-        mean = hsi_ir_value(ir, x->dtype, x->rank, dims);
-    if (mean == NULL)
-        return hsi_ir_no_memory();
-    hsi_op *op;
-    if (x->rank == 4 && dims[0] == x->dims[0] && dims[1] == x->dims[1] && dims[2] == 1 &&
-        dims[3] == 1)
-        op = pool_op(ir, layer, x, mean, HSCHED_POOL_AVERAGE);
-    else
-        op = layer_op(ir, layer, HSCHED_STEP_REDUCE, 1, &x, mean);
-    hsched_status status = hsi_lower_add(ir, op);
-    if (status == HSCHED_OK && mean != out &&
-        hsi_lower_reshape(ir, layer->name, mean, out) == NULL)
-        status = hsi_ir_no_memory();
-    return status;
-}
-
 static hsched_status lower_image(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                  hsi_value *out)
 {
@@ -295,6 +265,19 @@ static hsched_status lower_recurrent(hsi_ir *ir, const hsi_layer *layer, hsi_val
     return hsi_lower_add(ir, op);
 }
 
+/* A choice broadcasts what it chooses from, whatever its type: x, in any case. */
+static hsched_status lower_expand(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                                  hsi_value *out)
+{
+    static const uint8_t yes = 1;
+    if (hsi_same_dims(x, out))
+        return lower_simple(ir, layer, HSI_OP_RESHAPE, &x, out);
+    hsi_value *const in[3] = { hsi_ir_constant(ir, HSCHED_BOOL, 0, NULL, &yes), x, x };
+    if (in[0] == NULL)
+        return hsi_ir_no_memory();
+    return hsi_lower_add(ir, layer_op(ir, layer, HSCHED_STEP_WHERE, 3, in, out));
+}
+
 static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                                 hsi_value *out)
 {
@@ -342,14 +325,19 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return lower_simple(ir, layer, HSI_OP_RESHAPE, in, out);
     case HSI_LAYER_TRANSPOSE:
         return lower_simple(ir, layer, HSI_OP_TRANSPOSE, in, out);
-    case HSI_LAYER_REDUCE_MEAN:
-        return lower_reduce_mean(ir, layer, in[0], out);
+    case HSI_LAYER_REDUCE:
+        return hsi_lower_reduce(ir, layer, in[0], out);
     case HSI_LAYER_RECURRENT:
         return lower_recurrent(ir, layer, in, out);
     case HSI_LAYER_CAST:
         return hsi_lower_cast(ir, layer, in[0], out);
     case HSI_LAYER_WHERE:
         return lower_simple(ir, layer, HSCHED_STEP_WHERE, in, out);
+    case HSI_LAYER_GATHER:
+    case HSI_LAYER_GATHER_ELEMENTS:
+        return hsi_lower_gather(ir, layer, in, out);
+    case HSI_LAYER_EXPAND:
+        return lower_expand(ir, layer, in[0], out);
     case HSI_LAYER_IMAGE_INPUT:
         return lower_image(ir, layer, in[0], out);
     case HSI_LAYER_KINDS:

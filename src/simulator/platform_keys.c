@@ -187,7 +187,7 @@ const hsi_platform_key hsi_platform_keys[] = {
       "some of conv, matmul, pool, norm, elementwise and data" },
     { "without", HSI_KEY_ACCELERATOR | HSI_KEY_RATES, parse_kinds,
       offsetof(hsi_platform_device, without), 0, 0,
-      "kinds of steps as hsched inspect shows them, such as softmax or reduce_mean" },
+      "kinds of steps as hsched inspect shows them, such as softmax or reduce" },
     COUNT("limit.conv_kernel", HSI_KEY_ACCELERATOR | HSI_KEY_RATES, conv_kernel, 1, 65535,
           "the largest side of a convolution's window, 1 to 65535"),
     COUNT("limit.pool_kernel", HSI_KEY_ACCELERATOR | HSI_KEY_RATES, pool_kernel, 1, 65535,

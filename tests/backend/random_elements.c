@@ -68,6 +68,37 @@ void random_make_where(random_maker *m)
         random_input(m, i, -1, 1);
 }
 
+/* Some indices are out of range. */
+void random_make_gather(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const hsched_dtype type = types[m->index % RANDOM_COUNT(types)];
+    const uint32_t rank = (uint32_t)range(m, 1, 5),
+                   axis = (uint32_t)range(m, 0, rank - 1);
+    int64_t dims[HSCHED_MAX_DIMS];
+    random_dims(m, rank, 3000, dims);
+    s->input_count = 2;
+    s->u.gather.axis = axis;
+    random_set_shape(&s->out, type, rank, dims);
+    random_set_any_strides(m, &s->out, 0);
+    random_set_shape(&s->in[1], chance(m, 50) ? HSCHED_INT64 : HSCHED_INT32, rank, dims);
+    random_set_any_strides(m, &s->in[1], 1);
+    const int rows = chance(m, 50);
+    for (uint32_t d = 0; d < rank; d++) {
+        if (rows && d != axis)
+            s->in[1].strides[d] = 0;
+        dims[d] = d == axis ? range(m, 1, 9) : dims[d] + (rows ? 0 : range(m, 0, 2));
+    }
+    random_set_shape(&s->in[0], type, rank, dims);
+    random_set_any_strides(m, &s->in[0], 1);
+    NOTE(m, "axis %u of %d", axis, (int)dims[axis]);
+    m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    random_input(m, 1, 0, 0);
+    random_small_integers(m, 1, -dims[axis] - 1, dims[axis]);
+}
+
 void random_make_typed_unary(random_maker *m)
 {
     static const hsched_activation_kind kinds[] = {

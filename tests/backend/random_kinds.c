@@ -272,7 +272,16 @@ static void make_pad(random_maker *m)
 static void make_reduce(random_maker *m)
 {
     hsched_step *s = &m->made->step;
+    static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_FLOAT32, HSCHED_INT64,
+                                          HSCHED_INT32,   HSCHED_UINT8,   HSCHED_INT8 };
     same_shapes(m, 1, 5);
+    s->u.reduce.kind =
+        (hsched_reduce_kind)range(m, HSCHED_REDUCE_MEAN, HSCHED_REDUCE_PROD);
+    const int extreme =
+        s->u.reduce.kind == HSCHED_REDUCE_MAX || s->u.reduce.kind == HSCHED_REDUCE_MIN;
+    s->in[0].dtype = s->out.dtype = types[range(m, 0, extreme ? 5 : 3)];
+    if (s->in[0].dtype != HSCHED_FLOAT32)
+        m->made->compare = RANDOM_COMPARE_BITS;
     const int spatial = s->out.rank == 4 && chance(m, 40), all = chance(m, 15);
     for (uint32_t d = 0; d < s->out.rank; d++)
         if (all || (spatial ? d >= 2 : chance(m, 50)))
@@ -321,6 +330,7 @@ void random_kind_make(random_maker *maker, hsched_step_kind kind)
         [HSCHED_STEP_IMAGE] = make_image,
         [HSCHED_STEP_CAST] = random_make_cast,
         [HSCHED_STEP_WHERE] = random_make_where,
+        [HSCHED_STEP_GATHER] = random_make_gather,
         [HSCHED_STEP_RESIZE] = random_make_resize,
         [HSCHED_STEP_RECURRENT] = random_make_recurrent,
     };

@@ -112,6 +112,7 @@ void random_make_resize(random_maker *m);
 /* random_elements.c; the last two are UNARY and BINARY of other types than float32. */
 void random_make_cast(random_maker *m);
 void random_make_where(random_maker *m);
+void random_make_gather(random_maker *m);
 void random_make_typed_unary(random_maker *m);
 void random_make_typed_binary(random_maker *m);
 

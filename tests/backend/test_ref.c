@@ -570,6 +570,13 @@ static void reduce_onnx(void **state)
     const float x[] = { 5, 1, 20, 2, 30, 1, 40, 2, 55, 1, 60, 2 };
     hsched_step s =
         step_of(HSCHED_STEP_REDUCE, floats(SHAPE(3, 2, 2)), floats(SHAPE(3, 1, 2)));
+    s.u.reduce.kind = HSCHED_REDUCE_MAX;
+    EXPECT1(&s, x, 20, 2, 40, 2, 60, 2);
+    s.u.reduce.kind = HSCHED_REDUCE_PROD;
+    EXPECT1(&s, x, 100, 2, 1200, 2, 3300, 2);
+    s.u.reduce.kind = HSCHED_REDUCE_SUM;
+    EXPECT1(&s, x, 25, 3, 70, 3, 115, 3);
+    s.u.reduce.kind = HSCHED_REDUCE_MEAN;
     EXPECT1(&s, x, 12.5f, 1.5f, 35, 1.5f, 57.5f, 1.5f);
     s.out = floats(SHAPE(1, 1, 1));
     EXPECT1(&s, x, 18.25f);

@@ -38,7 +38,8 @@ class ModelConfig(c.Structure):
                 ("flags", c.c_uint32), ("symbols", c.POINTER(Symbol)),
                 ("symbol_count", c.c_uint32), ("input_layout", c.c_int),
                 ("output_layout", c.c_int), ("taps", c.c_void_p), ("tap_count", c.c_uint32),
-                ("max_parts", c.c_uint32)]
+                ("max_parts", c.c_uint32), ("math", c.c_int)]
+MATH_STRICT = 1  # float32 throughout, on GPUs, too
 
 
 class TensorInfo(c.Structure):

@@ -47,8 +47,7 @@ def of_message(message):
     for pattern, reason in FORMS:
         match = re.search(pattern, message)
         if match and reason is None:
-            return "opset 6 and before: not read" if int(match[1]) < 7 else \
-                "opset 22 and later: not read"
+            return "opset newer than those that are known"
         if match:
             return match.expand(reason)
     return None

@@ -1,8 +1,9 @@
 """make wild: networks of torchvision, as PyTorch exports them, beside PyTorch itself and ONNX Runtime.
 
-Every network has random weights; its outputs are compared on one input. `agrees` says that ours are within
-1e-3 of PyTorch's (norm of the difference by norm); `refused` that the library has said why it does not
-load it. Anything else is a fault. Needs PyTorch and torchvision, and says so where they are missing.
+Every network has random weights; its outputs are compared on one input, in float32 throughout. `agrees`
+says that ours are within 1e-4 of PyTorch's (norm of the difference by norm); `refused` that the library
+has said why it does not load it, `not exported` that PyTorch has. Anything else is a fault. Needs PyTorch
+and torchvision, and says so where they are missing.
 
     wild.py [--json FILE] [--graphs FOLDER] [REGEX]   --graphs: keeps the graphs, with weights of zero
 """
@@ -28,6 +29,8 @@ if MISSING:
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+
+torch.backends.mha.set_fastpath_enabled(False)  # its operators have no form in ONNX
 import torchvision.models as zoo  # noqa: E402
 from torchvision.models.detection.backbone_utils import (  # noqa: E402
     mobilenet_backbone, resnet_fpn_backbone)
@@ -35,7 +38,8 @@ from torchvision.models.detection.backbone_utils import (  # noqa: E402
 import hsched  # noqa: E402
 
 OPSET = 18
-CLOSE = 1e-3
+CLOSE = 1e-4
+REFUSALS = ("HSCHED_ERROR_UNSUPPORTED", "HSCHED_ERROR_SHAPE")
 
 
 class Outputs(torch.nn.Module):
@@ -157,8 +161,12 @@ def in_onnxruntime(path, feed):
     if importlib.util.find_spec("onnxruntime") is None:
         return None
     import onnxruntime as ort
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return session.run(None, feed)
+    try:
+        session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        return session.run(None, feed)
+    except Exception as e:  # of ONNX Runtime: it is beside the point, and said
+        print(f"    onnxruntime: {str(e)[:200]}")
+        return None
 
 
 def worst(outputs, expected):
@@ -173,18 +181,20 @@ def try_network(name, runtime, folder, graphs):
     with torch.no_grad():
         out = model(*inputs)
         expected = [t.numpy() for t in (out if isinstance(out, (tuple, list)) else [out])]
-    export(model, inputs, path)
+    try:
+        export(model, inputs, path)
+    except Exception as e:  # of PyTorch's exporter
+        return {"name": name, "status": "not exported", "why": f"{type(e).__name__}: {e}"}
     feed = {f"input{i}": t.numpy() for i, t in enumerate(inputs)}
     result = {"name": name}
     try:
-        loaded = runtime.load(path)
+        loaded = runtime.load(path, math=hsched.MATH_STRICT)
         found = loaded.infer(feed)
         error = worst([found[o[0]] for o in loaded.outputs], expected)
         result |= {"status": "agrees" if error < CLOSE else "WRONG", "error": error}
     except hsched.HschedError as e:
         text = str(e)
-        result |= {"status": "refused" if text.startswith(("UNSUPPORTED", "HSCHED_ERROR_UNSUPPORTED"))
-                   else "FAILED", "why": text}
+        result |= {"status": "refused" if text.startswith(REFUSALS) else "FAILED", "why": text}
     peer = in_onnxruntime(path, feed)
     if peer is not None:
         result["onnxruntime"] = worst(peer, expected)
@@ -206,10 +216,7 @@ def main():
     for name in [n for n in NETWORKS if re.search(args.regex, n)]:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder, hsched.Runtime() as runtime:
-            try:
-                result = try_network(name, runtime, pathlib.Path(folder), args.graphs)
-            except Exception as e:  # of PyTorch's exporter: said, and counted as a fault
-                result = {"name": name, "status": "NOT EXPORTED", "why": f"{type(e).__name__}: {e}"}
+            result = try_network(name, runtime, pathlib.Path(folder), args.graphs)
         results.append(result)
         error = f"{result['error']:.1e}" if "error" in result else ""
         peer = f"{result['onnxruntime']:.1e}" if "onnxruntime" in result else "-"
@@ -219,10 +226,10 @@ def main():
             print("    " + result["why"][:600].replace("\n", "\n    "), flush=True)
         if args.json:
             args.json.write_text(json.dumps(results, indent=1))
-    counts = {s: sum(r["status"] == s for r in results) for s in ("agrees", "refused")}
-    bad = len(results) - sum(counts.values())
-    print(f"{counts['agrees']} passed, {bad} failed, {counts['refused']} skipped")
-    return 1 if bad else 0
+    passed = sum(r["status"] == "agrees" for r in results)
+    skipped = sum(r["status"] in ("refused", "not exported") for r in results)
+    print(f"{passed} passed, {len(results) - passed - skipped} failed, {skipped} skipped")
+    return 1 if passed + skipped < len(results) else 0
 
 
 if __name__ == "__main__":

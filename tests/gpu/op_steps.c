@@ -242,6 +242,7 @@ static void usual_reduce(random_maker *m)
     else
         dims[1] = 1;
     set_image(m, &s->out, dims);
+    s->u.reduce.kind = HSCHED_REDUCE_MEAN;
     random_output(m);
     random_input(m, 0, -1, 1);
 }

@@ -302,28 +302,37 @@ static int eval_typed(const call *c)
                            c->y, count);
 }
 
-static void eval_reduce_mean(const call *c)
+static void eval_reduce(const call *c)
 {
     const hsi_graph_tensor *x = c->in[0];
     int64_t keep[HSCHED_MAX_DIMS];
     const int64_t count = element_count(c->out);
+    const hsched_reduce_kind kind = c->layer->attrs.axes.reduce;
     double *sums = calloc((size_t)count, sizeof *sums);
+    char *seen = calloc((size_t)count, 1);
     for (uint32_t i = 0; i < x->rank; i++)
         keep[i] = 1;
     for (uint32_t i = 0; i < c->layer->attrs.axes.count; i++)
         keep[c->layer->attrs.axes.axes[i]] = 0;
-    for (int64_t k = 0; sums != NULL && k < element_count(x); k++) {
+    for (int64_t k = 0; sums != NULL && seen != NULL && k < element_count(x); k++) {
         int64_t at[HSCHED_MAX_DIMS], to = 0;
         unflatten(x, k, at);
         for (uint32_t i = 0; i < x->rank; i++)
             if (keep[i])
                 to = to * x->dims[i] + at[i];
-        sums[to] += c->x[0][k];
+        const double v = c->x[0][k];
+        if (kind == HSCHED_REDUCE_MEAN)
+            sums[to] += v;
+        else if (!seen[to] || (kind == HSCHED_REDUCE_MAX) == (v > sums[to]))
+            sums[to] = v;
+        seen[to] = 1;
     }
     for (int64_t k = 0; k < count; k++)
-        c->y[k] = sums != NULL
+        c->y[k] = sums == NULL || seen == NULL ? NAN
+                  : kind == HSCHED_REDUCE_MEAN
                       ? (float)(sums[k] * (double)count / (double)element_count(x))
-                      : NAN;
+                      : (float)sums[k];
+    free(seen);
     free(sums);
 }
 
@@ -462,11 +471,18 @@ static int eval_layer(const call *c)
     case HSI_LAYER_PAD:
         eval_pad(c);
         return 1;
-    case HSI_LAYER_REDUCE_MEAN:
-        eval_reduce_mean(c);
+    case HSI_LAYER_REDUCE:
+        eval_reduce(c);
         return 1;
     case HSI_LAYER_IMAGE_INPUT:
         eval_image(c);
+        return 1;
+    case HSI_LAYER_EXPAND:
+        for (int64_t k = 0; k < element_count(c->out); k++) {
+            int64_t at[HSCHED_MAX_DIMS];
+            unflatten(c->out, k, at);
+            c->y[k] = broadcast_at(c->in[0], c->x[0], c->out->rank, at);
+        }
         return 1;
     case HSI_LAYER_SLICE:
     case HSI_LAYER_RESHAPE:
@@ -477,6 +493,8 @@ static int eval_layer(const call *c)
         eval_move(c);
         return 1;
     case HSI_LAYER_CONCAT:
+    case HSI_LAYER_GATHER: /* nor are these: tests/unit/test_gather_layers.c */
+    case HSI_LAYER_GATHER_ELEMENTS:
     case HSI_LAYER_RECURRENT: /* not in random graphs: tests/unit/test_recurrent.c */
     case HSI_LAYER_KINDS:
         break;

@@ -285,7 +285,7 @@ static void choose_by_integers(maker *m)
 
 static void add_random(maker *m)
 {
-    switch (maker_range(m, 0, 31)) {
+    switch (maker_range(m, 0, 32)) {
     case 0:
     case 1:
         maker_add_conv(m, maker_pick(m, 4, 4, 0), maker_range(m, 1, 8),
@@ -330,7 +330,7 @@ static void add_random(maker *m)
         maker_add_transpose(m, maker_pick(m, 1, 6, 1));
         break;
     case 18:
-        maker_add_reduce_mean(m, maker_pick(m, 1, 5, 0));
+        maker_add_reduce(m, maker_pick(m, 1, 5, 0));
         break;
     case 19:
         maker_add_lrn(m, maker_pick(m, 2, 5, 0));
@@ -367,6 +367,9 @@ static void add_random(maker *m)
         break;
     case 30:
         choose_by_integers(m);
+        break;
+    case 31:
+        maker_add_expand(m, maker_pick(m, 0, 5, 0));
         break;
     default: /* an image again, of anything */
         maker_add_activation(

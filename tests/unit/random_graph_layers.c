@@ -370,7 +370,7 @@ item *maker_add_transpose(maker *m, item *x)
                       &y, x->size);
 }
 
-item *maker_add_reduce_mean(maker *m, item *x)
+item *maker_add_reduce(maker *m, item *x)
 {
     int64_t axes[HSCHED_MAX_DIMS] = { 2, 3 };
     uint32_t count = 0;
@@ -384,10 +384,32 @@ item *maker_add_reduce_mean(maker *m, item *x)
             if (maker_chance(m, 40))
                 axes[count++] = i;
     x->used = 1;
+    const hsched_reduce_kind kinds[] = { HSCHED_REDUCE_MEAN, HSCHED_REDUCE_MAX,
+                                         HSCHED_REDUCE_MIN };
     return maker_made(m,
-                      hsched_graph_add_reduce_mean(m->graph, NULL, x->tensor, count, axes,
-                                                   maker_chance(m, 50), &y),
+                      hsched_graph_add_reduce(m->graph, NULL, kinds[maker_range(m, 0, 2)],
+                                              x->tensor, count, axes, maker_chance(m, 50),
+                                              &y),
                       &y, x->size);
+}
+
+/* To a few more of what it has one of, with up to two dimensions in front. */
+item *maker_add_expand(maker *m, item *x)
+{
+    int64_t dims[HSCHED_MAX_DIMS];
+    hsched_tensor y;
+    if (x == NULL)
+        return NULL;
+    const item *t = x;
+    const uint32_t more = t->rank < 4 ? (uint32_t)maker_range(m, 0, 2) : 0;
+    for (uint32_t k = 0; k < more + t->rank; k++)
+        dims[k] = k < more                 ? maker_range(m, 1, 3)
+                  : t->dims[k - more] != 1 ? maker_chance(m, 50) ? 1 : t->dims[k - more]
+                                           : maker_range(m, 1, 4);
+    x->used = 1;
+    return maker_made(
+        m, hsched_graph_add_expand(m->graph, NULL, x->tensor, more + t->rank, dims, &y),
+        &y, x->size);
 }
 
 item *maker_add_lrn(maker *m, item *x)

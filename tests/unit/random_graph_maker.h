@@ -57,7 +57,8 @@ item *maker_add_slice(maker *m, item *x);
 item *maker_add_pad(maker *m, item *x);
 item *maker_add_reshape(maker *m, item *x);
 item *maker_add_transpose(maker *m, item *x);
-item *maker_add_reduce_mean(maker *m, item *x);
+item *maker_add_reduce(maker *m, item *x);
+item *maker_add_expand(maker *m, item *x);
 item *maker_add_lrn(maker *m, item *x);
 item *maker_add_softmax(maker *m, item *x);
 /* random_graph_window.c: x has one to three spatial dimensions. */

@@ -72,7 +72,8 @@ item *maker_add_conv_transpose(maker *m, item *x)
                              (dims[2 + i] - 1) * config.dilations[i] + 1;
         config.pads[i] = maker_range(m, 0, full - 1 < 3 ? full - 1 : 3);
         const int64_t left = full + config.output_padding[i] - config.pads[i];
-        config.pads[spatial + i] = maker_range(m, 0, left - 1 < 3 ? left - 1 : 3);
+        const int64_t rest = full - config.pads[i] - 1; /* something of x is to be left */
+        config.pads[spatial + i] = maker_range(m, 0, rest < 3 ? rest : 3);
         elements *= left - config.pads[spatial + i];
         if (maker_chance(m, 10))
             config.output_sizes[i] = left - config.pads[spatial + i];

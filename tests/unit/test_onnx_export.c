@@ -175,11 +175,11 @@ static void test_round_trip(void **state)
     OK(hsched_graph_add_output(graph, y));
     uint32_t layers = graph->layer_count;
     static const hsi_layer_kind kinds[] = {
-        HSI_LAYER_CONV2D,          HSI_LAYER_BATCH_NORM,  HSI_LAYER_LRN,
-        HSI_LAYER_SLICE,           HSI_LAYER_PAD,         HSI_LAYER_CONCAT,
-        HSI_LAYER_TRANSPOSE,       HSI_LAYER_REDUCE_MEAN, HSI_LAYER_SQUEEZE,
-        HSI_LAYER_UNSQUEEZE,       HSI_LAYER_FLATTEN,     HSI_LAYER_SOFTMAX,
-        HSI_LAYER_RESHAPE,         HSI_LAYER_MATMUL,      HSI_LAYER_FLATTEN,
+        HSI_LAYER_CONV2D,          HSI_LAYER_BATCH_NORM, HSI_LAYER_LRN,
+        HSI_LAYER_SLICE,           HSI_LAYER_PAD,        HSI_LAYER_CONCAT,
+        HSI_LAYER_TRANSPOSE,       HSI_LAYER_REDUCE,     HSI_LAYER_SQUEEZE,
+        HSI_LAYER_UNSQUEEZE,       HSI_LAYER_FLATTEN,    HSI_LAYER_SOFTMAX,
+        HSI_LAYER_RESHAPE,         HSI_LAYER_MATMUL,     HSI_LAYER_FLATTEN,
         HSI_LAYER_FULLY_CONNECTED,
     };
     hsched_graph *loaded = save_and_load(graph);

@@ -121,6 +121,69 @@ static void test_opset_differences(void **state)
     hsched_graph_destroy(graph);
 }
 
+/* Before opset 7 an operand could stand at an axis of the other, and training was the default. */
+static void test_old_forms(void **state)
+{
+    (void)state;
+    static ob_model b;
+    begin(&b, 6, "2,3,4");
+    ob_floats(&b, "v", "3");
+    Onnx__NodeProto *add = ob_node(&b, "Add", "x,v", "y");
+    ob_int(add, "broadcast", 1);
+    ob_int(add, "axis", 1);
+    hsched_graph *graph = ob_graph(&b, NULL);
+    const hsi_layer *layer = layer_of(graph, "y");
+    const hsi_graph_tensor *v = &graph->tensors[layer->inputs[1]];
+    assert_int_equal(v->rank, 2); /* [3,1], so that it is the second dimension's */
+    assert_int_equal(v->dims[0], 3);
+    assert_int_equal(v->dims[1], 1);
+    hsched_graph_destroy(graph);
+
+    begin(&b, 6, "2,3,4");
+    ob_floats(&b, "v", "4");
+    ob_node(&b, "Add", "x,v", "y"); /* without `broadcast` */
+    ob_fails(&b, NULL, HSCHED_ERROR_FORMAT, "3 and 1 dimensions");
+
+    begin(&b, 1, "2,3");
+    ob_ints(ob_node(&b, "Relu", "x", "y"), "consumed_inputs", "0");
+    hsched_graph_destroy(ob_graph(&b, NULL));
+    begin(&b, 6, "2,3");
+    ob_node(&b, "Dropout", "x", "y");
+    ob_fails(&b, NULL, HSCHED_ERROR_UNSUPPORTED, "training mode");
+    begin(&b, 6, "2,3");
+    ob_int(ob_node(&b, "Dropout", "x", "y"), "is_test", 1);
+    hsched_graph_destroy(ob_graph(&b, NULL));
+}
+
+static void test_repeating(void **state)
+{
+    (void)state;
+    static ob_model b;
+    const int64_t shape[] = { 4, 1, 3 }, repeats[] = { 3, 1 };
+    begin(&b, 13, "2,1");
+    ob_raw(&b, "s", 7, "3", shape, sizeof shape);
+    ob_node(&b, "Expand", "x,s", "y");
+    hsched_graph *graph = ob_graph(&b, NULL);
+    const hsi_graph_tensor *y = &graph->tensors[layer_of(graph, "y")->output];
+    assert_int_equal(y->rank, 3);
+    assert_true(y->dims[0] == 4 && y->dims[1] == 2 && y->dims[2] == 3);
+    hsched_graph_destroy(graph);
+
+    begin(&b, 13, "2,5");
+    ob_raw(&b, "r", 7, "2", repeats, sizeof repeats);
+    ob_node(&b, "Tile", "x,r", "y");
+    graph = ob_graph(&b, NULL);
+    y = &graph->tensors[layer_of(graph, "y")->output];
+    assert_true(y->rank == 2 && y->dims[0] == 6 && y->dims[1] == 5);
+    hsched_graph_destroy(graph);
+
+    const int64_t wrong[] = { 3, 2 };
+    begin(&b, 13, "2,5");
+    ob_raw(&b, "s", 7, "2", wrong, sizeof wrong);
+    ob_node(&b, "Expand", "x,s", "y");
+    ob_fails(&b, NULL, HSCHED_ERROR_SHAPE, "neither 1 nor");
+}
+
 /* Aliases cost no layer, except where an output's own name needs one. */
 static void test_identities(void **state)
 {
@@ -686,6 +749,8 @@ int main(void)
         cmocka_unit_test(test_convolution),
         cmocka_unit_test(test_gemm_folds_factors),
         cmocka_unit_test(test_opset_differences),
+        cmocka_unit_test(test_old_forms),
+        cmocka_unit_test(test_repeating),
         cmocka_unit_test(test_identities),
         cmocka_unit_test(test_order_does_not_matter),
         cmocka_unit_test(test_weights_are_not_copied),

@@ -62,6 +62,7 @@ extern const hsi_cpu_kernel *const hsi_cpu_kernels_pad[];       /* pad.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_reduce[];    /* reduce.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_image[];     /* image.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_resize[];    /* resize.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_gather[];    /* gather.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_recurrent[]; /* recurrent.c */
 
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_cast[];  /* cast.c */
@@ -70,7 +71,8 @@ extern const hsi_cpu_kernel *const hsi_cpu_kernels_where[]; /* where.c */
 /* For integers and bool, and what elementwise.c does not do; arithmetic.c. */
 extern const hsi_cpu_kernel hsi_cpu_kernel_unary_typed, hsi_cpu_kernel_binary_typed;
 
-extern const hsi_cpu_kernel hsi_cpu_kernel_reference; /* any kind; reference.c */
+extern const hsi_cpu_kernel hsi_cpu_kernel_reduce_any; /* reduce_any.c */
+extern const hsi_cpu_kernel hsi_cpu_kernel_reference;  /* any kind; reference.c */
 
 /* Applies an activation in place to n contiguous floats (activation.c). NONE does
  * nothing. */

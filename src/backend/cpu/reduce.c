@@ -1,6 +1,6 @@
 /*
- * REDUCE: the mean of in[0] over the dimensions in which out's size is 1 and in[0]'s is
- * not. Sums are kept in double.
+ * REDUCE, means and sums of floats: of in[0] over the dimensions in which out's size is 1 and
+ * in[0]'s is not. Sums are kept in double. Others: reduce_any.c.
  *
  * Two forms: neighbouring outputs read neighbouring inputs (channels-last images over H
  * and W): a block of sums side by side; otherwise each output sums its inputs, in lanes
@@ -77,9 +77,9 @@ static double sum_one(const hsi_loop *reduced, const float *x)
     return sum;
 }
 
-/* The means of n <= ACROSS neighbouring outputs, whose inputs are neighbours too. */
-static void mean_across(const hsi_loop *reduced, const float *x, float *y, int64_t ys,
-                        int64_t n)
+/* The sums of n <= ACROSS neighbouring outputs, whose inputs are neighbours too, each divided. */
+static void sum_across(const hsi_loop *reduced, const float *x, float *y, int64_t ys,
+                       int64_t n, double divisor)
 {
     double sum[ACROSS] = { 0 };
     hsi_cursor cursor;
@@ -90,7 +90,7 @@ static void mean_across(const hsi_loop *reduced, const float *x, float *y, int64
             add_rows(x + t.offset[0] + r * t.row_stride[0], t.col_stride[0], t.cols, sum,
                      n);
     for (int64_t i = 0; i < n; i++)
-        y[i * ys] = (float)(sum[i] / (double)reduced->total);
+        y[i * ys] = (float)(sum[i] / divisor);
 }
 
 static hsched_status reduce_run(const hsched_step *step, const void *state,
@@ -101,6 +101,8 @@ static hsched_status reduce_run(const hsched_step *step, const void *state,
     const float *x = operands[0];
     float *y = operands[1];
     int64_t begin, end;
+    const double divisor =
+        step->u.reduce.kind == HSCHED_REDUCE_MEAN ? (double)s->reduced.total : 1;
     hsi_cursor cursor;
     hsi_tile t;
     (void)slot_state;
@@ -114,12 +116,12 @@ static hsched_status reduce_run(const hsched_step *step, const void *state,
             int64_t ys = t.col_stride[1], each = s->across ? ACROSS : 1;
             for (int64_t c = 0; c < t.cols; c += each) {
                 if (s->across)
-                    mean_across(&s->reduced, from + c, to + c * ys, ys,
-                                t.cols - c < each ? t.cols - c : each);
+                    sum_across(&s->reduced, from + c, to + c * ys, ys,
+                               t.cols - c < each ? t.cols - c : each, divisor);
                 else
                     to[c * ys] =
                         (float)(sum_one(&s->reduced, from + c * t.col_stride[0]) /
-                                (double)s->reduced.total);
+                                divisor);
             }
         }
     }
@@ -130,7 +132,9 @@ static int reduce_supports(const hsched_step *step)
 {
     const hsched_operand *in = &step->in[0], *out = &step->out;
     if (!hsi_is_float(in) || !hsi_is_float(out) || in->rank != out->rank ||
-        step->act.kind != HSCHED_ACTIVATION_NONE)
+        step->act.kind != HSCHED_ACTIVATION_NONE ||
+        step->u.reduce.kind < HSCHED_REDUCE_MEAN ||
+        step->u.reduce.kind > HSCHED_REDUCE_SUM)
         return 0;
     for (uint32_t d = 0; d < in->rank; d++)
         if (in->dims[d] != out->dims[d] && out->dims[d] != 1)
@@ -161,7 +165,7 @@ static hsched_status reduce_prepare(const hsi_cpu_prepare_context *context,
 }
 
 static const hsi_cpu_kernel reduce_kernel = {
-    .name = "own/reduce_mean",
+    .name = "own/reduce",
     .kind = HSCHED_STEP_REDUCE,
     .library = HSCHED_LIBRARY_OWN,
     .supports = reduce_supports,
@@ -170,4 +174,6 @@ static const hsi_cpu_kernel reduce_kernel = {
     .run = reduce_run,
 };
 
-const hsi_cpu_kernel *const hsi_cpu_kernels_reduce[] = { &reduce_kernel, NULL };
+const hsi_cpu_kernel *const hsi_cpu_kernels_reduce[] = { &reduce_kernel,
+                                                         &hsi_cpu_kernel_reduce_any,
+                                                         NULL };

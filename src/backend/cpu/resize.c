@@ -178,7 +178,13 @@ static void interpolate_row(const hsched_step *step, const resize_state *s,
                             const float *x, float *y, int64_t at, float *row)
 {
     const float value = step->u.resize.extrapolation_value;
-    if (s->a.size > 0 && !s->a.outside[at]) {
+    if (s->a.size > 0 && s->a.outside[at]) {
+        for (int64_t b = 0; b < s->b.size; b++)
+            for (int64_t i = 0; i < s->inner; i++)
+                y[b * s->b_y + i] = value;
+        return;
+    }
+    if (s->a.size > 0) {
         blend_rows(s, x, at, row);
         x = row;
     }
@@ -186,12 +192,8 @@ static void interpolate_row(const hsched_step *step, const resize_state *s,
         pixels2(&s->b, x, y, s->b_y, s->inner);
     else
         pixels(&s->b, x, y, s->b_y, s->inner);
-    if (step->u.resize.coordinates != HSCHED_RESIZE_CROP)
-        return;
     for (int64_t b = 0; b < s->b.size; b++)
-        for (int64_t i = 0;
-             (s->b.outside[b] || (s->a.size > 0 && s->a.outside[at])) && i < s->inner;
-             i++)
+        for (int64_t i = 0; s->b.outside[b] && i < s->inner; i++)
             y[b * s->b_y + i] = value;
 }
 

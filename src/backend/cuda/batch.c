@@ -103,6 +103,11 @@ int hsi_cuda_batch_step(const hsched_backend_section *section, uint32_t index,
         return 1;
     if (step->kind == HSCHED_STEP_RECURRENT) /* sequences stand in the middle */
         return 0;
+    if (step->kind == HSCHED_STEP_RESIZE &&
+        (step->in[0].rank == 0 || step->in[0].dims[0] != step->out.dims[0] ||
+         step->u.resize.scales[0] != 1 ||
+         step->u.resize.coordinates == HSCHED_RESIZE_CROP))
+        return 0; /* what is resized is no place for members */
     const int rows = has_constant_matrix(step, places);
     const int fixed = rows || has_fixed_dimensions(step->kind);
     int (*add)(hsched_operand *, uint32_t, int64_t) = fixed ? merge : prepend;
@@ -122,6 +127,8 @@ int hsi_cuda_batch_step(const hsched_backend_section *section, uint32_t index,
         return 1;
     if (step->kind == HSCHED_STEP_SOFTMAX)
         step->u.softmax.axis++;
+    if (step->kind == HSCHED_STEP_GATHER)
+        step->u.gather.axis++;
     if (step->kind == HSCHED_STEP_PAD) {
         int64_t *before = step->u.pad.before;
         memmove(before + 1, before, (HSCHED_MAX_DIMS - 1) * sizeof before[0]);

@@ -217,8 +217,16 @@ static const char *fault_pad(const hsched_step *step)
 
 static const char *fault_reduce(const hsched_step *step)
 {
-    if (!is_float(&step->in[0], step->out.rank) || !is_float(&step->out, step->out.rank))
-        return "input and output must be float32 of the same rank";
+    const hsched_reduce_kind kind = step->u.reduce.kind;
+    const hsched_dtype dtype = step->in[0].dtype;
+    const int extreme = kind == HSCHED_REDUCE_MAX || kind == HSCHED_REDUCE_MIN;
+    if (kind < HSCHED_REDUCE_MEAN || kind > HSCHED_REDUCE_PROD)
+        return "unknown kind of reduction";
+    if (dtype != step->out.dtype || step->in[0].rank != step->out.rank)
+        return "input and output must be of the same type and rank";
+    if (dtype != HSCHED_FLOAT32 && dtype != HSCHED_INT64 && dtype != HSCHED_INT32 &&
+        (!extreme || (dtype != HSCHED_UINT8 && dtype != HSCHED_INT8)))
+        return "the type is none that the kind has";
     for (uint32_t d = 0; d < step->out.rank; d++)
         if (step->out.dims[d] != 1 && step->out.dims[d] != step->in[0].dims[d])
             return "the output's dimensions must be 1 or the input's";
@@ -291,6 +299,22 @@ static const char *fault_recurrent(const hsched_step *step)
     return NULL;
 }
 
+static const char *fault_gather(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *indices = &step->in[1], *y = &step->out;
+    if (!hsi_ref_has(step, 1) || x->dtype != y->dtype || x->rank != y->rank)
+        return "input and output must be of the same type and rank";
+    if ((indices->dtype != HSCHED_INT64 && indices->dtype != HSCHED_INT32) ||
+        !same_shape(indices, y))
+        return "indices must be int64 or int32 of the output's shape";
+    if (step->u.gather.axis >= x->rank)
+        return "the axis must be one of the input's dimensions";
+    for (uint32_t d = 0; d < x->rank; d++)
+        if (d != step->u.gather.axis && y->dims[d] > x->dims[d])
+            return "the output must lie within the input";
+    return NULL;
+}
+
 static const char *fault_image(const hsched_step *step)
 {
     const hsched_operand *x = &step->in[0], *y = &step->out;
@@ -355,6 +379,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_image(step);
     case HSCHED_STEP_RESIZE:
         return fault_resize(step);
+    case HSCHED_STEP_GATHER:
+        return fault_gather(step);
     case HSCHED_STEP_RECURRENT:
         return fault_recurrent(step);
     case HSCHED_STEP_CAST:

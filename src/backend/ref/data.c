@@ -1,4 +1,4 @@
-/* COPY, PAD and REDUCE on any shape, IMAGE from uint8 [N,H,W,C] to float [N,C,H,W]. */
+/* COPY and PAD on any shape, IMAGE from uint8 [N,H,W,C] to float [N,C,H,W]. */
 #include "backend/ref/ref.h"
 
 #include <string.h>
@@ -82,29 +82,6 @@ void hsi_ref_pad(const hsched_step *step, const void *const *inputs, void *out)
             element += hsi_ref_offset(xop, from) * (int64_t)size;
         memcpy(y + hsi_ref_offset(yop, index) * (int64_t)size, constant ? value : element,
                size);
-    } while (hsi_ref_next(yop->rank, yop->dims, index));
-}
-
-void hsi_ref_reduce(const hsched_step *step, const void *const *inputs, void *out)
-{
-    const hsched_operand *xop = &step->in[0], *yop = &step->out;
-    const float *x = inputs[0];
-    float *y = out;
-    int64_t window[HSCHED_MAX_DIMS]; /* what one output element is the mean of */
-    double count = 1;
-    for (uint32_t d = 0; d < yop->rank; d++) {
-        window[d] = yop->dims[d] == 1 ? xop->dims[d] : 1;
-        count *= (double)window[d];
-    }
-    int64_t index[HSCHED_MAX_DIMS] = { 0 };
-    do {
-        const float *first = x + hsi_ref_offset(xop, index);
-        int64_t k[HSCHED_MAX_DIMS] = { 0 };
-        double sum = 0;
-        do {
-            sum += first[hsi_ref_offset(xop, k)];
-        } while (hsi_ref_next(xop->rank, window, k));
-        y[hsi_ref_offset(yop, index)] = (float)(sum / count);
     } while (hsi_ref_next(yop->rank, yop->dims, index));
 }
 

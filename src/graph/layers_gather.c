@@ -1,0 +1,30 @@
+/* Adding the layers that pick by indices. */
+#include "base/status.h"
+#include "graph/build.h"
+
+static hsched_status add(hsched_graph *graph, hsi_layer_kind kind, const char *name,
+                         hsched_tensor x, hsched_tensor indices, int axis,
+                         hsched_tensor *y)
+{
+    const hsched_tensor inputs[2] = { x, indices };
+    hsi_draft d = { graph, kind, name, inputs, 2, y };
+    hsched_status status = hsi_draft_begin(&d);
+    d.given.softmax.axis = axis;
+    return status == HSCHED_OK ? hsi_draft_append(&d) : status;
+}
+
+HSCHED_API hsched_status hsched_graph_add_gather(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x, hsched_tensor indices,
+                                                 int axis, hsched_tensor *y)
+{
+    return add(graph, HSI_LAYER_GATHER, name, x, indices, axis, y);
+}
+
+HSCHED_API hsched_status hsched_graph_add_gather_elements(hsched_graph *graph,
+                                                          const char *name,
+                                                          hsched_tensor x,
+                                                          hsched_tensor indices, int axis,
+                                                          hsched_tensor *y)
+{
+    return add(graph, HSI_LAYER_GATHER_ELEMENTS, name, x, indices, axis, y);
+}

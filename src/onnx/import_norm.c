@@ -1,0 +1,319 @@
+/*
+ * Normalisations by statistics of the tensor itself (layers, instances, groups, root mean squares),
+ * made of means, arithmetic and square roots, and what is divided by a norm or a sum of
+ * exponentials.
+ */
+#include "onnx/ops.h"
+
+#include <float.h>
+#include <string.h>
+
+typedef struct norm {
+    hsi_onnx_import *im;
+    const hsi_onnx_node *node;
+    hsched_dtype dtype;
+    uint32_t rank;
+    hsched_status status; /* once it is an error, nothing more is added */
+} norm;
+
+static hsched_tensor reduce(norm *n, hsched_reduce_kind kind, hsched_tensor x,
+                            uint32_t count, const int64_t *axes)
+{
+    const char *name = hsi_onnx_made_name(n->im, n->node->label, "reduced");
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    if (n->status == HSCHED_OK)
+        n->status = name ? hsi_onnx_at_node(
+                               n->node, hsched_graph_add_reduce(n->im->graph, name, kind,
+                                                                x, count, axes, 1, &y))
+                         : hsi_onnx_no_memory(n->im, n->node);
+    return y;
+}
+
+/* `last`: it is the node's output. */
+static hsched_tensor pair(norm *n, int last, hsched_binary_kind kind, hsched_tensor a,
+                          hsched_tensor b)
+{
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    if (n->status == HSCHED_OK)
+        n->status = hsi_onnx_add_pair(n->im, n->node, last, kind, a, b, &y);
+    return y;
+}
+
+static hsched_tensor act(norm *n, hsched_activation_kind kind, hsched_tensor x)
+{
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    const hsched_activation activation = { .kind = kind };
+    if (n->status == HSCHED_OK)
+        n->status = hsi_onnx_add_act(n->im, n->node, 0, activation, x, &y);
+    return y;
+}
+
+static hsched_tensor number(norm *n, double value)
+{
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    if (n->status == HSCHED_OK)
+        n->status = hsi_onnx_add_number(n->im, n->node, n->dtype, value, &y);
+    return y;
+}
+
+/* A vector of channels, against `rank` dimensions of which they are number 1 (of groups: 2). */
+static hsched_tensor channels(norm *n, hsched_tensor vector, uint32_t rank)
+{
+    int64_t axes[HSCHED_MAX_DIMS];
+    const char *name = hsi_onnx_made_name(n->im, n->node->label, "channels");
+    if (n->status != HSCHED_OK || rank < 3)
+        return vector;
+    for (uint32_t k = 0; k + 2 < rank; k++)
+        axes[k] = k + 1;
+    n->status = name ? hsi_onnx_at_node(
+                           n->node, hsched_graph_add_unsqueeze(n->im->graph, name, vector,
+                                                               rank - 2, axes, &vector))
+                     : hsi_onnx_no_memory(n->im, n->node);
+    return vector;
+}
+
+static hsched_tensor reshape(norm *n, const char *name, hsched_tensor x, uint32_t rank,
+                             const int64_t *dims)
+{
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    if (n->status == HSCHED_OK)
+        n->status =
+            name ? hsi_onnx_at_node(n->node, hsched_graph_add_reshape(n->im->graph, name,
+                                                                      x, rank, dims, &y))
+                 : hsi_onnx_no_memory(n->im, n->node);
+    return y;
+}
+
+/* What is left of x when mean (unless `rms`) and deviation over the axes are gone; *mean and
+ * *deviation are those. `last`: it is the node's output. */
+static hsched_tensor standardise(norm *n, hsched_tensor x, uint32_t count,
+                                 const int64_t *axes, double epsilon, int rms, int last,
+                                 hsched_tensor *mean, hsched_tensor *deviation)
+{
+    hsched_tensor centred = x;
+    if (!rms) {
+        *mean = reduce(n, HSCHED_REDUCE_MEAN, x, count, axes);
+        centred = pair(n, 0, HSCHED_BINARY_SUB, x, *mean);
+    }
+    hsched_tensor square = pair(n, 0, HSCHED_BINARY_MUL, centred, centred);
+    hsched_tensor variance = reduce(n, HSCHED_REDUCE_MEAN, square, count, axes);
+    variance = pair(n, 0, HSCHED_BINARY_ADD, variance, number(n, epsilon));
+    *deviation = act(n, HSCHED_ACTIVATION_SQRT, variance);
+    return pair(n, last, HSCHED_BINARY_DIV, centred, *deviation);
+}
+
+/* Input 0, with what later layers need to know of it. */
+static hsched_tensor begin(norm *n, hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    hsched_tensor x = HSCHED_NO_TENSOR;
+    *n = (norm){ .im = im, .node = node };
+    n->status = hsi_onnx_input(im, node, 0, &x);
+    if (n->status == HSCHED_OK) {
+        n->dtype = im->graph->tensors[x].dtype;
+        n->rank = im->graph->tensors[x].rank;
+    }
+    return x;
+}
+
+static hsched_tensor input(norm *n, uint32_t k)
+{
+    hsched_tensor t = HSCHED_NO_TENSOR;
+    if (n->status == HSCHED_OK && !hsi_onnx_has_input(n->node, k))
+        n->status = hsi_onnx_malformed(n->node, "input %u is missing", k);
+    if (n->status == HSCHED_OK)
+        n->status = hsi_onnx_input(n->im, n->node, k, &t);
+    return t;
+}
+
+static hsched_status end(norm *n, hsched_tensor y)
+{
+    if (n->status == HSCHED_OK)
+        hsi_onnx_set_tensor(n->im, n->node, 0, y);
+    return n->status;
+}
+
+/* The axes from `from` on; their number. */
+static uint32_t axes_from(uint32_t from, uint32_t rank, int64_t *axes)
+{
+    uint32_t count = 0;
+    while (from < rank)
+        axes[count++] = from++;
+    return count;
+}
+
+/* ---- Over the last dimensions --------------------------------------------- */
+
+static void further_outputs(norm *n, hsched_tensor mean, hsched_tensor deviation)
+{
+    if (n->status == HSCHED_OK && hsi_onnx_output_used(n->im, n->node, 1))
+        hsi_onnx_set_tensor(n->im, n->node, 1, mean);
+    if (n->status == HSCHED_OK && hsi_onnx_output_used(n->im, n->node, 2)) {
+        hsched_tensor inverse = act(n, HSCHED_ACTIVATION_RECIPROCAL, deviation);
+        if (n->status == HSCHED_OK)
+            hsi_onnx_set_tensor(n->im, n->node, 2, inverse);
+    }
+}
+
+hsched_status hsi_onnx_build_layer_norm(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const int rms = strcmp(node->op, "RMSNormalization") == 0;
+    norm n;
+    int64_t given, axes[HSCHED_MAX_DIMS];
+    float epsilon;
+    uint32_t axis = 0;
+    hsched_tensor mean = HSCHED_NO_TENSOR, deviation, x = begin(&n, im, node);
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_attr_int(node, "axis", -1, &given);
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_attr_float(node, "epsilon", 1e-5f, &epsilon);
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_axis(node, given, n.rank, n.rank, &axis);
+    if (n.status != HSCHED_OK)
+        return n.status;
+    const uint32_t count = axes_from(axis, n.rank, axes);
+    const int shifted = !rms && hsi_onnx_has_input(node, 2);
+    hsched_tensor y =
+        standardise(&n, x, count, axes, (double)epsilon, rms, 0, &mean, &deviation);
+    y = pair(&n, !shifted, HSCHED_BINARY_MUL, y, input(&n, 1));
+    if (shifted)
+        y = pair(&n, 1, HSCHED_BINARY_ADD, y, input(&n, 2));
+    further_outputs(&n, mean, deviation);
+    return end(&n, y);
+}
+
+/* ---- Of images ------------------------------------------------------------ */
+
+hsched_status hsi_onnx_build_instance_norm(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    norm n;
+    int64_t axes[HSCHED_MAX_DIMS];
+    float epsilon;
+    hsched_tensor mean, deviation, x = begin(&n, im, node);
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_attr_float(node, "epsilon", 1e-5f, &epsilon);
+    if (n.status != HSCHED_OK)
+        return n.status;
+    if (n.rank < 3)
+        return hsi_onnx_unsupported(im, node, "an input of %u dimensions", n.rank);
+    hsched_tensor y = standardise(&n, x, axes_from(2, n.rank, axes), axes,
+                                  (double)epsilon, 0, 0, &mean, &deviation);
+    y = pair(&n, 0, HSCHED_BINARY_MUL, y, channels(&n, input(&n, 1), n.rank));
+    y = pair(&n, 1, HSCHED_BINARY_ADD, y, channels(&n, input(&n, 2), n.rank));
+    return end(&n, y);
+}
+
+/* Groups are a dimension of their own meanwhile. Before opset 21 scale and shift are those of
+ * groups. */
+hsched_status hsi_onnx_build_group_norm(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    norm n;
+    int64_t groups, axes[HSCHED_MAX_DIMS], dims[HSCHED_MAX_DIMS],
+        grouped[HSCHED_MAX_DIMS];
+    float epsilon;
+    hsched_tensor mean, deviation, x = begin(&n, im, node);
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_attr_float(node, "epsilon", 1e-5f, &epsilon);
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_attr_int(node, "num_groups", 0, &groups);
+    if (n.status != HSCHED_OK)
+        return n.status;
+    if (n.rank < 2 || n.rank >= HSCHED_MAX_DIMS)
+        return hsi_onnx_unsupported(im, node, "an input of %u dimensions", n.rank);
+    hsi_onnx_symbolic_dims(im, x, dims);
+    if (groups < 1 || dims[1] < 1 || dims[1] % groups != 0)
+        return hsi_onnx_malformed(node, "num_groups does not divide the channels");
+    const uint32_t rank = n.rank + 1;
+    grouped[0] = dims[0];
+    grouped[1] = groups;
+    grouped[2] = dims[1] / groups;
+    memcpy(grouped + 3, dims + 2, (n.rank - 2) * sizeof *dims);
+    const int of_groups = node->version < 21;
+    hsched_tensor y =
+        reshape(&n, hsi_onnx_made_name(im, node->label, "grouped"), x, rank, grouped);
+    y = standardise(&n, y, axes_from(2, rank, axes), axes, (double)epsilon, 0, 0, &mean,
+                    &deviation);
+    if (of_groups) {
+        y = pair(&n, 0, HSCHED_BINARY_MUL, y, channels(&n, input(&n, 1), rank));
+        y = pair(&n, 0, HSCHED_BINARY_ADD, y, channels(&n, input(&n, 2), rank));
+        return end(&n, reshape(&n, hsi_onnx_output_name(im, node, 0), y, n.rank, dims));
+    }
+    y = reshape(&n, hsi_onnx_made_name(im, node->label, "joined"), y, n.rank, dims);
+    y = pair(&n, 0, HSCHED_BINARY_MUL, y, channels(&n, input(&n, 1), n.rank));
+    y = pair(&n, 1, HSCHED_BINARY_ADD, y, channels(&n, input(&n, 2), n.rank));
+    return end(&n, y);
+}
+
+hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                          float epsilon)
+{
+    norm n;
+    hsched_tensor x = begin(&n, im, node);
+    hsched_tensor y =
+        pair(&n, 0, HSCHED_BINARY_SUB, x, channels(&n, input(&n, 3), n.rank));
+    hsched_tensor variance =
+        pair(&n, 0, HSCHED_BINARY_ADD, input(&n, 4), number(&n, (double)epsilon));
+    hsched_tensor deviation = act(&n, HSCHED_ACTIVATION_SQRT, variance);
+    hsched_tensor factor = pair(&n, 0, HSCHED_BINARY_DIV, input(&n, 1), deviation);
+    y = pair(&n, 0, HSCHED_BINARY_MUL, y, channels(&n, factor, n.rank));
+    y = pair(&n, 1, HSCHED_BINARY_ADD, y, channels(&n, input(&n, 2), n.rank));
+    return end(&n, y);
+}
+
+/* The function's body in the specification adds 1e-9 to the deviation. */
+hsched_status hsi_onnx_build_mean_variance(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    static const int64_t usual[] = { 0, 2, 3 };
+    norm n;
+    const int64_t *axes;
+    uint32_t count;
+    hsched_tensor mean, deviation, x = begin(&n, im, node);
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_attr_ints(node, "axes", &axes, &count);
+    if (n.status != HSCHED_OK)
+        return n.status;
+    hsched_tensor y = standardise(&n, x, axes ? count : 3, axes ? axes : usual, 1e-18, 0,
+                                  1, &mean, &deviation);
+    return end(&n, y);
+}
+
+/* ---- Divided by a norm; less the logarithm of a sum ------------------------ */
+
+hsched_status hsi_onnx_build_lp_norm(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    norm n;
+    int64_t axis, p;
+    hsched_tensor x = begin(&n, im, node);
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_attr_int(node, "axis", -1, &axis);
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_attr_int(node, "p", 2, &p);
+    if (n.status != HSCHED_OK)
+        return n.status;
+    if (p != 1 && p != 2)
+        return hsi_onnx_unsupported(im, node, "p other than 1 and 2");
+    hsched_tensor by =
+        reduce(&n, p == 1 ? HSCHED_REDUCE_L1 : HSCHED_REDUCE_L2, x, 1, &axis);
+    /* Zeros stay zeros. */
+    by = pair(&n, 0, HSCHED_BINARY_MAX, by, number(&n, FLT_MIN));
+    return end(&n, pair(&n, 1, HSCHED_BINARY_DIV, x, by));
+}
+
+/* Before opset 13 over all dimensions from the axis on. */
+hsched_status hsi_onnx_build_log_softmax(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    norm n;
+    int64_t given, axes[HSCHED_MAX_DIMS];
+    uint32_t axis, count = 1;
+    hsched_tensor x = begin(&n, im, node);
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_attr_int(node, "axis", node->version < 13 ? 1 : -1, &given);
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_axis(node, given, n.rank, n.rank, &axis);
+    if (n.status != HSCHED_OK)
+        return n.status;
+    axes[0] = axis;
+    if (node->version < 13)
+        count = axes_from(axis, n.rank, axes);
+    hsched_tensor log = reduce(&n, HSCHED_REDUCE_LOG_SUM_EXP, x, count, axes);
+    return end(&n, pair(&n, 1, HSCHED_BINARY_SUB, x, log));
+}

@@ -1,0 +1,109 @@
+/* Picking by indices, from the graph to the result. */
+#include "common/support.h"
+
+static void run(hsched_graph *g, const hsched_binding *in, uint32_t inputs, void *y,
+                size_t bytes)
+{
+    hsched_runtime *rt;
+    hsched_model *model;
+    hsched_binding out = HSCHED_DATA(y, bytes);
+    assert_ok(hsched_runtime_create(NULL, &rt));
+    assert_ok(hsched_model_compile(rt, g, NULL, &model));
+    assert_ok(hsched_infer(model, in, inputs, &out, 1));
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+    hsched_graph_destroy(g);
+}
+
+static hsched_graph *graph(hsched_dtype type, uint32_t rank, const int64_t *dims,
+                           hsched_dtype index, uint32_t index_rank,
+                           const int64_t *index_dims, hsched_tensor *x,
+                           hsched_tensor *indices)
+{
+    hsched_graph *g;
+    assert_ok(hsched_graph_create("gather", &g));
+    assert_ok(hsched_graph_add_input(g, "x", type, rank, dims, x));
+    assert_ok(hsched_graph_add_input(g, "i", index, index_rank, index_dims, indices));
+    return g;
+}
+
+/* Words of two sentences: rows of a table, by numbers that come at run time. */
+static void rows_of_a_table(void **state)
+{
+    (void)state;
+    const float x[] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+    const int64_t words[] = { 3, 0, -1, 2, 9, -5 };
+    const float expected[] = { 7, 8, 1, 2, 7, 8, 5, 6, 0, 0, 0, 0 };
+    float y[12];
+    hsched_tensor table, indices, t;
+    hsched_graph *g = graph(HSCHED_FLOAT32, 2, (int64_t[]){ 4, 2 }, HSCHED_INT64, 2,
+                            (int64_t[]){ 2, 3 }, &table, &indices);
+    assert_ok(hsched_graph_add_gather(g, "y", table, indices, 0, &t));
+    assert_ok(hsched_graph_add_output(g, t));
+    run(g,
+        (hsched_binding[]){ HSCHED_DATA(x, sizeof x), HSCHED_DATA(words, sizeof words) },
+        2, y, sizeof y);
+    assert_memory_equal(y, expected, sizeof y);
+}
+
+static void along_the_last_axis(void **state)
+{
+    (void)state;
+    const uint8_t x[] = { 1, 2, 3, 4, 5, 6 };
+    const int32_t which[] = { 2, 0 };
+    const uint8_t expected[] = { 3, 1, 6, 4 };
+    uint8_t y[4];
+    hsched_tensor a, indices, t;
+    hsched_graph *g = graph(HSCHED_UINT8, 2, (int64_t[]){ 2, 3 }, HSCHED_INT32, 1,
+                            (int64_t[]){ 2 }, &a, &indices);
+    assert_ok(hsched_graph_add_gather(g, "y", a, indices, -1, &t));
+    assert_ok(hsched_graph_add_output(g, t));
+    run(g,
+        (hsched_binding[]){ HSCHED_DATA(x, sizeof x), HSCHED_DATA(which, sizeof which) },
+        2, y, sizeof y);
+    assert_memory_equal(y, expected, sizeof y);
+}
+
+static void element_by_element(void **state)
+{
+    (void)state;
+    const int64_t x[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+    const int64_t which[] = { 1, 2, 0, 2, 0, -3 };
+    const int64_t expected[] = { 4, 8, 3, 7, 2, 3 };
+    int64_t y[6];
+    hsched_tensor a, indices, t;
+    hsched_graph *g = graph(HSCHED_INT64, 2, (int64_t[]){ 3, 3 }, HSCHED_INT64, 2,
+                            (int64_t[]){ 2, 3 }, &a, &indices);
+    assert_ok(hsched_graph_add_gather_elements(g, "y", a, indices, 0, &t));
+    assert_ok(hsched_graph_add_output(g, t));
+    run(g,
+        (hsched_binding[]){ HSCHED_DATA(x, sizeof x), HSCHED_DATA(which, sizeof which) },
+        2, y, sizeof y);
+    assert_memory_equal(y, expected, sizeof y);
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    hsched_tensor a, indices, t;
+    hsched_graph *g = graph(HSCHED_FLOAT32, 2, (int64_t[]){ 3, 3 }, HSCHED_INT64, 2,
+                            (int64_t[]){ 2, 4 }, &a, &indices);
+    assert_fails(hsched_graph_add_gather(g, "y", indices, a, 0, &t), HSCHED_ERROR_SHAPE,
+                 "int64 or int32");
+    assert_fails(hsched_graph_add_gather(g, "y", a, indices, 2, &t),
+                 HSCHED_ERROR_INVALID_ARGUMENT, "axis 2");
+    assert_fails(hsched_graph_add_gather_elements(g, "y", a, indices, 0, &t),
+                 HSCHED_ERROR_SHAPE, "do not lie within");
+    hsched_graph_destroy(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_of_a_table),
+        cmocka_unit_test(along_the_last_axis),
+        cmocka_unit_test(element_by_element),
+        cmocka_unit_test(what_cannot_be_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
