@@ -28,6 +28,8 @@ extern const hsi_onnx_op hsi_onnx_align;
 /* 1 if the operator has such an attribute in some opset. */
 int hsi_onnx_knows_attr(const hsi_onnx_op *op, const char *attribute);
 
+/* import_blocks.c */
+hsi_onnx_builder hsi_onnx_build_depth_to_space, hsi_onnx_build_space_to_depth;
 /* import_control.c */
 hsi_onnx_builder hsi_onnx_build_if, hsi_onnx_build_loop;
 /* import_window.c */

@@ -182,6 +182,23 @@ def test_control_flow_refused(text, reason, tmp_path):
     refused(onnx.parser.parse_model(HEAD + text), reason, tmp_path)
 
 
+@pytest.mark.parametrize("text", [
+    "main (float[2,12,3,5] x) => (float[2,3,6,10] y) { y = DepthToSpace <blocksize = 2> (x) }",
+    "main (float[2,12,3,5] x) => (float[2,3,6,10] y) { y = DepthToSpace <blocksize = 2, mode = \"CRD\"> (x) }",
+    "main (float[2,3,6,9] x) => (float[2,27,2,3] y) { y = SpaceToDepth <blocksize = 3> (x) }",
+])
+def test_blocks(text, tmp_path):
+    check(onnx.parser.parse_model(HEAD + text), tmp_path)
+
+
+@pytest.mark.parametrize("text", [
+    "main (float[2,13,3,5] x) => (float[2,3,6,10] y) { y = DepthToSpace <blocksize = 2> (x) }",
+    "main (float[2,3,6,8] x) => (float[2,27,2,3] y) { y = SpaceToDepth <blocksize = 3> (x) }",
+])
+def test_blocks_that_do_not_fit(text, tmp_path):
+    refused(onnx.parser.parse_model(HEAD + text), "are no blocks", tmp_path)
+
+
 def old(opset, inputs, output, *nodes, initializers=()):
     def value(name, shape):
         return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
