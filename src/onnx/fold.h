@@ -64,7 +64,7 @@ hsi_onnx_folder hsi_onnx_fold_shape, hsi_onnx_fold_size, hsi_onnx_fold_constant,
     hsi_onnx_fold_squeeze, hsi_onnx_fold_unsqueeze, hsi_onnx_fold_transpose,
     hsi_onnx_fold_gather, hsi_onnx_fold_concat, hsi_onnx_fold_slice, hsi_onnx_fold_split,
     hsi_onnx_fold_expand, hsi_onnx_fold_constant_of_shape, hsi_onnx_fold_where,
-    hsi_onnx_fold_tile;
+    hsi_onnx_fold_tile, hsi_onnx_fold_non_zero;
 /* import_align.c */
 hsi_onnx_folder hsi_onnx_fold_align;
 /* fold_math.c */

@@ -486,3 +486,35 @@ hsched_status hsi_onnx_fold_tile(hsi_onnx_import *im, const hsi_onnx_node *node)
     hsi_onnx_set_constant(im, node, 0, &draft->result);
     return HSCHED_OK;
 }
+
+/* ---- Where something is --------------------------------------------------- */
+
+/* [rank, count]: the indices of all elements that are not zero, one column each. */
+hsched_status hsi_onnx_fold_non_zero(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsi_onnx_constant *x = input(im, node, 0);
+    int64_t count = 0, at = 0;
+    hsi_onnx_draft *draft;
+    hsched_status status = need(node, 1);
+    if (status)
+        return status;
+    for (size_t i = 0; i < x->count; i++) {
+        if (x->tags) /* how many there are depends on it */
+            hsi_onnx_pin(im, x->tags[i]);
+        count += hsi_onnx_get_float(x, i) != 0;
+    }
+    const int64_t dims[2] = { x->rank ? x->rank : 1, count };
+    status = hsi_onnx_draft_make(im, node, HSCHED_INT64, 2, dims, 0, &draft);
+    for (size_t i = 0; i < x->count && !status; i++) {
+        size_t rest = i;
+        if (hsi_onnx_get_float(x, i) == 0)
+            continue;
+        for (uint32_t k = x->rank; k-- > 0; rest /= (size_t)x->dims[k])
+            hsi_onnx_put_int(draft, (size_t)(k * count + at),
+                             (int64_t)(rest % (size_t)x->dims[k]));
+        at++;
+    }
+    if (!status)
+        hsi_onnx_set_constant(im, node, 0, &draft->result);
+    return status;
+}

@@ -174,6 +174,7 @@ static const hsi_onnx_op ops[] = {
       .types = NUMBERS },
     { "Neg", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation",
       .types = NUMBERS },
+    { "NonZero", 9, NULL, FOLD(non_zero), "", 0 },
     { "Not", 1, BUILD(not ), FOLD(not ), "", 0, .layers = "binary", .types = "bool",
       .note = "exclusive or with true", .cpu_only = 1 },
     { "Or", 1, BUILD(binary), FOLD(compare), " broadcast ", 0, .layers = "binary",

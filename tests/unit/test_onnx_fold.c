@@ -204,6 +204,18 @@ static void test_moving_elements(void **state)
     expect_values(&b, "2,6", VALUES(0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5));
 
     begin(&b, 13);
+    ob_list(&b, "a", "0,7,0,-1,0,2");
+    ob_list(&b, "s", "2,3");
+    ob_node(&b, "Reshape", "a,s", "m");
+    ob_node(&b, "NonZero", "m", "c");
+    expect_values(&b, "2,3", VALUES(0, 1, 1, 1, 0, 2));
+
+    begin(&b, 13);
+    ob_number(&b, "a", 7); /* of no dimensions: seen as one of one element */
+    ob_node(&b, "NonZero", "a", "c");
+    expect_values(&b, "1,1", VALUES(0));
+
+    begin(&b, 13);
     ob_list(&b, "a", "0,1,2,3,4,5");
     ob_list(&b, "sizes", "1,2,3");
     ob_node(&b, "Split", "a,sizes", "p,q,c");
