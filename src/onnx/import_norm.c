@@ -314,6 +314,9 @@ hsched_status hsi_onnx_build_log_softmax(hsi_onnx_import *im, const hsi_onnx_nod
     axes[0] = axis;
     if (node->version < 13)
         count = axes_from(axis, n.rank, axes);
+    /* The largest is taken away first: beside it the logarithm would lose its digits. */
+    hsched_tensor most = reduce(&n, HSCHED_REDUCE_MAX, x, count, axes);
+    x = pair(&n, 0, HSCHED_BINARY_SUB, x, most);
     hsched_tensor log = reduce(&n, HSCHED_REDUCE_LOG_SUM_EXP, x, count, axes);
     return end(&n, pair(&n, 1, HSCHED_BINARY_SUB, x, log));
 }

@@ -105,3 +105,10 @@ def test_lp_norm(p, axis, tmp_path):
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
 def test_log_softmax(opset, axis, tmp_path):
     run(tmp_path, "LogSoftmax", opset, 200 * floats(3, 4, 50), axis=axis)
+
+
+def test_log_softmax_keeps_its_digits_at_an_offset(tmp_path):
+    x = floats(8, 32, mean=1e4)
+    y = run(tmp_path, "LogSoftmax", 13, x, ours_only=True)
+    z = x.astype(np.float64) - x.max(1, keepdims=True)
+    np.testing.assert_allclose(y, z - np.log(np.exp(z).sum(1, keepdims=True)), atol=1e-5)
