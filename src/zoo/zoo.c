@@ -26,6 +26,12 @@ static const struct {
     { "mobilenet_v2", "MobileNet v2: inverted residual blocks, ReLU6", zoo_mobilenet_v2 },
     { "squeezenet1_1", "SqueezeNet 1.1: 8 fire blocks", zoo_squeezenet1_1 },
     { "mlp", "Multi-layer perceptron 784-1024-1024-10", zoo_mlp },
+    { "inception_v3", "Inception v3: 11 blocks, long filters, images of 299x299",
+      zoo_inception_v3 },
+    { "efficientnet_b0", "EfficientNet-B0: inverted residual blocks, squeeze-excitation",
+      zoo_efficientnet_b0 },
+    { "shufflenet_v2", "ShuffleNet v2 x1.0: 16 blocks that shuffle channels",
+      zoo_shufflenet_v2 },
 };
 
 uint32_t zoo_count(void)

@@ -5,8 +5,8 @@
  * only.
  *
  * Shapes are those of torchvision (inference form): input "input" float32 [1,3,224,224],
- * output "output" float32 [1,1000], the softmax of the scores; the MLP takes [1,784] and
- * gives [1,10]. Convolution, batch normalization and activation are separate layers, as
+ * output "output" float32 [1,1000], the softmax of the scores; Inception v3 takes
+ * [1,3,299,299], the MLP takes [1,784] and gives [1,10]. Convolution, batch normalization and activation are separate layers, as
  * in the frameworks.
  */
 #ifndef ZOO_ZOO_H

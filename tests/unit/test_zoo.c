@@ -15,6 +15,8 @@ typedef struct make_up {
     uint32_t convs, fcs, max_pools, average_pools, softmaxes, batch_norms, concats, adds;
     uint32_t projections; /* convolutions named "downsample" */
     uint64_t parameters; /* learnable: without the running statistics of normalizations */
+    uint64_t macs;       /* of one run */
+    int64_t image;       /* expected only: height and width, 0: 224 */
 } make_up;
 
 static hsched_graph *build(const char *name, uint64_t seed)
@@ -34,6 +36,7 @@ static make_up count(const hsched_graph *graph)
         const hsi_layer *layer = &graph->layers[i];
         int normalization = strcmp(info.kind, "batch_norm") == 0;
         m.parameters += normalization ? info.parameters / 2 : info.parameters;
+        m.macs += info.macs;
         m.batch_norms += normalization;
         m.convs += strcmp(info.kind, "conv2d") == 0;
         m.projections += strstr(info.name, "downsample.0") != NULL;
@@ -52,7 +55,7 @@ static make_up count(const hsched_graph *graph)
     return m;
 }
 
-static void check_shapes(const hsched_graph *graph, const char *name)
+static void check_shapes(const hsched_graph *graph, const char *name, int64_t size)
 {
     int mlp = strcmp(name, "mlp") == 0;
     hsched_tensor_info info = { HSCHED_TENSOR_INFO_INIT };
@@ -62,7 +65,7 @@ static void check_shapes(const hsched_graph *graph, const char *name)
                      HSCHED_OK);
     assert_string_equal(info.name, "input");
     assert_int_equal(info.dtype, HSCHED_FLOAT32);
-    const int64_t image[4] = { 1, 3, 224, 224 }, vector[2] = { 1, 784 };
+    const int64_t image[4] = { 1, 3, size, size }, vector[2] = { 1, 784 };
     assert_int_equal(info.rank, mlp ? 2 : 4);
     assert_memory_equal(info.dims, mlp ? vector : image, info.rank * sizeof(int64_t));
     assert_int_equal(
@@ -88,7 +91,7 @@ static void check_make_up(const char *name, const make_up *expected)
     assert_int_equal(m.concats, expected->concats);
     assert_int_equal(m.adds, expected->adds);
     assert_int_equal(m.parameters, expected->parameters);
-    check_shapes(graph, name);
+    check_shapes(graph, name, expected->image ? expected->image : 224);
     hsched_graph_destroy(graph);
 }
 
@@ -196,6 +199,54 @@ static void counts_agree_with_torchvision(void **state)
                               .parameters = 785 * 1024 + 1025 * 1024 + 1025 * 10 });
 }
 
+/* As torchvision says; MACs are its "GFLOPS", rounded as there. Inception's parameters are
+ * 27,161,264 with the auxiliary head, of which that has 3,326,696. */
+static void newer_counts_agree_with_torchvision(void **state)
+{
+    (void)state;
+    check_make_up("inception_v3", &(make_up){ .convs = 94,
+                                              .fcs = 1,
+                                              .max_pools = 4,
+                                              .average_pools = 9 + 1,
+                                              .softmaxes = 1,
+                                              .batch_norms = 94,
+                                              .concats = 11 + 4,
+                                              .parameters = 27161264 - 3326696,
+                                              .image = 299 });
+    check_make_up("efficientnet_b0", &(make_up){ .convs = 81,
+                                                 .fcs = 1,
+                                                 .average_pools = 16 + 1,
+                                                 .softmaxes = 1,
+                                                 .batch_norms = 49,
+                                                 .adds = 9,
+                                                 .parameters = 5288548 });
+    check_make_up("shufflenet_v2", &(make_up){ .convs = 56,
+                                               .fcs = 1,
+                                               .max_pools = 1,
+                                               .average_pools = 1,
+                                               .softmaxes = 1,
+                                               .batch_norms = 56,
+                                               .concats = 16,
+                                               .parameters = 2278604 });
+}
+
+static void check_macs(const char *name, double expected, double tolerance)
+{
+    hsched_graph *graph = build(name, 1);
+    double macs = (double)count(graph).macs / 1e9;
+    print_message("%s: %.3f GMAC, published %.3f\n", name, macs, expected);
+    assert_true(macs > expected - tolerance && macs < expected + tolerance);
+    hsched_graph_destroy(graph);
+}
+
+static void macs_agree_with_publications(void **state)
+{
+    (void)state;
+    check_macs("inception_v3", 5.713, 0.001);
+    check_macs("efficientnet_b0", 0.386, 0.001);
+    check_macs("shufflenet_v2", 0.145, 0.001);
+}
+
 /* FNV-1a over the bits of all constants. */
 static uint64_t digest(const hsched_graph *graph, uint64_t *elements)
 {
@@ -265,7 +316,7 @@ static void unknown_names_are_refused(void **state)
     assert_null(graph);
     assert_int_equal(zoo_build(NULL, 1, &graph), HSCHED_ERROR_INVALID_ARGUMENT);
     assert_int_equal(zoo_build("mlp", 1, NULL), HSCHED_ERROR_INVALID_ARGUMENT);
-    assert_int_equal(zoo_count(), 12);
+    assert_int_equal(zoo_count(), 15);
     assert_null(zoo_name(zoo_count()));
     assert_null(zoo_describe(zoo_count()));
     for (uint32_t i = 0; i < zoo_count(); i++)
@@ -277,6 +328,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_agree_with_kim_2021),
         cmocka_unit_test(counts_agree_with_torchvision),
+        cmocka_unit_test(newer_counts_agree_with_torchvision),
+        cmocka_unit_test(macs_agree_with_publications),
         cmocka_unit_test(weights_depend_on_the_seed_alone),
         cmocka_unit_test(weights_are_pinned),
         cmocka_unit_test(unknown_names_are_refused),
