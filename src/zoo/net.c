@@ -107,6 +107,18 @@ static hsched_tensor add_vector(zoo_net *net, const char *layer, const char *rol
     return add_constant(net, layer, role, 1, &count);
 }
 
+hsched_tensor zoo_weights(zoo_net *net, const char *layer, const char *role,
+                          uint32_t rank, const int64_t *dims, float radius)
+{
+    size_t count = 1;
+    for (uint32_t i = 0; i < rank; i++)
+        count *= (size_t)dims[i];
+    if (net->status != HSCHED_OK || !scratch_reserve(net, count))
+        return HSCHED_NO_TENSOR;
+    random_fill(net, net->scratch, count, radius);
+    return add_constant(net, layer, role, rank, dims);
+}
+
 /* ---- The net -------------------------------------------------------------- */
 
 void zoo_net_init(zoo_net *net, const char *name, uint64_t seed)

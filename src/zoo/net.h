@@ -95,6 +95,14 @@ hsched_tensor zoo_transpose(zoo_net *net, const char *name, hsched_tensor x,
 /* Elements `start` to before `end` along one axis. */
 hsched_tensor zoo_slice(zoo_net *net, const char *name, hsched_tensor x, int64_t axis,
                         int64_t start, int64_t end);
+/* An image twice as high and wide, of the nearest pixels. */
+hsched_tensor zoo_upsample(zoo_net *net, const char *name, hsched_tensor x);
+/* The same, by a learned transposed convolution of 2x2 with stride 2. */
+hsched_tensor zoo_conv_transpose(zoo_net *net, const char *name, hsched_tensor x,
+                                 int64_t out);
+/* Given numbers rather than random ones. */
+hsched_tensor zoo_constant(zoo_net *net, const char *name, uint32_t rank,
+                           const int64_t *dims, const float *values);
 /* Marks a tensor as an output of the network. */
 void zoo_mark(zoo_net *net, hsched_tensor x);
 /* Softmax over the classes under the name "output", marked as the network's output. */
@@ -112,6 +120,9 @@ int64_t zoo_dim(zoo_net *net, hsched_tensor x, uint32_t axis);
 /* Keeps the status of a call; gives the tensor it made. By address: the call is an
  * argument as well, and the order in which arguments are evaluated is open. */
 hsched_tensor zoo_made(zoo_net *net, hsched_status status, const hsched_tensor *y);
+/* The constant "layer.role", of values that are even in [-radius, radius). */
+hsched_tensor zoo_weights(zoo_net *net, const char *layer, const char *role,
+                          uint32_t rank, const int64_t *dims, float radius);
 
 /* The families: one file each. */
 void zoo_alexnet(zoo_net *net);
@@ -129,5 +140,8 @@ void zoo_mlp(zoo_net *net);
 void zoo_inception_v3(zoo_net *net);
 void zoo_efficientnet_b0(zoo_net *net);
 void zoo_shufflenet_v2(zoo_net *net);
+void zoo_unet(zoo_net *net);
+void zoo_yolov3_tiny(zoo_net *net);
+void zoo_yolov3(zoo_net *net);
 
 #endif

@@ -32,6 +32,11 @@ static const struct {
       zoo_efficientnet_b0 },
     { "shufflenet_v2", "ShuffleNet v2 x1.0: 16 blocks that shuffle channels",
       zoo_shufflenet_v2 },
+    { "unet", "U-Net: segmentation of 256x256, transposed convolutions", zoo_unet },
+    { "yolov3_tiny", "YOLOv3-tiny: detector, 2535 decoded boxes of 416x416",
+      zoo_yolov3_tiny },
+    { "yolov3", "YOLOv3: detector, Darknet-53, 10647 decoded boxes of 416x416",
+      zoo_yolov3 },
 };
 
 uint32_t zoo_count(void)
