@@ -186,6 +186,11 @@ hsched_tensor zoo_square(zoo_net *net, int64_t size)
     return add_input(net, 4, (const int64_t[]){ 1, 3, size, size });
 }
 
+hsched_tensor zoo_sequence(zoo_net *net, int64_t length, int64_t width)
+{
+    return add_input(net, 3, (const int64_t[]){ length, 1, width });
+}
+
 hsched_tensor zoo_vector(zoo_net *net, int64_t length)
 {
     return add_input(net, 2, (const int64_t[]){ 1, length });

@@ -58,6 +58,8 @@ hsched_status zoo_net_finish(zoo_net *net, hsched_graph **graph);
 /* The input "input", float32. */
 hsched_tensor zoo_image(zoo_net *net); /* [1,3,224,224] */
 hsched_tensor zoo_square(zoo_net *net, int64_t size);
+/* Embedded tokens [length,1,width]. */
+hsched_tensor zoo_sequence(zoo_net *net, int64_t length, int64_t width);
 hsched_tensor zoo_vector(zoo_net *net, int64_t length);
 
 hsched_tensor zoo_conv2d(zoo_net *net, const char *name, hsched_tensor x,
@@ -100,6 +102,11 @@ hsched_tensor zoo_upsample(zoo_net *net, const char *name, hsched_tensor x);
 /* The same, by a learned transposed convolution of 2x2 with stride 2. */
 hsched_tensor zoo_conv_transpose(zoo_net *net, const char *name, hsched_tensor x,
                                  int64_t out);
+/* A recurrent layer over the sequence x [T,N,I], of `hidden` units with biases; y [T,D,N,H],
+ * y_h [D,N,H], either of which may be NULL. */
+void zoo_recurrent(zoo_net *net, const char *name, hsched_recurrent_kind kind,
+                   hsched_recurrent_direction direction, hsched_tensor x, int64_t hidden,
+                   hsched_tensor *y, hsched_tensor *y_h);
 /* Given numbers rather than random ones. */
 hsched_tensor zoo_constant(zoo_net *net, const char *name, uint32_t rank,
                            const int64_t *dims, const float *values);
@@ -143,5 +150,7 @@ void zoo_shufflenet_v2(zoo_net *net);
 void zoo_unet(zoo_net *net);
 void zoo_yolov3_tiny(zoo_net *net);
 void zoo_yolov3(zoo_net *net);
+void zoo_text_bilstm(zoo_net *net);
+void zoo_text_gru(zoo_net *net);
 
 #endif

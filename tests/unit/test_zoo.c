@@ -317,6 +317,27 @@ static void detectors_agree_with_their_weight_files(void **state)
         10647);
 }
 
+/* As PyTorch counts them: each gate has weights for inputs and states, and two biases. */
+static void text_classifiers_are_as_described(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "text_bilstm", "text_gru" };
+    const uint64_t parameters[] = {
+        2 * 4 * 256 * (300 + 256 + 2) + 4 * (512 + 1),
+        3 * 256 * (300 + 256 + 2) + 3 * 256 * (256 + 256 + 2) + 4 * (256 + 1),
+    };
+    for (int i = 0; i < 2; i++) {
+        hsched_graph *graph = build(names[i], 1);
+        compare(graph,
+                &(make_up){ .fcs = 1, .softmaxes = 1, .parameters = parameters[i] });
+        assert_int_equal(hsched_graph_input_count(graph), 1);
+        check_tensor(graph, hsched_graph_input(graph, 0), "input", 3,
+                     (const int64_t[]){ 64, 1, 300 });
+        check_output(graph, 2, (const int64_t[]){ 1, 4 });
+        hsched_graph_destroy(graph);
+    }
+}
+
 static void check_macs(const char *name, double expected, double tolerance)
 {
     hsched_graph *graph = build(name, 1);
@@ -406,7 +427,7 @@ static void unknown_names_are_refused(void **state)
     assert_null(graph);
     assert_int_equal(zoo_build(NULL, 1, &graph), HSCHED_ERROR_INVALID_ARGUMENT);
     assert_int_equal(zoo_build("mlp", 1, NULL), HSCHED_ERROR_INVALID_ARGUMENT);
-    assert_int_equal(zoo_count(), 18);
+    assert_int_equal(zoo_count(), 20);
     assert_null(zoo_name(zoo_count()));
     assert_null(zoo_describe(zoo_count()));
     for (uint32_t i = 0; i < zoo_count(); i++)
@@ -422,6 +443,7 @@ int main(void)
         cmocka_unit_test(the_mlp_is_as_described),
         cmocka_unit_test(the_unet_is_as_described),
         cmocka_unit_test(detectors_agree_with_their_weight_files),
+        cmocka_unit_test(text_classifiers_are_as_described),
         cmocka_unit_test(macs_agree_with_publications),
         cmocka_unit_test(weights_depend_on_the_seed_alone),
         cmocka_unit_test(weights_are_pinned),
