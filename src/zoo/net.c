@@ -107,6 +107,18 @@ static hsched_tensor add_vector(zoo_net *net, const char *layer, const char *rol
     return add_constant(net, layer, role, 1, &count);
 }
 
+hsched_tensor zoo_weights(zoo_net *net, const char *layer, const char *role,
+                          uint32_t rank, const int64_t *dims, float radius)
+{
+    size_t count = 1;
+    for (uint32_t i = 0; i < rank; i++)
+        count *= (size_t)dims[i];
+    if (net->status != HSCHED_OK || !scratch_reserve(net, count))
+        return HSCHED_NO_TENSOR;
+    random_fill(net, net->scratch, count, radius);
+    return add_constant(net, layer, role, rank, dims);
+}
+
 /* ---- The net -------------------------------------------------------------- */
 
 void zoo_net_init(zoo_net *net, const char *name, uint64_t seed)
@@ -129,9 +141,7 @@ hsched_status zoo_net_finish(zoo_net *net, hsched_graph **graph)
     return net->status;
 }
 
-/* Keeps the status of a call; gives the tensor it made. By address: the call is an
- * argument as well, and the order in which arguments are evaluated is open. */
-static hsched_tensor made(zoo_net *net, hsched_status status, const hsched_tensor *y)
+hsched_tensor zoo_made(zoo_net *net, hsched_status status, const hsched_tensor *y)
 {
     net->status = status;
     return status == HSCHED_OK ? *y : HSCHED_NO_TENSOR;
@@ -145,10 +155,15 @@ static int tensor_info(zoo_net *net, hsched_tensor x, hsched_tensor_info *info)
     return net->status == HSCHED_OK;
 }
 
-int64_t zoo_channels(zoo_net *net, hsched_tensor x)
+int64_t zoo_dim(zoo_net *net, hsched_tensor x, uint32_t axis)
 {
     hsched_tensor_info info = { HSCHED_TENSOR_INFO_INIT };
-    return tensor_info(net, x, &info) ? info.dims[1] : 0;
+    return tensor_info(net, x, &info) ? info.dims[axis] : 0;
+}
+
+int64_t zoo_channels(zoo_net *net, hsched_tensor x)
+{
+    return zoo_dim(net, x, 1);
 }
 
 static hsched_tensor add_input(zoo_net *net, uint32_t rank, const int64_t *dims)
@@ -156,14 +171,24 @@ static hsched_tensor add_input(zoo_net *net, uint32_t rank, const int64_t *dims)
     hsched_tensor y = HSCHED_NO_TENSOR;
     if (net->status != HSCHED_OK)
         return y;
-    return made(
+    return zoo_made(
         net, hsched_graph_add_input(net->graph, "input", HSCHED_FLOAT32, rank, dims, &y),
         &y);
 }
 
 hsched_tensor zoo_image(zoo_net *net)
 {
-    return add_input(net, 4, (const int64_t[]){ 1, 3, 224, 224 });
+    return zoo_square(net, 224);
+}
+
+hsched_tensor zoo_square(zoo_net *net, int64_t size)
+{
+    return add_input(net, 4, (const int64_t[]){ 1, 3, size, size });
+}
+
+hsched_tensor zoo_sequence(zoo_net *net, int64_t length, int64_t width)
+{
+    return add_input(net, 3, (const int64_t[]){ length, 1, width });
 }
 
 hsched_tensor zoo_vector(zoo_net *net, int64_t length)
@@ -178,15 +203,16 @@ hsched_tensor zoo_conv2d(zoo_net *net, const char *name, hsched_tensor x,
 {
     int64_t groups = conv->groups ? conv->groups : 1;
     int64_t channels = zoo_channels(net, x) / groups;
-    int64_t fan_in = channels * conv->kernel * conv->kernel;
+    int64_t width = conv->width ? conv->width : conv->kernel;
+    int64_t pad_width = conv->width ? conv->pad_width : conv->pad;
+    int64_t fan_in = channels * conv->kernel * width;
     float gain = conv->gain != 0.0f ? conv->gain : 1.0f;
     hsched_tensor y = HSCHED_NO_TENSOR, weights, bias = HSCHED_NO_TENSOR;
     if (net->status != HSCHED_OK ||
         !make_filters(net, conv->out, fan_in, conv->from, gain))
         return y;
-    weights = add_constant(
-        net, name, "weight", 4,
-        (const int64_t[]){ conv->out, channels, conv->kernel, conv->kernel });
+    weights = add_constant(net, name, "weight", 4,
+                           (const int64_t[]){ conv->out, channels, conv->kernel, width });
     if (conv->bias)
         bias = add_vector(net, name, "bias", conv->out, 0.0f, 0.1f);
     if (net->status != HSCHED_OK)
@@ -195,12 +221,12 @@ hsched_tensor zoo_conv2d(zoo_net *net, const char *name, hsched_tensor x,
     hsched_conv2d_config config = {
         HSCHED_CONV2D_CONFIG_INIT,
         .strides = { stride, stride },
-        .pads = { conv->pad, conv->pad, conv->pad, conv->pad },
+        .pads = { conv->pad, pad_width, conv->pad, pad_width },
         .groups = groups,
     };
-    return made(net,
-                hsched_graph_add_conv2d(net->graph, name, x, weights, bias, &config, &y),
-                &y);
+    return zoo_made(
+        net, hsched_graph_add_conv2d(net->graph, name, x, weights, bias, &config, &y),
+        &y);
 }
 
 hsched_tensor zoo_fc(zoo_net *net, const char *name, hsched_tensor x, int64_t out,
@@ -220,9 +246,9 @@ hsched_tensor zoo_fc(zoo_net *net, const char *name, hsched_tensor x, int64_t ou
     hsched_tensor bias = add_vector(net, name, "bias", out, 0.0f, 0.1f);
     if (net->status != HSCHED_OK)
         return y;
-    return made(net,
-                hsched_graph_add_fully_connected(net->graph, name, x, weights, bias, &y),
-                &y);
+    return zoo_made(
+        net, hsched_graph_add_fully_connected(net->graph, name, x, weights, bias, &y),
+        &y);
 }
 
 hsched_tensor zoo_batch_norm(zoo_net *net, const char *name, hsched_tensor x,
@@ -236,29 +262,47 @@ hsched_tensor zoo_batch_norm(zoo_net *net, const char *name, hsched_tensor x,
     hsched_tensor variance = add_vector(net, name, "running_var", channels, 1.0f, 0.2f);
     if (net->status != HSCHED_OK)
         return y;
-    return made(net,
-                hsched_graph_add_batch_norm(net->graph, name, x, scale, shift, mean,
-                                            variance, epsilon, &y),
-                &y);
+    return zoo_made(net,
+                    hsched_graph_add_batch_norm(net->graph, name, x, scale, shift, mean,
+                                                variance, epsilon, &y),
+                    &y);
 }
 
-static hsched_tensor activation(zoo_net *net, const char *name, hsched_tensor x,
-                                hsched_activation function)
+hsched_tensor zoo_activation(zoo_net *net, const char *name, hsched_tensor x,
+                             hsched_activation function)
 {
     hsched_tensor y = HSCHED_NO_TENSOR;
     if (net->status != HSCHED_OK)
         return y;
-    return made(net, hsched_graph_add_activation(net->graph, name, x, function, &y), &y);
+    return zoo_made(net, hsched_graph_add_activation(net->graph, name, x, function, &y),
+                    &y);
+}
+
+hsched_tensor zoo_unit(zoo_net *net, const char *block, const char *part, hsched_tensor x,
+                       const zoo_conv *conv, const zoo_norm *norm)
+{
+    char name[ZOO_NAME_MAX];
+    snprintf(name, sizeof name, "%s%s.conv", block, part);
+    x = zoo_conv2d(net, name, x, conv);
+    snprintf(name, sizeof name, "%s%s.bn", block, part);
+    x = zoo_batch_norm(net, name, x, norm->epsilon, norm->gain);
+    if (norm->activation.kind == HSCHED_ACTIVATION_NONE)
+        return x;
+    snprintf(name, sizeof name, "%s%s.%s", block, part,
+             hsched_activation_name(norm->activation.kind));
+    return zoo_activation(net, name, x, norm->activation);
 }
 
 hsched_tensor zoo_relu(zoo_net *net, const char *name, hsched_tensor x)
 {
-    return activation(net, name, x, (hsched_activation){ HSCHED_ACTIVATION_RELU, 0, 0 });
+    return zoo_activation(net, name, x,
+                          (hsched_activation){ HSCHED_ACTIVATION_RELU, 0, 0 });
 }
 
 hsched_tensor zoo_relu6(zoo_net *net, const char *name, hsched_tensor x)
 {
-    return activation(net, name, x, (hsched_activation){ HSCHED_ACTIVATION_CLIP, 0, 6 });
+    return zoo_activation(net, name, x,
+                          (hsched_activation){ HSCHED_ACTIVATION_CLIP, 0, 6 });
 }
 
 static hsched_tensor pool2d(zoo_net *net, const char *name, hsched_pool_kind kind,
@@ -272,9 +316,12 @@ static hsched_tensor pool2d(zoo_net *net, const char *name, hsched_pool_kind kin
         .kernel = { pool->kernel, pool->kernel },
         .strides = { pool->stride, pool->stride },
         .pads = { pool->pad, pool->pad, pool->pad, pool->pad },
+        .auto_pad = pool->same ? HSCHED_PAD_SAME_UPPER : HSCHED_PAD_EXPLICIT,
         .ceil_mode = pool->ceil_mode,
+        .count_include_pad = pool->count_include_pad,
     };
-    return made(net, hsched_graph_add_pool2d(net->graph, name, kind, x, &config, &y), &y);
+    return zoo_made(net, hsched_graph_add_pool2d(net->graph, name, kind, x, &config, &y),
+                    &y);
 }
 
 hsched_tensor zoo_max_pool(zoo_net *net, const char *name, hsched_tensor x,
@@ -294,27 +341,20 @@ hsched_tensor zoo_global_average(zoo_net *net, const char *name, hsched_tensor x
     hsched_tensor y = HSCHED_NO_TENSOR;
     if (net->status != HSCHED_OK)
         return y;
-    return made(
+    return zoo_made(
         net, hsched_graph_add_global_pool(net->graph, name, HSCHED_POOL_AVERAGE, x, &y),
         &y);
 }
 
 hsched_tensor zoo_add(zoo_net *net, const char *name, hsched_tensor a, hsched_tensor b)
 {
-    hsched_tensor y = HSCHED_NO_TENSOR;
-    if (net->status != HSCHED_OK)
-        return y;
-    return made(
-        net, hsched_graph_add_binary(net->graph, name, HSCHED_BINARY_ADD, a, b, &y), &y);
+    return zoo_binary(net, name, HSCHED_BINARY_ADD, a, b);
 }
 
 hsched_tensor zoo_concat(zoo_net *net, const char *name, const hsched_tensor *x,
                          uint32_t count)
 {
-    hsched_tensor y = HSCHED_NO_TENSOR;
-    if (net->status != HSCHED_OK)
-        return y;
-    return made(net, hsched_graph_add_concat(net->graph, name, x, count, 1, &y), &y);
+    return zoo_concat_along(net, name, x, count, 1);
 }
 
 hsched_tensor zoo_flatten(zoo_net *net, const char *name, hsched_tensor x)
@@ -322,7 +362,7 @@ hsched_tensor zoo_flatten(zoo_net *net, const char *name, hsched_tensor x)
     hsched_tensor y = HSCHED_NO_TENSOR;
     if (net->status != HSCHED_OK)
         return y;
-    return made(net, hsched_graph_add_flatten(net->graph, name, x, 1, &y), &y);
+    return zoo_made(net, hsched_graph_add_flatten(net->graph, name, x, 1, &y), &y);
 }
 
 void zoo_output(zoo_net *net, hsched_tensor x)
@@ -331,8 +371,7 @@ void zoo_output(zoo_net *net, hsched_tensor x)
     if (net->status != HSCHED_OK)
         return;
     net->status = hsched_graph_add_softmax(net->graph, "output", x, 1, &y);
-    if (net->status == HSCHED_OK)
-        net->status = hsched_graph_add_output(net->graph, y);
+    zoo_mark(net, y);
 }
 
 void zoo_classifier(zoo_net *net, const char *name, hsched_tensor x, float gain)

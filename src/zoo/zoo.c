@@ -26,6 +26,21 @@ static const struct {
     { "mobilenet_v2", "MobileNet v2: inverted residual blocks, ReLU6", zoo_mobilenet_v2 },
     { "squeezenet1_1", "SqueezeNet 1.1: 8 fire blocks", zoo_squeezenet1_1 },
     { "mlp", "Multi-layer perceptron 784-1024-1024-10", zoo_mlp },
+    { "inception_v3", "Inception v3: 11 blocks, long filters, images of 299x299",
+      zoo_inception_v3 },
+    { "efficientnet_b0", "EfficientNet-B0: inverted residual blocks, squeeze-excitation",
+      zoo_efficientnet_b0 },
+    { "shufflenet_v2", "ShuffleNet v2 x1.0: 16 blocks that shuffle channels",
+      zoo_shufflenet_v2 },
+    { "unet", "U-Net: segmentation of 256x256, transposed convolutions", zoo_unet },
+    { "yolov3_tiny", "YOLOv3-tiny: detector, 2535 decoded boxes of 416x416",
+      zoo_yolov3_tiny },
+    { "yolov3", "YOLOv3: detector, Darknet-53, 10647 decoded boxes of 416x416",
+      zoo_yolov3 },
+    { "text_bilstm", "Text classifier: bidirectional LSTM over 64 embedded tokens",
+      zoo_text_bilstm },
+    { "text_gru", "Text classifier: two GRU layers over 64 embedded tokens",
+      zoo_text_gru },
 };
 
 uint32_t zoo_count(void)

@@ -7,7 +7,9 @@ import pytest
 import hsched
 
 ZOO = ["alexnet", "vgg16", "resnet18", "resnet50", "resnet152", "densenet121", "densenet201",
-       "googlenet", "mobilenet_v1", "mobilenet_v2", "squeezenet1_1", "mlp"]
+       "googlenet", "mobilenet_v1", "mobilenet_v2", "squeezenet1_1", "mlp",
+       "inception_v3", "efficientnet_b0", "shufflenet_v2", "unet", "yolov3_tiny", "yolov3",
+       "text_bilstm", "text_gru"]
 
 
 def ort_session(path):
@@ -46,6 +48,39 @@ def test_exported_network_agrees(name, program, tmp_path):
         assert hsched.relative_error(direct, expected[output]) < 1e-4
         assert hsched.relative_error(again[output], expected[output]) < 1e-4
         assert hsched.relative_error(again[output], direct) < 1e-5
+
+
+@pytest.mark.parametrize("name, grids, anchors", [
+    ("yolov3_tiny", [13, 26], [[(81, 82), (135, 169), (344, 319)], [(10, 14), (23, 27), (37, 58)]]),
+    ("yolov3", [13, 26, 52], [[(116, 90), (156, 198), (373, 326)], [(30, 61), (62, 45), (59, 119)],
+                              [(10, 13), (16, 30), (33, 23)]])])
+def test_boxes_are_decoded_from_the_heads(name, grids, anchors, program, tmp_path):
+    """Against numpy's decoding of what the last convolutions give."""
+    path = tmp_path / f"{name}.onnx"
+    program("export", name, path)
+    model = onnx.load(path)
+    heads = [node.output[0] for node in model.graph.node if node.op_type == "Conv"
+             and [i for i in model.graph.initializer if i.name == node.input[1]][0].dims[0] == 255]
+    for head in heads:
+        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(head))
+    onnx.save(model, path)
+    image = np.random.default_rng(3).standard_normal((1, 3, 416, 416)).astype(np.float32)
+    boxes, scores, *raw = ort_session(path).run(["boxes", "scores", *heads], {"input": image})
+    assert [r.shape[2] for r in raw] == grids
+    expected_boxes, expected_scores = [], []
+    for value, grid, sizes in zip(raw, grids, anchors):
+        value = value.astype(np.float64)
+        for a, (width, height) in enumerate(sizes):
+            for row in range(grid):
+                for column in range(grid):
+                    v = value[0, 85 * a:85 * (a + 1), row, column]
+                    p = 1 / (1 + np.exp(-v))
+                    x, y = (p[0] + column) * 416 / grid, (p[1] + row) * 416 / grid
+                    w, h = np.exp(v[2]) * width, np.exp(v[3]) * height
+                    expected_boxes.append([x - w / 2, y - h / 2, x + w / 2, y + h / 2])
+                    expected_scores.append(p[4] * p[5:])
+    assert hsched.relative_error(boxes[0], np.array(expected_boxes)) < 1e-5
+    assert hsched.relative_error(scores[0], np.array(expected_scores)) < 1e-5
 
 
 @pytest.mark.parametrize("name", ["face-rfb-320", "face-slim-320"])

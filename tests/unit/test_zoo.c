@@ -15,6 +15,8 @@ typedef struct make_up {
     uint32_t convs, fcs, max_pools, average_pools, softmaxes, batch_norms, concats, adds;
     uint32_t projections; /* convolutions named "downsample" */
     uint64_t parameters; /* learnable: without the running statistics of normalizations */
+    uint64_t macs;       /* of one run */
+    int64_t image;       /* expected only: height and width, 0: 224 */
 } make_up;
 
 static hsched_graph *build(const char *name, uint64_t seed)
@@ -34,6 +36,7 @@ static make_up count(const hsched_graph *graph)
         const hsi_layer *layer = &graph->layers[i];
         int normalization = strcmp(info.kind, "batch_norm") == 0;
         m.parameters += normalization ? info.parameters / 2 : info.parameters;
+        m.macs += info.macs;
         m.batch_norms += normalization;
         m.convs += strcmp(info.kind, "conv2d") == 0;
         m.projections += strstr(info.name, "downsample.0") != NULL;
@@ -52,32 +55,34 @@ static make_up count(const hsched_graph *graph)
     return m;
 }
 
-static void check_shapes(const hsched_graph *graph, const char *name)
+static void check_tensor(const hsched_graph *graph, hsched_tensor tensor,
+                         const char *name, uint32_t rank, const int64_t *dims)
 {
-    int mlp = strcmp(name, "mlp") == 0;
     hsched_tensor_info info = { HSCHED_TENSOR_INFO_INIT };
-    assert_int_equal(hsched_graph_input_count(graph), 1);
-    assert_int_equal(hsched_graph_output_count(graph), 1);
-    assert_int_equal(hsched_graph_tensor_info(graph, hsched_graph_input(graph, 0), &info),
-                     HSCHED_OK);
-    assert_string_equal(info.name, "input");
+    assert_int_equal(hsched_graph_tensor_info(graph, tensor, &info), HSCHED_OK);
+    assert_string_equal(info.name, name);
     assert_int_equal(info.dtype, HSCHED_FLOAT32);
-    const int64_t image[4] = { 1, 3, 224, 224 }, vector[2] = { 1, 784 };
-    assert_int_equal(info.rank, mlp ? 2 : 4);
-    assert_memory_equal(info.dims, mlp ? vector : image, info.rank * sizeof(int64_t));
-    assert_int_equal(
-        hsched_graph_tensor_info(graph, hsched_graph_output(graph, 0), &info), HSCHED_OK);
-    assert_string_equal(info.name, "output");
-    assert_int_equal(info.rank, 2);
-    assert_int_equal(info.dims[0], 1);
-    assert_int_equal(info.dims[1], mlp ? 10 : 1000);
+    assert_int_equal(info.rank, rank);
+    assert_memory_equal(info.dims, dims, rank * sizeof(int64_t));
 }
 
-static void check_make_up(const char *name, const make_up *expected)
+static void check_image(const hsched_graph *graph, int64_t size)
 {
-    hsched_graph *graph = build(name, 1);
+    assert_int_equal(hsched_graph_input_count(graph), 1);
+    check_tensor(graph, hsched_graph_input(graph, 0), "input", 4,
+                 (const int64_t[]){ 1, 3, size, size });
+}
+
+static void check_output(const hsched_graph *graph, uint32_t rank, const int64_t *dims)
+{
+    assert_int_equal(hsched_graph_output_count(graph), 1);
+    check_tensor(graph, hsched_graph_output(graph, 0), "output", rank, dims);
+}
+
+static void compare(const hsched_graph *graph, const make_up *expected)
+{
     make_up m = count(graph);
-    print_message("%s\n", name);
+    print_message("%s\n", hsched_graph_name(graph));
     assert_int_equal(m.convs, expected->convs);
     assert_int_equal(m.projections, expected->projections);
     assert_int_equal(m.fcs, expected->fcs);
@@ -88,7 +93,15 @@ static void check_make_up(const char *name, const make_up *expected)
     assert_int_equal(m.concats, expected->concats);
     assert_int_equal(m.adds, expected->adds);
     assert_int_equal(m.parameters, expected->parameters);
-    check_shapes(graph, name);
+}
+
+/* A classifier of images. */
+static void check_make_up(const char *name, const make_up *expected)
+{
+    hsched_graph *graph = build(name, 1);
+    compare(graph, expected);
+    check_image(graph, expected->image ? expected->image : 224);
+    check_output(graph, 2, (const int64_t[]){ 1, 1000 });
     hsched_graph_destroy(graph);
 }
 
@@ -190,10 +203,159 @@ static void counts_agree_with_torchvision(void **state)
                                                .softmaxes = 1,
                                                .concats = 8,
                                                .parameters = 1235496 });
-    check_make_up("mlp",
-                  &(make_up){ .fcs = 3,
-                              .softmaxes = 1,
-                              .parameters = 785 * 1024 + 1025 * 1024 + 1025 * 10 });
+}
+
+static void the_mlp_is_as_described(void **state)
+{
+    (void)state;
+    hsched_graph *graph = build("mlp", 1);
+    compare(graph, &(make_up){ .fcs = 3,
+                               .softmaxes = 1,
+                               .parameters = 785 * 1024 + 1025 * 1024 + 1025 * 10 });
+    assert_int_equal(hsched_graph_input_count(graph), 1);
+    check_tensor(graph, hsched_graph_input(graph, 0), "input", 2,
+                 (const int64_t[]){ 1, 784 });
+    check_output(graph, 2, (const int64_t[]){ 1, 10 });
+    hsched_graph_destroy(graph);
+}
+
+/* As torchvision says; MACs are its "GFLOPS", rounded as there. Inception's parameters are
+ * 27,161,264 with the auxiliary head, of which that has 3,326,696. */
+static void newer_counts_agree_with_torchvision(void **state)
+{
+    (void)state;
+    check_make_up("inception_v3", &(make_up){ .convs = 94,
+                                              .fcs = 1,
+                                              .max_pools = 4,
+                                              .average_pools = 9 + 1,
+                                              .softmaxes = 1,
+                                              .batch_norms = 94,
+                                              .concats = 11 + 4,
+                                              .parameters = 27161264 - 3326696,
+                                              .image = 299 });
+    check_make_up("efficientnet_b0", &(make_up){ .convs = 81,
+                                                 .fcs = 1,
+                                                 .average_pools = 16 + 1,
+                                                 .softmaxes = 1,
+                                                 .batch_norms = 49,
+                                                 .adds = 9,
+                                                 .parameters = 5288548 });
+    check_make_up("shufflenet_v2", &(make_up){ .convs = 56,
+                                               .fcs = 1,
+                                               .max_pools = 1,
+                                               .average_pools = 1,
+                                               .softmaxes = 1,
+                                               .batch_norms = 56,
+                                               .concats = 16,
+                                               .parameters = 2278604 });
+}
+
+/* The transposed convolutions have their biases; they are not among "convs". */
+static void the_unet_is_as_described(void **state)
+{
+    (void)state;
+    hsched_graph *graph = build("unet", 1);
+    uint64_t expected = 0;
+    for (uint64_t in = 3, out = 64; out <= 1024; in = out, out *= 2)
+        expected += 9 * (in * out + out * out) + 4 * out;
+    for (uint64_t out = 512; out >= 64; out /= 2)
+        expected += 4 * 2 * out * out + out + 9 * (2 * out * out + out * out) + 4 * out;
+    expected += 64 * 2 + 2;
+    compare(graph, &(make_up){ .convs = 18 + 1,
+                               .max_pools = 4,
+                               .softmaxes = 1,
+                               .batch_norms = 18,
+                               .concats = 4,
+                               .parameters = expected });
+    assert_int_equal(expected, 31037698);
+    check_image(graph, 256);
+    check_output(graph, 4, (const int64_t[]){ 1, 2, 256, 256 });
+    hsched_graph_destroy(graph);
+}
+
+static void check_detector(const char *name, const make_up *expected, int64_t boxes)
+{
+    hsched_graph *graph = build(name, 1);
+    compare(graph, expected);
+    check_image(graph, 416);
+    assert_int_equal(hsched_graph_output_count(graph), 2);
+    check_tensor(graph, hsched_graph_output(graph, 0), "boxes", 3,
+                 (const int64_t[]){ 1, boxes, 4 });
+    check_tensor(graph, hsched_graph_output(graph, 1), "scores", 3,
+                 (const int64_t[]){ 1, boxes, 80 });
+    hsched_graph_destroy(graph);
+}
+
+/*
+ * The weight files hold what is counted here and two running statistics for each normalized
+ * channel, after 20 bytes of header: 35,434,956 bytes for tiny, of 3,184 such channels, and
+ * 248,007,048 for the large one, of 26,304. The concats beside those of the network are two
+ * for the outputs and one for the corners of each head, and each head adds the cell and the
+ * half; strides and anchors are constants of the decoding.
+ */
+static void detectors_agree_with_their_weight_files(void **state)
+{
+    (void)state;
+    const uint64_t tiny_constants = 2 + 2 * 6 + 2 * (13 * 13 + 26 * 26);
+    const uint64_t constants = 3 + 3 * 6 + 2 * (13 * 13 + 26 * 26 + 52 * 52);
+    check_detector(
+        "yolov3_tiny",
+        &(make_up){ .convs = 13,
+                    .max_pools = 6,
+                    .batch_norms = 11,
+                    .concats = 1 + 2 + 2,
+                    .adds = 2 * 2,
+                    .parameters = (35434956 - 20) / 4 - 2 * 3184 + tiny_constants },
+        2535);
+    check_detector(
+        "yolov3",
+        &(make_up){ .convs = 75,
+                    .batch_norms = 72,
+                    .concats = 2 + 3 + 2,
+                    .adds = 23 + 3 * 2,
+                    .parameters = (248007048 - 20) / 4 - 2 * 26304 + constants },
+        10647);
+}
+
+/* As PyTorch counts them: each gate has weights for inputs and states, and two biases. */
+static void text_classifiers_are_as_described(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "text_bilstm", "text_gru" };
+    const uint64_t parameters[] = {
+        2 * 4 * 256 * (300 + 256 + 2) + 4 * (512 + 1),
+        3 * 256 * (300 + 256 + 2) + 3 * 256 * (256 + 256 + 2) + 4 * (256 + 1),
+    };
+    for (int i = 0; i < 2; i++) {
+        hsched_graph *graph = build(names[i], 1);
+        compare(graph,
+                &(make_up){ .fcs = 1, .softmaxes = 1, .parameters = parameters[i] });
+        assert_int_equal(hsched_graph_input_count(graph), 1);
+        check_tensor(graph, hsched_graph_input(graph, 0), "input", 3,
+                     (const int64_t[]){ 64, 1, 300 });
+        check_output(graph, 2, (const int64_t[]){ 1, 4 });
+        hsched_graph_destroy(graph);
+    }
+}
+
+static void check_macs(const char *name, double expected, double tolerance)
+{
+    hsched_graph *graph = build(name, 1);
+    double macs = (double)count(graph).macs / 1e9;
+    print_message("%s: %.3f GMAC, published %.3f\n", name, macs, expected);
+    assert_true(macs > expected - tolerance && macs < expected + tolerance);
+    hsched_graph_destroy(graph);
+}
+
+static void macs_agree_with_publications(void **state)
+{
+    (void)state;
+    check_macs("inception_v3", 5.713, 0.001);
+    check_macs("efficientnet_b0", 0.386, 0.001);
+    check_macs("shufflenet_v2", 0.145, 0.001);
+    /* Half of what Darknet prints as BFLOPs, 5.56 and 65.86. */
+    check_macs("yolov3_tiny", 2.78, 0.02);
+    check_macs("yolov3", 32.93, 0.05);
 }
 
 /* FNV-1a over the bits of all constants. */
@@ -265,7 +427,7 @@ static void unknown_names_are_refused(void **state)
     assert_null(graph);
     assert_int_equal(zoo_build(NULL, 1, &graph), HSCHED_ERROR_INVALID_ARGUMENT);
     assert_int_equal(zoo_build("mlp", 1, NULL), HSCHED_ERROR_INVALID_ARGUMENT);
-    assert_int_equal(zoo_count(), 12);
+    assert_int_equal(zoo_count(), 20);
     assert_null(zoo_name(zoo_count()));
     assert_null(zoo_describe(zoo_count()));
     for (uint32_t i = 0; i < zoo_count(); i++)
@@ -277,6 +439,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_agree_with_kim_2021),
         cmocka_unit_test(counts_agree_with_torchvision),
+        cmocka_unit_test(newer_counts_agree_with_torchvision),
+        cmocka_unit_test(the_mlp_is_as_described),
+        cmocka_unit_test(the_unet_is_as_described),
+        cmocka_unit_test(detectors_agree_with_their_weight_files),
+        cmocka_unit_test(text_classifiers_are_as_described),
+        cmocka_unit_test(macs_agree_with_publications),
         cmocka_unit_test(weights_depend_on_the_seed_alone),
         cmocka_unit_test(weights_are_pinned),
         cmocka_unit_test(unknown_names_are_refused),
