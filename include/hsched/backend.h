@@ -73,6 +73,10 @@ extern "C" {
  *            or int32, given in out's shape (stride 0 where broadcast), negative ones from the end;
  *            one that is out of range gives zeros. in[0] has out's type, which may be any, and
  *            rank, and in every other dimension at least as many elements; any strides.
+ * ARG        out's element is the index along `axis` of the largest element of in[0] there, or the
+ *            smallest: of several the first, or the last; a not-a-number counts as more, or less,
+ *            than all. Along the axis out has 1 element, else as many as in[0], which is float32,
+ *            int64, int32, uint8 or int8; out is int64; any strides.
  * RECURRENT  LSTM, GRU or RNN over a sequence; G = 4, 3, 1 gates in ONNX's order, D directions.
  *            x in[0] [T,N,I], weights in[1] [D,G*H,I], recurrent weights in[2] [D,G*H,H], bias
  *            in[3] [D,2*G*H] (may be absent), int32 lengths in[4] [N] (may be absent; taken as
@@ -103,6 +107,7 @@ extern "C" {
     X(CAST, 14, "cast", HSCHED_CLASS_ELEMENTWISE)           \
     X(WHERE, 15, "where", HSCHED_CLASS_ELEMENTWISE)         \
     X(GATHER, 16, "gather", HSCHED_CLASS_DATA)              \
+    X(ARG, 18, "arg", HSCHED_CLASS_DATA)                    \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
     X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)
 
@@ -203,6 +208,10 @@ typedef struct hsched_step {
         struct {
             uint32_t axis;
         } gather;
+        struct {
+            uint32_t axis;
+            int smallest, last;
+        } arg;
         struct {
             float mean[4], scale[4];
             int swap_red_blue;

@@ -1059,6 +1059,20 @@ HSCHED_API hsched_status hsched_graph_add_reduce_mean(hsched_graph *graph, const
                                                       const int64_t *axes, int keep_dims,
                                                       hsched_tensor *y);
 
+typedef enum hsched_arg_kind {
+    HSCHED_ARG_MAX = 1,
+    HSCHED_ARG_MIN = 2,
+    HSCHED_ARG_FORCE_INT32 = 0x7fffffff
+} hsched_arg_kind;
+
+/* The index, an int64, of the largest or smallest element along `axis` (negative: from the end),
+ * which becomes 1 or, without keep_dims, is dropped; of several equal ones the first or, with
+ * select_last, the last. A not-a-number wins over all. x is float32, float16, bfloat16, int64,
+ * int32, uint8 or int8. */
+HSCHED_API hsched_status hsched_graph_add_arg(hsched_graph *graph, const char *name,
+                                              hsched_arg_kind kind, hsched_tensor x, int axis,
+                                              int keep_dims, int select_last, hsched_tensor *y);
+
 typedef enum hsched_resize_mode {
     HSCHED_RESIZE_NEAREST = 1, /* tensors of any type */
     HSCHED_RESIZE_LINEAR = 2,

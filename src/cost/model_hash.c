@@ -134,6 +134,10 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
     case HSI_LAYER_GATHER_ELEMENTS:
     case HSI_LAYER_SOFTMAX:
         return hsi_cost_mix(hash, (uint64_t)a->softmax.axis);
+    case HSI_LAYER_ARG:
+        hash = hsi_cost_mix(hash, (uint64_t)a->arg.axis);
+        return hsi_cost_mix(hash, (uint64_t)a->arg.kind * 2 +
+                                      (uint64_t)(a->arg.select_last != 0));
     case HSI_LAYER_ACTIVATION:
         return mix_activation(hash, a->activation);
     case HSI_LAYER_BINARY:

@@ -45,6 +45,7 @@
     X(EXPAND, "expand")                                                                  \
     X(GATHER, "gather")                                                                  \
     X(GATHER_ELEMENTS, "gather_elements")                                                \
+    X(ARG, "arg")                                                                        \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -84,6 +85,11 @@ typedef union hsi_layer_attrs {
     struct {
         int axis; /* not negative */
     } softmax;    /* and GATHER, GATHER_ELEMENTS */
+    struct {
+        int axis; /* not negative */
+        hsched_arg_kind kind;
+        int keep_dims, select_last;
+    } arg;
     hsched_activation activation;
     hsched_binary_kind binary;
     hsched_dtype cast;

@@ -390,6 +390,9 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         hsi_onnx_node_int(e, "axis", layer->attrs.softmax.axis);
         hsi_onnx_node_end(e);
         break;
+    case HSI_LAYER_ARG:
+        hsi_onnx_export_arg(e, layer);
+        break;
     case HSI_LAYER_EXPAND: {
         const hsi_graph_tensor *t = &e->graph->tensors[layer->output];
         hsi_onnx_put(e, "Expand", output(e, layer), input(e, layer, 0),

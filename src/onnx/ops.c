@@ -18,6 +18,8 @@ static const hsi_onnx_op ops[] = {
     { "Acosh", 9, BUILD(activation), NULL, "", 0 },
     { "Add", 1, BUILD(binary), FOLD(binary), " axis broadcast ", 0 },
     { "And", 1, BUILD(binary), FOLD(compare), " axis broadcast ", 0 },
+    { "ArgMax", 1, BUILD(arg), NULL, " axis keepdims select_last_index ", 0 },
+    { "ArgMin", 1, BUILD(arg), NULL, " axis keepdims select_last_index ", 0 },
     { "Asin", 7, BUILD(activation), NULL, "", 0 },
     { "Asinh", 9, BUILD(activation), NULL, "", 0 },
     { "Atan", 7, BUILD(activation), NULL, "", 0 },

@@ -241,6 +241,15 @@ static void gather(view x, view indices, const hsi_layer *layer, uint32_t rank,
                                    : x.tags[k - more + 1];
 }
 
+/* A dimension that is found by number, dropped where it is not kept. */
+static void arg(view x, const hsi_layer *layer, uint32_t rank, uint64_t *out)
+{
+    const uint32_t axis = (uint32_t)layer->attrs.arg.axis;
+    const int dropped = !layer->attrs.arg.keep_dims;
+    for (uint32_t k = 0; k < rank; k++)
+        out[k] = !dropped && k == axis ? 0 : x.tags[k + (dropped && k >= axis)];
+}
+
 static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint64_t *out)
 {
     view x = view_of(im, layer->inputs[0]);
@@ -287,6 +296,9 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_GATHER:
     case HSI_LAYER_GATHER_ELEMENTS:
         gather(x, view_of(im, layer->inputs[1]), layer, y->rank, out);
+        break;
+    case HSI_LAYER_ARG:
+        arg(x, layer, y->rank, out);
         break;
     case HSI_LAYER_EXPAND:
         expand(im, x, layer, y->rank, out);

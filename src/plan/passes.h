@@ -250,6 +250,8 @@ hsched_status hsi_lower_resize(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                hsi_value *out); /* lower_resize.c */
 hsched_status hsi_lower_gather(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                                hsi_value *out); /* lower_gather.c */
+hsched_status hsi_lower_arg(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                            hsi_value *out); /* lower_order.c */
 hsched_status hsi_lower_reduce(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                hsi_value *out); /* lower_reduce.c */
 hsched_status hsi_lower_global_pool(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,

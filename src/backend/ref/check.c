@@ -315,6 +315,29 @@ static const char *fault_gather(const hsched_step *step)
     return NULL;
 }
 
+/* Elements that are in an order, along an axis that there is; indices as output. */
+static const char *fault_order(const hsched_step *step, uint32_t axis)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    if ((x->dtype != HSCHED_FLOAT32 && !hsi_is_integer(x->dtype)) ||
+        y->dtype != HSCHED_INT64)
+        return "the input must be float32 or of integers, the output int64";
+    if (x->rank != y->rank || axis >= x->rank)
+        return "input and output must have the same rank, and the axis in it";
+    for (uint32_t d = 0; d < x->rank; d++)
+        if (d != axis && x->dims[d] != y->dims[d])
+            return "input and output must differ in the axis only";
+    return NULL;
+}
+
+static const char *fault_arg(const hsched_step *step)
+{
+    const char *fault = fault_order(step, step->u.arg.axis);
+    if (fault == NULL && step->out.dims[step->u.arg.axis] != 1)
+        return "the output must have one element along the axis";
+    return fault;
+}
+
 static const char *fault_image(const hsched_step *step)
 {
     const hsched_operand *x = &step->in[0], *y = &step->out;
@@ -381,6 +404,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_resize(step);
     case HSCHED_STEP_GATHER:
         return fault_gather(step);
+    case HSCHED_STEP_ARG:
+        return fault_arg(step);
     case HSCHED_STEP_RECURRENT:
         return fault_recurrent(step);
     case HSCHED_STEP_CAST:

@@ -34,6 +34,7 @@ void hsi_ref_resize(const hsched_step *step, const void *const *inputs, void *ou
 void hsi_ref_cast(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_where(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_gather(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_arg(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_image(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_recurrent(const hsched_step *step, const void *const *inputs, void *out);
 

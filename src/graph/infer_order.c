@@ -1,0 +1,44 @@
+/* Shapes of what is found by comparing the elements along an axis. */
+#include "graph/infer.h"
+
+#include <string.h>
+
+#include "base/element.h"
+
+/* Types whose elements are in an order, and the axis. */
+static hsched_status begin(const hsi_graph_tensor *x, int given, int *axis)
+{
+    int64_t resolved = 0;
+    hsched_status status =
+        hsi_is_integer(x->dtype) ? HSCHED_OK : hsi_expect_float32(x, "x");
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_resolve_axis(given, x->rank, &resolved);
+    if (status != HSCHED_OK)
+        return hsi_error_prefix(status, "x " HSI_TENSOR_FMT ": ", HSI_TENSOR_ARGS(x));
+    *axis = (int)resolved;
+    return HSCHED_OK;
+}
+
+/* x [A,B,C], axis 1 -> [A,1,C] or [A,C] */
+hsched_status hsi_infer_arg(hsi_infer *f)
+{
+    const hsi_graph_tensor *x = hsi_infer_input(f, 0);
+    const hsched_arg_kind kind = f->given->arg.kind;
+    int64_t dims[HSCHED_MAX_DIMS];
+    uint32_t rank = 0;
+    if (kind != HSCHED_ARG_MAX && kind != HSCHED_ARG_MIN)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "arg kind %d is not known; use HSCHED_ARG_MAX or HSCHED_ARG_MIN",
+                         (int)kind);
+    hsched_status status = begin(x, f->given->arg.axis, &f->attrs->arg.axis);
+    if (status != HSCHED_OK)
+        return status;
+    for (uint32_t d = 0; d < x->rank; d++)
+        if ((int)d != f->attrs->arg.axis)
+            dims[rank++] = x->dims[d];
+        else if (f->attrs->arg.keep_dims)
+            dims[rank++] = 1;
+    hsi_infer_set(f, HSCHED_INT64, rank, dims);
+    return HSCHED_OK;
+}
