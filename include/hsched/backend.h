@@ -77,6 +77,9 @@ extern "C" {
  *            smallest: of several the first, or the last; a not-a-number counts as more, or less,
  *            than all. Along the axis out has 1 element, else as many as in[0], which is float32,
  *            int64, int32, uint8 or int8; out is int64; any strides.
+ * TOP_K      out's elements along `axis` are the indices of as many elements of in[0], the largest
+ *            first, or the smallest: of equal ones the first; a not-a-number counts as the largest.
+ *            Other dimensions and types as those of ARG; any strides.
  * RECURRENT  LSTM, GRU or RNN over a sequence; G = 4, 3, 1 gates in ONNX's order, D directions.
  *            x in[0] [T,N,I], weights in[1] [D,G*H,I], recurrent weights in[2] [D,G*H,H], bias
  *            in[3] [D,2*G*H] (may be absent), int32 lengths in[4] [N] (may be absent; taken as
@@ -108,6 +111,7 @@ extern "C" {
     X(WHERE, 15, "where", HSCHED_CLASS_ELEMENTWISE)         \
     X(GATHER, 16, "gather", HSCHED_CLASS_DATA)              \
     X(ARG, 18, "arg", HSCHED_CLASS_DATA)                    \
+    X(TOP_K, 20, "top_k", HSCHED_CLASS_DATA)                \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
     X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)
 
@@ -212,6 +216,10 @@ typedef struct hsched_step {
             uint32_t axis;
             int smallest, last;
         } arg;
+        struct {
+            uint32_t axis;
+            int smallest;
+        } top_k;
         struct {
             float mean[4], scale[4];
             int swap_red_blue;

@@ -1073,6 +1073,14 @@ HSCHED_API hsched_status hsched_graph_add_arg(hsched_graph *graph, const char *n
                                               hsched_arg_kind kind, hsched_tensor x, int axis,
                                               int keep_dims, int select_last, hsched_tensor *y);
 
+/* The k largest elements along `axis` (negative: from the end), or the smallest, in this order, and
+ * their indices, int64; of equal ones the first come first; a not-a-number counts as the largest. k
+ * is at least 1 and at most what x has there. x as above. Two layers, that of the indices named
+ * "<name>/indices"; with y_values NULL the indices only, named as given. */
+HSCHED_API hsched_status hsched_graph_add_top_k(hsched_graph *graph, const char *name,
+                                                hsched_tensor x, int64_t k, int axis, int largest,
+                                                hsched_tensor *y_values, hsched_tensor *y_indices);
+
 typedef enum hsched_resize_mode {
     HSCHED_RESIZE_NEAREST = 1, /* tensors of any type */
     HSCHED_RESIZE_LINEAR = 2,

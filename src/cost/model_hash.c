@@ -138,6 +138,9 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         hash = hsi_cost_mix(hash, (uint64_t)a->arg.axis);
         return hsi_cost_mix(hash, (uint64_t)a->arg.kind * 2 +
                                       (uint64_t)(a->arg.select_last != 0));
+    case HSI_LAYER_TOP_K: /* k is in the shapes */
+        hash = hsi_cost_mix(hash, (uint64_t)a->top_k.axis);
+        return hsi_cost_mix(hash, (uint64_t)(a->top_k.largest != 0));
     case HSI_LAYER_ACTIVATION:
         return mix_activation(hash, a->activation);
     case HSI_LAYER_BINARY:

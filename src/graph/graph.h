@@ -46,6 +46,7 @@
     X(GATHER, "gather")                                                                  \
     X(GATHER_ELEMENTS, "gather_elements")                                                \
     X(ARG, "arg")                                                                        \
+    X(TOP_K, "top_k")                                                                    \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -90,6 +91,11 @@ typedef union hsi_layer_attrs {
         hsched_arg_kind kind;
         int keep_dims, select_last;
     } arg;
+    struct {
+        int axis; /* not negative */
+        int largest;
+        int64_t k;
+    } top_k;
     hsched_activation activation;
     hsched_binary_kind binary;
     hsched_dtype cast;

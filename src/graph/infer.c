@@ -41,6 +41,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_GATHER] = hsi_infer_gather,
     [HSI_LAYER_GATHER_ELEMENTS] = hsi_infer_gather_elements,
     [HSI_LAYER_ARG] = hsi_infer_arg,
+    [HSI_LAYER_TOP_K] = hsi_infer_top_k,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 

@@ -42,3 +42,23 @@ hsched_status hsi_infer_arg(hsi_infer *f)
     hsi_infer_set(f, HSCHED_INT64, rank, dims);
     return HSCHED_OK;
 }
+
+/* x [A,B,C], axis 1 -> [A,k,C] */
+hsched_status hsi_infer_top_k(hsi_infer *f)
+{
+    const hsi_graph_tensor *x = hsi_infer_input(f, 0);
+    const int64_t k = f->given->top_k.k;
+    hsched_status status = begin(x, f->given->top_k.axis, &f->attrs->top_k.axis);
+    if (status != HSCHED_OK)
+        return status;
+    const int axis = f->attrs->top_k.axis;
+    if (k < 1 || k > x->dims[axis])
+        return hsi_error(HSCHED_ERROR_SHAPE,
+                         "%lld elements are asked for of the %lld along axis %d of "
+                         "x " HSI_TENSOR_FMT "; ask for 1 at least, and no more",
+                         (long long)k, (long long)x->dims[axis], axis,
+                         HSI_TENSOR_ARGS(x));
+    hsi_infer_set(f, HSCHED_INT64, x->rank, x->dims);
+    f->dims[axis] = k;
+    return HSCHED_OK;
+}

@@ -393,6 +393,9 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
     case HSI_LAYER_ARG:
         hsi_onnx_export_arg(e, layer);
         break;
+    case HSI_LAYER_TOP_K:
+        hsi_onnx_export_top_k(e, layer);
+        break;
     case HSI_LAYER_EXPAND: {
         const hsi_graph_tensor *t = &e->graph->tensors[layer->output];
         hsi_onnx_put(e, "Expand", output(e, layer), input(e, layer, 0),

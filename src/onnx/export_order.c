@@ -11,3 +11,16 @@ void hsi_onnx_export_arg(hsi_onnx_export *e, const hsi_layer *layer)
     hsi_onnx_node_int(e, "select_last_index", layer->attrs.arg.select_last);
     hsi_onnx_node_end(e);
 }
+
+/* Its values are picked by a layer of their own. */
+void hsi_onnx_export_top_k(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    const char *y = hsi_onnx_tensor_name(e, layer->output);
+    const char *k = hsi_onnx_put_ints(e, y, &layer->attrs.top_k.k, 1);
+    hsi_onnx_node_begin(e, "TopK", hsi_onnx_new_name(e, y),
+                        hsi_onnx_tensor_name(e, layer->inputs[0]), k, NULL);
+    hsi_onnx_node_output(e, y);
+    hsi_onnx_node_int(e, "axis", layer->attrs.top_k.axis);
+    hsi_onnx_node_int(e, "largest", layer->attrs.top_k.largest);
+    hsi_onnx_node_end(e);
+}

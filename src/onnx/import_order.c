@@ -37,3 +37,54 @@ hsched_status hsi_onnx_build_arg(hsi_onnx_import *im, const hsi_onnx_node *node)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
 }
+
+/* An attribute before opset 10, then an input. */
+static hsched_status top_k_count(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                 int64_t *k)
+{
+    const int64_t *values;
+    uint32_t count;
+    if (node->version < 10)
+        return hsi_onnx_attr_int(node, "k", 0, k);
+    hsched_status status = hsi_onnx_ints_input(im, node, 1, &values, &count);
+    if (!status && (!values || count != 1))
+        return hsi_onnx_malformed(node, "k is not one number");
+    if (!status)
+        *k = values[0];
+    return status;
+}
+
+/* The indices, and what they pick where that is wanted. */
+hsched_status hsi_onnx_build_top_k(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    int64_t k = 0, largest;
+    int axis;
+    hsched_tensor x, indices, y;
+    const char *name = node->output_count > 1
+                           ? hsi_onnx_output_name(im, node, 1)
+                           : hsi_onnx_made_name(im, node->label, "part");
+    hsched_status status =
+        name ? hsi_onnx_input(im, node, 0, &x) : hsi_onnx_no_memory(im, node);
+    if (!status)
+        status = axis_of(im, node, -1, x, &axis);
+    if (!status)
+        status = top_k_count(im, node, &k);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "largest", 1, &largest);
+    if (!status)
+        status =
+            hsi_onnx_at_node(node, hsched_graph_add_top_k(im->graph, name, x, k, axis,
+                                                          largest != 0, NULL, &indices));
+    if (status)
+        return status;
+    if (node->output_count > 1)
+        hsi_onnx_set_tensor(im, node, 1, indices);
+    if (!hsi_onnx_output_used(im, node, 0))
+        return HSCHED_OK;
+    status = hsi_onnx_at_node(
+        node, hsched_graph_add_gather_elements(
+                  im->graph, hsi_onnx_output_name(im, node, 0), x, indices, axis, &y));
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return status;
+}

@@ -145,6 +145,7 @@ static const hsi_onnx_op ops[] = {
     { "Tanh", 1, BUILD(activation), FOLD(unary), "", 0 },
     { "ThresholdedRelu", 10, BUILD(activation), NULL, " alpha ", 0 },
     { "Tile", 6, BUILD(tile), FOLD(tile), "", 0 },
+    { "TopK", 1, BUILD(top_k), NULL, " axis k largest sorted ", 0 },
     { "Transpose", 1, BUILD(transpose), FOLD(transpose), " perm ", 0 },
     { "Unsqueeze", 1, BUILD(unsqueeze), FOLD(unsqueeze), " axes ", 0 },
     { "Upsample", 7, BUILD(resize), NULL, " mode scales ", 0 },

@@ -300,6 +300,10 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_ARG:
         arg(x, layer, y->rank, out);
         break;
+    case HSI_LAYER_TOP_K:
+        memcpy(out, x.tags, sizeof(hsi_onnx_dim_tags));
+        out[layer->attrs.top_k.axis] = 0;
+        break;
     case HSI_LAYER_EXPAND:
         expand(im, x, layer, y->rank, out);
         break;

@@ -28,3 +28,16 @@ hsched_status hsi_lower_arg(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
         status = hsi_ir_no_memory();
     return status;
 }
+
+hsched_status hsi_lower_top_k(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                              hsi_value *out)
+{
+    hsi_op *op = hsi_ir_op(ir, HSCHED_STEP_TOP_K, layer->name, 1, out);
+    if (op == NULL)
+        return hsi_ir_no_memory();
+    op->in[0] = x;
+    op->tensor = layer->output;
+    op->step.u.top_k.axis = (uint32_t)layer->attrs.top_k.axis;
+    op->step.u.top_k.smallest = !layer->attrs.top_k.largest;
+    return hsi_lower_add(ir, op);
+}

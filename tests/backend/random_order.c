@@ -1,4 +1,4 @@
-/* Random steps that compare the elements along an axis: ARG. */
+/* Random steps that compare the elements along an axis: ARG, TOP_K. */
 #include "backend/random_maker.h"
 
 static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_INT64, HSCHED_INT32,
@@ -48,5 +48,15 @@ void random_make_arg(random_maker *m)
     NOTE(m, "%s%s of %s along %u", s->u.arg.last ? "last " : "",
          s->u.arg.smallest ? "smallest" : "largest", hsched_dtype_name(s->in[0].dtype),
          s->u.arg.axis);
+    fill(m);
+}
+
+void random_make_top_k(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    s->u.top_k.axis = shapes(m, 0);
+    s->u.top_k.smallest = chance(m, 50);
+    NOTE(m, "%s of %s along %u", s->u.top_k.smallest ? "smallest" : "largest",
+         hsched_dtype_name(s->in[0].dtype), s->u.top_k.axis);
     fill(m);
 }

@@ -120,6 +120,32 @@ static void places_in_integers(void **state)
     }
 }
 
+static void the_first_of_them(void **state)
+{
+    (void)state;
+    const float values[2][6] = { { 7, 7, 0, -2, NAN, NAN }, { 1, 7, -2, -2, 3, NAN } };
+    const int64_t places[2][6] = { { 1, 2, 1, 0, 0, 2 }, { 0, 1, 0, 2, 1, 0 } };
+    for (int smallest = 0; smallest < 2; smallest++) {
+        float v[6];
+        int64_t i[6];
+        hsched_tensor x, picked, indices;
+        hsched_graph *g = graph(HSCHED_FLOAT32, 2, (int64_t[]){ 3, 3 }, &x);
+        assert_ok(
+            hsched_graph_add_top_k(g, "top", x, 2, -1, !smallest, &picked, &indices));
+        assert_ok(hsched_graph_add_output(g, indices));
+        run(g, table, sizeof table, i, sizeof i);
+        assert_memory_equal(i, places[smallest], sizeof i);
+        g = graph(HSCHED_FLOAT32, 2, (int64_t[]){ 3, 3 }, &x);
+        assert_ok(
+            hsched_graph_add_top_k(g, "top", x, 2, 1, !smallest, &picked, &indices));
+        assert_ok(hsched_graph_add_output(g, picked));
+        run(g, table, sizeof table, v, sizeof v);
+        for (int k = 0; k < 6; k++)
+            assert_true(isnan(values[smallest][k]) ? isnan(v[k])
+                                                   : v[k] == values[smallest][k]);
+    }
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -132,6 +158,15 @@ static void what_cannot_be_is_refused(void **state)
                  HSCHED_ERROR_INVALID_ARGUMENT, "axis 2");
     assert_fails(hsched_graph_add_arg(g, "y", HSCHED_ARG_MAX, b, 0, 0, 0, &t),
                  HSCHED_ERROR_SHAPE, "is bool");
+    hsched_tensor u;
+    assert_fails(hsched_graph_add_top_k(g, "y", a, 4, 0, 1, &t, &u), HSCHED_ERROR_SHAPE,
+                 "4 elements");
+    assert_fails(hsched_graph_add_top_k(g, "y", a, 0, 0, 1, &t, &u), HSCHED_ERROR_SHAPE,
+                 "0 elements");
+    assert_fails(hsched_graph_add_top_k(g, "b", a, 1, 0, 1, &t, &u),
+                 HSCHED_ERROR_INVALID_ARGUMENT, "'b'");
+    assert_fails(hsched_graph_add_top_k(g, "y", a, 1, 0, 1, &t, NULL),
+                 HSCHED_ERROR_INVALID_ARGUMENT, "y_indices");
     hsched_graph_destroy(g);
 }
 
@@ -141,6 +176,7 @@ int main(void)
         cmocka_unit_test(places_of_extremes),
         cmocka_unit_test(not_a_number_is_found),
         cmocka_unit_test(places_in_integers),
+        cmocka_unit_test(the_first_of_them),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

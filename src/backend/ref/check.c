@@ -338,6 +338,15 @@ static const char *fault_arg(const hsched_step *step)
     return fault;
 }
 
+static const char *fault_top_k(const hsched_step *step)
+{
+    const uint32_t axis = step->u.top_k.axis;
+    const char *fault = fault_order(step, axis);
+    if (fault == NULL && step->out.dims[axis] > step->in[0].dims[axis])
+        return "the output must not have more elements along the axis than the input";
+    return fault;
+}
+
 static const char *fault_image(const hsched_step *step)
 {
     const hsched_operand *x = &step->in[0], *y = &step->out;
@@ -406,6 +415,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_gather(step);
     case HSCHED_STEP_ARG:
         return fault_arg(step);
+    case HSCHED_STEP_TOP_K:
+        return fault_top_k(step);
     case HSCHED_STEP_RECURRENT:
         return fault_recurrent(step);
     case HSCHED_STEP_CAST:

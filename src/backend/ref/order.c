@@ -1,4 +1,4 @@
-/* ARG on any shape, by comparing elements one with another. */
+/* ARG and TOP_K on any shape, by comparing elements one with another. */
 #include "backend/ref/ref.h"
 #include "backend/ref/types.h"
 
@@ -38,4 +38,42 @@ void hsi_ref_arg(const hsched_step *step, const void *const *inputs, void *out)
         }
         ((int64_t *)out)[hsi_ref_offset(y, at)] = best;
     } while (hsi_ref_next(y->rank, y->dims, at));
+}
+
+/* The same with a not-a-number as the largest, and the first of equal ones ahead. */
+static int is_above(const hsched_operand *x, const void *data, int64_t first,
+                    int64_t stride, int64_t a, int64_t b, int smallest)
+{
+    const int64_t pa = first + a * stride, pb = first + b * stride;
+    const int more = is_ahead(x, data, pa, pb, 0), less = is_ahead(x, data, pb, pa, 0);
+    if (more == less)
+        return a < b;
+    return smallest ? less : more;
+}
+
+/* Each is the best of those that come behind the one before it. */
+void hsi_ref_top_k(const hsched_step *step, const void *const *inputs, void *out)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    const uint32_t axis = step->u.top_k.axis;
+    const int smallest = step->u.top_k.smallest;
+    const int64_t stride = x->strides[axis];
+    int64_t at[HSCHED_MAX_DIMS] = { 0 }, groups[HSCHED_MAX_DIMS];
+    for (uint32_t d = 0; d < y->rank; d++)
+        groups[d] = d == axis ? 1 : y->dims[d];
+    do {
+        const int64_t first = hsi_ref_offset(x, at);
+        int64_t *to = (int64_t *)out + hsi_ref_offset(y, at), before = -1;
+        for (int64_t k = 0; k < y->dims[axis]; k++) {
+            int64_t best = -1;
+            for (int64_t i = 0; i < x->dims[axis]; i++)
+                if ((before < 0 ||
+                     is_above(x, inputs[0], first, stride, before, i, smallest)) &&
+                    i != before &&
+                    (best < 0 ||
+                     is_above(x, inputs[0], first, stride, i, best, smallest)))
+                    best = i;
+            to[k * y->strides[axis]] = before = best;
+        }
+    } while (hsi_ref_next(y->rank, groups, at));
 }

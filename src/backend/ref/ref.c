@@ -17,7 +17,7 @@ static const ref_kernel kernels[] = {
     [HSCHED_STEP_IMAGE] = hsi_ref_image,     [HSCHED_STEP_RESIZE] = hsi_ref_resize,
     [HSCHED_STEP_CAST] = hsi_ref_cast,       [HSCHED_STEP_WHERE] = hsi_ref_where,
     [HSCHED_STEP_GATHER] = hsi_ref_gather,   [HSCHED_STEP_RECURRENT] = hsi_ref_recurrent,
-    [HSCHED_STEP_ARG] = hsi_ref_arg,
+    [HSCHED_STEP_ARG] = hsi_ref_arg,         [HSCHED_STEP_TOP_K] = hsi_ref_top_k,
 };
 
 hsched_status hsi_ref_run(const hsched_step *step, const void *const *inputs, void *out)

@@ -35,6 +35,7 @@ void hsi_ref_cast(const hsched_step *step, const void *const *inputs, void *out)
 void hsi_ref_where(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_gather(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_arg(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_top_k(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_image(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_recurrent(const hsched_step *step, const void *const *inputs, void *out);
 
