@@ -80,6 +80,10 @@ extern "C" {
  * TOP_K      out's elements along `axis` are the indices of as many elements of in[0], the largest
  *            first, or the smallest: of equal ones the first; a not-a-number counts as the largest.
  *            Other dimensions and types as those of ARG; any strides.
+ * TUPLE_INDEX  out's element is the place, counted row by row in a tensor of u.tuple_index.dims,
+ *            that the elements of in[0] along its last dimension name: int64 or int32, one for each
+ *            of dims, negative ones from the end; where one is out of range it is how many places
+ *            there are. out is int64 and has 1 in the last dimension, else in[0]'s; any strides.
  * RECURRENT  LSTM, GRU or RNN over a sequence; G = 4, 3, 1 gates in ONNX's order, D directions.
  *            x in[0] [T,N,I], weights in[1] [D,G*H,I], recurrent weights in[2] [D,G*H,H], bias
  *            in[3] [D,2*G*H] (may be absent), int32 lengths in[4] [N] (may be absent; taken as
@@ -113,7 +117,8 @@ extern "C" {
     X(ARG, 18, "arg", HSCHED_CLASS_DATA)                    \
     X(TOP_K, 20, "top_k", HSCHED_CLASS_DATA)                \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
-    X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)
+    X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)      \
+    X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA)
 
 typedef enum hsched_step_kind {
 #define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
@@ -216,6 +221,9 @@ typedef struct hsched_step {
             uint32_t axis;
             int smallest, last;
         } arg;
+        struct {
+            int64_t dims[HSCHED_MAX_DIMS];
+        } tuple_index;
         struct {
             uint32_t axis;
             int smallest;

@@ -1011,6 +1011,12 @@ HSCHED_API hsched_status hsched_graph_add_gather(hsched_graph *graph, const char
 HSCHED_API hsched_status hsched_graph_add_gather_elements(hsched_graph *graph, const char *name,
                                                           hsched_tensor x, hsched_tensor indices,
                                                           int axis, hsched_tensor *y);
+/* The last dimension of `indices`, of size m, is m indices into the dimensions of x behind the
+ * first `batch_dims`, which x and `indices` share; what they name, with the remaining dimensions
+ * of x, stands in place of it. Indices as above. */
+HSCHED_API hsched_status hsched_graph_add_gather_nd(hsched_graph *graph, const char *name,
+                                                    hsched_tensor x, hsched_tensor indices,
+                                                    int batch_dims, hsched_tensor *y);
 /* To two dimensions: those before `axis` and those from it on. */
 HSCHED_API hsched_status hsched_graph_add_flatten(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, int axis, hsched_tensor *y);

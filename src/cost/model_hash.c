@@ -134,6 +134,8 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
     case HSI_LAYER_GATHER_ELEMENTS:
     case HSI_LAYER_SOFTMAX:
         return hsi_cost_mix(hash, (uint64_t)a->softmax.axis);
+    case HSI_LAYER_GATHER_ND:
+        return hsi_cost_mix(hash, (uint64_t)a->batch_dims);
     case HSI_LAYER_ARG:
         hash = hsi_cost_mix(hash, (uint64_t)a->arg.axis);
         return hsi_cost_mix(hash, (uint64_t)a->arg.kind * 2 +

@@ -45,6 +45,7 @@
     X(EXPAND, "expand")                                                                  \
     X(GATHER, "gather")                                                                  \
     X(GATHER_ELEMENTS, "gather_elements")                                                \
+    X(GATHER_ND, "gather_nd")                                                            \
     X(ARG, "arg")                                                                        \
     X(TOP_K, "top_k")                                                                    \
     X(IMAGE_INPUT, "image_input")
@@ -96,6 +97,7 @@ typedef union hsi_layer_attrs {
         int largest;
         int64_t k;
     } top_k;
+    int batch_dims; /* GATHER_ND */
     hsched_activation activation;
     hsched_binary_kind binary;
     hsched_dtype cast;

@@ -40,6 +40,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_EXPAND] = hsi_infer_expand,
     [HSI_LAYER_GATHER] = hsi_infer_gather,
     [HSI_LAYER_GATHER_ELEMENTS] = hsi_infer_gather_elements,
+    [HSI_LAYER_GATHER_ND] = hsi_infer_gather_nd,
     [HSI_LAYER_ARG] = hsi_infer_arg,
     [HSI_LAYER_TOP_K] = hsi_infer_top_k,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
@@ -75,6 +76,7 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
         return place < 7 ? recurrent[place] : "input";
     case HSI_LAYER_GATHER:
     case HSI_LAYER_GATHER_ELEMENTS:
+    case HSI_LAYER_GATHER_ND:
         return place < 2 ? gather[place] : "input";
     case HSI_LAYER_WHERE:
         return place < 3 ? choice[place] : "input";

@@ -125,6 +125,7 @@ hsched_status hsi_infer_gather(hsi_infer *f);
 hsched_status hsi_infer_gather_elements(hsi_infer *f);
 hsched_status hsi_infer_arg(hsi_infer *f);
 hsched_status hsi_infer_top_k(hsi_infer *f);
+hsched_status hsi_infer_gather_nd(hsi_infer *f);
 hsched_status hsi_infer_flatten(hsi_infer *f);
 hsched_status hsi_infer_squeeze(hsi_infer *f);
 hsched_status hsi_infer_unsqueeze(hsi_infer *f);

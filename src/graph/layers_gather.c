@@ -28,3 +28,15 @@ HSCHED_API hsched_status hsched_graph_add_gather_elements(hsched_graph *graph,
 {
     return add(graph, HSI_LAYER_GATHER_ELEMENTS, name, x, indices, axis, y);
 }
+
+HSCHED_API hsched_status hsched_graph_add_gather_nd(hsched_graph *graph, const char *name,
+                                                    hsched_tensor x,
+                                                    hsched_tensor indices, int batch_dims,
+                                                    hsched_tensor *y)
+{
+    const hsched_tensor inputs[2] = { x, indices };
+    hsi_draft d = { graph, HSI_LAYER_GATHER_ND, name, inputs, 2, y };
+    hsched_status status = hsi_draft_begin(&d);
+    d.given.batch_dims = batch_dims;
+    return status == HSCHED_OK ? hsi_draft_append(&d) : status;
+}

@@ -62,6 +62,7 @@ static const hsi_onnx_op ops[] = {
       0 },
     { "Gather", 1, BUILD(gather), FOLD(gather), " axis ", 0 },
     { "GatherElements", 11, BUILD(gather_elements), NULL, " axis ", 0 },
+    { "GatherND", 11, BUILD(gather_nd), NULL, " batch_dims ", 0 },
     { "Gelu", 20, BUILD(activation), NULL, " approximate ", 0 },
     { "Gemm", 1, BUILD(gemm), NULL, " alpha beta broadcast transA transB ", 0 },
     { "GlobalAveragePool", 1, BUILD(global_pool), NULL, "", 0 },

@@ -241,6 +241,17 @@ static void gather(view x, view indices, const hsi_layer *layer, uint32_t rank,
                                    : x.tags[k - more + 1];
 }
 
+/* The tuples' dimensions but the last, then what is left of x. */
+static void gather_nd(view x, view tuples, const hsi_layer *layer, uint32_t rank,
+                      uint64_t *out)
+{
+    const uint32_t last = tuples.tensor->rank - 1;
+    const uint32_t first =
+        (uint32_t)(layer->attrs.batch_dims + tuples.tensor->dims[last]);
+    for (uint32_t k = 0; k < rank; k++)
+        out[k] = k < last ? tuples.tags[k] : x.tags[first + k - last];
+}
+
 /* A dimension that is found by number, dropped where it is not kept. */
 static void arg(view x, const hsi_layer *layer, uint32_t rank, uint64_t *out)
 {
@@ -296,6 +307,9 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_GATHER:
     case HSI_LAYER_GATHER_ELEMENTS:
         gather(x, view_of(im, layer->inputs[1]), layer, y->rank, out);
+        break;
+    case HSI_LAYER_GATHER_ND:
+        gather_nd(x, view_of(im, layer->inputs[1]), layer, y->rank, out);
         break;
     case HSI_LAYER_ARG:
         arg(x, layer, y->rank, out);

@@ -111,6 +111,8 @@ void random_make_pool2d(random_maker *m);
 /* random_resize.c */
 void random_make_resize(random_maker *m);
 
+/* random_index.c */
+void random_make_tuple_index(random_maker *m);
 /* random_order.c */
 void random_make_arg(random_maker *m);
 void random_make_top_k(random_maker *m);

@@ -82,6 +82,26 @@ static void element_by_element(void **state)
     assert_memory_equal(y, expected, sizeof y);
 }
 
+/* Rows of each batch, by row and column; the last tuple is out of range. */
+static void by_tuples(void **state)
+{
+    (void)state;
+    float x[2 * 2 * 3 * 2], y[12];
+    for (int i = 0; i < 24; i++)
+        x[i] = (float)i;
+    const int64_t which[] = { 0, 2, 1, 0, -1, -1, 1, 1, 0, 0, 0, 3 };
+    const float expected[] = { 4, 5, 6, 7, 10, 11, 20, 21, 12, 13, 0, 0 };
+    hsched_tensor a, indices, t;
+    hsched_graph *g = graph(HSCHED_FLOAT32, 4, (int64_t[]){ 2, 2, 3, 2 }, HSCHED_INT64, 3,
+                            (int64_t[]){ 2, 3, 2 }, &a, &indices);
+    assert_ok(hsched_graph_add_gather_nd(g, "y", a, indices, 1, &t));
+    assert_ok(hsched_graph_add_output(g, t));
+    run(g,
+        (hsched_binding[]){ HSCHED_DATA(x, sizeof x), HSCHED_DATA(which, sizeof which) },
+        2, y, sizeof y);
+    assert_memory_equal(y, expected, sizeof y);
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -94,6 +114,10 @@ static void what_cannot_be_is_refused(void **state)
                  HSCHED_ERROR_INVALID_ARGUMENT, "axis 2");
     assert_fails(hsched_graph_add_gather_elements(g, "y", a, indices, 0, &t),
                  HSCHED_ERROR_SHAPE, "do not lie within");
+    assert_fails(hsched_graph_add_gather_nd(g, "y", a, indices, 0, &t),
+                 HSCHED_ERROR_SHAPE, "do not name places");
+    assert_fails(hsched_graph_add_gather_nd(g, "y", a, indices, -1, &t),
+                 HSCHED_ERROR_SHAPE, "do not name places");
     hsched_graph_destroy(g);
 }
 
@@ -103,6 +127,7 @@ int main(void)
         cmocka_unit_test(rows_of_a_table),
         cmocka_unit_test(along_the_last_axis),
         cmocka_unit_test(element_by_element),
+        cmocka_unit_test(by_tuples),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  */
 #include "backend/ref/ref.h"
 
+#include "base/checked.h"
 #include "base/element.h"
 
 static int is_float(const hsched_operand *op, uint32_t rank)
@@ -315,6 +316,26 @@ static const char *fault_gather(const hsched_step *step)
     return NULL;
 }
 
+static const char *fault_tuple_index(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    int64_t places = 1;
+    if ((x->dtype != HSCHED_INT64 && x->dtype != HSCHED_INT32) ||
+        y->dtype != HSCHED_INT64)
+        return "indices must be int64 or int32, and the output int64";
+    if (x->rank < 1 || x->rank != y->rank || x->dims[x->rank - 1] > HSCHED_MAX_DIMS ||
+        y->dims[y->rank - 1] != 1)
+        return "the last dimension must be that of the tuples, and 1 in the output";
+    for (uint32_t d = 0; d + 1 < x->rank; d++)
+        if (x->dims[d] != y->dims[d])
+            return "input and output must differ in the last dimension only";
+    for (int64_t d = 0; d < x->dims[x->rank - 1]; d++)
+        if (step->u.tuple_index.dims[d] < 1 ||
+            !hsi_mul_i64(places, step->u.tuple_index.dims[d], &places))
+            return "the places must be 1 at least, and fit into 64 bits";
+    return NULL;
+}
+
 /* Elements that are in an order, along an axis that there is; indices as output. */
 static const char *fault_order(const hsched_step *step, uint32_t axis)
 {
@@ -417,6 +438,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_arg(step);
     case HSCHED_STEP_TOP_K:
         return fault_top_k(step);
+    case HSCHED_STEP_TUPLE_INDEX:
+        return fault_tuple_index(step);
     case HSCHED_STEP_RECURRENT:
         return fault_recurrent(step);
     case HSCHED_STEP_CAST:
