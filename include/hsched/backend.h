@@ -73,6 +73,14 @@ extern "C" {
  *            or int32, given in out's shape (stride 0 where broadcast), negative ones from the end;
  *            one that is out of range gives zeros. in[0] has out's type, which may be any, and
  *            rank, and in every other dimension at least as many elements; any strides.
+ * SCATTER    out is in[0], but that for every element of in[2], in order, the one of out with the
+ *            same index but for that along `axis`, which in[1] has at that place, becomes it, or
+ *            the sum ... of both, as u.scatter.kind says. in[1] is given in in[2]'s shape (stride 0
+ *            where broadcast), int64 or int32, negative from the end; an element whose index is out
+ *            of range is left out. in[0] has out's shape, in[2] its rank and in every other
+ *            dimension no more elements; all of one type, any for SET, else float32, int64, int32,
+ *            uint8 or int8; of MAX and MIN a not-a-number is the result. Any strides; may be in
+ *            place (out_aliases == 0).
  * ARG        out's element is the index along `axis` of the largest element of in[0] there, or the
  *            smallest: of several the first, or the last; a not-a-number counts as more, or less,
  *            than all. Along the axis out has 1 element, else as many as in[0], which is float32,
@@ -114,6 +122,7 @@ extern "C" {
     X(CAST, 14, "cast", HSCHED_CLASS_ELEMENTWISE)           \
     X(WHERE, 15, "where", HSCHED_CLASS_ELEMENTWISE)         \
     X(GATHER, 16, "gather", HSCHED_CLASS_DATA)              \
+    X(SCATTER, 17, "scatter", HSCHED_CLASS_DATA)            \
     X(ARG, 18, "arg", HSCHED_CLASS_DATA)                    \
     X(TOP_K, 20, "top_k", HSCHED_CLASS_DATA)                \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
@@ -221,6 +230,10 @@ typedef struct hsched_step {
             uint32_t axis;
             int smallest, last;
         } arg;
+        struct {
+            uint32_t axis;
+            hsched_scatter_kind kind;
+        } scatter;
         struct {
             int64_t dims[HSCHED_MAX_DIMS];
         } tuple_index;

@@ -1017,6 +1017,32 @@ HSCHED_API hsched_status hsched_graph_add_gather_elements(hsched_graph *graph, c
 HSCHED_API hsched_status hsched_graph_add_gather_nd(hsched_graph *graph, const char *name,
                                                     hsched_tensor x, hsched_tensor indices,
                                                     int batch_dims, hsched_tensor *y);
+/* What becomes of an element for which there is another one. */
+typedef enum hsched_scatter_kind {
+    HSCHED_SCATTER_SET = 1, /* that one */
+    HSCHED_SCATTER_ADD = 2, /* the sum of both ... */
+    HSCHED_SCATTER_MUL = 3,
+    HSCHED_SCATTER_MAX = 4,
+    HSCHED_SCATTER_MIN = 5,
+    HSCHED_SCATTER_FORCE_INT32 = 0x7fffffff
+} hsched_scatter_kind;
+
+/* x, but for the elements for which there are others in `updates`, of x's type and the shape of
+ * `indices`: an element goes to the same place, but for the index along `axis`, which is what
+ * `indices` has there. `indices` has x's rank and, but for `axis`, no dimension that is larger.
+ * They are taken in order; indices as above, but that an element whose index is out of range is
+ * left out. Any type for SET, else float32, float16, bfloat16, int64, int32, uint8 or int8. */
+HSCHED_API hsched_status hsched_graph_add_scatter_elements(hsched_graph *graph, const char *name,
+                                                           hsched_tensor x, hsched_tensor indices,
+                                                           hsched_tensor updates, int axis,
+                                                           hsched_scatter_kind kind,
+                                                           hsched_tensor *y);
+/* The same by tuples, as hsched_graph_add_gather_nd takes them without batch_dims: `updates` has
+ * the shape of its result. */
+HSCHED_API hsched_status hsched_graph_add_scatter_nd(hsched_graph *graph, const char *name,
+                                                     hsched_tensor x, hsched_tensor indices,
+                                                     hsched_tensor updates,
+                                                     hsched_scatter_kind kind, hsched_tensor *y);
 /* To two dimensions: those before `axis` and those from it on. */
 HSCHED_API hsched_status hsched_graph_add_flatten(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, int axis, hsched_tensor *y);

@@ -136,6 +136,10 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return hsi_cost_mix(hash, (uint64_t)a->softmax.axis);
     case HSI_LAYER_GATHER_ND:
         return hsi_cost_mix(hash, (uint64_t)a->batch_dims);
+    case HSI_LAYER_SCATTER_ELEMENTS:
+    case HSI_LAYER_SCATTER_ND:
+        hash = hsi_cost_mix(hash, (uint64_t)a->scatter.axis);
+        return hsi_cost_mix(hash, a->scatter.kind);
     case HSI_LAYER_ARG:
         hash = hsi_cost_mix(hash, (uint64_t)a->arg.axis);
         return hsi_cost_mix(hash, (uint64_t)a->arg.kind * 2 +

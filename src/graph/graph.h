@@ -46,6 +46,8 @@
     X(GATHER, "gather")                                                                  \
     X(GATHER_ELEMENTS, "gather_elements")                                                \
     X(GATHER_ND, "gather_nd")                                                            \
+    X(SCATTER_ELEMENTS, "scatter_elements")                                              \
+    X(SCATTER_ND, "scatter_nd")                                                          \
     X(ARG, "arg")                                                                        \
     X(TOP_K, "top_k")                                                                    \
     X(IMAGE_INPUT, "image_input")
@@ -98,6 +100,10 @@ typedef union hsi_layer_attrs {
         int64_t k;
     } top_k;
     int batch_dims; /* GATHER_ND */
+    struct {
+        int axis; /* not negative */
+        hsched_scatter_kind kind;
+    } scatter; /* SCATTER_ELEMENTS, SCATTER_ND */
     hsched_activation activation;
     hsched_binary_kind binary;
     hsched_dtype cast;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static hsched_status expect_indices(const hsi_graph_tensor *indices)
+hsched_status hsi_expect_indices(const hsi_graph_tensor *indices)
 {
     if (indices->dtype == HSCHED_INT64 || indices->dtype == HSCHED_INT32)
         return HSCHED_OK;
@@ -18,7 +18,7 @@ static hsched_status begin(hsi_infer *f)
 {
     const hsi_graph_tensor *x = hsi_infer_input(f, 0), *indices = hsi_infer_input(f, 1);
     int64_t axis = 0;
-    hsched_status status = expect_indices(indices);
+    hsched_status status = hsi_expect_indices(indices);
     if (status != HSCHED_OK)
         return status;
     status = hsi_resolve_axis(f->given->softmax.axis, x->rank, &axis);
@@ -73,7 +73,7 @@ hsched_status hsi_infer_gather_nd(hsi_infer *f)
 {
     const hsi_graph_tensor *x = hsi_infer_input(f, 0), *indices = hsi_infer_input(f, 1);
     const int64_t batch = f->given->batch_dims, last = (int64_t)indices->rank - 1;
-    hsched_status status = expect_indices(indices);
+    hsched_status status = hsi_expect_indices(indices);
     if (status != HSCHED_OK)
         return status;
     int fits = batch >= 0 && batch <= last && batch < x->rank &&

@@ -396,6 +396,9 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         hsi_onnx_node_int(e, "batch_dims", layer->attrs.batch_dims);
         hsi_onnx_node_end(e);
         break;
+    case HSI_LAYER_SCATTER_ELEMENTS:
+    case HSI_LAYER_SCATTER_ND:
+        return hsi_onnx_export_scatter(e, layer);
     case HSI_LAYER_ARG:
         hsi_onnx_export_arg(e, layer);
         break;

@@ -56,7 +56,7 @@ hsi_onnx_builder hsi_onnx_build_layer_norm, hsi_onnx_build_instance_norm,
 hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node,
                                           float epsilon);
 /* import_index.c */
-hsi_onnx_builder hsi_onnx_build_gather_nd;
+hsi_onnx_builder hsi_onnx_build_gather_nd, hsi_onnx_build_scatter;
 /* import_order.c */
 hsi_onnx_builder hsi_onnx_build_arg, hsi_onnx_build_top_k;
 /* import_recurrent.c */

@@ -338,6 +338,9 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return hsi_lower_gather(ir, layer, in, out);
     case HSI_LAYER_GATHER_ND:
         return hsi_lower_gather_nd(ir, layer, in, out);
+    case HSI_LAYER_SCATTER_ELEMENTS:
+    case HSI_LAYER_SCATTER_ND:
+        return hsi_lower_scatter(ir, layer, in, out);
     case HSI_LAYER_ARG:
         return hsi_lower_arg(ir, layer, in[0], out);
     case HSI_LAYER_TOP_K:

@@ -252,6 +252,8 @@ hsched_status hsi_lower_gather(hsi_ir *ir, const hsi_layer *layer, hsi_value **i
                                hsi_value *out); /* lower_gather.c */
 hsched_status hsi_lower_gather_nd(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                                   hsi_value *out);
+hsched_status hsi_lower_scatter(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                hsi_value *out); /* lower_scatter.c */
 /* Tuples [B,M,m] of indices into a tensor of m dims as places [B,M,1] in it. */
 hsi_value *hsi_lower_tuples(hsi_ir *ir, const hsi_layer *layer, hsi_value *tuples,
                             const int64_t *dims);

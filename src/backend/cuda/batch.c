@@ -131,6 +131,8 @@ int hsi_cuda_batch_step(const hsched_backend_section *section, uint32_t index,
         step->u.gather.axis++;
     if (step->kind == HSCHED_STEP_ARG)
         step->u.arg.axis++;
+    if (step->kind == HSCHED_STEP_SCATTER)
+        step->u.scatter.axis++;
     if (step->kind == HSCHED_STEP_TOP_K)
         step->u.top_k.axis++;
     if (step->kind == HSCHED_STEP_PAD) {

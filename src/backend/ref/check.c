@@ -316,6 +316,31 @@ static const char *fault_gather(const hsched_step *step)
     return NULL;
 }
 
+static const char *fault_scatter(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *indices = &step->in[1], *u = &step->in[2],
+                         *y = &step->out;
+    const hsched_scatter_kind kind = step->u.scatter.kind;
+    const uint32_t axis = step->u.scatter.axis;
+    if (!hsi_ref_has(step, 1) || !hsi_ref_has(step, 2) || !same_shape(x, y) ||
+        x->dtype != y->dtype || u->dtype != y->dtype || u->rank != y->rank)
+        return "inputs, updates and output must be of the same type and rank, input and "
+               "output of the same shape";
+    if ((indices->dtype != HSCHED_INT64 && indices->dtype != HSCHED_INT32) ||
+        !same_shape(indices, u))
+        return "indices must be int64 or int32 of the updates' shape";
+    if (kind < HSCHED_SCATTER_SET || kind > HSCHED_SCATTER_MIN ||
+        (kind != HSCHED_SCATTER_SET && x->dtype != HSCHED_FLOAT32 &&
+         !hsi_is_integer(x->dtype)))
+        return "the kind must be known, and take the type";
+    if (axis >= x->rank)
+        return "the axis must be one of the input's dimensions";
+    for (uint32_t d = 0; d < x->rank; d++)
+        if (d != axis && u->dims[d] > x->dims[d])
+            return "the updates must lie within the output";
+    return NULL;
+}
+
 static const char *fault_tuple_index(const hsched_step *step)
 {
     const hsched_operand *x = &step->in[0], *y = &step->out;
@@ -440,6 +465,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_top_k(step);
     case HSCHED_STEP_TUPLE_INDEX:
         return fault_tuple_index(step);
+    case HSCHED_STEP_SCATTER:
+        return fault_scatter(step);
     case HSCHED_STEP_RECURRENT:
         return fault_recurrent(step);
     case HSCHED_STEP_CAST:
