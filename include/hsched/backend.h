@@ -85,6 +85,9 @@ extern "C" {
  *            smallest: of several the first, or the last; a not-a-number counts as more, or less,
  *            than all. Along the axis out has 1 element, else as many as in[0], which is float32,
  *            int64, int32, uint8 or int8; out is int64; any strides.
+ * CUMSUM     out's element is the sum of in[0]'s from the first along `axis` up to that one, or to
+ *            the one before it (exclusive), or from the last one on (reverse). Both float32,
+ *            float64, int64 or int32, of one shape; integers wrap around. Any strides.
  * TOP_K      out's elements along `axis` are the indices of as many elements of in[0], the largest
  *            first, or the smallest: of equal ones the first; a not-a-number counts as the largest.
  *            Other dimensions and types as those of ARG; any strides.
@@ -124,6 +127,7 @@ extern "C" {
     X(GATHER, 16, "gather", HSCHED_CLASS_DATA)              \
     X(SCATTER, 17, "scatter", HSCHED_CLASS_DATA)            \
     X(ARG, 18, "arg", HSCHED_CLASS_DATA)                    \
+    X(CUMSUM, 19, "cumsum", HSCHED_CLASS_DATA)              \
     X(TOP_K, 20, "top_k", HSCHED_CLASS_DATA)                \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
     X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)      \
@@ -241,6 +245,10 @@ typedef struct hsched_step {
             uint32_t axis;
             int smallest;
         } top_k;
+        struct {
+            uint32_t axis;
+            int exclusive, reverse;
+        } cumsum;
         struct {
             float mean[4], scale[4];
             int swap_red_blue;

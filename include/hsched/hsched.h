@@ -1113,6 +1113,13 @@ HSCHED_API hsched_status hsched_graph_add_top_k(hsched_graph *graph, const char 
                                                 hsched_tensor x, int64_t k, int axis, int largest,
                                                 hsched_tensor *y_values, hsched_tensor *y_indices);
 
+/* Sums along `axis` (negative: from the end) of the elements up to each, or those before it where
+ * `exclusive`, from the last one on where `reverse`. x is float32, float16, bfloat16, float64,
+ * int64 or int32; integers wrap around. */
+HSCHED_API hsched_status hsched_graph_add_cumsum(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x, int axis, int exclusive,
+                                                 int reverse, hsched_tensor *y);
+
 typedef enum hsched_resize_mode {
     HSCHED_RESIZE_NEAREST = 1, /* tensors of any type */
     HSCHED_RESIZE_LINEAR = 2,

@@ -50,6 +50,7 @@
     X(SCATTER_ND, "scatter_nd")                                                          \
     X(ARG, "arg")                                                                        \
     X(TOP_K, "top_k")                                                                    \
+    X(CUMSUM, "cumsum")                                                                  \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -99,6 +100,10 @@ typedef union hsi_layer_attrs {
         int largest;
         int64_t k;
     } top_k;
+    struct {
+        int axis; /* not negative */
+        int exclusive, reverse;
+    } cumsum;
     int batch_dims; /* GATHER_ND */
     struct {
         int axis; /* not negative */

@@ -45,6 +45,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_SCATTER_ND] = hsi_infer_scatter_nd,
     [HSI_LAYER_ARG] = hsi_infer_arg,
     [HSI_LAYER_TOP_K] = hsi_infer_top_k,
+    [HSI_LAYER_CUMSUM] = hsi_infer_cumsum,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 

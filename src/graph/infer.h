@@ -129,6 +129,7 @@ hsched_status hsi_infer_gather_nd(hsi_infer *f);
 hsched_status hsi_infer_scatter_elements(hsi_infer *f);
 hsched_status hsi_infer_scatter_nd(hsi_infer *f);
 hsched_status hsi_expect_indices(const hsi_graph_tensor *indices);
+hsched_status hsi_infer_cumsum(hsi_infer *f);
 hsched_status hsi_infer_flatten(hsi_infer *f);
 hsched_status hsi_infer_squeeze(hsi_infer *f);
 hsched_status hsi_infer_unsqueeze(hsi_infer *f);

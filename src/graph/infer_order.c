@@ -1,4 +1,4 @@
-/* Shapes of what is found by comparing the elements along an axis. */
+/* Shapes of what is found by comparing, or adding up, the elements along an axis. */
 #include "graph/infer.h"
 
 #include <string.h>
@@ -60,5 +60,23 @@ hsched_status hsi_infer_top_k(hsi_infer *f)
                          HSI_TENSOR_ARGS(x));
     hsi_infer_set(f, HSCHED_INT64, x->rank, x->dims);
     f->dims[axis] = k;
+    return HSCHED_OK;
+}
+
+hsched_status hsi_infer_cumsum(hsi_infer *f)
+{
+    const hsi_graph_tensor *x = hsi_infer_input(f, 0);
+    hsched_status status = HSCHED_OK;
+    int64_t axis = 0;
+    if (x->dtype != HSCHED_FLOAT64 && x->dtype != HSCHED_INT64 &&
+        x->dtype != HSCHED_INT32)
+        status = hsi_expect_float32(x, "x");
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_resolve_axis(f->given->cumsum.axis, x->rank, &axis);
+    if (status != HSCHED_OK)
+        return hsi_error_prefix(status, "x " HSI_TENSOR_FMT ": ", HSI_TENSOR_ARGS(x));
+    f->attrs->cumsum.axis = (int)axis;
+    hsi_infer_same(f, x);
     return HSCHED_OK;
 }

@@ -1,4 +1,4 @@
-/* Adding the layers that compare the elements along an axis. */
+/* Adding the layers that compare, or add up, the elements along an axis. */
 #include "base/alloc.h"
 #include "base/status.h"
 #include "graph/build.h"
@@ -60,4 +60,16 @@ HSCHED_API hsched_status hsched_graph_add_top_k(hsched_graph *graph, const char 
     hsi_free(values_name);
     hsi_free(indices_name);
     return status;
+}
+
+HSCHED_API hsched_status hsched_graph_add_cumsum(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x, int axis, int exclusive,
+                                                 int reverse, hsched_tensor *y)
+{
+    hsi_draft d = { graph, HSI_LAYER_CUMSUM, name, &x, 1, y };
+    hsched_status status = hsi_draft_begin(&d);
+    d.given.cumsum.axis = axis;
+    d.given.cumsum.exclusive = exclusive != 0;
+    d.given.cumsum.reverse = reverse != 0;
+    return status == HSCHED_OK ? hsi_draft_append(&d) : status;
 }

@@ -1,4 +1,4 @@
-/* Comparisons of the elements along an axis as nodes. */
+/* Comparisons and sums of the elements along an axis as nodes. */
 #include "onnx/export.h"
 
 void hsi_onnx_export_arg(hsi_onnx_export *e, const hsi_layer *layer)
@@ -22,5 +22,17 @@ void hsi_onnx_export_top_k(hsi_onnx_export *e, const hsi_layer *layer)
     hsi_onnx_node_output(e, y);
     hsi_onnx_node_int(e, "axis", layer->attrs.top_k.axis);
     hsi_onnx_node_int(e, "largest", layer->attrs.top_k.largest);
+    hsi_onnx_node_end(e);
+}
+
+void hsi_onnx_export_cumsum(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    const char *y = hsi_onnx_tensor_name(e, layer->output);
+    const int64_t axis = layer->attrs.cumsum.axis;
+    const char *given = hsi_onnx_put_ints(e, y, &axis, 1);
+    hsi_onnx_node_begin(e, "CumSum", y, hsi_onnx_tensor_name(e, layer->inputs[0]), given,
+                        NULL);
+    hsi_onnx_node_int(e, "exclusive", layer->attrs.cumsum.exclusive);
+    hsi_onnx_node_int(e, "reverse", layer->attrs.cumsum.reverse);
     hsi_onnx_node_end(e);
 }

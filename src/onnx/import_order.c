@@ -1,4 +1,4 @@
-/* Operators that compare the elements along an axis. */
+/* Operators that compare, or add up, the elements along an axis. */
 #include "onnx/ops.h"
 
 #include <string.h>
@@ -84,6 +84,35 @@ hsched_status hsi_onnx_build_top_k(hsi_onnx_import *im, const hsi_onnx_node *nod
     status = hsi_onnx_at_node(
         node, hsched_graph_add_gather_elements(
                   im->graph, hsi_onnx_output_name(im, node, 0), x, indices, axis, &y));
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return status;
+}
+
+hsched_status hsi_onnx_build_cumsum(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsi_onnx_constant *given = hsi_onnx_constant_input(im, node, 1);
+    int64_t exclusive, reverse;
+    uint32_t axis, rank;
+    hsched_tensor x, y;
+    if (!given || given->count != 1 ||
+        (given->dtype != HSCHED_INT64 && given->dtype != HSCHED_INT32))
+        return hsi_onnx_unsupported(im, node, "an axis other than one constant integer");
+    if (given->tags)
+        hsi_onnx_pin(im, given->tags[0]);
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (status)
+        return status;
+    rank = hsi_onnx_rank(im, x);
+    status = hsi_onnx_axis(node, hsi_onnx_get_int(given, 0), rank, rank, &axis);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "exclusive", 0, &exclusive);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "reverse", 0, &reverse);
+    if (!status)
+        status = hsi_onnx_at_node(
+            node, hsched_graph_add_cumsum(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                          (int)axis, exclusive != 0, reverse != 0, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;

@@ -49,6 +49,7 @@ static const hsi_onnx_op ops[] = {
       WINDOW "dilations group output_padding output_shape ", 0 },
     { "Cos", 7, BUILD(activation), FOLD(unary), "", 0 },
     { "Cosh", 9, BUILD(activation), NULL, "", 0 },
+    { "CumSum", 11, BUILD(cumsum), NULL, " exclusive reverse ", 0 },
     { "Div", 1, BUILD(binary), FOLD(binary), " axis broadcast ", 0 },
     { "Dropout", 1, BUILD(dropout), NULL, " is_test ratio seed ", 0 },
     { "Elu", 1, BUILD(activation), NULL, " alpha ", 0 },

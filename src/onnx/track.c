@@ -336,6 +336,7 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
         for (uint32_t k = 0; k < y->rank; k++)
             out[k] = x.tags[layer->attrs.transpose.perm[k]];
         break;
+    case HSI_LAYER_CUMSUM:
     case HSI_LAYER_SCATTER_ELEMENTS:
     case HSI_LAYER_SCATTER_ND:
     case HSI_LAYER_BATCH_NORM:

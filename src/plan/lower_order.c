@@ -1,4 +1,4 @@
-/* What is found by comparing the elements along an axis: one step each. */
+/* What is found by comparing, or adding up, the elements along an axis: one step each. */
 #include "plan/passes.h"
 
 #include <string.h>
@@ -39,5 +39,19 @@ hsched_status hsi_lower_top_k(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
     op->tensor = layer->output;
     op->step.u.top_k.axis = (uint32_t)layer->attrs.top_k.axis;
     op->step.u.top_k.smallest = !layer->attrs.top_k.largest;
+    return hsi_lower_add(ir, op);
+}
+
+hsched_status hsi_lower_cumsum(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                               hsi_value *out)
+{
+    hsi_op *op = hsi_ir_op(ir, HSCHED_STEP_CUMSUM, layer->name, 1, out);
+    if (op == NULL)
+        return hsi_ir_no_memory();
+    op->in[0] = x;
+    op->tensor = layer->output;
+    op->step.u.cumsum.axis = (uint32_t)layer->attrs.cumsum.axis;
+    op->step.u.cumsum.exclusive = layer->attrs.cumsum.exclusive;
+    op->step.u.cumsum.reverse = layer->attrs.cumsum.reverse;
     return hsi_lower_add(ir, op);
 }

@@ -1,4 +1,5 @@
-/* Random steps that compare the elements along an axis: ARG, TOP_K. */
+/* Random steps that compare the elements along an axis: ARG, TOP_K; or add them up:
+ * CUMSUM. */
 #include "backend/random_maker.h"
 
 static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_INT64, HSCHED_INT32,
@@ -59,4 +60,28 @@ void random_make_top_k(random_maker *m)
     NOTE(m, "%s of %s along %u", s->u.top_k.smallest ? "smallest" : "largest",
          hsched_dtype_name(s->in[0].dtype), s->u.top_k.axis);
     fill(m);
+}
+
+void random_make_cumsum(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const uint32_t rank = (uint32_t)range(m, 1, 5);
+    const hsched_dtype type = types[m->index % 3]; /* not the bytes */
+    int64_t dims[HSCHED_MAX_DIMS];
+    s->u.cumsum.axis = (uint32_t)range(m, 0, rank - 1);
+    s->u.cumsum.exclusive = chance(m, 50);
+    s->u.cumsum.reverse = chance(m, 50);
+    random_dims(m, rank, 3000, dims);
+    if (chance(m, 40))
+        dims[s->u.cumsum.axis] = range(m, 1, 300);
+    s->input_count = 1;
+    random_set_shape(&s->in[0], type, rank, dims);
+    random_set_any_strides(m, &s->in[0], 1);
+    random_set_shape(&s->out, type, rank, dims);
+    random_set_any_strides(m, &s->out, 0);
+    NOTE(m, "along %u%s%s", s->u.cumsum.axis, s->u.cumsum.exclusive ? " exclusive" : "",
+         s->u.cumsum.reverse ? " reverse" : "");
+    m->made->compare = RANDOM_COMPARE_BITS; /* both add up doubles, in order */
+    random_output(m);
+    random_input(m, 0, -1, 1);
 }

@@ -146,6 +146,29 @@ static void the_first_of_them(void **state)
     }
 }
 
+static void sums_up_to_each(void **state)
+{
+    (void)state;
+    const int32_t x[] = { 1, 2, 3, 4, 5, INT32_MAX };
+    static const int32_t expected[2][2][2][6] = {
+        { { { 1, 2, 3, 5, 7, INT32_MIN + 2 }, { 5, 7, INT32_MIN + 2, 4, 5, INT32_MAX } },
+          { { 0, 0, 0, 1, 2, 3 }, { 4, 5, INT32_MAX, 0, 0, 0 } } },
+        { { { 1, 3, 6, 4, 9, INT32_MIN + 8 },
+            { 6, 5, 3, INT32_MIN + 8, INT32_MIN + 4, INT32_MAX } },
+          { { 0, 1, 3, 0, 4, 9 }, { 5, 3, 0, INT32_MIN + 4, INT32_MAX, 0 } } },
+    };
+    for (int k = 0; k < 8; k++) {
+        const int axis = k >> 2, exclusive = k >> 1 & 1, reverse = k & 1;
+        int32_t y[6];
+        hsched_tensor a, t;
+        hsched_graph *g = graph(HSCHED_INT32, 2, (int64_t[]){ 2, 3 }, &a);
+        assert_ok(hsched_graph_add_cumsum(g, "y", a, axis, exclusive, reverse, &t));
+        assert_ok(hsched_graph_add_output(g, t));
+        run(g, x, sizeof x, y, sizeof y);
+        assert_memory_equal(y, expected[axis][exclusive][reverse], sizeof y);
+    }
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -158,6 +181,8 @@ static void what_cannot_be_is_refused(void **state)
                  HSCHED_ERROR_INVALID_ARGUMENT, "axis 2");
     assert_fails(hsched_graph_add_arg(g, "y", HSCHED_ARG_MAX, b, 0, 0, 0, &t),
                  HSCHED_ERROR_SHAPE, "is bool");
+    assert_fails(hsched_graph_add_cumsum(g, "y", b, 0, 0, 0, &t), HSCHED_ERROR_SHAPE,
+                 "is bool");
     hsched_tensor u;
     assert_fails(hsched_graph_add_top_k(g, "y", a, 4, 0, 1, &t, &u), HSCHED_ERROR_SHAPE,
                  "4 elements");
@@ -173,11 +198,9 @@ static void what_cannot_be_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(places_of_extremes),
-        cmocka_unit_test(not_a_number_is_found),
-        cmocka_unit_test(places_in_integers),
-        cmocka_unit_test(the_first_of_them),
-        cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(places_of_extremes), cmocka_unit_test(not_a_number_is_found),
+        cmocka_unit_test(places_in_integers), cmocka_unit_test(the_first_of_them),
+        cmocka_unit_test(sums_up_to_each),    cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -393,6 +393,18 @@ static const char *fault_top_k(const hsched_step *step)
     return fault;
 }
 
+static const char *fault_cumsum(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    if ((x->dtype != HSCHED_FLOAT32 && x->dtype != HSCHED_FLOAT64 &&
+         x->dtype != HSCHED_INT64 && x->dtype != HSCHED_INT32) ||
+        x->dtype != y->dtype || !same_shape(x, y))
+        return "input and output must be float32, float64, int64 or int32 of one shape";
+    if (step->u.cumsum.axis >= x->rank)
+        return "the axis must be one of the input's dimensions";
+    return NULL;
+}
+
 static const char *fault_image(const hsched_step *step)
 {
     const hsched_operand *x = &step->in[0], *y = &step->out;
@@ -467,6 +479,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_tuple_index(step);
     case HSCHED_STEP_SCATTER:
         return fault_scatter(step);
+    case HSCHED_STEP_CUMSUM:
+        return fault_cumsum(step);
     case HSCHED_STEP_RECURRENT:
         return fault_recurrent(step);
     case HSCHED_STEP_CAST:

@@ -1,4 +1,4 @@
-/* ARG and TOP_K on any shape, by comparing elements one with another. */
+/* ARG and TOP_K on any shape, by comparing elements one with another; CUMSUM. */
 #include "backend/ref/ref.h"
 #include "backend/ref/types.h"
 
@@ -74,6 +74,37 @@ void hsi_ref_top_k(const hsched_step *step, const void *const *inputs, void *out
                      is_above(x, inputs[0], first, stride, i, best, smallest)))
                     best = i;
             to[k * y->strides[axis]] = before = best;
+        }
+    } while (hsi_ref_next(y->rank, groups, at));
+}
+
+void hsi_ref_cumsum(const hsched_step *step, const void *const *inputs, void *out)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    const uint32_t axis = step->u.cumsum.axis;
+    const int64_t n = x->dims[axis];
+    int64_t at[HSCHED_MAX_DIMS] = { 0 }, groups[HSCHED_MAX_DIMS];
+    for (uint32_t d = 0; d < y->rank; d++)
+        groups[d] = d == axis ? 1 : y->dims[d];
+    do {
+        const int64_t from = hsi_ref_offset(x, at), to = hsi_ref_offset(y, at);
+        double real = 0;
+        uint64_t whole = 0;
+        for (int64_t k = 0; k < n; k++) {
+            const int64_t i = step->u.cumsum.reverse ? n - 1 - k : k;
+            const int64_t a = from + i * x->strides[axis], b = to + i * y->strides[axis];
+            const double before = real;
+            const uint64_t whole_before = whole;
+            if (x->dtype == HSCHED_FLOAT32 || x->dtype == HSCHED_FLOAT64) {
+                real += hsi_ref_get_real(x->dtype, inputs[0], a);
+                hsi_ref_put_real(y->dtype, out, b,
+                                 step->u.cumsum.exclusive ? before : real);
+            } else {
+                whole += (uint64_t)hsi_ref_get_int(x->dtype, inputs[0], a);
+                hsi_ref_put_int(
+                    y->dtype, out, b,
+                    (int64_t)(step->u.cumsum.exclusive ? whole_before : whole));
+            }
         }
     } while (hsi_ref_next(y->rank, groups, at));
 }

@@ -27,6 +27,7 @@ static const ref_kernel kernels[] = {
     [HSCHED_STEP_GATHER] = hsi_ref_gather,
     [HSCHED_STEP_RECURRENT] = hsi_ref_recurrent,
     [HSCHED_STEP_SCATTER] = hsi_ref_scatter,
+    [HSCHED_STEP_CUMSUM] = hsi_ref_cumsum,
     [HSCHED_STEP_TUPLE_INDEX] = hsi_ref_tuple_index,
     [HSCHED_STEP_ARG] = hsi_ref_arg,
     [HSCHED_STEP_TOP_K] = hsi_ref_top_k,
