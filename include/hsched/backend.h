@@ -73,6 +73,28 @@ extern "C" {
  *            or int32, given in out's shape (stride 0 where broadcast), negative ones from the end;
  *            one that is out of range gives zeros. in[0] has out's type, which may be any, and
  *            rank, and in every other dimension at least as many elements; any strides.
+ * SCATTER    out is in[0], but that for every element of in[2], in order, the one of out with the
+ *            same index but for that along `axis`, which in[1] has at that place, becomes it, or
+ *            the sum ... of both, as u.scatter.kind says. in[1] is given in in[2]'s shape (stride 0
+ *            where broadcast), int64 or int32, negative from the end; an element whose index is out
+ *            of range is left out. in[0] has out's shape, in[2] its rank and in every other
+ *            dimension no more elements; all of one type, any for SET, else float32, int64, int32,
+ *            uint8 or int8; of MAX and MIN a not-a-number is the result. Any strides; may be in
+ *            place (out_aliases == 0).
+ * ARG        out's element is the index along `axis` of the largest element of in[0] there, or the
+ *            smallest: of several the first, or the last; a not-a-number counts as more, or less,
+ *            than all. Along the axis out has 1 element, else as many as in[0], which is float32,
+ *            int64, int32, uint8 or int8; out is int64; any strides.
+ * CUMSUM     out's element is the sum of in[0]'s from the first along `axis` up to that one, or to
+ *            the one before it (exclusive), or from the last one on (reverse). Both float32,
+ *            float64, int64 or int32, of one shape; integers wrap around. Any strides.
+ * TOP_K      out's elements along `axis` are the indices of as many elements of in[0], the largest
+ *            first, or the smallest: of equal ones the first; a not-a-number counts as the largest.
+ *            Other dimensions and types as those of ARG; any strides.
+ * TUPLE_INDEX  out's element is the place, counted row by row in a tensor of u.tuple_index.dims,
+ *            that the elements of in[0] along its last dimension name: int64 or int32, one for each
+ *            of dims, negative ones from the end; where one is out of range it is how many places
+ *            there are. out is int64 and has 1 in the last dimension, else in[0]'s; any strides.
  * RECURRENT  LSTM, GRU or RNN over a sequence; G = 4, 3, 1 gates in ONNX's order, D directions.
  *            x in[0] [T,N,I], weights in[1] [D,G*H,I], recurrent weights in[2] [D,G*H,H], bias
  *            in[3] [D,2*G*H] (may be absent), int32 lengths in[4] [N] (may be absent; taken as
@@ -103,8 +125,13 @@ extern "C" {
     X(CAST, 14, "cast", HSCHED_CLASS_ELEMENTWISE)           \
     X(WHERE, 15, "where", HSCHED_CLASS_ELEMENTWISE)         \
     X(GATHER, 16, "gather", HSCHED_CLASS_DATA)              \
+    X(SCATTER, 17, "scatter", HSCHED_CLASS_DATA)            \
+    X(ARG, 18, "arg", HSCHED_CLASS_DATA)                    \
+    X(CUMSUM, 19, "cumsum", HSCHED_CLASS_DATA)              \
+    X(TOP_K, 20, "top_k", HSCHED_CLASS_DATA)                \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
-    X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)
+    X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)      \
+    X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA)
 
 typedef enum hsched_step_kind {
 #define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
@@ -203,6 +230,25 @@ typedef struct hsched_step {
         struct {
             uint32_t axis;
         } gather;
+        struct {
+            uint32_t axis;
+            int smallest, last;
+        } arg;
+        struct {
+            uint32_t axis;
+            hsched_scatter_kind kind;
+        } scatter;
+        struct {
+            int64_t dims[HSCHED_MAX_DIMS];
+        } tuple_index;
+        struct {
+            uint32_t axis;
+            int smallest;
+        } top_k;
+        struct {
+            uint32_t axis;
+            int exclusive, reverse;
+        } cumsum;
         struct {
             float mean[4], scale[4];
             int swap_red_blue;

@@ -1011,6 +1011,38 @@ HSCHED_API hsched_status hsched_graph_add_gather(hsched_graph *graph, const char
 HSCHED_API hsched_status hsched_graph_add_gather_elements(hsched_graph *graph, const char *name,
                                                           hsched_tensor x, hsched_tensor indices,
                                                           int axis, hsched_tensor *y);
+/* The last dimension of `indices`, of size m, is m indices into the dimensions of x behind the
+ * first `batch_dims`, which x and `indices` share; what they name, with the remaining dimensions
+ * of x, stands in place of it. Indices as above. */
+HSCHED_API hsched_status hsched_graph_add_gather_nd(hsched_graph *graph, const char *name,
+                                                    hsched_tensor x, hsched_tensor indices,
+                                                    int batch_dims, hsched_tensor *y);
+/* What becomes of an element for which there is another one. */
+typedef enum hsched_scatter_kind {
+    HSCHED_SCATTER_SET = 1, /* that one */
+    HSCHED_SCATTER_ADD = 2, /* the sum of both ... */
+    HSCHED_SCATTER_MUL = 3,
+    HSCHED_SCATTER_MAX = 4,
+    HSCHED_SCATTER_MIN = 5,
+    HSCHED_SCATTER_FORCE_INT32 = 0x7fffffff
+} hsched_scatter_kind;
+
+/* x, but for the elements for which there are others in `updates`, of x's type and the shape of
+ * `indices`: an element goes to the same place, but for the index along `axis`, which is what
+ * `indices` has there. `indices` has x's rank and, but for `axis`, no dimension that is larger.
+ * They are taken in order; indices as above, but that an element whose index is out of range is
+ * left out. Any type for SET, else float32, float16, bfloat16, int64, int32, uint8 or int8. */
+HSCHED_API hsched_status hsched_graph_add_scatter_elements(hsched_graph *graph, const char *name,
+                                                           hsched_tensor x, hsched_tensor indices,
+                                                           hsched_tensor updates, int axis,
+                                                           hsched_scatter_kind kind,
+                                                           hsched_tensor *y);
+/* The same by tuples, as hsched_graph_add_gather_nd takes them without batch_dims: `updates` has
+ * the shape of its result. */
+HSCHED_API hsched_status hsched_graph_add_scatter_nd(hsched_graph *graph, const char *name,
+                                                     hsched_tensor x, hsched_tensor indices,
+                                                     hsched_tensor updates,
+                                                     hsched_scatter_kind kind, hsched_tensor *y);
 /* To two dimensions: those before `axis` and those from it on. */
 HSCHED_API hsched_status hsched_graph_add_flatten(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, int axis, hsched_tensor *y);
@@ -1058,6 +1090,35 @@ HSCHED_API hsched_status hsched_graph_add_reduce_mean(hsched_graph *graph, const
                                                       hsched_tensor x, uint32_t count,
                                                       const int64_t *axes, int keep_dims,
                                                       hsched_tensor *y);
+
+typedef enum hsched_arg_kind {
+    HSCHED_ARG_MAX = 1,
+    HSCHED_ARG_MIN = 2,
+    HSCHED_ARG_FORCE_INT32 = 0x7fffffff
+} hsched_arg_kind;
+
+/* The index, an int64, of the largest or smallest element along `axis` (negative: from the end),
+ * which becomes 1 or, without keep_dims, is dropped; of several equal ones the first or, with
+ * select_last, the last. A not-a-number wins over all. x is float32, float16, bfloat16, int64,
+ * int32, uint8 or int8. */
+HSCHED_API hsched_status hsched_graph_add_arg(hsched_graph *graph, const char *name,
+                                              hsched_arg_kind kind, hsched_tensor x, int axis,
+                                              int keep_dims, int select_last, hsched_tensor *y);
+
+/* The k largest elements along `axis` (negative: from the end), or the smallest, in this order, and
+ * their indices, int64; of equal ones the first come first; a not-a-number counts as the largest. k
+ * is at least 1 and at most what x has there. x as above. Two layers, that of the indices named
+ * "<name>/indices"; with y_values NULL the indices only, named as given. */
+HSCHED_API hsched_status hsched_graph_add_top_k(hsched_graph *graph, const char *name,
+                                                hsched_tensor x, int64_t k, int axis, int largest,
+                                                hsched_tensor *y_values, hsched_tensor *y_indices);
+
+/* Sums along `axis` (negative: from the end) of the elements up to each, or those before it where
+ * `exclusive`, from the last one on where `reverse`. x is float32, float16, bfloat16, float64,
+ * int64 or int32; integers wrap around. */
+HSCHED_API hsched_status hsched_graph_add_cumsum(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x, int axis, int exclusive,
+                                                 int reverse, hsched_tensor *y);
 
 typedef enum hsched_resize_mode {
     HSCHED_RESIZE_NEAREST = 1, /* tensors of any type */

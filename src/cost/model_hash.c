@@ -134,6 +134,23 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
     case HSI_LAYER_GATHER_ELEMENTS:
     case HSI_LAYER_SOFTMAX:
         return hsi_cost_mix(hash, (uint64_t)a->softmax.axis);
+    case HSI_LAYER_GATHER_ND:
+        return hsi_cost_mix(hash, (uint64_t)a->batch_dims);
+    case HSI_LAYER_SCATTER_ELEMENTS:
+    case HSI_LAYER_SCATTER_ND:
+        hash = hsi_cost_mix(hash, (uint64_t)a->scatter.axis);
+        return hsi_cost_mix(hash, a->scatter.kind);
+    case HSI_LAYER_CUMSUM:
+        hash = hsi_cost_mix(hash, (uint64_t)a->cumsum.axis);
+        return hsi_cost_mix(hash, (uint64_t)(a->cumsum.exclusive != 0) * 2 +
+                                      (uint64_t)(a->cumsum.reverse != 0));
+    case HSI_LAYER_ARG:
+        hash = hsi_cost_mix(hash, (uint64_t)a->arg.axis);
+        return hsi_cost_mix(hash, (uint64_t)a->arg.kind * 2 +
+                                      (uint64_t)(a->arg.select_last != 0));
+    case HSI_LAYER_TOP_K: /* k is in the shapes */
+        hash = hsi_cost_mix(hash, (uint64_t)a->top_k.axis);
+        return hsi_cost_mix(hash, (uint64_t)(a->top_k.largest != 0));
     case HSI_LAYER_ACTIVATION:
         return mix_activation(hash, a->activation);
     case HSI_LAYER_BINARY:

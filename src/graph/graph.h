@@ -45,6 +45,12 @@
     X(EXPAND, "expand")                                                                  \
     X(GATHER, "gather")                                                                  \
     X(GATHER_ELEMENTS, "gather_elements")                                                \
+    X(GATHER_ND, "gather_nd")                                                            \
+    X(SCATTER_ELEMENTS, "scatter_elements")                                              \
+    X(SCATTER_ND, "scatter_nd")                                                          \
+    X(ARG, "arg")                                                                        \
+    X(TOP_K, "top_k")                                                                    \
+    X(CUMSUM, "cumsum")                                                                  \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -84,6 +90,25 @@ typedef union hsi_layer_attrs {
     struct {
         int axis; /* not negative */
     } softmax;    /* and GATHER, GATHER_ELEMENTS */
+    struct {
+        int axis; /* not negative */
+        hsched_arg_kind kind;
+        int keep_dims, select_last;
+    } arg;
+    struct {
+        int axis; /* not negative */
+        int largest;
+        int64_t k;
+    } top_k;
+    struct {
+        int axis; /* not negative */
+        int exclusive, reverse;
+    } cumsum;
+    int batch_dims; /* GATHER_ND */
+    struct {
+        int axis; /* not negative */
+        hsched_scatter_kind kind;
+    } scatter; /* SCATTER_ELEMENTS, SCATTER_ND */
     hsched_activation activation;
     hsched_binary_kind binary;
     hsched_dtype cast;

@@ -40,6 +40,12 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_EXPAND] = hsi_infer_expand,
     [HSI_LAYER_GATHER] = hsi_infer_gather,
     [HSI_LAYER_GATHER_ELEMENTS] = hsi_infer_gather_elements,
+    [HSI_LAYER_GATHER_ND] = hsi_infer_gather_nd,
+    [HSI_LAYER_SCATTER_ELEMENTS] = hsi_infer_scatter_elements,
+    [HSI_LAYER_SCATTER_ND] = hsi_infer_scatter_nd,
+    [HSI_LAYER_ARG] = hsi_infer_arg,
+    [HSI_LAYER_TOP_K] = hsi_infer_top_k,
+    [HSI_LAYER_CUMSUM] = hsi_infer_cumsum,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 
@@ -56,7 +62,7 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     static const char *const recurrent[] = { "x",        "weights", "recurrent weights",
                                              "bias",     "lengths", "initial h",
                                              "initial c" };
-    static const char *const gather[] = { "x", "indices" };
+    static const char *const scatter[] = { "x", "indices", "updates" };
     static const char *const choice[] = { "condition", "a", "b" };
     switch (kind) {
     case HSI_LAYER_CONV2D:
@@ -73,7 +79,10 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
         return place < 7 ? recurrent[place] : "input";
     case HSI_LAYER_GATHER:
     case HSI_LAYER_GATHER_ELEMENTS:
-        return place < 2 ? gather[place] : "input";
+    case HSI_LAYER_GATHER_ND:
+    case HSI_LAYER_SCATTER_ELEMENTS:
+    case HSI_LAYER_SCATTER_ND:
+        return place < 3 ? scatter[place] : "input";
     case HSI_LAYER_WHERE:
         return place < 3 ? choice[place] : "input";
     case HSI_LAYER_CONCAT:

@@ -390,6 +390,24 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         hsi_onnx_node_int(e, "axis", layer->attrs.softmax.axis);
         hsi_onnx_node_end(e);
         break;
+    case HSI_LAYER_GATHER_ND:
+        hsi_onnx_node_begin(e, "GatherND", output(e, layer), input(e, layer, 0),
+                            input(e, layer, 1), NULL);
+        hsi_onnx_node_int(e, "batch_dims", layer->attrs.batch_dims);
+        hsi_onnx_node_end(e);
+        break;
+    case HSI_LAYER_SCATTER_ELEMENTS:
+    case HSI_LAYER_SCATTER_ND:
+        return hsi_onnx_export_scatter(e, layer);
+    case HSI_LAYER_CUMSUM:
+        hsi_onnx_export_cumsum(e, layer);
+        break;
+    case HSI_LAYER_ARG:
+        hsi_onnx_export_arg(e, layer);
+        break;
+    case HSI_LAYER_TOP_K:
+        hsi_onnx_export_top_k(e, layer);
+        break;
     case HSI_LAYER_EXPAND: {
         const hsi_graph_tensor *t = &e->graph->tensors[layer->output];
         hsi_onnx_put(e, "Expand", output(e, layer), input(e, layer, 0),

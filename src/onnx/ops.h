@@ -66,6 +66,10 @@ hsi_onnx_builder hsi_onnx_build_layer_norm, hsi_onnx_build_instance_norm,
 /* BatchNormalization with parameters that are computed. */
 hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node,
                                           float epsilon);
+/* import_index.c */
+hsi_onnx_builder hsi_onnx_build_gather_nd, hsi_onnx_build_scatter;
+/* import_order.c */
+hsi_onnx_builder hsi_onnx_build_arg, hsi_onnx_build_top_k, hsi_onnx_build_cumsum;
 /* import_recurrent.c */
 hsi_onnx_builder hsi_onnx_build_recurrent;
 

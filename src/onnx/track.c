@@ -241,6 +241,26 @@ static void gather(view x, view indices, const hsi_layer *layer, uint32_t rank,
                                    : x.tags[k - more + 1];
 }
 
+/* The tuples' dimensions but the last, then what is left of x. */
+static void gather_nd(view x, view tuples, const hsi_layer *layer, uint32_t rank,
+                      uint64_t *out)
+{
+    const uint32_t last = tuples.tensor->rank - 1;
+    const uint32_t first =
+        (uint32_t)(layer->attrs.batch_dims + tuples.tensor->dims[last]);
+    for (uint32_t k = 0; k < rank; k++)
+        out[k] = k < last ? tuples.tags[k] : x.tags[first + k - last];
+}
+
+/* A dimension that is found by number, dropped where it is not kept. */
+static void arg(view x, const hsi_layer *layer, uint32_t rank, uint64_t *out)
+{
+    const uint32_t axis = (uint32_t)layer->attrs.arg.axis;
+    const int dropped = !layer->attrs.arg.keep_dims;
+    for (uint32_t k = 0; k < rank; k++)
+        out[k] = !dropped && k == axis ? 0 : x.tags[k + (dropped && k >= axis)];
+}
+
 static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint64_t *out)
 {
     view x = view_of(im, layer->inputs[0]);
@@ -288,6 +308,16 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_GATHER_ELEMENTS:
         gather(x, view_of(im, layer->inputs[1]), layer, y->rank, out);
         break;
+    case HSI_LAYER_GATHER_ND:
+        gather_nd(x, view_of(im, layer->inputs[1]), layer, y->rank, out);
+        break;
+    case HSI_LAYER_ARG:
+        arg(x, layer, y->rank, out);
+        break;
+    case HSI_LAYER_TOP_K:
+        memcpy(out, x.tags, sizeof(hsi_onnx_dim_tags));
+        out[layer->attrs.top_k.axis] = 0;
+        break;
     case HSI_LAYER_EXPAND:
         expand(im, x, layer, y->rank, out);
         break;
@@ -306,6 +336,9 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
         for (uint32_t k = 0; k < y->rank; k++)
             out[k] = x.tags[layer->attrs.transpose.perm[k]];
         break;
+    case HSI_LAYER_CUMSUM:
+    case HSI_LAYER_SCATTER_ELEMENTS:
+    case HSI_LAYER_SCATTER_ND:
     case HSI_LAYER_BATCH_NORM:
     case HSI_LAYER_LRN:
     case HSI_LAYER_SOFTMAX:

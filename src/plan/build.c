@@ -85,6 +85,8 @@ void hsi_build_step(const hsi_op *op, hsched_step *step)
         if (op->kind == HSCHED_STEP_BINARY || op->kind == HSCHED_STEP_WHERE ||
             (op->kind == HSCHED_STEP_GATHER && i == 1))
             broadcast(&step->in[i], step->out.rank, step->out.dims, 0);
+        else if (op->kind == HSCHED_STEP_SCATTER && i == 1)
+            broadcast(&step->in[i], op->in[2]->rank, op->in[2]->dims, 0);
         else if (op->kind == HSCHED_STEP_MATMUL)
             broadcast(&step->in[i], step->out.rank, step->out.dims, 2);
         make_canonical(&step->in[i]);

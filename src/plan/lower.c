@@ -336,6 +336,17 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
     case HSI_LAYER_GATHER:
     case HSI_LAYER_GATHER_ELEMENTS:
         return hsi_lower_gather(ir, layer, in, out);
+    case HSI_LAYER_GATHER_ND:
+        return hsi_lower_gather_nd(ir, layer, in, out);
+    case HSI_LAYER_SCATTER_ELEMENTS:
+    case HSI_LAYER_SCATTER_ND:
+        return hsi_lower_scatter(ir, layer, in, out);
+    case HSI_LAYER_ARG:
+        return hsi_lower_arg(ir, layer, in[0], out);
+    case HSI_LAYER_TOP_K:
+        return hsi_lower_top_k(ir, layer, in[0], out);
+    case HSI_LAYER_CUMSUM:
+        return hsi_lower_cumsum(ir, layer, in[0], out);
     case HSI_LAYER_EXPAND:
         return lower_expand(ir, layer, in[0], out);
     case HSI_LAYER_IMAGE_INPUT:

@@ -250,6 +250,19 @@ hsched_status hsi_lower_resize(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                hsi_value *out); /* lower_resize.c */
 hsched_status hsi_lower_gather(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                                hsi_value *out); /* lower_gather.c */
+hsched_status hsi_lower_gather_nd(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                  hsi_value *out);
+hsched_status hsi_lower_scatter(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                hsi_value *out); /* lower_scatter.c */
+/* Tuples [B,M,m] of indices into a tensor of m dims as places [B,M,1] in it. */
+hsi_value *hsi_lower_tuples(hsi_ir *ir, const hsi_layer *layer, hsi_value *tuples,
+                            const int64_t *dims);
+hsched_status hsi_lower_arg(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                            hsi_value *out); /* lower_order.c */
+hsched_status hsi_lower_top_k(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                              hsi_value *out);
+hsched_status hsi_lower_cumsum(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                               hsi_value *out);
 hsched_status hsi_lower_reduce(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                hsi_value *out); /* lower_reduce.c */
 hsched_status hsi_lower_global_pool(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,

@@ -331,6 +331,11 @@ void random_kind_make(random_maker *maker, hsched_step_kind kind)
         [HSCHED_STEP_CAST] = random_make_cast,
         [HSCHED_STEP_WHERE] = random_make_where,
         [HSCHED_STEP_GATHER] = random_make_gather,
+        [HSCHED_STEP_ARG] = random_make_arg,
+        [HSCHED_STEP_TOP_K] = random_make_top_k,
+        [HSCHED_STEP_TUPLE_INDEX] = random_make_tuple_index,
+        [HSCHED_STEP_SCATTER] = random_make_scatter,
+        [HSCHED_STEP_CUMSUM] = random_make_cumsum,
         [HSCHED_STEP_RESIZE] = random_make_resize,
         [HSCHED_STEP_RECURRENT] = random_make_recurrent,
     };

@@ -67,6 +67,8 @@ void random_input_role(random_maker *m, uint32_t i, random_role role, double bou
 /* Overwrites input i, of an integer type, with numbers in [low, high], to be called after it
  * was made. */
 void random_small_integers(random_maker *m, uint32_t i, int64_t low, int64_t high);
+/* Makes some elements of input i, of float32, not-a-numbers, likewise. */
+void random_not_numbers(random_maker *m, uint32_t i, int percent);
 /* And as a constant. */
 void random_constant(random_maker *m, uint32_t i, random_role role, double bound);
 
@@ -108,6 +110,14 @@ void random_make_matmul(random_maker *m);
 void random_make_pool2d(random_maker *m);
 /* random_resize.c */
 void random_make_resize(random_maker *m);
+
+/* random_index.c */
+void random_make_tuple_index(random_maker *m);
+void random_make_scatter(random_maker *m);
+/* random_order.c */
+void random_make_arg(random_maker *m);
+void random_make_top_k(random_maker *m);
+void random_make_cumsum(random_maker *m);
 
 /* random_elements.c; the last two are UNARY and BINARY of other types than float32. */
 void random_make_cast(random_maker *m);

@@ -183,6 +183,23 @@ void random_small_integers(random_maker *maker, uint32_t i, int64_t low, int64_t
     each_element(&maker->made->step.in[i], fill_small, &fill);
 }
 
+static void fill_not_number(void *user, int64_t offset)
+{
+    const filler *f = user;
+    const float value = NAN;
+    if (chance(f->maker, (int)f->high))
+        memcpy(f->first + offset * (int64_t)sizeof value, &value, sizeof value);
+}
+
+void random_not_numbers(random_maker *maker, uint32_t i, int percent)
+{
+    random_memory *memory = &maker->made->in[i];
+    filler fill = { .maker = maker,
+                    .first = memory->block + memory->first,
+                    .high = percent };
+    each_element(&maker->made->step.in[i], fill_not_number, &fill);
+}
+
 typedef struct marker {
     uint8_t *first;
     size_t size;

@@ -495,6 +495,12 @@ static int eval_layer(const call *c)
     case HSI_LAYER_CONCAT:
     case HSI_LAYER_GATHER: /* nor are these: tests/unit/test_gather_layers.c */
     case HSI_LAYER_GATHER_ELEMENTS:
+    case HSI_LAYER_GATHER_ND:
+    case HSI_LAYER_SCATTER_ELEMENTS:
+    case HSI_LAYER_SCATTER_ND:
+    case HSI_LAYER_TOP_K:
+    case HSI_LAYER_CUMSUM:
+    case HSI_LAYER_ARG:       /* tests/unit/test_order_layers.c */
     case HSI_LAYER_RECURRENT: /* not in random graphs: tests/unit/test_recurrent.c */
     case HSI_LAYER_KINDS:
         break;

@@ -48,22 +48,27 @@ typedef struct hsi_cpu_kernel {
 } hsi_cpu_kernel;
 
 /* Lists ended by NULL, best first. Each is defined in the file of that name. */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_conv2d[];    /* conv2d.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_fc[];        /* fc.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_matmul[];    /* matmul.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_pool2d[];    /* pool2d.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_scale[];     /* scale.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_lrn[];       /* lrn.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_softmax[];   /* softmax.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_unary[];     /* elementwise.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_binary[];    /* elementwise.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_copy[];      /* copy.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_pad[];       /* pad.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_reduce[];    /* reduce.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_image[];     /* image.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_resize[];    /* resize.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_gather[];    /* gather.c */
-extern const hsi_cpu_kernel *const hsi_cpu_kernels_recurrent[]; /* recurrent.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_conv2d[];      /* conv2d.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_fc[];          /* fc.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_matmul[];      /* matmul.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_pool2d[];      /* pool2d.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_scale[];       /* scale.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_lrn[];         /* lrn.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_softmax[];     /* softmax.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_unary[];       /* elementwise.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_binary[];      /* elementwise.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_copy[];        /* copy.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_pad[];         /* pad.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_reduce[];      /* reduce.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_image[];       /* image.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_resize[];      /* resize.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_gather[];      /* gather.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_arg[];         /* arg.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_top_k[];       /* top_k.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_tuple_index[]; /* tuple_index.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_scatter[];     /* scatter.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_cumsum[];      /* cumsum.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_recurrent[];   /* recurrent.c */
 
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_cast[];  /* cast.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_where[]; /* where.c */

@@ -129,6 +129,14 @@ int hsi_cuda_batch_step(const hsched_backend_section *section, uint32_t index,
         step->u.softmax.axis++;
     if (step->kind == HSCHED_STEP_GATHER)
         step->u.gather.axis++;
+    if (step->kind == HSCHED_STEP_ARG)
+        step->u.arg.axis++;
+    if (step->kind == HSCHED_STEP_SCATTER)
+        step->u.scatter.axis++;
+    if (step->kind == HSCHED_STEP_TOP_K)
+        step->u.top_k.axis++;
+    if (step->kind == HSCHED_STEP_CUMSUM)
+        step->u.cumsum.axis++;
     if (step->kind == HSCHED_STEP_PAD) {
         int64_t *before = step->u.pad.before;
         memmove(before + 1, before, (HSCHED_MAX_DIMS - 1) * sizeof before[0]);

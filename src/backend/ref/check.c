@@ -4,6 +4,7 @@
  */
 #include "backend/ref/ref.h"
 
+#include "base/checked.h"
 #include "base/element.h"
 
 static int is_float(const hsched_operand *op, uint32_t rank)
@@ -315,6 +316,95 @@ static const char *fault_gather(const hsched_step *step)
     return NULL;
 }
 
+static const char *fault_scatter(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *indices = &step->in[1], *u = &step->in[2],
+                         *y = &step->out;
+    const hsched_scatter_kind kind = step->u.scatter.kind;
+    const uint32_t axis = step->u.scatter.axis;
+    if (!hsi_ref_has(step, 1) || !hsi_ref_has(step, 2) || !same_shape(x, y) ||
+        x->dtype != y->dtype || u->dtype != y->dtype || u->rank != y->rank)
+        return "inputs, updates and output must be of the same type and rank, input and "
+               "output of the same shape";
+    if ((indices->dtype != HSCHED_INT64 && indices->dtype != HSCHED_INT32) ||
+        !same_shape(indices, u))
+        return "indices must be int64 or int32 of the updates' shape";
+    if (kind < HSCHED_SCATTER_SET || kind > HSCHED_SCATTER_MIN ||
+        (kind != HSCHED_SCATTER_SET && x->dtype != HSCHED_FLOAT32 &&
+         !hsi_is_integer(x->dtype)))
+        return "the kind must be known, and take the type";
+    if (axis >= x->rank)
+        return "the axis must be one of the input's dimensions";
+    for (uint32_t d = 0; d < x->rank; d++)
+        if (d != axis && u->dims[d] > x->dims[d])
+            return "the updates must lie within the output";
+    return NULL;
+}
+
+static const char *fault_tuple_index(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    int64_t places = 1;
+    if ((x->dtype != HSCHED_INT64 && x->dtype != HSCHED_INT32) ||
+        y->dtype != HSCHED_INT64)
+        return "indices must be int64 or int32, and the output int64";
+    if (x->rank < 1 || x->rank != y->rank || x->dims[x->rank - 1] > HSCHED_MAX_DIMS ||
+        y->dims[y->rank - 1] != 1)
+        return "the last dimension must be that of the tuples, and 1 in the output";
+    for (uint32_t d = 0; d + 1 < x->rank; d++)
+        if (x->dims[d] != y->dims[d])
+            return "input and output must differ in the last dimension only";
+    for (int64_t d = 0; d < x->dims[x->rank - 1]; d++)
+        if (step->u.tuple_index.dims[d] < 1 ||
+            !hsi_mul_i64(places, step->u.tuple_index.dims[d], &places))
+            return "the places must be 1 at least, and fit into 64 bits";
+    return NULL;
+}
+
+/* Elements that are in an order, along an axis that there is; indices as output. */
+static const char *fault_order(const hsched_step *step, uint32_t axis)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    if ((x->dtype != HSCHED_FLOAT32 && !hsi_is_integer(x->dtype)) ||
+        y->dtype != HSCHED_INT64)
+        return "the input must be float32 or of integers, the output int64";
+    if (x->rank != y->rank || axis >= x->rank)
+        return "input and output must have the same rank, and the axis in it";
+    for (uint32_t d = 0; d < x->rank; d++)
+        if (d != axis && x->dims[d] != y->dims[d])
+            return "input and output must differ in the axis only";
+    return NULL;
+}
+
+static const char *fault_arg(const hsched_step *step)
+{
+    const char *fault = fault_order(step, step->u.arg.axis);
+    if (fault == NULL && step->out.dims[step->u.arg.axis] != 1)
+        return "the output must have one element along the axis";
+    return fault;
+}
+
+static const char *fault_top_k(const hsched_step *step)
+{
+    const uint32_t axis = step->u.top_k.axis;
+    const char *fault = fault_order(step, axis);
+    if (fault == NULL && step->out.dims[axis] > step->in[0].dims[axis])
+        return "the output must not have more elements along the axis than the input";
+    return fault;
+}
+
+static const char *fault_cumsum(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    if ((x->dtype != HSCHED_FLOAT32 && x->dtype != HSCHED_FLOAT64 &&
+         x->dtype != HSCHED_INT64 && x->dtype != HSCHED_INT32) ||
+        x->dtype != y->dtype || !same_shape(x, y))
+        return "input and output must be float32, float64, int64 or int32 of one shape";
+    if (step->u.cumsum.axis >= x->rank)
+        return "the axis must be one of the input's dimensions";
+    return NULL;
+}
+
 static const char *fault_image(const hsched_step *step)
 {
     const hsched_operand *x = &step->in[0], *y = &step->out;
@@ -381,6 +471,16 @@ static const char *fault_kind(const hsched_step *step)
         return fault_resize(step);
     case HSCHED_STEP_GATHER:
         return fault_gather(step);
+    case HSCHED_STEP_ARG:
+        return fault_arg(step);
+    case HSCHED_STEP_TOP_K:
+        return fault_top_k(step);
+    case HSCHED_STEP_TUPLE_INDEX:
+        return fault_tuple_index(step);
+    case HSCHED_STEP_SCATTER:
+        return fault_scatter(step);
+    case HSCHED_STEP_CUMSUM:
+        return fault_cumsum(step);
     case HSCHED_STEP_RECURRENT:
         return fault_recurrent(step);
     case HSCHED_STEP_CAST:

@@ -34,6 +34,11 @@ void hsi_ref_resize(const hsched_step *step, const void *const *inputs, void *ou
 void hsi_ref_cast(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_where(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_gather(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_arg(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_top_k(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_tuple_index(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_scatter(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_cumsum(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_image(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_recurrent(const hsched_step *step, const void *const *inputs, void *out);
 

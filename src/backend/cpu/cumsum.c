@@ -1,0 +1,145 @@
+/* CUMSUM: many groups at a time, step by step along the axis; floats are added up as doubles. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "backend/cpu/isa.h"
+#include "backend/cpu/kernel.h"
+#include "backend/cpu/loop.h"
+#include "backend/ref/ref.h"
+
+#define ACROSS 128
+
+/* `width` (at most ACROSS) groups, which begin x_pitch and y_pitch apart; along the axis n
+ * elements, x_stride and y_stride apart. */
+typedef void sum_groups(const void *from, int64_t x_pitch, int64_t x_stride, void *to,
+                        int64_t y_pitch, int64_t y_stride, int64_t n, int64_t width,
+                        int exclusive);
+
+typedef struct cumsum_state {
+    hsi_loop loop;              /* x and output without the axis */
+    int64_t x_stride, y_stride; /* along the axis, backwards if reverse */
+    int64_t x_first, y_first;   /* where a group begins */
+    int64_t count, size;        /* along the axis, of an element */
+    int exclusive;
+    sum_groups *sum;
+} cumsum_state;
+
+#define SUM(type, wide)                                                                  \
+    HSI_ISA_INLINE void type##_some(const type *x, int64_t x_pitch, int64_t x_stride,    \
+                                    type *y, int64_t y_pitch, int64_t y_stride,          \
+                                    int64_t n, int64_t width, int exclusive)             \
+    {                                                                                    \
+        wide sums[ACROSS] = { 0 };                                                       \
+        for (int64_t k = 0; k < n; k++, x += x_stride, y += y_stride)                    \
+            for (int64_t i = 0; i < width; i++) {                                        \
+                const wide before = sums[i], after = before + (wide)x[i * x_pitch];      \
+                y[i * y_pitch] = (type)(exclusive ? before : after);                     \
+                sums[i] = after;                                                         \
+            }                                                                            \
+    }                                                                                    \
+    HSI_ISA_INLINE void type##_sum_body(                                                 \
+        const void *from, int64_t x_pitch, int64_t x_stride, void *to, int64_t y_pitch,  \
+        int64_t y_stride, int64_t n, int64_t width, int exclusive)                       \
+    {                                                                                    \
+        if (x_pitch == 1 && y_pitch == 1 && exclusive)                                   \
+            type##_some(from, 1, x_stride, to, 1, y_stride, n, width, 1);                \
+        else if (x_pitch == 1 && y_pitch == 1)                                           \
+            type##_some(from, 1, x_stride, to, 1, y_stride, n, width, 0);                \
+        else                                                                             \
+            type##_some(from, x_pitch, x_stride, to, y_pitch, y_stride, n, width,        \
+                        exclusive);                                                      \
+    }                                                                                    \
+    HSI_ISA_DISPATCH(                                                                    \
+        type##_sum,                                                                      \
+        (const void *from, int64_t x_pitch, int64_t x_stride, void *to, int64_t y_pitch, \
+         int64_t y_stride, int64_t n, int64_t width, int exclusive),                     \
+        (from, x_pitch, x_stride, to, y_pitch, y_stride, n, width, exclusive))
+
+SUM(float, double)
+SUM(double, double)
+SUM(int64_t, uint64_t)
+SUM(int32_t, uint32_t)
+
+static sum_groups *const sums[] = {
+    [HSCHED_FLOAT32] = float_sum,
+    [HSCHED_FLOAT64] = double_sum,
+    [HSCHED_INT64] = int64_t_sum,
+    [HSCHED_INT32] = int32_t_sum,
+};
+
+static hsched_status cumsum_run(const hsched_step *step, const void *state,
+                                void *slot_state, void *const *operands, uint32_t part,
+                                void *scratch)
+{
+    const cumsum_state *s = state;
+    int64_t begin, end;
+    hsi_cursor cursor;
+    hsi_tile t;
+    (void)slot_state;
+    (void)scratch;
+    hsi_loop_part(&s->loop, part, step->parts, &begin, &end);
+    hsi_cursor_begin(&cursor, &s->loop, begin, end);
+    while (hsi_cursor_next(&cursor, &t))
+        for (int64_t r = 0; r < t.rows; r++)
+            for (int64_t c = 0; c < t.cols; c += ACROSS)
+                s->sum((const char *)operands[0] +
+                           (s->x_first + t.offset[0] + r * t.row_stride[0] +
+                            c * t.col_stride[0]) *
+                               s->size,
+                       t.col_stride[0], s->x_stride,
+                       (char *)operands[1] + (s->y_first + t.offset[1] +
+                                              r * t.row_stride[1] + c * t.col_stride[1]) *
+                                                 s->size,
+                       t.col_stride[1], s->y_stride, s->count,
+                       t.cols - c < ACROSS ? t.cols - c : ACROSS, s->exclusive);
+    return HSCHED_OK;
+}
+
+static int cumsum_supports(const hsched_step *step)
+{
+    return hsi_ref_fault(step) == NULL && step->act.kind == HSCHED_ACTIVATION_NONE;
+}
+
+static hsched_status cumsum_prepare(const hsi_cpu_prepare_context *context,
+                                    hsched_step *step, hsi_cpu_prepared *prepared)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    const uint32_t axis = step->u.cumsum.axis;
+    int64_t groups[HSCHED_MAX_DIMS];
+    const int64_t *strides[2] = { x->strides, y->strides };
+    (void)context;
+    cumsum_state *s = HSI_NEW(cumsum_state);
+    if (s == NULL)
+        return hsi_out_of_memory("the plan of a cumsum");
+    memcpy(groups, y->dims, sizeof groups);
+    groups[axis] = 1;
+    hsi_loop_init(&s->loop, y->rank, groups, 2, strides);
+    s->count = x->dims[axis];
+    s->x_stride = x->strides[axis];
+    s->y_stride = y->strides[axis];
+    if (step->u.cumsum.reverse) {
+        s->x_first = (s->count - 1) * s->x_stride;
+        s->y_first = (s->count - 1) * s->y_stride;
+        s->x_stride = -s->x_stride;
+        s->y_stride = -s->y_stride;
+    }
+    s->size = (int64_t)hsched_dtype_size(x->dtype);
+    s->exclusive = step->u.cumsum.exclusive != 0;
+    s->sum = sums[x->dtype];
+    prepared->state = s;
+    hsi_lower_parts(step, 2 * hsi_operand_count(x) * (double)s->size, s->loop.total);
+    return HSCHED_OK;
+}
+
+static const hsi_cpu_kernel cumsum_kernel = {
+    .name = "own/cumsum",
+    .kind = HSCHED_STEP_CUMSUM,
+    .library = HSCHED_LIBRARY_OWN,
+    .supports = cumsum_supports,
+    .prepare = cumsum_prepare,
+    .destroy = hsi_free,
+    .run = cumsum_run,
+};
+
+const hsi_cpu_kernel *const hsi_cpu_kernels_cumsum[] = { &cumsum_kernel, NULL };
