@@ -65,6 +65,10 @@ hsi_onnx_folder hsi_onnx_fold_shape, hsi_onnx_fold_size, hsi_onnx_fold_constant,
     hsi_onnx_fold_gather, hsi_onnx_fold_concat, hsi_onnx_fold_slice, hsi_onnx_fold_split,
     hsi_onnx_fold_expand, hsi_onnx_fold_constant_of_shape, hsi_onnx_fold_where,
     hsi_onnx_fold_tile, hsi_onnx_fold_non_zero;
+/* fold_index.c: by places. */
+hsi_onnx_folder hsi_onnx_fold_gather_elements, hsi_onnx_fold_gather_nd,
+    hsi_onnx_fold_scatter_elements, hsi_onnx_fold_scatter_nd, hsi_onnx_fold_trilu,
+    hsi_onnx_fold_eye_like;
 /* import_align.c */
 hsi_onnx_folder hsi_onnx_fold_align;
 /* fold_math.c */

@@ -68,6 +68,9 @@ hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_no
                                           float epsilon);
 /* import_index.c */
 hsi_onnx_builder hsi_onnx_build_gather_nd, hsi_onnx_build_scatter;
+/* import_select.c */
+hsi_onnx_builder hsi_onnx_build_one_hot, hsi_onnx_build_hardmax, hsi_onnx_build_trilu,
+    hsi_onnx_build_reverse_sequence;
 /* import_order.c */
 hsi_onnx_builder hsi_onnx_build_arg, hsi_onnx_build_top_k, hsi_onnx_build_cumsum;
 /* import_recurrent.c */
