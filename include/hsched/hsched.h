@@ -1119,6 +1119,10 @@ HSCHED_API hsched_status hsched_graph_add_top_k(hsched_graph *graph, const char 
 HSCHED_API hsched_status hsched_graph_add_cumsum(hsched_graph *graph, const char *name,
                                                  hsched_tensor x, int axis, int exclusive,
                                                  int reverse, hsched_tensor *y);
+/* The products likewise; of no elements, 1. */
+HSCHED_API hsched_status hsched_graph_add_cumprod(hsched_graph *graph, const char *name,
+                                                  hsched_tensor x, int axis, int exclusive,
+                                                  int reverse, hsched_tensor *y);
 
 typedef enum hsched_resize_mode {
     HSCHED_RESIZE_NEAREST = 1, /* tensors of any type */

@@ -75,6 +75,8 @@ static const hsi_onnx_op ops[] = {
       .note = "1-d to 3-d; constant weights and bias; output_shape, output_padding" },
     { "Cos", 7, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
     { "Cosh", 9, BUILD(activation), NULL, "", 0, .layers = "activation" },
+    { "CumProd", 26, BUILD(cumsum), NULL, " exclusive reverse ", 0, .layers = "cumprod",
+      .types = "float32, int64, int32, float64", .note = "constant axis", .cpu_only = 1 },
     { "CumSum", 11, BUILD(cumsum), NULL, " exclusive reverse ", 0, .layers = "cumsum",
       .types = "float32, int64, int32, float64", .note = "constant axis", .cpu_only = 1 },
     { "DepthToSpace", 1, BUILD(depth_to_space), NULL, " blocksize mode ", 0,
