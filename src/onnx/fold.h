@@ -46,6 +46,10 @@ hsched_status hsi_onnx_cast(hsi_onnx_import *im, const hsi_onnx_node *node,
                             const hsi_onnx_constant *c, hsched_dtype dtype,
                             const hsi_onnx_constant **result);
 
+/* Where input 1, a list of bool, is true; it may be shorter than `size`. */
+hsched_status hsi_onnx_true_places(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   int64_t size, const hsi_onnx_constant **places);
+
 /* Shape of a broadcast result, and strides (0 where broadcast) of an operand in it. */
 hsched_status hsi_onnx_broadcast(const hsi_onnx_node *node, const hsi_onnx_constant *a,
                                  const hsi_onnx_constant *b, uint32_t *rank,
@@ -68,7 +72,7 @@ hsi_onnx_folder hsi_onnx_fold_shape, hsi_onnx_fold_size, hsi_onnx_fold_constant,
 /* fold_index.c: by places. */
 hsi_onnx_folder hsi_onnx_fold_gather_elements, hsi_onnx_fold_gather_nd,
     hsi_onnx_fold_scatter_elements, hsi_onnx_fold_scatter_nd, hsi_onnx_fold_trilu,
-    hsi_onnx_fold_eye_like;
+    hsi_onnx_fold_eye_like, hsi_onnx_fold_compress;
 /* import_align.c */
 hsi_onnx_folder hsi_onnx_fold_align;
 /* fold_math.c */

@@ -260,6 +260,68 @@ hsched_status hsi_onnx_fold_scatter_nd(hsi_onnx_import *im, const hsi_onnx_node 
     return HSCHED_OK;
 }
 
+/* ---- Compress ---------------------------------------------------------------- */
+
+hsched_status hsi_onnx_true_places(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   int64_t size, const hsi_onnx_constant **places)
+{
+    const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, 1);
+    int64_t count = 0, at = 0;
+    hsi_onnx_draft *draft;
+    if (c->dtype != HSCHED_BOOL || c->rank != 1 || c->dims[0] > size)
+        return hsi_onnx_malformed(node, "its condition of shape %s does not fit %lld",
+                                  hsi_shape_text(c->rank, c->dims), (long long)size);
+    for (size_t k = 0; k < c->count; k++) {
+        if (c->tags)
+            hsi_onnx_pin(im, c->tags[k]);
+        count += hsi_onnx_get_int(c, k) != 0;
+    }
+    hsched_status status =
+        hsi_onnx_draft_make(im, node, HSCHED_INT64, 1, &count, 0, &draft);
+    if (status)
+        return status;
+    for (size_t k = 0; k < c->count; k++)
+        if (hsi_onnx_get_int(c, k) != 0)
+            hsi_onnx_put_int(draft, (size_t)at++, (int64_t)k);
+    *places = &draft->result;
+    return HSCHED_OK;
+}
+
+hsched_status hsi_onnx_fold_compress(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsi_onnx_constant *x = hsi_onnx_constant_input(im, node, 0), *places;
+    int64_t given, dims[HSCHED_MAX_DIMS], inner = 1, size;
+    uint32_t axis = 0;
+    const int along = hsi_onnx_attr(node, "axis") != NULL;
+    hsi_onnx_draft *draft;
+    if (!x || !hsi_onnx_constant_input(im, node, 1))
+        return hsi_onnx_malformed(node, "an input is missing");
+    hsched_status status = hsi_onnx_attr_int(node, "axis", 0, &given);
+    if (!status && along)
+        status = hsi_onnx_axis(node, given, x->rank, x->rank, &axis);
+    if (status)
+        return status;
+    size = along ? x->dims[axis] : (int64_t)x->count;
+    for (uint32_t k = axis + 1; along && k < x->rank; k++)
+        inner *= x->dims[k];
+    status = hsi_onnx_true_places(im, node, size, &places);
+    if (status)
+        return status;
+    memcpy(dims, x->dims, sizeof dims);
+    dims[axis] = places->dims[0];
+    status = hsi_onnx_draft_make(im, node, x->dtype, along ? x->rank : 1, dims,
+                                 x->tags != NULL, &draft);
+    for (size_t i = 0; !status && i < draft->result.count; i += (size_t)inner) {
+        const size_t n = i / (size_t)inner, kept = places->count;
+        const size_t from =
+            n / kept * (size_t)size + (size_t)hsi_onnx_get_int(places, n % kept);
+        hsi_onnx_copy_elements(draft, i, x, from * (size_t)inner, (size_t)inner);
+    }
+    if (!status)
+        hsi_onnx_set_constant(im, node, 0, &draft->result);
+    return status;
+}
+
 /* ---- Triangles and diagonals ------------------------------------------------- */
 
 hsched_status hsi_onnx_fold_trilu(hsi_onnx_import *im, const hsi_onnx_node *node)

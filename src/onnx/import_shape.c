@@ -266,11 +266,11 @@ hsched_status hsi_onnx_build_reduce(hsi_onnx_import *im, const hsi_onnx_node *no
     if (!status)
         status = hsi_onnx_attr_int(node, "noop_with_empty_axes", 0, &noop);
     if (!status && count == 0 && noop)
-        return kind <= HSCHED_REDUCE_PROD
-                   ? hsi_onnx_alias(im, node, 0)
-                   : hsi_onnx_unsupported(im, node, "noop_with_empty_axes");
+        return hsi_onnx_reduce_nothing(im, node, kind, x);
     if (!status)
         status = plain_axes(im, node, given, count, hsi_onnx_rank(im, x), axes);
+    if (!status && im->graph->tensors[x].dtype == HSCHED_BOOL)
+        return hsi_onnx_reduce_bools(im, node, kind, x, count, axes, keep != 0);
     if (!status)
         status = hsi_onnx_at_node(
             node, hsched_graph_add_reduce(im->graph, hsi_onnx_output_name(im, node, 0),
@@ -287,6 +287,34 @@ hsched_status hsi_onnx_build_identity(hsi_onnx_import *im, const hsi_onnx_node *
     return hsi_onnx_alias(im, node, 0);
 }
 
+/* Training with the ratio 0. */
+static int drops_nothing(const hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsi_onnx_constant *ratio = hsi_onnx_constant_input(im, node, 1);
+    return ratio && ratio->count == 1 && hsi_onnx_get_float(ratio, 0) == 0;
+}
+
+/* All is kept: ones, of bool from opset 10 on. */
+static hsched_status dropout_mask(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    hsched_tensor x;
+    hsi_onnx_draft *draft;
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (status)
+        return status;
+    const hsi_graph_tensor *t = &im->graph->tensors[x];
+    for (uint32_t k = 0; k < t->rank; k++)
+        hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, k));
+    status = hsi_onnx_draft_make(im, node, node->version < 10 ? t->dtype : HSCHED_BOOL,
+                                 t->rank, t->dims, 0, &draft);
+    if (status)
+        return status;
+    for (size_t k = 0; k < draft->result.count; k++)
+        hsi_onnx_put_int(draft, k, 1);
+    hsi_onnx_set_constant(im, node, 1, &draft->result);
+    return HSCHED_OK;
+}
+
 hsched_status hsi_onnx_build_dropout(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *training = hsi_onnx_constant_input(im, node, 2);
@@ -300,10 +328,11 @@ hsched_status hsi_onnx_build_dropout(hsi_onnx_import *im, const hsi_onnx_node *n
                                     "training mode (is_test 0); export the model for "
                                     "inference");
     if (hsi_onnx_has_input(node, 2) &&
-        (!training || training->count != 1 || hsi_onnx_get_int(training, 0) != 0))
+        (!training || training->count != 1 || hsi_onnx_get_int(training, 0) != 0) &&
+        !drops_nothing(im, node))
         return hsi_onnx_unsupported(im, node,
                                     "training mode; export the model for inference");
     if (hsi_onnx_output_used(im, node, 1))
-        return hsi_onnx_unsupported(im, node, "its second output, the mask");
-    return hsi_onnx_alias(im, node, 0);
+        status = dropout_mask(im, node);
+    return status ? status : hsi_onnx_alias(im, node, 0);
 }

@@ -67,7 +67,15 @@ hsi_onnx_builder hsi_onnx_build_layer_norm, hsi_onnx_build_instance_norm,
 hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node,
                                           float epsilon);
 /* import_index.c */
-hsi_onnx_builder hsi_onnx_build_gather_nd, hsi_onnx_build_scatter;
+hsi_onnx_builder hsi_onnx_build_gather_nd, hsi_onnx_build_scatter,
+    hsi_onnx_build_compress;
+/* import_reduce.c: over no axes, where only what comes before and after the reduction is done;
+ * and of bool, as bytes. */
+hsched_status hsi_onnx_reduce_nothing(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                      hsched_reduce_kind kind, hsched_tensor x);
+hsched_status hsi_onnx_reduce_bools(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                    hsched_reduce_kind kind, hsched_tensor x,
+                                    uint32_t count, const int64_t *axes, int keep_dims);
 /* import_select.c */
 hsi_onnx_builder hsi_onnx_build_one_hot, hsi_onnx_build_hardmax, hsi_onnx_build_trilu,
     hsi_onnx_build_reverse_sequence;

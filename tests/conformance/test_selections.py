@@ -163,3 +163,20 @@ def test_of_constants(op, opset, constants, attributes, tmp_path):
         found = rt.load(path).infer_exactly(feed)
     np.testing.assert_array_equal(found["f"], f)
     assert found["z"].shape == z.shape
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1])
+@pytest.mark.parametrize("dtype", ["float32", "bool"])
+def test_compress(axis, dtype, tmp_path):
+    x = some(dtype, 3, 4)
+    chosen = np.array([1, 0, 1], bool)
+    for condition in (chosen, np.array([0, 1], bool)):
+        run(tmp_path, "Compress", 11, {"x": x}, {"a": condition},
+            expected=[np.compress(condition, x, axis)], **({} if axis is None else {"axis": axis}))
+    refused(tmp_path, "the size of the result", "Compress", 11, {"x": x, "a": chosen})
+
+
+@pytest.mark.parametrize("opset, kind", [(7, "float32"), (10, "bool"), (13, "bool")])
+def test_the_mask_of_dropout(opset, kind, tmp_path):
+    x = some("float32", 3, 4)
+    run(tmp_path, "Dropout", opset, {"x": x}, outputs=("y", "z"), expected=[x, np.ones((3, 4), kind)])
