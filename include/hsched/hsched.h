@@ -1229,7 +1229,8 @@ typedef struct hsched_symbol {
 
 typedef struct hsched_onnx_config {
     size_t struct_size;
-    const hsched_symbol *symbols; /* named dimensions; those not set are 1, with a log line */
+    const hsched_symbol *symbols; /* named dimensions; those not set are 1, with a log line; an
+                                     input that has no elements by a 0 is none of the graph */
     uint32_t symbol_count;
     int allow_external_data;      /* weights in other files, inside the model's own folder only */
     uint64_t max_bytes;           /* of all tensors that import may hold; default 8 GiB */

@@ -72,6 +72,15 @@ hsched_status hsi_onnx_build_scatter(hsi_onnx_import *im, const hsi_onnx_node *n
     return hsi_onnx_at_node(node, status);
 }
 
+static hsched_status compressed_to_nothing(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                           hsched_tensor x, uint32_t axis)
+{
+    int64_t dims[HSCHED_MAX_DIMS];
+    hsi_onnx_dims(im, x, dims);
+    dims[axis] = 0;
+    return hsi_onnx_empty_part(im, node, 0, x, dims);
+}
+
 /* The places where the condition is true, along the axis, or in the elements one after the
  * other. */
 hsched_status hsi_onnx_build_compress(hsi_onnx_import *im, const hsi_onnx_node *node)
@@ -104,6 +113,8 @@ hsched_status hsi_onnx_build_compress(hsi_onnx_import *im, const hsi_onnx_node *
         return status;
     hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, axis));
     status = hsi_onnx_true_places(im, node, im->graph->tensors[x].dims[axis], &places);
+    if (!status && places->count == 0)
+        return compressed_to_nothing(im, node, x, axis);
     if (!status)
         status = hsi_onnx_at_node(
             node, hsched_graph_add_constant(im->graph, name, HSCHED_INT64, 1,

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/status.h"
 #include "base/tensor.h"
 #include "graph/build.h"
@@ -42,6 +43,28 @@ hsched_status hsi_onnx_build_reshape(hsi_onnx_import *im, const hsi_onnx_node *n
     return status;
 }
 
+/* One of the dimensions that x is repeated to is 0. */
+static hsched_status expand_to_nothing(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                       hsched_tensor x, const hsi_onnx_constant *shape)
+{
+    hsi_onnx_constant from = { .rank = hsi_onnx_rank(im, x) };
+    hsi_onnx_constant to = { .rank = (uint32_t)shape->count };
+    int64_t dims[HSCHED_MAX_DIMS];
+    uint32_t rank;
+    hsi_onnx_dims(im, x, from.dims);
+    for (uint32_t k = 0; k < from.rank; k++)
+        hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, k));
+    for (uint32_t k = 0; k < to.rank; k++) {
+        to.dims[k] = hsi_onnx_get_int(shape, k);
+        if (to.dims[k] < 0)
+            return hsi_onnx_malformed(node, "dimension %u is negative", k);
+    }
+    hsched_status status = hsi_onnx_broadcast(node, &from, &to, &rank, dims);
+    return status ? status
+                  : hsi_onnx_set_empty(im, node, 0, im->graph->tensors[x].dtype, rank,
+                                       dims, NULL);
+}
+
 hsched_status hsi_onnx_build_expand(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *shape = hsi_onnx_constant_input(im, node, 1);
@@ -56,6 +79,9 @@ hsched_status hsi_onnx_build_expand(hsi_onnx_import *im, const hsi_onnx_node *no
     for (size_t k = 0; k < shape->count; k++)
         dims[k] = hsi_onnx_symbolic(im, hsi_onnx_get_int(shape, k),
                                     shape->tags ? shape->tags[k] : 0);
+    for (size_t k = 0; k < shape->count && !status; k++)
+        if (dims[k] == 0)
+            return expand_to_nothing(im, node, x, shape);
     if (!status)
         status = hsi_onnx_at_node(
             node, hsched_graph_add_expand(im->graph, hsi_onnx_output_name(im, node, 0), x,
@@ -63,6 +89,19 @@ hsched_status hsi_onnx_build_expand(hsi_onnx_import *im, const hsi_onnx_node *no
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;
+}
+
+static hsched_status tile_to_nothing(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                     hsched_tensor x, const int64_t *repeats)
+{
+    int64_t dims[HSCHED_MAX_DIMS];
+    hsi_onnx_dims(im, x, dims);
+    for (uint32_t k = 0; k < hsi_onnx_rank(im, x); k++) {
+        hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, k));
+        if (repeats[k] < 0 || !hsi_mul_i64(dims[k], repeats[k], &dims[k]))
+            return hsi_onnx_malformed(node, "a repeat is negative or too large");
+    }
+    return hsi_onnx_empty_part(im, node, 0, x, dims);
 }
 
 /* Every dimension is repeated behind one of its own, as far as it is. */
@@ -83,9 +122,12 @@ hsched_status hsi_onnx_build_tile(hsi_onnx_import *im, const hsi_onnx_node *node
         return hsi_onnx_malformed(node, "%u repeats for %u dimensions", count,
                                   hsi_onnx_rank(im, x));
     hsi_onnx_dims(im, x, dims);
+    for (uint32_t k = 0; k < count; k++)
+        if (repeats[k] == 0)
+            return tile_to_nothing(im, node, x, repeats);
     for (uint32_t k = 0; k < count; k++) {
         if (repeats[k] < 1)
-            return hsi_onnx_unsupported(im, node, "an empty result");
+            return hsi_onnx_malformed(node, "a repeat is negative");
         if (rank + 2 > HSCHED_MAX_DIMS && repeats[k] != 1)
             return hsi_onnx_unsupported(im, node, "so many repeated dimensions");
         if (repeats[k] != 1) {

@@ -66,6 +66,10 @@ hsi_onnx_builder hsi_onnx_build_layer_norm, hsi_onnx_build_instance_norm,
 /* BatchNormalization with parameters that are computed. */
 hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node,
                                           float epsilon);
+/* import_empty.c: where an input has no elements, sets the output if it has none either, or
+ * leaves it unset (HSCHED_OK); a layer is then tried. */
+hsched_status hsi_onnx_build_empty(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   hsi_onnx_builder *build);
 /* import_index.c */
 hsi_onnx_builder hsi_onnx_build_gather_nd, hsi_onnx_build_scatter,
     hsi_onnx_build_compress;
