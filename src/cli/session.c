@@ -58,7 +58,8 @@ void cli_session_options(cli_session *s, cli_option options[CLI_SESSION_OPTIONS]
         { "no-fusion", NULL, "one step per layer", cli_parse_flag, &s->no_fusion },
         { "no-pinning", NULL, "leave the placement of workers to the system",
           cli_parse_flag, &s->no_pinning },
-        { "seed", "N", "of the zoo's weights and of inputs not given (1)",
+        { "seed", "N",
+          "of the zoo's weights and of inputs not given, integers 0 or 1 (1)",
           cli_parse_uint64, &s->seed },
         { 0 },
     };

@@ -38,7 +38,11 @@ static tensors make_tensors(const hsched_model *model, uint32_t seed)
                   out.byte_size };
     assert_non_null(t.in);
     assert_non_null(t.out);
-    fill(t.in, t.in_bytes / sizeof(float), seed);
+    if (in.dtype == HSCHED_INT64) /* numbers of tokens */
+        for (size_t i = 0; i < t.in_bytes / sizeof(int64_t); i++)
+            ((int64_t *)t.in)[i] = (int64_t)((i * 7919 + seed) % 25000);
+    else
+        fill(t.in, t.in_bytes / sizeof(float), seed);
     memset(t.out, 0xff, t.out_bytes);
     return t;
 }
