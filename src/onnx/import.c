@@ -61,8 +61,9 @@ static int is_chosen(const hsi_onnx_import *im, const hsi_onnx_node *node)
 
 static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
-    const hsi_onnx_op *op = node->domain == hsi_onnx_own_domain ? &hsi_onnx_align
-                            : *node->domain                     ? NULL
+    const hsi_onnx_op *op = node->domain == hsi_onnx_own_domain
+                                ? hsi_onnx_find_own_op(node->op)
+                            : *node->domain ? NULL
                                             : hsi_onnx_find_op(node->op);
     if (!op)
         return hsi_onnx_unsupported(im, node, "%s", "");

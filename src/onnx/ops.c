@@ -139,9 +139,11 @@ static const hsi_onnx_op ops[] = {
     { "Identity", 1, BUILD(identity), FOLD(identity), "", 0, .layers = "nothing",
       .types = "any",
       .note = "another name of the same tensor; an output of the model is a copy" },
-    { "If", 1, BUILD(if), NULL, " else_branch then_branch ", 0, .layers = "nothing",
-      .types = "any",
-      .note = "what its branch becomes; the condition is known while loading" },
+    { "If", 1, BUILD(if), NULL, " else_branch then_branch ", 0,
+      .layers = "nothing; where", .types = "any",
+      .note =
+          "what its branch becomes; both of them, and a choice, where the condition is "
+          "computed: they must give the same shapes" },
     { "InstanceNormalization", 1, BUILD(instance_norm), NULL, " epsilon ", 0,
       .layers = "reduce, binary, activation" },
     { "IsInf", 10, BUILD(is_inf), NULL, " detect_negative detect_positive ", 0,
@@ -240,6 +242,12 @@ static const hsi_onnx_op ops[] = {
     { "ReverseSequence", 10, BUILD(reverse_sequence), NULL, " batch_axis time_axis ", 0,
       .layers = "binary, where, gather_nd", .types = "any", .cpu_only = 1 },
     { "Round", 11, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
+    { "Scan", 9, BUILD(scan), NULL,
+      " body num_scan_inputs scan_input_axes scan_input_directions scan_output_axes "
+      "scan_output_directions ",
+      0, .layers = "nothing", .types = "any",
+      .note = "what its iterations become, at most 256; their number is known while "
+              "loading" },
     { "Scatter", 9, BUILD(scatter), FOLD(scatter_elements), " axis ", 0,
       .layers = "scatter_elements", .types = "any",
       .note = "what is out of range is left out", .cpu_only = 1 },
@@ -308,8 +316,16 @@ static int compare_names(const void *name, const void *op)
     return strcmp(name, ((const hsi_onnx_op *)op)->name);
 }
 
-/* Written by legacy.c. */
-const hsi_onnx_op hsi_onnx_align = { "Align", 0, BUILD(align), FOLD(align), " axis ", 0 };
+/* The first is written by legacy.c, the other by branch.c. */
+static const hsi_onnx_op own_ops[] = {
+    { "Align", 0, BUILD(align), FOLD(align), " axis ", 0 },
+    { "Choose", 0, BUILD(choose), NULL, "", 0 },
+};
+
+const hsi_onnx_op *hsi_onnx_find_own_op(const char *name)
+{
+    return &own_ops[strcmp(name, "Choose") == 0];
+}
 
 const hsi_onnx_op *hsi_onnx_find_op(const char *name)
 {

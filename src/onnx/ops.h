@@ -23,15 +23,16 @@ typedef struct hsi_onnx_op {
 
 /* NULL for unknown names. */
 const hsi_onnx_op *hsi_onnx_find_op(const char *name);
-/* The one operator of the library's own domain. */
-extern const hsi_onnx_op hsi_onnx_align;
+/* The operators of the library's own domain. */
+const hsi_onnx_op *hsi_onnx_find_own_op(const char *name);
 /* 1 if the operator has such an attribute in some opset. */
 int hsi_onnx_knows_attr(const hsi_onnx_op *op, const char *attribute);
 
 /* import_blocks.c */
 hsi_onnx_builder hsi_onnx_build_depth_to_space, hsi_onnx_build_space_to_depth;
 /* import_control.c */
-hsi_onnx_builder hsi_onnx_build_if, hsi_onnx_build_loop;
+hsi_onnx_builder hsi_onnx_build_if, hsi_onnx_build_choose, hsi_onnx_build_loop,
+    hsi_onnx_build_scan;
 /* import_window.c */
 hsi_onnx_builder hsi_onnx_build_conv, hsi_onnx_build_pool, hsi_onnx_build_global_pool;
 /* import_conv_transpose.c, import_lp_pool.c */
