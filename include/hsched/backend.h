@@ -86,8 +86,9 @@ extern "C" {
  *            than all. Along the axis out has 1 element, else as many as in[0], which is float32,
  *            int64, int32, uint8 or int8; out is int64; any strides.
  * CUMSUM     out's element is the sum of in[0]'s from the first along `axis` up to that one, or to
- *            the one before it (exclusive), or from the last one on (reverse). Both float32,
- *            float64, int64 or int32, of one shape; integers wrap around. Any strides.
+ *            the one before it (exclusive), or from the last one on (reverse); or the product
+ *            (product). Both float32, float64, int64 or int32, of one shape; integers wrap around.
+ *            Any strides.
  * TOP_K      out's elements along `axis` are the indices of as many elements of in[0], the largest
  *            first, or the smallest: of equal ones the first; a not-a-number counts as the largest.
  *            Other dimensions and types as those of ARG; any strides.
@@ -247,7 +248,7 @@ typedef struct hsched_step {
         } top_k;
         struct {
             uint32_t axis;
-            int exclusive, reverse;
+            int exclusive, reverse, product;
         } cumsum;
         struct {
             float mean[4], scale[4];

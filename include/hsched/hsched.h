@@ -1147,6 +1147,10 @@ HSCHED_API hsched_status hsched_graph_add_top_k(hsched_graph *graph, const char 
 HSCHED_API hsched_status hsched_graph_add_cumsum(hsched_graph *graph, const char *name,
                                                  hsched_tensor x, int axis, int exclusive,
                                                  int reverse, hsched_tensor *y);
+/* The products likewise; of no elements, 1. */
+HSCHED_API hsched_status hsched_graph_add_cumprod(hsched_graph *graph, const char *name,
+                                                  hsched_tensor x, int axis, int exclusive,
+                                                  int reverse, hsched_tensor *y);
 
 typedef enum hsched_resize_mode {
     HSCHED_RESIZE_NEAREST = 1, /* tensors of any type */
@@ -1253,7 +1257,8 @@ typedef struct hsched_symbol {
 
 typedef struct hsched_onnx_config {
     size_t struct_size;
-    const hsched_symbol *symbols; /* named dimensions; those not set are 1, with a log line */
+    const hsched_symbol *symbols; /* named dimensions; those not set are 1, with a log line; an
+                                     input that has no elements by a 0 is none of the graph */
     uint32_t symbol_count;
     int allow_external_data;      /* weights in other files, inside the model's own folder only */
     uint64_t max_bytes;           /* of all tensors that import may hold; default 8 GiB */

@@ -142,7 +142,8 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return hsi_cost_mix(hash, a->scatter.kind);
     case HSI_LAYER_CUMSUM:
         hash = hsi_cost_mix(hash, (uint64_t)a->cumsum.axis);
-        return hsi_cost_mix(hash, (uint64_t)(a->cumsum.exclusive != 0) * 2 +
+        return hsi_cost_mix(hash, (uint64_t)(a->cumsum.product != 0) * 4 +
+                                      (uint64_t)(a->cumsum.exclusive != 0) * 2 +
                                       (uint64_t)(a->cumsum.reverse != 0));
     case HSI_LAYER_ARG:
         hash = hsi_cost_mix(hash, (uint64_t)a->arg.axis);

@@ -102,7 +102,7 @@ typedef union hsi_layer_attrs {
     } top_k;
     struct {
         int axis; /* not negative */
-        int exclusive, reverse;
+        int exclusive, reverse, product;
     } cumsum;
     int batch_dims; /* GATHER_ND */
     struct {

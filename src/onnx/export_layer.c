@@ -400,8 +400,7 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
     case HSI_LAYER_SCATTER_ND:
         return hsi_onnx_export_scatter(e, layer);
     case HSI_LAYER_CUMSUM:
-        hsi_onnx_export_cumsum(e, layer);
-        break;
+        return hsi_onnx_export_cumsum(e, layer);
     case HSI_LAYER_ARG:
         hsi_onnx_export_arg(e, layer);
         break;

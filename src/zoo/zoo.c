@@ -37,10 +37,9 @@ static const struct {
       zoo_yolov3_tiny },
     { "yolov3", "YOLOv3: detector, Darknet-53, 10647 decoded boxes of 416x416",
       zoo_yolov3 },
-    { "text_bilstm", "Text classifier: bidirectional LSTM over 64 embedded tokens",
+    { "text_bilstm", "Text classifier: bidirectional LSTM, 64 tokens of 25000",
       zoo_text_bilstm },
-    { "text_gru", "Text classifier: two GRU layers over 64 embedded tokens",
-      zoo_text_gru },
+    { "text_gru", "Text classifier: two GRU layers, 64 tokens of 25000", zoo_text_gru },
 };
 
 uint32_t zoo_count(void)

@@ -31,7 +31,8 @@ def test_exported_network_agrees(name, program, tmp_path):
     onnx.checker.check_model(str(path))
     session = ort_session(path)
     rng = np.random.default_rng(3)
-    feed = {i.name: rng.standard_normal(i.shape).astype(np.float32) for i in session.get_inputs()}
+    feed = {i.name: rng.integers(0, 25000, i.shape) if i.type == "tensor(int64)"
+            else rng.standard_normal(i.shape).astype(np.float32) for i in session.get_inputs()}
     names = [o.name for o in session.get_outputs()]
     expected = dict(zip(names, session.run(names, feed)))
     # The graph as it was built (through the program), and the exported file read back.

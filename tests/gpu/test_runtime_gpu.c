@@ -39,7 +39,7 @@ static void fill_input(const hsched_tensor_info *info, void *data, uint32_t seed
 {
     if (info->dtype == HSCHED_INT64)
         for (size_t i = 0; i < info->byte_size / sizeof(int64_t); i++)
-            ((int64_t *)data)[i] = (int64_t)((i * 37 + seed) % 50);
+            ((int64_t *)data)[i] = (int64_t)((i * 7919 + seed) % 25000);
     else
         fill(data, info->byte_size / sizeof(float), seed);
 }

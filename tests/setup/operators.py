@@ -44,7 +44,7 @@ def entries():
         plain = re.sub(r'"(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*', keep, entry)
         fields = [field.strip() for field in plain.split(",")]
         named = {key: value(text) for key, text in
-                 (re.fullmatch(r"\.(\w+) = (.*)", f, re.DOTALL).groups() for f in fields[6:] if f[0] == ".")}
+                 (re.fullmatch(r"\.(\w+) =\s+(.*)", f, re.DOTALL).groups() for f in fields[6:] if f[0] == ".")}
         yield {"name": value(fields[0]), "since": int(fields[1]), "build": fields[2] != "NULL",
                "fold": fields[3] != "NULL", "always": fields[5] == "1", **named}
 

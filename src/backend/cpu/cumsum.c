@@ -1,4 +1,5 @@
-/* CUMSUM: many groups at a time, step by step along the axis; floats are added up as doubles. */
+/* CUMSUM: many groups at a time, step by step along the axis; floats are added up, or multiplied,
+ * as doubles. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -25,47 +26,58 @@ typedef struct cumsum_state {
     sum_groups *sum;
 } cumsum_state;
 
-#define SUM(type, wide)                                                                  \
-    HSI_ISA_INLINE void type##_some(const type *x, int64_t x_pitch, int64_t x_stride,    \
+#define RUNNING(name, type, wide, op, first)                                             \
+    HSI_ISA_INLINE void name##_some(const type *x, int64_t x_pitch, int64_t x_stride,    \
                                     type *y, int64_t y_pitch, int64_t y_stride,          \
                                     int64_t n, int64_t width, int exclusive)             \
     {                                                                                    \
-        wide sums[ACROSS] = { 0 };                                                       \
+        wide sums[ACROSS];                                                               \
+        for (int64_t i = 0; i < width; i++)                                              \
+            sums[i] = first;                                                             \
         for (int64_t k = 0; k < n; k++, x += x_stride, y += y_stride)                    \
             for (int64_t i = 0; i < width; i++) {                                        \
-                const wide before = sums[i], after = before + (wide)x[i * x_pitch];      \
+                const wide before = sums[i], after = before op(wide) x[i * x_pitch];     \
                 y[i * y_pitch] = (type)(exclusive ? before : after);                     \
                 sums[i] = after;                                                         \
             }                                                                            \
     }                                                                                    \
-    HSI_ISA_INLINE void type##_sum_body(                                                 \
-        const void *from, int64_t x_pitch, int64_t x_stride, void *to, int64_t y_pitch,  \
-        int64_t y_stride, int64_t n, int64_t width, int exclusive)                       \
+    HSI_ISA_INLINE void name##_body(const void *from, int64_t x_pitch, int64_t x_stride, \
+                                    void *to, int64_t y_pitch, int64_t y_stride,         \
+                                    int64_t n, int64_t width, int exclusive)             \
     {                                                                                    \
         if (x_pitch == 1 && y_pitch == 1 && exclusive)                                   \
-            type##_some(from, 1, x_stride, to, 1, y_stride, n, width, 1);                \
+            name##_some(from, 1, x_stride, to, 1, y_stride, n, width, 1);                \
         else if (x_pitch == 1 && y_pitch == 1)                                           \
-            type##_some(from, 1, x_stride, to, 1, y_stride, n, width, 0);                \
+            name##_some(from, 1, x_stride, to, 1, y_stride, n, width, 0);                \
         else                                                                             \
-            type##_some(from, x_pitch, x_stride, to, y_pitch, y_stride, n, width,        \
+            name##_some(from, x_pitch, x_stride, to, y_pitch, y_stride, n, width,        \
                         exclusive);                                                      \
     }                                                                                    \
     HSI_ISA_DISPATCH(                                                                    \
-        type##_sum,                                                                      \
+        name,                                                                            \
         (const void *from, int64_t x_pitch, int64_t x_stride, void *to, int64_t y_pitch, \
          int64_t y_stride, int64_t n, int64_t width, int exclusive),                     \
         (from, x_pitch, x_stride, to, y_pitch, y_stride, n, width, exclusive))
 
-SUM(float, double)
-SUM(double, double)
-SUM(int64_t, uint64_t)
-SUM(int32_t, uint32_t)
+RUNNING(float_sum, float, double, +, 0)
+RUNNING(double_sum, double, double, +, 0)
+RUNNING(int64_sum, int64_t, uint64_t, +, 0)
+RUNNING(int32_sum, int32_t, uint32_t, +, 0)
+RUNNING(float_product, float, double, *, 1)
+RUNNING(double_product, double, double, *, 1)
+RUNNING(int64_product, int64_t, uint64_t, *, 1)
+RUNNING(int32_product, int32_t, uint32_t, *, 1)
 
-static sum_groups *const sums[] = {
-    [HSCHED_FLOAT32] = float_sum,
-    [HSCHED_FLOAT64] = double_sum,
-    [HSCHED_INT64] = int64_t_sum,
-    [HSCHED_INT32] = int32_t_sum,
+/* By whether it is a product. */
+static sum_groups *const sums[2][HSCHED_FLOAT64 + 1] = {
+    { [HSCHED_FLOAT32] = float_sum,
+      [HSCHED_FLOAT64] = double_sum,
+      [HSCHED_INT64] = int64_sum,
+      [HSCHED_INT32] = int32_sum },
+    { [HSCHED_FLOAT32] = float_product,
+      [HSCHED_FLOAT64] = double_product,
+      [HSCHED_INT64] = int64_product,
+      [HSCHED_INT32] = int32_product },
 };
 
 static hsched_status cumsum_run(const hsched_step *step, const void *state,
@@ -126,7 +138,7 @@ static hsched_status cumsum_prepare(const hsi_cpu_prepare_context *context,
     }
     s->size = (int64_t)hsched_dtype_size(x->dtype);
     s->exclusive = step->u.cumsum.exclusive != 0;
-    s->sum = sums[x->dtype];
+    s->sum = sums[step->u.cumsum.product != 0][x->dtype];
     prepared->state = s;
     hsi_lower_parts(step, 2 * hsi_operand_count(x) * (double)s->size, s->loop.total);
     return HSCHED_OK;
