@@ -250,6 +250,20 @@ hsched_tensor hsi_compose_slice(hsi_composer *c, hsched_tensor x, int64_t axis,
                 : y;
 }
 
+hsched_tensor hsi_compose_pad(hsi_composer *c, hsched_tensor x, uint32_t axis,
+                              int64_t count, float value)
+{
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    int64_t before[HSCHED_MAX_DIMS] = { 0 }, after[HSCHED_MAX_DIMS] = { 0 };
+    const char *name = begin(c);
+    after[axis] = count;
+    return name ? end(c,
+                      hsched_graph_add_pad(c->im->graph, name, x, before, after,
+                                           HSCHED_PAD_MODE_CONSTANT, value, &y),
+                      &y)
+                : y;
+}
+
 hsched_tensor hsi_compose_gather(hsi_composer *c, hsched_tensor x, hsched_tensor indices,
                                  int axis)
 {

@@ -57,6 +57,9 @@ hsched_tensor hsi_compose_join(hsi_composer *c, hsched_tensor a, hsched_tensor b
                                int axis);
 hsched_tensor hsi_compose_slice(hsi_composer *c, hsched_tensor x, int64_t axis,
                                 int64_t start, int64_t stop, int64_t step);
+/* `count` more elements of that value at the axis' end. */
+hsched_tensor hsi_compose_pad(hsi_composer *c, hsched_tensor x, uint32_t axis,
+                              int64_t count, float value);
 hsched_tensor hsi_compose_gather(hsi_composer *c, hsched_tensor x, hsched_tensor indices,
                                  int axis);
 

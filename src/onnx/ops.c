@@ -31,6 +31,14 @@ static const hsi_onnx_op ops[] = {
     { "Asinh", 9, BUILD(activation), NULL, "", 0, .layers = "activation" },
     { "Atan", 7, BUILD(activation), NULL, "", 0, .layers = "activation" },
     { "Atanh", 9, BUILD(activation), NULL, "", 0, .layers = "activation" },
+    { "Attention", 23, BUILD(attention), NULL,
+      " is_causal kv_num_heads left_window_size q_num_heads qk_matmul_output_mode "
+      "right_window_size scale softcap softmax_precision ",
+      0,
+      .layers = "matmul, binary, softmax, transpose; reduce, where for masks; "
+                "reshape, concat",
+      .note = "computed in float32 whatever softmax_precision is; queries that see no "
+              "key give zeros" },
     { "AveragePool", 1, BUILD(pool), NULL,
       WINDOW "ceil_mode count_include_pad dilations ", 0, .layers = "pool2d, pool",
       .note = "1-d to 3-d" },
