@@ -41,22 +41,6 @@ static hsched_tensor fixed_bias(hsi_composer *c, const hsi_attention_sight *s,
 
 /* ---- By lengths that are computed ---------------------------------------------- */
 
-/* 0 to count - 1 as int64, along the last dimension but `behind` ones */
-static hsched_tensor places(hsi_composer *c, int64_t count, uint32_t behind)
-{
-    const int64_t dims[2] = { count, 1 };
-    hsi_onnx_draft *draft;
-    if (c->status == HSCHED_OK)
-        c->status = hsi_onnx_draft_make(c->im, c->node, HSCHED_INT64, 1 + behind, dims, 0,
-                                        &draft);
-    if (c->status != HSCHED_OK)
-        return HSCHED_NO_TENSOR;
-    int64_t *data = draft->data;
-    for (int64_t k = 0; k < count; k++)
-        data[k] = k;
-    return hsi_compose_constant(c, HSCHED_INT64, 1 + behind, dims, data);
-}
-
 static hsched_tensor both(hsi_composer *c, hsched_tensor a, hsched_tensor b)
 {
     return hsi_compose_pair(c, HSCHED_BINARY_AND, a, b);
@@ -72,7 +56,8 @@ static hsched_tensor lengths_bias(hsi_composer *c, const hsi_attention_sight *s,
                                   hsched_dtype dtype)
 {
     static const int64_t behind_batch[3] = { 1, 2, 3 };
-    hsched_tensor keys = places(c, s->keys, 0), queries = places(c, s->queries, 1);
+    hsched_tensor keys = hsi_compose_places(c, s->keys, 0),
+                  queries = hsi_compose_places(c, s->queries, 1);
     hsched_tensor lengths = hsi_compose_unsqueeze(
         c, hsi_compose_cast(c, s->lengths, HSCHED_INT64), 3, behind_batch);
     hsched_tensor seen = hsi_compose_pair(c, HSCHED_BINARY_LESS, keys, lengths);
@@ -112,7 +97,7 @@ static hsched_tensor mask_bias(hsi_composer *c, hsched_tensor mask, int64_t keys
     if (c->status != HSCHED_OK || hsi_compose_size(c, mask, rank - 1) >= keys)
         return mask;
     const int64_t have = hsi_compose_fixed(c, mask, rank - 1);
-    return hsi_compose_pad(c, mask, rank - 1, keys - have, -__builtin_inff());
+    return hsi_compose_pad(c, mask, rank - 1, 0, keys - have, -__builtin_inff());
 }
 
 hsched_tensor hsi_attention_bias(hsi_composer *c, const hsi_attention_sight *s,

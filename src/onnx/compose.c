@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/tensor.h"
+#include "onnx/fold.h"
 
 /* A name for the next layer; NULL once there is an error. */
 static const char *begin(hsi_composer *c)
@@ -109,6 +110,23 @@ hsched_tensor hsi_compose_constant(hsi_composer *c, hsched_dtype dtype, uint32_t
     hsched_status status = hsched_graph_add_constant(
         c->im->graph, name, dtype, rank, dims, data, bytes, HSCHED_DATA_COPY, &y);
     return end(c, status, &y);
+}
+
+hsched_tensor hsi_compose_places(hsi_composer *c, int64_t count, uint32_t behind)
+{
+    int64_t dims[HSCHED_MAX_DIMS];
+    hsi_onnx_draft *draft;
+    dims[0] = count;
+    for (uint32_t k = 1; k <= behind; k++)
+        dims[k] = 1;
+    if (c->status == HSCHED_OK)
+        c->status = hsi_onnx_draft_make(c->im, c->node, HSCHED_INT64, 1 + behind, dims, 0,
+                                        &draft);
+    if (c->status != HSCHED_OK)
+        return HSCHED_NO_TENSOR;
+    for (int64_t k = 0; k < count; k++)
+        hsi_onnx_put_int(draft, (size_t)k, k);
+    return hsi_compose_constant(c, HSCHED_INT64, 1 + behind, dims, draft->data);
 }
 
 /* ---- Layers ------------------------------------------------------------------ */
@@ -251,14 +269,17 @@ hsched_tensor hsi_compose_slice(hsi_composer *c, hsched_tensor x, int64_t axis,
 }
 
 hsched_tensor hsi_compose_pad(hsi_composer *c, hsched_tensor x, uint32_t axis,
-                              int64_t count, float value)
+                              int64_t before, int64_t after, float value)
 {
     hsched_tensor y = HSCHED_NO_TENSOR;
-    int64_t before[HSCHED_MAX_DIMS] = { 0 }, after[HSCHED_MAX_DIMS] = { 0 };
+    int64_t starts[HSCHED_MAX_DIMS] = { 0 }, ends[HSCHED_MAX_DIMS] = { 0 };
+    if (before == 0 && after == 0)
+        return x;
     const char *name = begin(c);
-    after[axis] = count;
+    starts[axis] = before;
+    ends[axis] = after;
     return name ? end(c,
-                      hsched_graph_add_pad(c->im->graph, name, x, before, after,
+                      hsched_graph_add_pad(c->im->graph, name, x, starts, ends,
                                            HSCHED_PAD_MODE_CONSTANT, value, &y),
                       &y)
                 : y;
@@ -273,4 +294,41 @@ hsched_tensor hsi_compose_gather(hsi_composer *c, hsched_tensor x, hsched_tensor
                ? end(c, hsched_graph_add_gather(c->im->graph, name, x, indices, axis, &y),
                      &y)
                : y;
+}
+
+hsched_tensor hsi_compose_expand(hsi_composer *c, hsched_tensor x, uint32_t rank,
+                                 const int64_t *dims)
+{
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    const char *name = begin(c);
+    return name ? end(c, hsched_graph_add_expand(c->im->graph, name, x, rank, dims, &y),
+                      &y)
+                : y;
+}
+
+hsched_tensor hsi_compose_put(hsi_composer *c, hsched_tensor x, hsched_tensor indices,
+                              hsched_tensor updates, int axis)
+{
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    const char *name = begin(c);
+    return name ? end(c,
+                      hsched_graph_add_scatter_elements(c->im->graph, name, x, indices,
+                                                        updates, axis, HSCHED_SCATTER_SET,
+                                                        &y),
+                      &y)
+                : y;
+}
+
+hsched_tensor hsi_compose_depthwise(hsi_composer *c, hsched_tensor x,
+                                    hsched_tensor weights, hsched_tensor bias)
+{
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    const hsched_conv_config config = { HSCHED_CONV_CONFIG_INIT,
+                                        .groups = hsi_compose_size(c, weights, 0) };
+    const char *name = begin(c);
+    return name ? end(c,
+                      hsched_graph_add_conv(c->im->graph, name, x, weights, bias, &config,
+                                            &y),
+                      &y)
+                : y;
 }

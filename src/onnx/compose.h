@@ -57,9 +57,19 @@ hsched_tensor hsi_compose_join(hsi_composer *c, hsched_tensor a, hsched_tensor b
                                int axis);
 hsched_tensor hsi_compose_slice(hsi_composer *c, hsched_tensor x, int64_t axis,
                                 int64_t start, int64_t stop, int64_t step);
-/* `count` more elements of that value at the axis' end. */
+/* So many more elements of that value at the axis' start and end. */
 hsched_tensor hsi_compose_pad(hsi_composer *c, hsched_tensor x, uint32_t axis,
-                              int64_t count, float value);
+                              int64_t before, int64_t after, float value);
+/* 0 to count - 1 as int64, with `behind` dimensions of 1 behind; at most 7. */
+hsched_tensor hsi_compose_places(hsi_composer *c, int64_t count, uint32_t behind);
+hsched_tensor hsi_compose_expand(hsi_composer *c, hsched_tensor x, uint32_t rank,
+                                 const int64_t *dims);
+/* x, but for the elements that the updates replace. */
+hsched_tensor hsi_compose_put(hsi_composer *c, hsched_tensor x, hsched_tensor indices,
+                              hsched_tensor updates, int axis);
+/* A convolution of [N,C,L] by constant weights [C,1,k] without padding. */
+hsched_tensor hsi_compose_depthwise(hsi_composer *c, hsched_tensor x,
+                                    hsched_tensor weights, hsched_tensor bias);
 hsched_tensor hsi_compose_gather(hsi_composer *c, hsched_tensor x, hsched_tensor indices,
                                  int axis);
 
