@@ -41,6 +41,8 @@ static const struct {
       zoo_text_bilstm },
     { "text_gru", "Text classifier: two GRU layers over 64 embedded tokens",
       zoo_text_gru },
+    { "vit_tiny", "ViT-Tiny/16: 12 transformer blocks of 3 heads, 197 tokens",
+      zoo_vit_tiny },
 };
 
 uint32_t zoo_count(void)
