@@ -245,15 +245,21 @@ hsched_tensor hsi_compose_squeeze(hsi_composer *c, hsched_tensor x, uint32_t cou
                 : y;
 }
 
+hsched_tensor hsi_compose_concat(hsi_composer *c, const hsched_tensor *x, uint32_t count,
+                                 int axis)
+{
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    const char *name = begin(c);
+    return name ? end(c, hsched_graph_add_concat(c->im->graph, name, x, count, axis, &y),
+                      &y)
+                : y;
+}
+
 hsched_tensor hsi_compose_join(hsi_composer *c, hsched_tensor a, hsched_tensor b,
                                int axis)
 {
-    hsched_tensor y = HSCHED_NO_TENSOR;
     const hsched_tensor both[2] = { a, b };
-    const char *name = begin(c);
-    return name ? end(c, hsched_graph_add_concat(c->im->graph, name, both, 2, axis, &y),
-                      &y)
-                : y;
+    return hsi_compose_concat(c, both, 2, axis);
 }
 
 hsched_tensor hsi_compose_slice(hsi_composer *c, hsched_tensor x, int64_t axis,

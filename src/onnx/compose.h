@@ -55,6 +55,8 @@ hsched_tensor hsi_compose_squeeze(hsi_composer *c, hsched_tensor x, uint32_t cou
                                   const int64_t *axes);
 hsched_tensor hsi_compose_join(hsi_composer *c, hsched_tensor a, hsched_tensor b,
                                int axis);
+hsched_tensor hsi_compose_concat(hsi_composer *c, const hsched_tensor *x, uint32_t count,
+                                 int axis);
 hsched_tensor hsi_compose_slice(hsi_composer *c, hsched_tensor x, int64_t axis,
                                 int64_t start, int64_t stop, int64_t step);
 /* So many more elements of that value at the axis' start and end. */

@@ -72,6 +72,8 @@ hsi_onnx_builder hsi_onnx_build_gather_nd, hsi_onnx_build_scatter;
 hsi_onnx_builder hsi_onnx_build_arg, hsi_onnx_build_top_k, hsi_onnx_build_cumsum;
 /* import_attention.c */
 hsi_onnx_builder hsi_onnx_build_attention;
+/* import_linear_attention.c */
+hsi_onnx_builder hsi_onnx_build_linear_attention;
 /* import_language.c */
 hsi_onnx_builder hsi_onnx_build_rotary, hsi_onnx_build_swiglu,
     hsi_onnx_build_tensor_scatter, hsi_onnx_build_causal_conv;

@@ -1,4 +1,4 @@
-"""RotaryEmbedding, SwiGLU, TensorScatter and CausalConvWithState against ONNX's reference."""
+"""RotaryEmbedding, SwiGLU, TensorScatter, CausalConvWithState and LinearAttention against ONNX's reference."""
 import numpy as np
 import onnx
 import pytest
@@ -92,3 +92,21 @@ def test_causal_conv(activation, past, bias, runtime, tmp_path):
           {"x": floats(rng, 2, 5, 7), "w": floats(rng, 5, 1, 4), "b": floats(rng, 5) if bias else None,
            "past": floats(rng, 2, 5, 3) if past else None}, ("y", "state"), ("w", "b"),
           activation=activation)
+
+
+@pytest.mark.parametrize("rule", ["linear", "gated", "delta", "gated_delta"])
+@pytest.mark.parametrize("past", [0, 1])
+@pytest.mark.parametrize("group,wide", [(1, 0), (3, 1)])
+def test_linear_attention(rule, past, group, wide, runtime, tmp_path):
+    """wide: a decay for each number of a key; else one for each head. Then beta is one for all."""
+    rng = np.random.default_rng(5)
+    batch, steps, heads, size, value_size = 2, 5, 2, 4, 3
+    gated, corrected = "gated" in rule, "delta" in rule
+    check(runtime, tmp_path, "LinearAttention", 27,
+          {"q": floats(rng, batch, steps, heads * group * size), "k": floats(rng, batch, steps, heads * size),
+           "v": floats(rng, batch, steps, heads * value_size),
+           "past": floats(rng, batch, heads, size, value_size) if past else None,
+           "decay": -np.abs(floats(rng, batch, steps, heads * (size if wide else 1))) if gated else None,
+           "beta": np.abs(floats(rng, batch, steps, heads if wide else 1)) / 2 if corrected else None},
+          ("y", "state"), shapes={"q": ("B", steps, heads * group * size)}, update_rule=rule,
+          q_num_heads=heads * group, kv_num_heads=heads)
