@@ -111,17 +111,26 @@ hsched_status hsi_onnx_build_cast(hsi_onnx_import *im, const hsi_onnx_node *node
     return cast_to(im, node, x, hsi_onnx_dtype(type));
 }
 
-/* To the type of the second input, whose values do not matter. */
+/* To the type of the second input, whose values do not matter: what is known stays so. */
 hsched_status hsi_onnx_build_cast_like(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *like = hsi_onnx_constant_input(im, node, 1);
+    const hsi_onnx_constant *known = hsi_onnx_constant_input(im, node, 0), *result;
     hsched_tensor x, other;
-    hsched_status status = hsi_onnx_input(im, node, 0, &x);
-    if (!status && !like)
+    hsched_status status = HSCHED_OK;
+    if (!like)
         status = hsi_onnx_input(im, node, 1, &other);
     if (status)
         return status;
-    return cast_to(im, node, x, like ? like->dtype : dtype_of(im, other));
+    const hsched_dtype to = like ? like->dtype : dtype_of(im, other);
+    if (known) {
+        status = hsi_onnx_cast(im, node, known, to, &result);
+        if (!status)
+            hsi_onnx_set_constant(im, node, 0, result);
+        return status;
+    }
+    status = hsi_onnx_input(im, node, 0, &x);
+    return status ? status : cast_to(im, node, x, to);
 }
 
 /* ---- Choices and comparisons ----------------------------------------------- */

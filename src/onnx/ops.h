@@ -92,6 +92,15 @@ hsi_onnx_builder hsi_onnx_build_sequence, hsi_onnx_build_sequence_insert,
     hsi_onnx_build_sequence_erase, hsi_onnx_build_sequence_at,
     hsi_onnx_build_sequence_length, hsi_onnx_build_concat_from_sequence,
     hsi_onnx_build_split_to_sequence;
+/* import_attention.c */
+hsi_onnx_builder hsi_onnx_build_attention;
+/* import_linear_attention.c */
+hsi_onnx_builder hsi_onnx_build_linear_attention;
+/* import_language.c */
+hsi_onnx_builder hsi_onnx_build_rotary, hsi_onnx_build_swiglu,
+    hsi_onnx_build_tensor_scatter, hsi_onnx_build_causal_conv;
+/* import_einsum.c */
+hsi_onnx_builder hsi_onnx_build_einsum;
 /* import_recurrent.c */
 hsi_onnx_builder hsi_onnx_build_recurrent;
 

@@ -98,8 +98,8 @@ static hsched_tensor add_constant(zoo_net *net, const char *layer, const char *r
     return net->status == HSCHED_OK ? tensor : HSCHED_NO_TENSOR;
 }
 
-static hsched_tensor add_vector(zoo_net *net, const char *layer, const char *role,
-                                int64_t count, float middle, float radius)
+hsched_tensor zoo_weights_around(zoo_net *net, const char *layer, const char *role,
+                                 int64_t count, float middle, float radius)
 {
     if (net->status != HSCHED_OK || !scratch_reserve(net, (size_t)count))
         return HSCHED_NO_TENSOR;
@@ -219,7 +219,7 @@ hsched_tensor zoo_conv2d(zoo_net *net, const char *name, hsched_tensor x,
     weights = add_constant(net, name, "weight", 4,
                            (const int64_t[]){ conv->out, channels, conv->kernel, width });
     if (conv->bias)
-        bias = add_vector(net, name, "bias", conv->out, 0.0f, 0.1f);
+        bias = zoo_weights_around(net, name, "bias", conv->out, 0.0f, 0.1f);
     if (net->status != HSCHED_OK)
         return y;
     int64_t stride = conv->stride ? conv->stride : 1;
@@ -248,7 +248,7 @@ hsched_tensor zoo_fc(zoo_net *net, const char *name, hsched_tensor x, int64_t ou
         return y;
     hsched_tensor weights =
         add_constant(net, name, "weight", 2, (const int64_t[]){ out, fan_in });
-    hsched_tensor bias = add_vector(net, name, "bias", out, 0.0f, 0.1f);
+    hsched_tensor bias = zoo_weights_around(net, name, "bias", out, 0.0f, 0.1f);
     if (net->status != HSCHED_OK)
         return y;
     return zoo_made(
@@ -261,10 +261,14 @@ hsched_tensor zoo_batch_norm(zoo_net *net, const char *name, hsched_tensor x,
 {
     int64_t channels = zoo_channels(net, x);
     hsched_tensor y = HSCHED_NO_TENSOR;
-    hsched_tensor scale = add_vector(net, name, "weight", channels, gain, 0.2f * gain);
-    hsched_tensor shift = add_vector(net, name, "bias", channels, 0.0f, 0.2f * gain);
-    hsched_tensor mean = add_vector(net, name, "running_mean", channels, 0.0f, 0.2f);
-    hsched_tensor variance = add_vector(net, name, "running_var", channels, 1.0f, 0.2f);
+    hsched_tensor scale =
+        zoo_weights_around(net, name, "weight", channels, gain, 0.2f * gain);
+    hsched_tensor shift =
+        zoo_weights_around(net, name, "bias", channels, 0.0f, 0.2f * gain);
+    hsched_tensor mean =
+        zoo_weights_around(net, name, "running_mean", channels, 0.0f, 0.2f);
+    hsched_tensor variance =
+        zoo_weights_around(net, name, "running_var", channels, 1.0f, 0.2f);
     if (net->status != HSCHED_OK)
         return y;
     return zoo_made(net,

@@ -94,6 +94,11 @@ hsched_tensor zoo_reshape(zoo_net *net, const char *name, hsched_tensor x, uint3
                           const int64_t *dims);
 hsched_tensor zoo_transpose(zoo_net *net, const char *name, hsched_tensor x,
                             const int64_t *perm);
+hsched_tensor zoo_matmul(zoo_net *net, const char *name, hsched_tensor a,
+                         hsched_tensor b);
+hsched_tensor zoo_softmax(zoo_net *net, const char *name, hsched_tensor x, int axis);
+/* Over the last dimension, which becomes 1. */
+hsched_tensor zoo_mean_last(zoo_net *net, const char *name, hsched_tensor x);
 /* Elements `start` to before `end` along one axis. */
 hsched_tensor zoo_slice(zoo_net *net, const char *name, hsched_tensor x, int64_t axis,
                         int64_t start, int64_t end);
@@ -133,6 +138,9 @@ hsched_tensor zoo_made(zoo_net *net, hsched_status status, const hsched_tensor *
 /* The constant "layer.role", of values that are even in [-radius, radius). */
 hsched_tensor zoo_weights(zoo_net *net, const char *layer, const char *role,
                           uint32_t rank, const int64_t *dims, float radius);
+/* The same, a vector of values in [middle - radius, middle + radius). */
+hsched_tensor zoo_weights_around(zoo_net *net, const char *layer, const char *role,
+                                 int64_t count, float middle, float radius);
 
 /* The families: one file each. */
 void zoo_alexnet(zoo_net *net);
@@ -155,5 +163,6 @@ void zoo_yolov3_tiny(zoo_net *net);
 void zoo_yolov3(zoo_net *net);
 void zoo_text_bilstm(zoo_net *net);
 void zoo_text_gru(zoo_net *net);
+void zoo_vit_tiny(zoo_net *net);
 
 #endif

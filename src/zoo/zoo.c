@@ -40,6 +40,8 @@ static const struct {
     { "text_bilstm", "Text classifier: bidirectional LSTM, 64 tokens of 25000",
       zoo_text_bilstm },
     { "text_gru", "Text classifier: two GRU layers, 64 tokens of 25000", zoo_text_gru },
+    { "vit_tiny", "ViT-Tiny/16: 12 transformer blocks of 3 heads, 197 tokens",
+      zoo_vit_tiny },
 };
 
 uint32_t zoo_count(void)

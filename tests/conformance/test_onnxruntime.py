@@ -9,7 +9,7 @@ import hsched
 ZOO = ["alexnet", "vgg16", "resnet18", "resnet50", "resnet152", "densenet121", "densenet201",
        "googlenet", "mobilenet_v1", "mobilenet_v2", "squeezenet1_1", "mlp",
        "inception_v3", "efficientnet_b0", "shufflenet_v2", "unet", "yolov3_tiny", "yolov3",
-       "text_bilstm", "text_gru"]
+       "text_bilstm", "text_gru", "vit_tiny"]
 
 
 def ort_session(path):

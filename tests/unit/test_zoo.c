@@ -346,6 +346,20 @@ static void text_classifiers_are_as_described(void **state)
     }
 }
 
+/* As timm counts deit_tiny_patch16_224. The constants of the arithmetic are counted besides: a
+ * factor in each block, and what keeps the variances from 0. */
+static void the_vision_transformer_agrees_with_timm(void **state)
+{
+    (void)state;
+    const uint32_t norms = 2 * 12 + 1;
+    check_make_up("vit_tiny", &(make_up){ .convs = 1,
+                                          .fcs = 1,
+                                          .softmaxes = 12 + 1,
+                                          .concats = 1,
+                                          .adds = 1 + 12 * (2 + 4) + norms * 2,
+                                          .parameters = 5717416 + 12 + norms });
+}
+
 static void check_macs(const char *name, double expected, double tolerance)
 {
     hsched_graph *graph = build(name, 1);
@@ -361,6 +375,7 @@ static void macs_agree_with_publications(void **state)
     check_macs("inception_v3", 5.713, 0.001);
     check_macs("efficientnet_b0", 0.386, 0.001);
     check_macs("shufflenet_v2", 0.145, 0.001);
+    check_macs("vit_tiny", 1.26, 0.01);
     /* Half of what Darknet prints as BFLOPs, 5.56 and 65.86. */
     check_macs("yolov3_tiny", 2.78, 0.02);
     check_macs("yolov3", 32.93, 0.05);
@@ -435,7 +450,7 @@ static void unknown_names_are_refused(void **state)
     assert_null(graph);
     assert_int_equal(zoo_build(NULL, 1, &graph), HSCHED_ERROR_INVALID_ARGUMENT);
     assert_int_equal(zoo_build("mlp", 1, NULL), HSCHED_ERROR_INVALID_ARGUMENT);
-    assert_int_equal(zoo_count(), 20);
+    assert_int_equal(zoo_count(), 21);
     assert_null(zoo_name(zoo_count()));
     assert_null(zoo_describe(zoo_count()));
     for (uint32_t i = 0; i < zoo_count(); i++)
@@ -452,6 +467,7 @@ int main(void)
         cmocka_unit_test(the_unet_is_as_described),
         cmocka_unit_test(detectors_agree_with_their_weight_files),
         cmocka_unit_test(text_classifiers_are_as_described),
+        cmocka_unit_test(the_vision_transformer_agrees_with_timm),
         cmocka_unit_test(macs_agree_with_publications),
         cmocka_unit_test(weights_depend_on_the_seed_alone),
         cmocka_unit_test(weights_are_pinned),

@@ -3,13 +3,12 @@
  *
  * With few rows the time is that of reading the weights once: dot products with the
  * weights as they are, four rows of them against some rows of x at a time. With many rows
- * OpenBLAS.
+ * a library's product.
  */
 #include <limits.h>
 #include <string.h>
 
-#include <cblas.h>
-
+#include "backend/cpu/gemm.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/kernel.h"
 #include "base/alloc.h"
@@ -86,7 +85,7 @@ static int own_supports(const hsched_step *step)
             step->in[2].constant);
 }
 
-/* OpenBLAS wants row strides of at least a row, and counts in int. */
+/* The libraries want row strides of at least a row, and counts in int. */
 static int fits_blas(const hsched_operand *operand)
 {
     return operand->dims[0] <= INT_MAX && operand->dims[1] <= INT_MAX &&
@@ -97,6 +96,11 @@ static int gemm_supports(const hsched_step *step)
 {
     return own_supports(step) && step->in[0].dims[0] >= GEMM_ROWS &&
            fits_blas(&step->in[0]) && fits_blas(&step->out);
+}
+
+static int onednn_supports(const hsched_step *step)
+{
+    return hsi_cpu_gemm_has_onednn() && gemm_supports(step);
 }
 
 static void fc_destroy(void *pointer)
@@ -200,26 +204,62 @@ static hsched_status own_run(const hsched_step *step, const void *pointer,
     return HSCHED_OK;
 }
 
-static hsched_status gemm_run(const hsched_step *step, const void *pointer,
-                              void *slot_state, void *const *operands, uint32_t part,
-                              void *scratch)
+/* A part by a library's product. */
+static hsched_status gemm_part(const hsched_step *step, const fc_state *state,
+                               void *const *operands, uint32_t part, hsi_cpu_gemm *gemm)
 {
-    (void)slot_state;
-    (void)scratch;
-    const fc_state *state = pointer;
     float *y = operands[step->input_count];
     int64_t begin, end;
     part_columns(step, state, part, &begin, &end);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)state->m,
-                (int)(end - begin), (int)state->k, 1.0f, operands[0], (int)state->x_row,
-                state->weights + begin * state->k, (int)state->k, 0.0f, y + begin,
-                (int)state->y_row);
+    const hsi_cpu_product product = {
+        .m = state->m,
+        .n = end - begin,
+        .k = state->k,
+        .a = operands[0],
+        .a_lead = state->x_row,
+        .b = state->weights + begin * state->k,
+        .b_lead = state->k,
+        .b_flip = 1,
+        .out = y + begin,
+        .out_lead = state->y_row,
+    };
+    hsched_status status = gemm(&product);
+    if (status != HSCHED_OK)
+        return status;
     hsi_cpu_epilogue epilogue = { .bias = state->bias ? state->bias + begin : NULL,
                                   .act = step->act };
     hsi_cpu_epilogue_run(&epilogue, y + begin, state->y_row, NULL, 0, state->m,
                          end - begin);
     return HSCHED_OK;
 }
+
+static hsched_status onednn_run(const hsched_step *step, const void *pointer,
+                                void *slot_state, void *const *operands, uint32_t part,
+                                void *scratch)
+{
+    (void)slot_state;
+    (void)scratch;
+    return gemm_part(step, pointer, operands, part, hsi_cpu_gemm_onednn);
+}
+
+static hsched_status openblas_run(const hsched_step *step, const void *pointer,
+                                  void *slot_state, void *const *operands, uint32_t part,
+                                  void *scratch)
+{
+    (void)slot_state;
+    (void)scratch;
+    return gemm_part(step, pointer, operands, part, hsi_cpu_gemm_openblas);
+}
+
+static const hsi_cpu_kernel onednn_fc = {
+    .name = "onednn/fc",
+    .kind = HSCHED_STEP_FC,
+    .library = HSCHED_LIBRARY_ONEDNN,
+    .supports = onednn_supports,
+    .prepare = fc_prepare,
+    .destroy = fc_destroy,
+    .run = onednn_run,
+};
 
 static const hsi_cpu_kernel openblas_fc = {
     .name = "openblas/fc",
@@ -228,7 +268,7 @@ static const hsi_cpu_kernel openblas_fc = {
     .supports = gemm_supports,
     .prepare = fc_prepare,
     .destroy = fc_destroy,
-    .run = gemm_run,
+    .run = openblas_run,
 };
 
 static const hsi_cpu_kernel own_fc = {
@@ -241,4 +281,5 @@ static const hsi_cpu_kernel own_fc = {
     .run = own_run,
 };
 
-const hsi_cpu_kernel *const hsi_cpu_kernels_fc[] = { &openblas_fc, &own_fc, NULL };
+const hsi_cpu_kernel *const hsi_cpu_kernels_fc[] = { &onednn_fc, &openblas_fc, &own_fc,
+                                                     NULL };

@@ -1,42 +1,41 @@
 /*
- * Matrix products of two activations by OpenBLAS: out [..., m, n] = act(a [..., m, k] * b
+ * Matrix products of two activations by a library: out [..., m, n] = act(a [..., m, k] * b
  * [..., k, n]).
  *
- * A matrix goes to OpenBLAS as it is if it is contiguous along its rows or its columns,
+ * A matrix goes to the library as it is if it is contiguous along its rows or its columns,
  * else through a dense copy in scratch. Parts are ranges of the rows of all matrices of
  * the batch.
  */
 #include <limits.h>
 #include <string.h>
 
-#include <cblas.h>
-
+#include "backend/cpu/gemm.h"
 #include "backend/cpu/kernel.h"
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/status.h"
 #include "base/tensor.h"
 
-/* How OpenBLAS sees a matrix of which element (i, j) is at i * row + j * column. */
-typedef struct blas_matrix {
+/* How the library sees a matrix of which element (i, j) is at i * row + j * column. */
+typedef struct library_matrix {
     int64_t row, column; /* strides */
     int transposed;      /* column-contiguous */
     int copied;          /* to scratch, dense, first */
-    int64_t lead;        /* leading dimension, as it is given to OpenBLAS */
+    int64_t lead;        /* leading dimension, as it is given to it */
     const float *constant;
     void *owned;
-} blas_matrix;
+} library_matrix;
 
 typedef struct matmul_state {
     int64_t batch, m, k, n;
     uint32_t batch_rank;
     int64_t batch_dims[HSCHED_MAX_DIMS], a_strides[HSCHED_MAX_DIMS],
         b_strides[HSCHED_MAX_DIMS];
-    blas_matrix a, b;
+    library_matrix a, b;
     size_t b_offset; /* in scratch; the copy of a is at 0 */
 } matmul_state;
 
-static void describe_matrix(blas_matrix *matrix, int64_t rows, int64_t columns)
+static void describe_matrix(library_matrix *matrix, int64_t rows, int64_t columns)
 {
     int64_t row = matrix->row, column = matrix->column;
     if ((columns == 1 || column == 1) && (rows == 1 || row >= columns)) {
@@ -64,9 +63,9 @@ static int read_matmul(const hsched_step *step, matmul_state *state)
     state->k = a->dims[rank - 1];
     state->n = b->dims[rank - 1];
     state->a =
-        (blas_matrix){ .row = a->strides[rank - 2], .column = a->strides[rank - 1] };
+        (library_matrix){ .row = a->strides[rank - 2], .column = a->strides[rank - 1] };
     state->b =
-        (blas_matrix){ .row = b->strides[rank - 2], .column = b->strides[rank - 1] };
+        (library_matrix){ .row = b->strides[rank - 2], .column = b->strides[rank - 1] };
     uint32_t left = rank - 2;
     while (left > 0) {
         uint32_t last = left - 1;
@@ -99,6 +98,11 @@ static int matmul_supports(const hsched_step *step)
     matmul_state state;
     return read_matmul(step, &state) && state.m <= INT_MAX && state.k <= INT_MAX &&
            state.n <= INT_MAX && state.a.lead <= INT_MAX && state.b.lead <= INT_MAX;
+}
+
+static int onednn_supports(const hsched_step *step)
+{
+    return hsi_cpu_gemm_has_onednn() && matmul_supports(step);
 }
 
 static void matmul_destroy(void *pointer)
@@ -153,7 +157,7 @@ static hsched_status matmul_prepare(const hsi_cpu_prepare_context *context,
     return HSCHED_OK;
 }
 
-static void copy_matrix(const blas_matrix *matrix, const float *from, int64_t rows,
+static void copy_matrix(const library_matrix *matrix, const float *from, int64_t rows,
                         int64_t columns, float *to)
 {
     for (int64_t i = 0; i < rows; i++)
@@ -174,38 +178,30 @@ static void batch_offsets(const matmul_state *state, int64_t index, int64_t *a,
     }
 }
 
-/* `rows` rows of one product; out is dense. A single row or column is a matrix-vector
- * product, which reads the matrix once, where sgemm would pack it first. */
-static void multiply(const matmul_state *state, const float *a, const float *b,
-                     int64_t rows, float *out)
+/* `rows` rows of one product; out is dense. */
+static hsched_status multiply(const matmul_state *state, const float *a, const float *b,
+                              int64_t rows, float *out, hsi_cpu_gemm *gemm)
 {
-    int m = (int)rows, k = (int)state->k, n = (int)state->n;
-    int a_lead = (int)state->a.lead, b_lead = (int)state->b.lead;
-    int a_flip = state->a.transposed, b_flip = state->b.transposed;
-    if (k == 0 || n == 1 || m == 1)
-        memset(out, 0, (size_t)m * (size_t)n * sizeof *out);
-    if (k == 0)
-        return;
-    if (n == 1)
-        cblas_sgemv(CblasRowMajor, a_flip ? CblasTrans : CblasNoTrans, a_flip ? k : m,
-                    a_flip ? m : k, 1.0f, a, a_lead, b, b_flip ? 1 : b_lead, 0.0f, out,
-                    1);
-    else if (m == 1)
-        cblas_sgemv(CblasRowMajor, b_flip ? CblasNoTrans : CblasTrans, b_flip ? n : k,
-                    b_flip ? k : n, 1.0f, b, b_lead, a, a_flip ? a_lead : 1, 0.0f, out,
-                    1);
-    else
-        cblas_sgemm(CblasRowMajor, a_flip ? CblasTrans : CblasNoTrans,
-                    b_flip ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, a_lead, b,
-                    b_lead, 0.0f, out, n);
+    const hsi_cpu_product product = {
+        .m = rows,
+        .n = state->n,
+        .k = state->k,
+        .a = a,
+        .a_lead = state->a.lead,
+        .a_flip = state->a.transposed,
+        .b = b,
+        .b_lead = state->b.lead,
+        .b_flip = state->b.transposed,
+        .out = out,
+        .out_lead = state->n,
+    };
+    return gemm(&product);
 }
 
-static hsched_status matmul_run(const hsched_step *step, const void *pointer,
-                                void *slot_state, void *const *operands, uint32_t part,
-                                void *scratch)
+static hsched_status matmul_part(const hsched_step *step, const matmul_state *state,
+                                 void *const *operands, uint32_t part, void *scratch,
+                                 hsi_cpu_gemm *gemm)
 {
-    (void)slot_state;
-    const matmul_state *state = pointer;
     const float *all_a = state->a.constant ? state->a.constant : operands[0];
     const float *all_b = state->b.constant ? state->b.constant : operands[1];
     float *out = operands[step->input_count];
@@ -230,12 +226,40 @@ static hsched_status matmul_run(const hsched_step *step, const void *pointer,
             b = b_copy;
         }
         float *y = out + at * state->n;
-        multiply(state, a, b, rows, y);
+        hsched_status status = multiply(state, a, b, rows, y, gemm);
+        if (status != HSCHED_OK)
+            return status;
         hsi_cpu_activate(step->act, y, (size_t)(rows * state->n));
         at += rows;
     }
     return HSCHED_OK;
 }
+
+static hsched_status onednn_run(const hsched_step *step, const void *pointer,
+                                void *slot_state, void *const *operands, uint32_t part,
+                                void *scratch)
+{
+    (void)slot_state;
+    return matmul_part(step, pointer, operands, part, scratch, hsi_cpu_gemm_onednn);
+}
+
+static hsched_status openblas_run(const hsched_step *step, const void *pointer,
+                                  void *slot_state, void *const *operands, uint32_t part,
+                                  void *scratch)
+{
+    (void)slot_state;
+    return matmul_part(step, pointer, operands, part, scratch, hsi_cpu_gemm_openblas);
+}
+
+static const hsi_cpu_kernel onednn_matmul = {
+    .name = "onednn/matmul",
+    .kind = HSCHED_STEP_MATMUL,
+    .library = HSCHED_LIBRARY_ONEDNN,
+    .supports = onednn_supports,
+    .prepare = matmul_prepare,
+    .destroy = matmul_destroy,
+    .run = onednn_run,
+};
 
 static const hsi_cpu_kernel openblas_matmul = {
     .name = "openblas/matmul",
@@ -244,7 +268,8 @@ static const hsi_cpu_kernel openblas_matmul = {
     .supports = matmul_supports,
     .prepare = matmul_prepare,
     .destroy = matmul_destroy,
-    .run = matmul_run,
+    .run = openblas_run,
 };
 
-const hsi_cpu_kernel *const hsi_cpu_kernels_matmul[] = { &openblas_matmul, NULL };
+const hsi_cpu_kernel *const hsi_cpu_kernels_matmul[] = { &onednn_matmul, &openblas_matmul,
+                                                         NULL };
