@@ -291,6 +291,12 @@ hsched_status hsi_onnx_build_lp_norm(hsi_onnx_import *im, const hsi_onnx_node *n
         return n.status;
     if (p != 1 && p != 2)
         return hsi_onnx_unsupported(im, node, "p other than 1 and 2");
+    if (p == 2) { /* the largest becomes 1, so that squares neither overflow nor vanish */
+        hsched_tensor most =
+            reduce(&n, HSCHED_REDUCE_MAX, act(&n, HSCHED_ACTIVATION_ABS, x), 1, &axis);
+        x = pair(&n, 0, HSCHED_BINARY_DIV, x,
+                 pair(&n, 0, HSCHED_BINARY_MAX, most, number(&n, FLT_MIN)));
+    }
     hsched_tensor by =
         reduce(&n, p == 1 ? HSCHED_REDUCE_L1 : HSCHED_REDUCE_L2, x, 1, &axis);
     /* Zeros stay zeros. */

@@ -159,7 +159,7 @@ static const hsi_onnx_op ops[] = {
       .note = "what its iterations become, at most 64; their number is known while "
               "loading, and its body does not compute the condition" },
     { "LpNormalization", 1, BUILD(lp_norm), NULL, " axis p ", 0,
-      .layers = "reduce, binary", .note = "p 1 and 2" },
+      .layers = "reduce, binary, activation", .note = "p 1 and 2" },
     { "LpPool", 2, BUILD(lp_pool), NULL, WINDOW "ceil_mode dilations p ", 0,
       .layers = "activation, binary, pool2d, pool, global_pool",
       .note = "powers, their mean times their number, a root" },
