@@ -45,7 +45,8 @@ extern "C" {
  * SCALE      out = act(in[0] * in[1][c] + in[2][c]), c the index along dimension 1; in[1] and in[2]
  *            are constants [C]; x, out have any strides (channels-last is the fast case).
  * LRN        across dimension 1; any strides (channels-last is the fast case).
- * SOFTMAX    along `axis`; any strides (inner stride 1 along the axis is the fast case).
+ * SOFTMAX    along `axis`, or its logarithm (log); any strides (inner stride 1 along the axis is
+ *            the fast case).
  * UNARY      out = act(in[0]); any strides, same shapes. May be in place (out_aliases == 0).
  *            float32, or integers for the activations that take them (hsched.h).
  * BINARY     out = act(op(in[0], in[1])); operands are given in out's shape, stride 0 where
@@ -89,6 +90,11 @@ extern "C" {
  *            the one before it (exclusive), or from the last one on (reverse); or the product
  *            (product). Both float32, float64, int64 or int32, of one shape; integers wrap around.
  *            Any strides.
+ * NORM       out = act((in[0] - mean) / sqrt(variance + epsilon) * in[1] + in[2]), mean and
+ *            variance over the dimensions from `axis` on, of which `axis` counts as u.norm.groups
+ *            ones that are normalised by themselves (1: as a whole); with `rms` nothing is taken
+ *            away, and the variance is the mean of the squares. in[1] and in[2] (may be absent) are
+ *            given in out's shape, stride 0 where broadcast; any strides.
  * TOP_K      out's elements along `axis` are the indices of as many elements of in[0], the largest
  *            first, or the smallest: of equal ones the first; a not-a-number counts as the largest.
  *            Other dimensions and types as those of ARG; any strides.
@@ -130,6 +136,7 @@ extern "C" {
     X(ARG, 18, "arg", HSCHED_CLASS_DATA)                    \
     X(CUMSUM, 19, "cumsum", HSCHED_CLASS_DATA)              \
     X(TOP_K, 20, "top_k", HSCHED_CLASS_DATA)                \
+    X(NORM, 21, "norm", HSCHED_CLASS_NORMALIZATION)         \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
     X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)      \
     X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA)
@@ -207,6 +214,7 @@ typedef struct hsched_step {
         } lrn;
         struct {
             uint32_t axis;
+            int log;
         } softmax;
         struct {
             hsched_binary_kind kind;
@@ -250,6 +258,12 @@ typedef struct hsched_step {
             uint32_t axis;
             int exclusive, reverse, product;
         } cumsum;
+        struct {
+            uint32_t axis;
+            int64_t groups;
+            float epsilon;
+            int rms;
+        } norm;
         struct {
             float mean[4], scale[4];
             int swap_red_blue;

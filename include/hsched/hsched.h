@@ -273,7 +273,7 @@ enum {
     HSCHED_CLASS_CONVOLUTION = 1u << 0,
     HSCHED_CLASS_MATMUL = 1u << 1, /* fully connected and matrix products */
     HSCHED_CLASS_POOLING = 1u << 2,
-    HSCHED_CLASS_NORMALIZATION = 1u << 3, /* batch normalization, LRN, softmax */
+    HSCHED_CLASS_NORMALIZATION = 1u << 3, /* normalisations, LRN, softmax */
     HSCHED_CLASS_ELEMENTWISE = 1u << 4,   /* activations and arithmetic */
     HSCHED_CLASS_DATA = 1u << 5           /* layout, concat, slice, pad, image input, reduce */
 };
@@ -785,6 +785,33 @@ HSCHED_API hsched_status hsched_graph_add_batch_norm(hsched_graph *graph, const 
                                                      hsched_tensor variance, float epsilon,
                                                      hsched_tensor *y);
 
+/* Normalisations by statistics of x itself: y = (x - mean) / sqrt(variance + epsilon) * scale +
+ * bias; x and y float32, of one shape; epsilon not negative; scale and bias float32, constants or
+ * not, HSCHED_NO_TENSOR where absent. Precise for means far from 0, too.
+ *
+ * Over the dimensions of x from `axis` on (negative: from the end), for each index of those before:
+ * scale and bias broadcast to x and do not enlarge it, as those of these dimensions' shape do. */
+HSCHED_API hsched_status hsched_graph_add_layer_norm(hsched_graph *graph, const char *name,
+                                                     hsched_tensor x, hsched_tensor scale,
+                                                     hsched_tensor bias, int axis, float epsilon,
+                                                     hsched_tensor *y);
+/* The same with the mean of the squares for the variance, and nothing taken away:
+ * y = x / sqrt(mean(x * x) + epsilon) * scale + bias. */
+HSCHED_API hsched_status hsched_graph_add_rms_norm(hsched_graph *graph, const char *name,
+                                                   hsched_tensor x, hsched_tensor scale,
+                                                   hsched_tensor bias, int axis, float epsilon,
+                                                   hsched_tensor *y);
+/* x [N,C,...], scale and bias [C]: each channel of each of the N by itself. */
+HSCHED_API hsched_status hsched_graph_add_instance_norm(hsched_graph *graph, const char *name,
+                                                        hsched_tensor x, hsched_tensor scale,
+                                                        hsched_tensor bias, float epsilon,
+                                                        hsched_tensor *y);
+/* The same for `groups` groups of as many neighbouring channels; groups divides C. */
+HSCHED_API hsched_status hsched_graph_add_group_norm(hsched_graph *graph, const char *name,
+                                                     hsched_tensor x, int64_t groups,
+                                                     hsched_tensor scale, hsched_tensor bias,
+                                                     float epsilon, hsched_tensor *y);
+
 typedef struct hsched_lrn_config {
     size_t struct_size;
     int64_t size;  /* channels in the window, required */
@@ -802,6 +829,9 @@ HSCHED_API hsched_status hsched_graph_add_lrn(hsched_graph *graph, const char *n
 /* Along one axis (negative: from the end). */
 HSCHED_API hsched_status hsched_graph_add_softmax(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, int axis, hsched_tensor *y);
+/* The softmax's logarithm, which keeps its digits where the softmax is next to 0. */
+HSCHED_API hsched_status hsched_graph_add_log_softmax(hsched_graph *graph, const char *name,
+                                                      hsched_tensor x, int axis, hsched_tensor *y);
 
 /* X(NAME, value, "name", formula). a and b are the activation's parameters. */
 #define HSCHED_ACTIVATION_LIST(X)                                                              \

@@ -130,9 +130,16 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_float(hash, a->batch_norm.epsilon);
     case HSI_LAYER_LRN:
         return mix_lrn(hash, &a->lrn);
+    case HSI_LAYER_NORM:
+        hash = hsi_cost_mix(hash, a->norm.kind);
+        hash = hsi_cost_mix(hash, (uint64_t)a->norm.axis);
+        hash = hsi_cost_mix(hash, (uint64_t)a->norm.groups);
+        return mix_float(hash, a->norm.epsilon);
+    case HSI_LAYER_SOFTMAX:
+        hash = hsi_cost_mix(hash, (uint64_t)a->softmax.log);
+        return hsi_cost_mix(hash, (uint64_t)a->softmax.axis);
     case HSI_LAYER_GATHER:
     case HSI_LAYER_GATHER_ELEMENTS:
-    case HSI_LAYER_SOFTMAX:
         return hsi_cost_mix(hash, (uint64_t)a->softmax.axis);
     case HSI_LAYER_GATHER_ND:
         return hsi_cost_mix(hash, (uint64_t)a->batch_dims);

@@ -24,6 +24,7 @@
     X(BATCH_NORM, "batch_norm")                                                          \
     X(LRN, "lrn")                                                                        \
     X(SOFTMAX, "softmax")                                                                \
+    X(NORM, "norm")                                                                      \
     X(ACTIVATION, "activation")                                                          \
     X(BINARY, "binary")                                                                  \
     X(CONCAT, "concat")                                                                  \
@@ -60,6 +61,13 @@ typedef enum hsi_layer_kind {
     HSI_LAYER_KINDS
 } hsi_layer_kind;
 
+typedef enum hsi_norm_kind {
+    HSI_NORM_LAYER = 0,
+    HSI_NORM_RMS,
+    HSI_NORM_INSTANCE,
+    HSI_NORM_GROUP
+} hsi_norm_kind;
+
 #define HSI_NO_INDEX UINT32_MAX
 
 typedef struct hsi_graph_tensor {
@@ -89,7 +97,14 @@ typedef union hsi_layer_attrs {
     hsched_lrn_config lrn;
     struct {
         int axis; /* not negative */
+        int log;  /* SOFTMAX */
     } softmax;    /* and GATHER, GATHER_ELEMENTS */
+    struct {
+        hsi_norm_kind kind;
+        int axis;       /* LAYER, RMS; not negative */
+        int64_t groups; /* GROUP */
+        float epsilon;
+    } norm;
     struct {
         int axis; /* not negative */
         hsched_arg_kind kind;
@@ -162,12 +177,9 @@ typedef union hsi_layer_attrs {
 /*
  * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d, conv,
  * conv_transpose, fully_connected x, weights, bias; batch_norm x, scale, shift, mean,
- * variance; matmul, binary a, b; concat all; others x. Every layer has one output.
- * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d,
- * fully_connected x, weights, bias; batch_norm x, scale, shift, mean, variance; matmul,
- * binary a, b; recurrent x, weights, recurrent weights, bias, lengths, initial h and c;
- * concat all; others x. Every layer has one output.
- * binary a, b; where condition, a, b; concat all; others x. Every layer has one output.
+ * variance; norm x, scale, bias; matmul, binary a, b; recurrent x, weights, recurrent
+ * weights, bias, lengths, initial h and c; where condition, a, b; concat all; others x.
+ * Every layer has one output.
  */
 typedef struct hsi_layer {
     hsi_layer_kind kind;

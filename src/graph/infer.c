@@ -19,6 +19,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_BATCH_NORM] = hsi_infer_batch_norm,
     [HSI_LAYER_LRN] = hsi_infer_lrn,
     [HSI_LAYER_SOFTMAX] = hsi_infer_softmax,
+    [HSI_LAYER_NORM] = hsi_infer_norm,
     [HSI_LAYER_ACTIVATION] = hsi_infer_activation,
     [HSI_LAYER_BINARY] = hsi_infer_binary,
     [HSI_LAYER_CONCAT] = hsi_infer_concat,
@@ -58,6 +59,7 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
 {
     static const char *const weighted[] = { "x", "weights", "bias" };
     static const char *const norm[] = { "x", "scale", "shift", "mean", "variance" };
+    static const char *const own[] = { "x", "scale", "bias" };
     static const char *const pair[] = { "a", "b" };
     static const char *const recurrent[] = { "x",        "weights", "recurrent weights",
                                              "bias",     "lengths", "initial h",
@@ -72,6 +74,8 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
         return place < 3 ? weighted[place] : "input";
     case HSI_LAYER_BATCH_NORM:
         return place < 5 ? norm[place] : "input";
+    case HSI_LAYER_NORM:
+        return place < 3 ? own[place] : "input";
     case HSI_LAYER_MATMUL:
     case HSI_LAYER_BINARY:
         return place < 2 ? pair[place] : "input";
@@ -96,6 +100,8 @@ int hsi_input_optional(hsi_layer_kind kind, uint32_t place)
 {
     if (kind == HSI_LAYER_RECURRENT)
         return place >= 3;
+    if (kind == HSI_LAYER_NORM)
+        return place >= 1;
     return place == 2 && (kind == HSI_LAYER_CONV2D || kind == HSI_LAYER_FULLY_CONNECTED ||
                           kind == HSI_LAYER_CONV || kind == HSI_LAYER_CONV_TRANSPOSE);
 }

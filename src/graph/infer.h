@@ -106,6 +106,7 @@ hsched_status hsi_infer_matmul(hsi_infer *f);
 hsched_status hsi_infer_batch_norm(hsi_infer *f);
 hsched_status hsi_infer_lrn(hsi_infer *f);
 hsched_status hsi_infer_softmax(hsi_infer *f);
+hsched_status hsi_infer_norm(hsi_infer *f);
 hsched_status hsi_infer_activation(hsi_infer *f);
 hsched_status hsi_infer_binary(hsi_infer *f);
 hsched_status hsi_infer_reduce(hsi_infer *f);

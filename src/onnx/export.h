@@ -67,6 +67,7 @@ void hsi_onnx_export_arg(hsi_onnx_export *e, const hsi_layer *layer);
 void hsi_onnx_export_top_k(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_scatter(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_cumsum(hsi_onnx_export *e, const hsi_layer *layer);
+hsched_status hsi_onnx_export_norm(hsi_onnx_export *e, const hsi_layer *layer);
 void hsi_onnx_export_conv(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_pool(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_reshape(hsi_onnx_export *e, const hsi_layer *layer);

@@ -318,6 +318,7 @@ static int needs_float32(const hsi_onnx_export *e, const hsi_layer *layer)
         !hsi_is_narrow_float(e->graph->tensors[layer->inputs[0]].dtype))
         return 0;
     return layer->kind == HSI_LAYER_POOL2D || layer->kind == HSI_LAYER_PAD ||
+           layer->kind == HSI_LAYER_NORM ||
            (layer->kind == HSI_LAYER_ACTIVATION &&
             hsi_onnx_is_composed(layer->attrs.activation.kind));
 }
@@ -358,8 +359,11 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         lrn(e, layer);
         break;
     case HSI_LAYER_SOFTMAX:
-        with_axis(e, layer, "Softmax", layer->attrs.softmax.axis);
+        with_axis(e, layer, layer->attrs.softmax.log ? "LogSoftmax" : "Softmax",
+                  layer->attrs.softmax.axis);
         break;
+    case HSI_LAYER_NORM:
+        return hsi_onnx_export_norm(e, layer);
     case HSI_LAYER_ACTIVATION:
         hsi_onnx_export_activation(e, layer);
         break;

@@ -63,8 +63,7 @@ hsi_onnx_builder hsi_onnx_build_cast, hsi_onnx_build_cast_like, hsi_onnx_build_w
 
 /* import_norm.c */
 hsi_onnx_builder hsi_onnx_build_layer_norm, hsi_onnx_build_instance_norm,
-    hsi_onnx_build_group_norm, hsi_onnx_build_mean_variance, hsi_onnx_build_lp_norm,
-    hsi_onnx_build_log_softmax;
+    hsi_onnx_build_group_norm, hsi_onnx_build_mean_variance, hsi_onnx_build_lp_norm;
 /* BatchNormalization with parameters that are computed. */
 hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node,
                                           float epsilon);

@@ -342,6 +342,7 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_BATCH_NORM:
     case HSI_LAYER_LRN:
     case HSI_LAYER_SOFTMAX:
+    case HSI_LAYER_NORM:
     case HSI_LAYER_ACTIVATION:
     case HSI_LAYER_CAST:
         memcpy(out, x.tags, sizeof(hsi_onnx_dim_tags));

@@ -59,6 +59,8 @@ static int is_flexible(const hsi_op *op)
     case HSCHED_STEP_RESIZE:
     case HSI_OP_CONCAT:
         return op->out->rank == 4;
+    case HSCHED_STEP_NORM: /* of channels; others go along the last dimensions */
+        return op->out->rank == 4 && op->step.u.norm.axis == 1;
     default:
         return 0;
     }
@@ -111,7 +113,7 @@ static int spread(hsi_op *op)
     if (!is_flexible(op))
         return 0;
     for (uint32_t i = 0; i < op->in_count && !op->out->channels_last; i++)
-        if (op->in[i]->data == NULL && is_channels_last(op->in[i]))
+        if (op->in[i] != NULL && op->in[i]->data == NULL && is_channels_last(op->in[i]))
             changed = op->out->channels_last = 1;
     if (op->out->channels_last)
         changed |= wish_for_inputs(op);

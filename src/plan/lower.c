@@ -223,6 +223,7 @@ static hsched_status lower_simple(hsi_ir *ir, const hsi_layer *layer, int kind,
         break;
     case HSI_LAYER_SOFTMAX:
         op->step.u.softmax.axis = (uint32_t)attrs->softmax.axis;
+        op->step.u.softmax.log = attrs->softmax.log;
         break;
     case HSI_LAYER_ACTIVATION:
         op->step.act = attrs->activation;
@@ -306,6 +307,8 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return lower_simple(ir, layer, HSCHED_STEP_LRN, in, out);
     case HSI_LAYER_SOFTMAX:
         return lower_simple(ir, layer, HSCHED_STEP_SOFTMAX, in, out);
+    case HSI_LAYER_NORM:
+        return hsi_lower_norm(ir, layer, in, out);
     case HSI_LAYER_ACTIVATION:
         if (layer->attrs.activation.kind == HSCHED_ACTIVATION_NONE)
             return lower_simple(ir, layer, HSI_OP_RESHAPE, in, out);

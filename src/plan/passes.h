@@ -263,6 +263,8 @@ hsched_status hsi_lower_top_k(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                               hsi_value *out);
 hsched_status hsi_lower_cumsum(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                hsi_value *out);
+hsched_status hsi_lower_norm(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                             hsi_value *out); /* lower_norm.c */
 hsched_status hsi_lower_reduce(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                hsi_value *out); /* lower_reduce.c */
 hsched_status hsi_lower_global_pool(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,

@@ -58,8 +58,10 @@ static void make_softmax(random_maker *m)
     s->u.softmax.axis = (uint32_t)range(m, 0, s->out.rank - 1);
     if (chance(m, 40))
         s->u.softmax.axis = s->out.rank - 1;
-    NOTE(m, "axis %u", s->u.softmax.axis);
-    m->made->compare = RANDOM_COMPARE_NORM_NO_FLOOR;
+    s->u.softmax.log = chance(m, 30);
+    NOTE(m, "axis %u%s", s->u.softmax.axis, s->u.softmax.log ? " log" : "");
+    m->made->compare =
+        s->u.softmax.log ? RANDOM_COMPARE_NORM : RANDOM_COMPARE_NORM_NO_FLOOR;
     random_output(m);
     if (chance(m, 20))
         random_input(m, 0, 500, 520); /* exp of these is infinite */
@@ -322,6 +324,7 @@ void random_kind_make(random_maker *maker, hsched_step_kind kind)
         [HSCHED_STEP_SCALE] = make_scale,
         [HSCHED_STEP_LRN] = make_lrn,
         [HSCHED_STEP_SOFTMAX] = make_softmax,
+        [HSCHED_STEP_NORM] = random_make_norm,
         [HSCHED_STEP_UNARY] = make_unary,
         [HSCHED_STEP_BINARY] = make_binary,
         [HSCHED_STEP_COPY] = make_copy,

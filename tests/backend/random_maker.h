@@ -118,6 +118,8 @@ void random_make_scatter(random_maker *m);
 void random_make_arg(random_maker *m);
 void random_make_top_k(random_maker *m);
 void random_make_cumsum(random_maker *m);
+/* random_norm.c */
+void random_make_norm(random_maker *m);
 
 /* random_elements.c; the last two are UNARY and BINARY of other types than float32. */
 void random_make_cast(random_maker *m);

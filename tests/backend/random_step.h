@@ -16,7 +16,7 @@
  * Tolerance, y against the reference r (RANDOM_STEP_TOLERANCE is 1e-5):
  *   copy, pad, max pooling, nearest resizing, cast, where, integers and bool: the same bits
  *   unary, binary, scale, image    |y - r| <= 1e-5 * max(1, |r|) for each element
- *   softmax                        |y - r| <= 1e-5 * max |r|
+ *   softmax (not its logarithm)    |y - r| <= 1e-5 * max |r|
  *   all else                       |y - r| <= 1e-5 * max(1, max |r|)
  */
 #ifndef TESTS_BACKEND_RANDOM_STEP_H

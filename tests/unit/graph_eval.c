@@ -172,7 +172,8 @@ static void eval_softmax(const call *c)
             most = fmax(most, c->x[0][first + i * inner]);
         for (int64_t i = 0; i < size; i++)
             sum += exp(c->x[0][first + i * inner] - most);
-        c->y[k] = (float)(exp(c->x[0][k] - most) / sum);
+        c->y[k] = (float)(c->layer->attrs.softmax.log ? c->x[0][k] - most - log(sum)
+                                                      : exp(c->x[0][k] - most) / sum);
     }
 }
 
@@ -454,6 +455,9 @@ static int eval_layer(const call *c)
         return 1;
     case HSI_LAYER_SOFTMAX:
         eval_softmax(c);
+        return 1;
+    case HSI_LAYER_NORM:
+        eval_norm(c);
         return 1;
     case HSI_LAYER_ACTIVATION:
     case HSI_LAYER_BINARY:

@@ -41,5 +41,6 @@ void eval_conv(const call *c);
 void eval_conv_transpose(const call *c);
 void eval_pool_any(const call *c);
 void eval_resize(const call *c); /* graph_eval_resize.c */
+void eval_norm(const call *c);   /* graph_eval_norm.c */
 
 #endif

@@ -336,7 +336,10 @@ static void add_random(maker *m)
         maker_add_lrn(m, maker_pick(m, 2, 5, 0));
         break;
     case 20:
-        maker_add_softmax(m, maker_pick(m, 1, 5, 0));
+        if (maker_chance(m, 40))
+            maker_add_softmax(m, maker_pick(m, 1, 5, 0));
+        else
+            maker_add_norm(m, maker_pick(m, 1, 5, 0));
         break;
     case 21:
         residual_block(m);

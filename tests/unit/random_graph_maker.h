@@ -61,6 +61,7 @@ item *maker_add_reduce(maker *m, item *x);
 item *maker_add_expand(maker *m, item *x);
 item *maker_add_lrn(maker *m, item *x);
 item *maker_add_softmax(maker *m, item *x);
+item *maker_add_norm(maker *m, item *x); /* random_graph_norm.c */
 /* random_graph_window.c: x has one to three spatial dimensions. */
 item *maker_add_conv_any(maker *m, item *x);
 item *maker_add_conv_transpose(maker *m, item *x);

@@ -55,6 +55,7 @@ extern const hsi_cpu_kernel *const hsi_cpu_kernels_pool2d[];      /* pool2d.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_scale[];       /* scale.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_lrn[];         /* lrn.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_softmax[];     /* softmax.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_norm[];        /* norm.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_unary[];       /* elementwise.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_binary[];      /* elementwise.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_copy[];        /* copy.c */

@@ -43,6 +43,7 @@ static const hsi_cpu_kernel *const *const kernel_lists[] = {
     [HSCHED_STEP_SCALE] = hsi_cpu_kernels_scale,
     [HSCHED_STEP_LRN] = hsi_cpu_kernels_lrn,
     [HSCHED_STEP_SOFTMAX] = hsi_cpu_kernels_softmax,
+    [HSCHED_STEP_NORM] = hsi_cpu_kernels_norm,
     [HSCHED_STEP_UNARY] = hsi_cpu_kernels_unary,
     [HSCHED_STEP_BINARY] = hsi_cpu_kernels_binary,
     [HSCHED_STEP_COPY] = hsi_cpu_kernels_copy,

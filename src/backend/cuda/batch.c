@@ -127,6 +127,8 @@ int hsi_cuda_batch_step(const hsched_backend_section *section, uint32_t index,
         return 1;
     if (step->kind == HSCHED_STEP_SOFTMAX)
         step->u.softmax.axis++;
+    if (step->kind == HSCHED_STEP_NORM)
+        step->u.norm.axis++;
     if (step->kind == HSCHED_STEP_GATHER)
         step->u.gather.axis++;
     if (step->kind == HSCHED_STEP_ARG)

@@ -9,6 +9,8 @@
 /* Kernels for the activation, and for the arithmetic of floats. */
 static int has_kernel(const hsched_step *step)
 {
+    if (step->kind == HSCHED_STEP_SOFTMAX && step->u.softmax.log)
+        return 0;
     if (step->kind == HSCHED_STEP_REDUCE && step->u.reduce.kind != HSCHED_REDUCE_MEAN)
         return 0;
     return step->out.dtype == HSCHED_FLOAT32 &&

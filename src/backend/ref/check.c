@@ -150,6 +150,23 @@ static const char *fault_softmax(const hsched_step *step)
     return fault_same(step);
 }
 
+static const char *fault_norm(const hsched_step *step)
+{
+    const uint32_t axis = step->u.norm.axis;
+    if (axis >= step->in[0].rank)
+        return "the axis must be one of the input's dimensions";
+    if (step->u.norm.groups < 1 || step->in[0].dims[axis] % step->u.norm.groups != 0)
+        return "the groups must divide the dimension that the axis is";
+    if (!(step->u.norm.epsilon >= 0))
+        return "epsilon must not be negative";
+    for (uint32_t i = 1; i < 3; i++)
+        if (hsi_ref_has(step, i) && (step->in[i].dtype != HSCHED_FLOAT32 ||
+                                     !same_shape(&step->in[i], &step->out)))
+            return "scale and bias must be float32 of the output's shape (stride 0 where "
+                   "broadcast)";
+    return fault_same(step);
+}
+
 static const char *fault_unary(const hsched_step *step)
 {
     if (step->in[0].dtype != step->out.dtype ||
@@ -435,7 +452,8 @@ static int takes_activation(hsched_step_kind kind)
 {
     return kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_FC ||
            kind == HSCHED_STEP_MATMUL || kind == HSCHED_STEP_SCALE ||
-           kind == HSCHED_STEP_UNARY || kind == HSCHED_STEP_BINARY;
+           kind == HSCHED_STEP_UNARY || kind == HSCHED_STEP_BINARY ||
+           kind == HSCHED_STEP_NORM;
 }
 
 static const char *fault_kind(const hsched_step *step)
@@ -455,6 +473,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_lrn(step);
     case HSCHED_STEP_SOFTMAX:
         return fault_softmax(step);
+    case HSCHED_STEP_NORM:
+        return fault_norm(step);
     case HSCHED_STEP_UNARY:
         return fault_unary(step);
     case HSCHED_STEP_BINARY:

@@ -15,6 +15,7 @@ static const ref_kernel kernels[] = {
     [HSCHED_STEP_SCALE] = hsi_ref_scale,
     [HSCHED_STEP_LRN] = hsi_ref_lrn,
     [HSCHED_STEP_SOFTMAX] = hsi_ref_softmax,
+    [HSCHED_STEP_NORM] = hsi_ref_norm,
     [HSCHED_STEP_UNARY] = hsi_ref_unary,
     [HSCHED_STEP_BINARY] = hsi_ref_binary,
     [HSCHED_STEP_COPY] = hsi_ref_copy,
