@@ -61,6 +61,11 @@ extern "C" {
  * RESIZE     out's element i is interpolated from in[0], same rank, dimension by dimension, as
  *            hsched_resize_config says, with all scales set; lengths: in[0]'s sizes times the
  *            scales, not rounded. NEAREST: any dtype; any strides (channels-last is a fast case).
+ * GRID_SAMPLE  out [N,C,...] is in[0] [N,C,...], of 2 or 3 more dimensions, at the places that
+ *            in[1] [N,out's further ones,2 or 3] names, one coordinate per dimension of in[0], the
+ *            last dimension's first: -1 to 1 as hsched_grid_sample_config says, or, if pixels, in
+ *            elements, interpolated likewise. What has no weight does not count. Any strides
+ *            (channels-last is a fast case).
  * IMAGE      in[0] uint8 [N,H,W,C] dense; out float32 [N,C,H,W], any strides:
  *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c],  c' = c
  *            or, swapped (C >= 3), 2 - c for c < 3.
@@ -131,6 +136,7 @@ extern "C" {
     X(TOP_K, 20, "top_k", HSCHED_CLASS_DATA)                \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
     X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)      \
+    X(GRID_SAMPLE, 24, "grid_sample", HSCHED_CLASS_DATA)    \
     X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA)
 
 typedef enum hsched_step_kind {
@@ -224,6 +230,11 @@ typedef struct hsched_step {
             float scales[HSCHED_MAX_DIMS], lengths[HSCHED_MAX_DIMS];
             float roi_start[HSCHED_MAX_DIMS], roi_end[HSCHED_MAX_DIMS];
         } resize;
+        struct {
+            hsched_resize_mode mode;
+            hsched_grid_padding padding;
+            int align_corners, pixels;
+        } grid_sample;
         struct {
             hsched_reduce_kind kind;
         } reduce;

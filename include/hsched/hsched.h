@@ -1166,6 +1166,28 @@ HSCHED_API hsched_status hsched_graph_add_resize(hsched_graph *graph, const char
                                                  const hsched_resize_config *config,
                                                  hsched_tensor *y);
 
+typedef enum hsched_grid_padding { /* what lies outside of x */
+    HSCHED_GRID_ZEROS = 0,
+    HSCHED_GRID_BORDER = 1,    /* the nearest element of x */
+    HSCHED_GRID_REFLECTION = 2 /* x again, turned around at its ends */
+} hsched_grid_padding;
+
+typedef struct hsched_grid_sample_config {
+    size_t struct_size;
+    hsched_resize_mode mode; /* default LINEAR; nearest: halves to the even element */
+    hsched_grid_padding padding;
+    int align_corners; /* -1 and 1 are the middles of the outer elements; else their ends */
+} hsched_grid_sample_config;
+#define HSCHED_GRID_SAMPLE_CONFIG_INIT .struct_size = sizeof(hsched_grid_sample_config)
+
+/* x [N,C,H,W] at the places that `grid` [N,H',W',2] names as (column, row), each from -1, x's
+ * beginning, to 1, its end: [N,C,H',W']. Or x [N,C,D,H,W] and grid [N,D',H',W',3]. As ONNX's
+ * GridSample. A coordinate that is not a number lies before all others. */
+HSCHED_API hsched_status hsched_graph_add_grid_sample(hsched_graph *graph, const char *name,
+                                                      hsched_tensor x, hsched_tensor grid,
+                                                      const hsched_grid_sample_config *config,
+                                                      hsched_tensor *y);
+
 typedef struct hsched_image_config {
     size_t struct_size;
     float mean[4];   /* per channel of the result: y = (pixel - mean) * scale */

@@ -51,6 +51,7 @@
     X(ARG, "arg")                                                                        \
     X(TOP_K, "top_k")                                                                    \
     X(CUMSUM, "cumsum")                                                                  \
+    X(GRID_SAMPLE, "grid_sample")                                                        \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -157,6 +158,7 @@ typedef union hsi_layer_attrs {
         hsched_pool_kind kind;
     } pool;
     hsched_resize_config resize; /* all scales set; the output's size is in its tensor */
+    hsched_grid_sample_config grid_sample;
 } hsi_layer_attrs;
 
 /*

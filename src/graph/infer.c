@@ -46,6 +46,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_ARG] = hsi_infer_arg,
     [HSI_LAYER_TOP_K] = hsi_infer_top_k,
     [HSI_LAYER_CUMSUM] = hsi_infer_cumsum,
+    [HSI_LAYER_GRID_SAMPLE] = hsi_infer_grid_sample,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 
@@ -64,6 +65,7 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
                                              "initial c" };
     static const char *const scatter[] = { "x", "indices", "updates" };
     static const char *const choice[] = { "condition", "a", "b" };
+    static const char *const sampled[] = { "x", "grid" };
     switch (kind) {
     case HSI_LAYER_CONV2D:
     case HSI_LAYER_CONV:
@@ -83,6 +85,8 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     case HSI_LAYER_SCATTER_ELEMENTS:
     case HSI_LAYER_SCATTER_ND:
         return place < 3 ? scatter[place] : "input";
+    case HSI_LAYER_GRID_SAMPLE:
+        return place < 2 ? sampled[place] : "input";
     case HSI_LAYER_WHERE:
         return place < 3 ? choice[place] : "input";
     case HSI_LAYER_CONCAT:

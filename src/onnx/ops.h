@@ -70,6 +70,8 @@ hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_no
 hsi_onnx_builder hsi_onnx_build_gather_nd, hsi_onnx_build_scatter;
 /* import_order.c */
 hsi_onnx_builder hsi_onnx_build_arg, hsi_onnx_build_top_k, hsi_onnx_build_cumsum;
+/* import_sample.c */
+hsi_onnx_builder hsi_onnx_build_grid_sample, hsi_onnx_build_affine_grid;
 /* import_recurrent.c */
 hsi_onnx_builder hsi_onnx_build_recurrent;
 
