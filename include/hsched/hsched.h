@@ -668,7 +668,7 @@ typedef struct hsched_conv2d_config {
 #define HSCHED_CONV2D_CONFIG_INIT .struct_size = sizeof(hsched_conv2d_config)
 
 /* x [N,C,H,W], weights [O,C/groups,kh,kw], bias [O] or HSCHED_NO_TENSOR -> [N,O,H',W'].
- * Weights and bias must be constants. */
+ * Weights and bias that are not constants are as right, but slower: they cannot be packed. */
 HSCHED_API hsched_status hsched_graph_add_conv2d(hsched_graph *graph, const char *name,
                                                  hsched_tensor x, hsched_tensor weights,
                                                  hsched_tensor bias,
@@ -688,7 +688,7 @@ typedef struct hsched_conv_config {
 #define HSCHED_CONV_CONFIG_INIT .struct_size = sizeof(hsched_conv_config)
 
 /* weights [O,C/groups,k1..kk], bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk']. Weights and bias
- * must be constants. For k = 2 the layer is that of hsched_graph_add_conv2d. */
+ * as above. For k = 2 the layer is that of hsched_graph_add_conv2d. */
 HSCHED_API hsched_status hsched_graph_add_conv(hsched_graph *graph, const char *name,
                                                hsched_tensor x, hsched_tensor weights,
                                                hsched_tensor bias,
@@ -709,8 +709,8 @@ typedef struct hsched_conv_transpose_config {
 #define HSCHED_CONV_TRANSPOSE_CONFIG_INIT .struct_size = sizeof(hsched_conv_transpose_config)
 
 /* Transposed convolution ("deconvolution"): every element of x [N,C,D1..Dk], k = 1 to 3, adds the
- * kernel times itself to the result, at its place times the stride. Constant weights
- * [C,O/groups,k1..kk], constant bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk'], where
+ * kernel times itself to the result, at its place times the stride. Weights
+ * [C,O/groups,k1..kk], bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk'], where
  * D' = (D - 1) * stride + output_padding + (kernel - 1) * dilation + 1 - pads. */
 HSCHED_API hsched_status hsched_graph_add_conv_transpose(hsched_graph *graph, const char *name,
                                                          hsched_tensor x, hsched_tensor weights,

@@ -194,21 +194,26 @@ hsched_status hsi_expect_rank_min(const hsi_graph_tensor *t, const char *role,
                      role, HSI_TENSOR_ARGS(t), t->rank, rank, form);
 }
 
-hsched_status hsi_expect_vector(const hsi_graph_tensor *t, const char *role, int64_t size,
-                                const char *why)
+hsched_status hsi_expect_per_channel(const hsi_graph_tensor *t, const char *role,
+                                     int64_t size, const char *why)
 {
-    hsched_status status = hsi_expect_constant(t, role);
-    if (status == HSCHED_OK)
-        status = hsi_expect_float32(t, role);
+    hsched_status status = hsi_expect_float32(t, role);
     if (status != HSCHED_OK)
         return status;
     if (t->rank == 1 && t->dims[0] == size)
         return HSCHED_OK;
     return hsi_error(HSCHED_ERROR_SHAPE,
                      "%s " HSI_TENSOR_FMT
-                     " must be of shape [%lld], %s; give a constant of "
+                     " must be of shape [%lld], %s; give a tensor of "
                      "that shape",
                      role, HSI_TENSOR_ARGS(t), (long long)size, why);
+}
+
+hsched_status hsi_expect_vector(const hsi_graph_tensor *t, const char *role, int64_t size,
+                                const char *why)
+{
+    hsched_status status = hsi_expect_constant(t, role);
+    return status == HSCHED_OK ? hsi_expect_per_channel(t, role, size, why) : status;
 }
 
 hsched_status hsi_resolve_axis(int64_t axis, uint32_t rank, int64_t *resolved)
