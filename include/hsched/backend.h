@@ -66,6 +66,12 @@ extern "C" {
  *            last dimension's first: -1 to 1 as hsched_grid_sample_config says, or, if pixels, in
  *            elements, interpolated likewise. What has no weight does not count. Any strides
  *            (channels-last is a fast case).
+ * NMS        out [B,C,M], int64: for every class the indices of at most M boxes of in[0] [B,N,4],
+ *            those of the largest scores in[1] [B,C,N] above the threshold, in this order, of equal
+ *            ones the first; -1 behind them. A box that shares more of the union with a chosen one
+ *            than iou_threshold is left out. The numbers are those of two opposite corners, (y, x)
+ *            each, or, `center`, x, y, width, height; a score that is not a number is none. Any
+ *            strides.
  * IMAGE      in[0] uint8 [N,H,W,C] dense; out float32 [N,C,H,W], any strides:
  *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c],  c' = c
  *            or, swapped (C >= 3), 2 - c for c < 3.
@@ -137,7 +143,8 @@ extern "C" {
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
     X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)      \
     X(GRID_SAMPLE, 24, "grid_sample", HSCHED_CLASS_DATA)    \
-    X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA)
+    X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA) \
+    X(NMS, 27, "nms", HSCHED_CLASS_DATA)
 
 typedef enum hsched_step_kind {
 #define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
@@ -235,6 +242,10 @@ typedef struct hsched_step {
             hsched_grid_padding padding;
             int align_corners, pixels;
         } grid_sample;
+        struct {
+            float iou_threshold, score_threshold;
+            int center;
+        } nms;
         struct {
             hsched_reduce_kind kind;
         } reduce;

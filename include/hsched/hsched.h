@@ -1188,6 +1188,25 @@ HSCHED_API hsched_status hsched_graph_add_grid_sample(hsched_graph *graph, const
                                                       const hsched_grid_sample_config *config,
                                                       hsched_tensor *y);
 
+typedef struct hsched_nms_config {
+    size_t struct_size;
+    int64_t max_per_class; /* required; more than there are boxes is as many as there are */
+    float iou_threshold;   /* of area shared to area of both: above it one of two boxes goes */
+    float score_threshold; /* boxes must score more; -INFINITY: all may be chosen */
+    int center_point_box;  /* boxes are (x, y, width, height), x and y of the middle; else two
+                              opposite corners (y, x, y, x) */
+} hsched_nms_config;
+#define HSCHED_NMS_CONFIG_INIT .struct_size = sizeof(hsched_nms_config)
+
+/* Non-maximum suppression: of boxes [B,N,4] with scores [B,C,N], for every image and class those
+ * that score best and do not overlap too much with one that is chosen already. int64 [B*C*M,3], M
+ * boxes at most per class: rows (image, class, box) by image, class and falling score, of equal
+ * ones the first. As ONNX's NonMaxSuppression, whose result has as many rows as boxes are chosen:
+ * here they come first, and the rows behind them are -1, -1, -1. */
+HSCHED_API hsched_status hsched_graph_add_non_max_suppression(
+    hsched_graph *graph, const char *name, hsched_tensor boxes, hsched_tensor scores,
+    const hsched_nms_config *config, hsched_tensor *y);
+
 typedef struct hsched_image_config {
     size_t struct_size;
     float mean[4];   /* per channel of the result: y = (pixel - mean) * scale */

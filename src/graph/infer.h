@@ -104,6 +104,7 @@ hsched_status hsi_infer_pool(hsi_infer *f);
 hsched_status hsi_infer_conv_transpose(hsi_infer *f);
 hsched_status hsi_infer_resize(hsi_infer *f);
 hsched_status hsi_infer_grid_sample(hsi_infer *f);
+hsched_status hsi_infer_nms(hsi_infer *f);
 
 hsched_status hsi_infer_fully_connected(hsi_infer *f);
 hsched_status hsi_infer_matmul(hsi_infer *f);

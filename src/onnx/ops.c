@@ -188,6 +188,11 @@ static const hsi_onnx_op ops[] = {
       .types = NUMBERS },
     { "Neg", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation",
       .types = NUMBERS },
+    { "NonMaxSuppression", 10, BUILD(nms), NULL, " center_point_box ", 0,
+      .layers = "non_max_suppression",
+      .note = "constant limits; behind what is chosen come rows of -1, so that it may "
+              "only become outputs, as it is or columns of it",
+      .cpu_only = 1 },
     { "NonZero", 9, NULL, FOLD(non_zero), "", 0 },
     { "Not", 1, BUILD(not ), FOLD(not ), "", 0, .layers = "binary", .types = "bool",
       .note = "exclusive or with true", .cpu_only = 1 },

@@ -72,6 +72,8 @@ hsi_onnx_builder hsi_onnx_build_gather_nd, hsi_onnx_build_scatter;
 hsi_onnx_builder hsi_onnx_build_arg, hsi_onnx_build_top_k, hsi_onnx_build_cumsum;
 /* import_sample.c */
 hsi_onnx_builder hsi_onnx_build_grid_sample, hsi_onnx_build_affine_grid;
+/* import_nms.c */
+hsi_onnx_builder hsi_onnx_build_nms;
 /* import_recurrent.c */
 hsi_onnx_builder hsi_onnx_build_recurrent;
 

@@ -320,6 +320,10 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_GATHER_ND:
         gather_nd(x, view_of(im, layer->inputs[1]), layer, y->rank, out);
         break;
+    case HSI_LAYER_NMS:
+        out[0] = mixed(all_of(x, 0, 2), 0);
+        out[0] = mixed(out[0], view_of(im, layer->inputs[1]).tags[1]);
+        break;
     case HSI_LAYER_GRID_SAMPLE:
         grid_sample(x, view_of(im, layer->inputs[1]), out);
         break;

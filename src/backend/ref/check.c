@@ -276,6 +276,20 @@ static const char *fault_grid_sample(const hsched_step *step)
     return NULL;
 }
 
+static const char *fault_nms(const hsched_step *step)
+{
+    const hsched_operand *boxes = &step->in[0], *scores = &step->in[1], *y = &step->out;
+    if (!hsi_ref_has(step, 1) || !is_float(boxes, 3) || !is_float(scores, 3) ||
+        y->dtype != HSCHED_INT64 || y->rank != 3)
+        return "boxes and scores must be float32, the output int64, all of three "
+               "dimensions";
+    if (boxes->dims[2] != 4 || boxes->dims[0] != scores->dims[0] ||
+        boxes->dims[1] != scores->dims[2] || y->dims[0] != scores->dims[0] ||
+        y->dims[1] != scores->dims[1] || y->dims[2] > boxes->dims[1])
+        return "the shapes must be [B,N,4], [B,C,N] and [B,C,M], M not above N";
+    return NULL;
+}
+
 static int is_cube(const hsched_operand *op, int64_t a, int64_t b, int64_t c)
 {
     return is_float(op, 3) && op->dims[0] == a && op->dims[1] == b && op->dims[2] == c;
@@ -493,6 +507,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_resize(step);
     case HSCHED_STEP_GRID_SAMPLE:
         return fault_grid_sample(step);
+    case HSCHED_STEP_NMS:
+        return fault_nms(step);
     case HSCHED_STEP_GATHER:
         return fault_gather(step);
     case HSCHED_STEP_ARG:
