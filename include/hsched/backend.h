@@ -62,6 +62,17 @@ extern "C" {
  * RESIZE     out's element i is interpolated from in[0], same rank, dimension by dimension, as
  *            hsched_resize_config says, with all scales set; lengths: in[0]'s sizes times the
  *            scales, not rounded. NEAREST: any dtype; any strides (channels-last is a fast case).
+ * GRID_SAMPLE  out [N,C,...] is in[0] [N,C,...], of 2 or 3 more dimensions, at the places that
+ *            in[1] [N,out's further ones,2 or 3] names, one coordinate per dimension of in[0], the
+ *            last dimension's first: -1 to 1 as hsched_grid_sample_config says, or, if pixels, in
+ *            elements, interpolated likewise. What has no weight does not count. Any strides
+ *            (channels-last is a fast case).
+ * NMS        out [B,C,M], int64: for every class the indices of at most M boxes of in[0] [B,N,4],
+ *            those of the largest scores in[1] [B,C,N] above the threshold, in this order, of equal
+ *            ones the first; -1 behind them. A box that shares more of the union with a chosen one
+ *            than iou_threshold is left out. The numbers are those of two opposite corners, (y, x)
+ *            each, or, `center`, x, y, width, height; a score that is not a number is none. Any
+ *            strides.
  * IMAGE      in[0] uint8 [N,H,W,C] dense; out float32 [N,C,H,W], any strides:
  *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c],  c' = c
  *            or, swapped (C >= 3), 2 - c for c < 3.
@@ -139,7 +150,9 @@ extern "C" {
     X(NORM, 21, "norm", HSCHED_CLASS_NORMALIZATION)         \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
     X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)      \
-    X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA)
+    X(GRID_SAMPLE, 24, "grid_sample", HSCHED_CLASS_DATA)    \
+    X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA) \
+    X(NMS, 27, "nms", HSCHED_CLASS_DATA)
 
 typedef enum hsched_step_kind {
 #define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
@@ -233,6 +246,15 @@ typedef struct hsched_step {
             float scales[HSCHED_MAX_DIMS], lengths[HSCHED_MAX_DIMS];
             float roi_start[HSCHED_MAX_DIMS], roi_end[HSCHED_MAX_DIMS];
         } resize;
+        struct {
+            hsched_resize_mode mode;
+            hsched_grid_padding padding;
+            int align_corners, pixels;
+        } grid_sample;
+        struct {
+            float iou_threshold, score_threshold;
+            int center;
+        } nms;
         struct {
             hsched_reduce_kind kind;
         } reduce;

@@ -668,7 +668,7 @@ typedef struct hsched_conv2d_config {
 #define HSCHED_CONV2D_CONFIG_INIT .struct_size = sizeof(hsched_conv2d_config)
 
 /* x [N,C,H,W], weights [O,C/groups,kh,kw], bias [O] or HSCHED_NO_TENSOR -> [N,O,H',W'].
- * Weights and bias must be constants. */
+ * Weights and bias that are not constants are as right, but slower: they cannot be packed. */
 HSCHED_API hsched_status hsched_graph_add_conv2d(hsched_graph *graph, const char *name,
                                                  hsched_tensor x, hsched_tensor weights,
                                                  hsched_tensor bias,
@@ -688,7 +688,7 @@ typedef struct hsched_conv_config {
 #define HSCHED_CONV_CONFIG_INIT .struct_size = sizeof(hsched_conv_config)
 
 /* weights [O,C/groups,k1..kk], bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk']. Weights and bias
- * must be constants. For k = 2 the layer is that of hsched_graph_add_conv2d. */
+ * as above. For k = 2 the layer is that of hsched_graph_add_conv2d. */
 HSCHED_API hsched_status hsched_graph_add_conv(hsched_graph *graph, const char *name,
                                                hsched_tensor x, hsched_tensor weights,
                                                hsched_tensor bias,
@@ -709,8 +709,8 @@ typedef struct hsched_conv_transpose_config {
 #define HSCHED_CONV_TRANSPOSE_CONFIG_INIT .struct_size = sizeof(hsched_conv_transpose_config)
 
 /* Transposed convolution ("deconvolution"): every element of x [N,C,D1..Dk], k = 1 to 3, adds the
- * kernel times itself to the result, at its place times the stride. Constant weights
- * [C,O/groups,k1..kk], constant bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk'], where
+ * kernel times itself to the result, at its place times the stride. Weights
+ * [C,O/groups,k1..kk], bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk'], where
  * D' = (D - 1) * stride + output_padding + (kernel - 1) * dilation + 1 - pads. */
 HSCHED_API hsched_status hsched_graph_add_conv_transpose(hsched_graph *graph, const char *name,
                                                          hsched_tensor x, hsched_tensor weights,
@@ -1227,6 +1227,47 @@ HSCHED_API hsched_status hsched_graph_add_resize(hsched_graph *graph, const char
                                                  hsched_tensor x,
                                                  const hsched_resize_config *config,
                                                  hsched_tensor *y);
+
+typedef enum hsched_grid_padding { /* what lies outside of x */
+    HSCHED_GRID_ZEROS = 0,
+    HSCHED_GRID_BORDER = 1,    /* the nearest element of x */
+    HSCHED_GRID_REFLECTION = 2 /* x again, turned around at its ends */
+} hsched_grid_padding;
+
+typedef struct hsched_grid_sample_config {
+    size_t struct_size;
+    hsched_resize_mode mode; /* default LINEAR; nearest: halves to the even element */
+    hsched_grid_padding padding;
+    int align_corners; /* -1 and 1 are the middles of the outer elements; else their ends */
+} hsched_grid_sample_config;
+#define HSCHED_GRID_SAMPLE_CONFIG_INIT .struct_size = sizeof(hsched_grid_sample_config)
+
+/* x [N,C,H,W] at the places that `grid` [N,H',W',2] names as (column, row), each from -1, x's
+ * beginning, to 1, its end: [N,C,H',W']. Or x [N,C,D,H,W] and grid [N,D',H',W',3]. As ONNX's
+ * GridSample. A coordinate that is not a number lies before all others. */
+HSCHED_API hsched_status hsched_graph_add_grid_sample(hsched_graph *graph, const char *name,
+                                                      hsched_tensor x, hsched_tensor grid,
+                                                      const hsched_grid_sample_config *config,
+                                                      hsched_tensor *y);
+
+typedef struct hsched_nms_config {
+    size_t struct_size;
+    int64_t max_per_class; /* required; more than there are boxes is as many as there are */
+    float iou_threshold;   /* of area shared to area of both: above it one of two boxes goes */
+    float score_threshold; /* boxes must score more; -INFINITY: all may be chosen */
+    int center_point_box;  /* boxes are (x, y, width, height), x and y of the middle; else two
+                              opposite corners (y, x, y, x) */
+} hsched_nms_config;
+#define HSCHED_NMS_CONFIG_INIT .struct_size = sizeof(hsched_nms_config)
+
+/* Non-maximum suppression: of boxes [B,N,4] with scores [B,C,N], for every image and class those
+ * that score best and do not overlap too much with one that is chosen already. int64 [B*C*M,3], M
+ * boxes at most per class: rows (image, class, box) by image, class and falling score, of equal
+ * ones the first. As ONNX's NonMaxSuppression, whose result has as many rows as boxes are chosen:
+ * here they come first, and the rows behind them are -1, -1, -1. */
+HSCHED_API hsched_status hsched_graph_add_non_max_suppression(
+    hsched_graph *graph, const char *name, hsched_tensor boxes, hsched_tensor scores,
+    const hsched_nms_config *config, hsched_tensor *y);
 
 typedef struct hsched_image_config {
     size_t struct_size;

@@ -118,6 +118,13 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_pool2d(hsi_cost_mix(hash, a->pool2d.kind), &a->pool2d.config);
     case HSI_LAYER_RESIZE:
         return mix_resize(hash, &a->resize, rank);
+    case HSI_LAYER_NMS: /* how many is in the shapes */
+        hash = mix_float(mix_float(hash, a->nms.iou_threshold), a->nms.score_threshold);
+        return hsi_cost_mix(hash, (uint64_t)(a->nms.center_point_box != 0));
+    case HSI_LAYER_GRID_SAMPLE:
+        hash = hsi_cost_mix(hash, a->grid_sample.mode);
+        return hsi_cost_mix(hash, (uint64_t)a->grid_sample.padding * 2 +
+                                      (uint64_t)(a->grid_sample.align_corners != 0));
     case HSI_LAYER_CONV:
         return mix_conv(hash, &a->conv);
     case HSI_LAYER_CONV_TRANSPOSE:

@@ -52,6 +52,8 @@
     X(ARG, "arg")                                                                        \
     X(TOP_K, "top_k")                                                                    \
     X(CUMSUM, "cumsum")                                                                  \
+    X(GRID_SAMPLE, "grid_sample")                                                        \
+    X(NMS, "non_max_suppression")                                                        \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -172,6 +174,8 @@ typedef union hsi_layer_attrs {
         hsched_pool_kind kind;
     } pool;
     hsched_resize_config resize; /* all scales set; the output's size is in its tensor */
+    hsched_grid_sample_config grid_sample;
+    hsched_nms_config nms; /* max_per_class at most the number of boxes */
 } hsi_layer_attrs;
 
 /*

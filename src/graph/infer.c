@@ -47,6 +47,8 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_ARG] = hsi_infer_arg,
     [HSI_LAYER_TOP_K] = hsi_infer_top_k,
     [HSI_LAYER_CUMSUM] = hsi_infer_cumsum,
+    [HSI_LAYER_GRID_SAMPLE] = hsi_infer_grid_sample,
+    [HSI_LAYER_NMS] = hsi_infer_nms,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 
@@ -66,6 +68,8 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
                                              "initial c" };
     static const char *const scatter[] = { "x", "indices", "updates" };
     static const char *const choice[] = { "condition", "a", "b" };
+    static const char *const sampled[] = { "x", "grid" };
+    static const char *const scored[] = { "boxes", "scores" };
     switch (kind) {
     case HSI_LAYER_CONV2D:
     case HSI_LAYER_CONV:
@@ -87,6 +91,10 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     case HSI_LAYER_SCATTER_ELEMENTS:
     case HSI_LAYER_SCATTER_ND:
         return place < 3 ? scatter[place] : "input";
+    case HSI_LAYER_GRID_SAMPLE:
+        return place < 2 ? sampled[place] : "input";
+    case HSI_LAYER_NMS:
+        return place < 2 ? scored[place] : "input";
     case HSI_LAYER_WHERE:
         return place < 3 ? choice[place] : "input";
     case HSI_LAYER_CONCAT:
@@ -196,21 +204,26 @@ hsched_status hsi_expect_rank_min(const hsi_graph_tensor *t, const char *role,
                      role, HSI_TENSOR_ARGS(t), t->rank, rank, form);
 }
 
-hsched_status hsi_expect_vector(const hsi_graph_tensor *t, const char *role, int64_t size,
-                                const char *why)
+hsched_status hsi_expect_per_channel(const hsi_graph_tensor *t, const char *role,
+                                     int64_t size, const char *why)
 {
-    hsched_status status = hsi_expect_constant(t, role);
-    if (status == HSCHED_OK)
-        status = hsi_expect_float32(t, role);
+    hsched_status status = hsi_expect_float32(t, role);
     if (status != HSCHED_OK)
         return status;
     if (t->rank == 1 && t->dims[0] == size)
         return HSCHED_OK;
     return hsi_error(HSCHED_ERROR_SHAPE,
                      "%s " HSI_TENSOR_FMT
-                     " must be of shape [%lld], %s; give a constant of "
+                     " must be of shape [%lld], %s; give a tensor of "
                      "that shape",
                      role, HSI_TENSOR_ARGS(t), (long long)size, why);
+}
+
+hsched_status hsi_expect_vector(const hsi_graph_tensor *t, const char *role, int64_t size,
+                                const char *why)
+{
+    hsched_status status = hsi_expect_constant(t, role);
+    return status == HSCHED_OK ? hsi_expect_per_channel(t, role, size, why) : status;
 }
 
 hsched_status hsi_resolve_axis(int64_t axis, uint32_t rank, int64_t *resolved)

@@ -339,6 +339,11 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         break;
     case HSI_LAYER_RESIZE:
         return hsi_onnx_export_resize(e, layer);
+    case HSI_LAYER_NMS:
+        hsi_onnx_export_nms(e, layer);
+        break;
+    case HSI_LAYER_GRID_SAMPLE:
+        return hsi_onnx_export_grid_sample(e, layer);
     case HSI_LAYER_FULLY_CONNECTED:
         fully_connected(e, layer);
         break;

@@ -100,6 +100,10 @@ hsi_onnx_builder hsi_onnx_build_rotary, hsi_onnx_build_swiglu,
     hsi_onnx_build_tensor_scatter, hsi_onnx_build_causal_conv;
 /* import_einsum.c */
 hsi_onnx_builder hsi_onnx_build_einsum;
+/* import_sample.c */
+hsi_onnx_builder hsi_onnx_build_grid_sample, hsi_onnx_build_affine_grid;
+/* import_nms.c */
+hsi_onnx_builder hsi_onnx_build_nms;
 /* import_recurrent.c */
 hsi_onnx_builder hsi_onnx_build_recurrent;
 

@@ -57,6 +57,7 @@ static int is_flexible(const hsi_op *op)
     case HSCHED_STEP_PAD:
     case HSCHED_STEP_REDUCE:
     case HSCHED_STEP_RESIZE:
+    case HSCHED_STEP_GRID_SAMPLE:
     case HSI_OP_CONCAT:
         return op->out->rank == 4;
     case HSCHED_STEP_NORM: /* of channels; others go along the last dimensions */
@@ -94,10 +95,16 @@ static int makes_images(const hsi_op *op)
     }
 }
 
+/* How many of the first inputs are images, if the result is one: not a grid. */
+static uint32_t image_inputs(const hsi_op *op)
+{
+    return op->kind == HSCHED_STEP_GRID_SAMPLE ? 1 : op->in_count;
+}
+
 static int wish_for_inputs(hsi_op *op)
 {
     int changed = 0;
-    for (uint32_t i = 0; i < op->in_count; i++)
+    for (uint32_t i = 0; i < image_inputs(op); i++)
         if (op->in[i] != NULL && op->in[i]->data == NULL)
             changed |= wish(op->in[i]);
     return changed;
@@ -112,7 +119,7 @@ static int spread(hsi_op *op)
         return op->kind == HSCHED_STEP_IMAGE ? 0 : wish_for_inputs(op);
     if (!is_flexible(op))
         return 0;
-    for (uint32_t i = 0; i < op->in_count && !op->out->channels_last; i++)
+    for (uint32_t i = 0; i < image_inputs(op) && !op->out->channels_last; i++)
         if (op->in[i] != NULL && op->in[i]->data == NULL && is_channels_last(op->in[i]))
             changed = op->out->channels_last = 1;
     if (op->out->channels_last)

@@ -161,6 +161,8 @@ void zoo_shufflenet_v2(zoo_net *net);
 void zoo_unet(zoo_net *net);
 void zoo_yolov3_tiny(zoo_net *net);
 void zoo_yolov3(zoo_net *net);
+void zoo_yolov3_tiny_nms(zoo_net *net);
+void zoo_yolov3_nms(zoo_net *net);
 void zoo_text_bilstm(zoo_net *net);
 void zoo_text_gru(zoo_net *net);
 void zoo_vit_tiny(zoo_net *net);

@@ -111,6 +111,9 @@ void random_make_pool2d(random_maker *m);
 /* random_resize.c */
 void random_make_resize(random_maker *m);
 
+/* random_sample.c */
+void random_make_grid_sample(random_maker *m);
+void random_make_nms(random_maker *m);
 /* random_index.c */
 void random_make_tuple_index(random_maker *m);
 void random_make_scatter(random_maker *m);

@@ -65,6 +65,21 @@ def runtime_on(device):
     return runtime
 
 
+def padded_outputs(graph):
+    """The outputs whose rows are those of a NonMaxSuppression, with rows of -1 behind them: the library's
+    tensors have sizes that do not depend on data. What is made of such a result is moved row by row."""
+    padded = set()
+    for node in graph.node:
+        if node.op_type == "NonMaxSuppression" or (node.input and node.input[0] in padded):
+            padded.update(node.output)
+    return padded
+
+
+def without_padding(array):
+    """The rows that stand for something, as a user of the library would take them."""
+    return array[(array.reshape(len(array), -1) != -1).any(axis=1)]
+
+
 def infer(model, infos, arrays, device):
     feed = {info.name: array for info, array in zip(infos, arrays)}
     with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +113,9 @@ class Prepared(BackendRep):
         before = runtime_on(self.device).gpu_steps()
         found = self.infer(infos, arrays)
         Prepared.on_gpu += runtime_on(self.device).gpu_steps() > before
-        return [found[o.name] for o in graph.output]
+        padded = padded_outputs(graph)
+        return [without_padding(found[o.name]) if o.name in padded else found[o.name]
+                for o in graph.output]
 
     def infer(self, infos, arrays):
         try:

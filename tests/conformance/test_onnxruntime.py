@@ -84,6 +84,51 @@ def test_boxes_are_decoded_from_the_heads(name, grids, anchors, program, tmp_pat
     assert hsched.relative_error(scores[0], np.array(expected_scores)) < 1e-5
 
 
+def overlap(a, b):
+    """Of two boxes (x, y, x, y): the area they share, of that of both."""
+    width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    shared = max(width, 0) * max(height, 0)
+    return shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared)
+
+
+def select(boxes, scores, most, iou, least):
+    """Non-maximum suppression in a few lines: rows (image, class, box) for scores [classes, boxes]."""
+    rows = []
+    for label, row in enumerate(scores):
+        kept = []
+        for box in np.argsort(-row, kind="stable"):
+            if row[box] <= least or len(kept) == most:
+                break
+            if all(overlap(boxes[box], boxes[k]) <= iou for k in kept):
+                kept.append(box)
+        rows += [(0, label, box) for box in kept]
+    return np.array(rows, np.int64).reshape(-1, 3)
+
+
+def test_detector_chooses_its_boxes(program, tmp_path):
+    """The selection against numpy's, and ONNX Runtime's from the same boxes and scores."""
+    path = tmp_path / "detector.onnx"
+    program("export", "yolov3_tiny_nms", path)
+    image = np.random.default_rng(3).standard_normal((1, 3, 416, 416)).astype(np.float32)
+    with hsched.Runtime(cpu_workers=2) as rt:
+        ours = rt.load(path).infer({"input": image})
+    boxes, scores = ours["boxes"], ours["scores"]
+    expected = select(boxes[0], scores[0].T, 100, 0.45, 0.25)
+    assert len(expected) > 100
+    assert np.array_equal(ours["selected"][:len(expected)], expected)
+    assert (ours["selected"][len(expected):] == -1).all()
+    node = onnx.helper.make_node("NonMaxSuppression", ["boxes", "scores", "most", "iou", "least"], ["selected"])
+    inputs = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, (1, None, None)) for n in ("boxes", "scores")]
+    constants = [onnx.numpy_helper.from_array(np.array([v], t), n) for n, v, t in
+                 (("most", 100, np.int64), ("iou", 0.45, np.float32), ("least", 0.25, np.float32))]
+    output = onnx.helper.make_tensor_value_info("selected", onnx.TensorProto.INT64, None)
+    only = onnx.helper.make_model(onnx.helper.make_graph([node], "nms", inputs, [output], constants),
+                                  opset_imports=[onnx.helper.make_opsetid("", 11)], ir_version=8)
+    onnx.save(only, path)
+    (theirs,) = ort_session(path).run(None, {"boxes": boxes, "scores": scores.transpose(0, 2, 1)})
+    assert np.array_equal(theirs, expected)
+
+
 @pytest.mark.parametrize("name", ["face-rfb-320", "face-slim-320"])
 def test_face_model_agrees(name, shared_models):
     path = shared_models / f"{name}.onnx"

@@ -504,8 +504,10 @@ static int eval_layer(const call *c)
     case HSI_LAYER_SCATTER_ND:
     case HSI_LAYER_TOP_K:
     case HSI_LAYER_CUMSUM:
-    case HSI_LAYER_ARG:       /* tests/unit/test_order_layers.c */
-    case HSI_LAYER_RECURRENT: /* not in random graphs: tests/unit/test_recurrent.c */
+    case HSI_LAYER_NMS:
+    case HSI_LAYER_GRID_SAMPLE: /* tests/unit/test_sample_layers.c */
+    case HSI_LAYER_ARG:         /* tests/unit/test_order_layers.c */
+    case HSI_LAYER_RECURRENT:   /* not in random graphs: tests/unit/test_recurrent.c */
     case HSI_LAYER_KINDS:
         break;
     }

@@ -323,6 +323,24 @@ static void detectors_agree_with_their_weight_files(void **state)
         10647);
 }
 
+static void detectors_choose_boxes(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "yolov3_tiny_nms", "yolov3_nms" };
+    for (int k = 0; k < 2; k++) {
+        hsched_graph *graph = build(names[k], 1);
+        hsched_tensor_info info = { HSCHED_TENSOR_INFO_INIT };
+        assert_int_equal(hsched_graph_output_count(graph), 3);
+        assert_int_equal(
+            hsched_graph_tensor_info(graph, hsched_graph_output(graph, 2), &info),
+            HSCHED_OK);
+        assert_string_equal(info.name, "selected");
+        assert_int_equal(info.dtype, HSCHED_INT64);
+        assert_int_equal(info.dims[0], 80 * 100);
+        hsched_graph_destroy(graph);
+    }
+}
+
 /* As PyTorch counts them: each gate has weights for inputs and states, and two biases. The
  * vocabulary has 25000 tokens of 300 numbers. */
 static void text_classifiers_are_as_described(void **state)
@@ -450,7 +468,7 @@ static void unknown_names_are_refused(void **state)
     assert_null(graph);
     assert_int_equal(zoo_build(NULL, 1, &graph), HSCHED_ERROR_INVALID_ARGUMENT);
     assert_int_equal(zoo_build("mlp", 1, NULL), HSCHED_ERROR_INVALID_ARGUMENT);
-    assert_int_equal(zoo_count(), 21);
+    assert_int_equal(zoo_count(), 23);
     assert_null(zoo_name(zoo_count()));
     assert_null(zoo_describe(zoo_count()));
     for (uint32_t i = 0; i < zoo_count(); i++)
@@ -466,6 +484,7 @@ int main(void)
         cmocka_unit_test(the_mlp_is_as_described),
         cmocka_unit_test(the_unet_is_as_described),
         cmocka_unit_test(detectors_agree_with_their_weight_files),
+        cmocka_unit_test(detectors_choose_boxes),
         cmocka_unit_test(text_classifiers_are_as_described),
         cmocka_unit_test(the_vision_transformer_agrees_with_timm),
         cmocka_unit_test(macs_agree_with_publications),

@@ -69,6 +69,8 @@ extern const hsi_cpu_kernel *const hsi_cpu_kernels_top_k[];       /* top_k.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_tuple_index[]; /* tuple_index.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_scatter[];     /* scatter.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_cumsum[];      /* cumsum.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_grid_sample[]; /* grid_sample.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_nms[];         /* nms.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_recurrent[];   /* recurrent.c */
 
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_cast[];  /* cast.c */

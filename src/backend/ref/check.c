@@ -271,6 +271,42 @@ static const char *fault_resize(const hsched_step *step)
     return NULL;
 }
 
+static const char *fault_grid_sample(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *grid = &step->in[1], *y = &step->out;
+    const uint32_t rank = x->rank;
+    if (!hsi_ref_has(step, 1) || rank < 4 || rank > 5 || !is_float(x, rank) ||
+        !is_float(grid, rank) || !is_float(y, rank))
+        return "input, grid and output must be float32, all of 4 or 5 dimensions";
+    if (step->u.grid_sample.mode < HSCHED_RESIZE_NEAREST ||
+        step->u.grid_sample.mode > HSCHED_RESIZE_CUBIC ||
+        (unsigned)step->u.grid_sample.padding > HSCHED_GRID_REFLECTION)
+        return "unknown way to sample";
+    if (x->dims[0] != y->dims[0] || x->dims[1] != y->dims[1] ||
+        grid->dims[0] != y->dims[0] || grid->dims[rank - 1] != rank - 2)
+        return "input, grid and output must be of as many images, with their channels, "
+               "and "
+               "have a coordinate per dimension";
+    for (uint32_t d = 2; d < rank; d++)
+        if (grid->dims[d - 1] != y->dims[d])
+            return "the grid must have the output's points";
+    return NULL;
+}
+
+static const char *fault_nms(const hsched_step *step)
+{
+    const hsched_operand *boxes = &step->in[0], *scores = &step->in[1], *y = &step->out;
+    if (!hsi_ref_has(step, 1) || !is_float(boxes, 3) || !is_float(scores, 3) ||
+        y->dtype != HSCHED_INT64 || y->rank != 3)
+        return "boxes and scores must be float32, the output int64, all of three "
+               "dimensions";
+    if (boxes->dims[2] != 4 || boxes->dims[0] != scores->dims[0] ||
+        boxes->dims[1] != scores->dims[2] || y->dims[0] != scores->dims[0] ||
+        y->dims[1] != scores->dims[1] || y->dims[2] > boxes->dims[1])
+        return "the shapes must be [B,N,4], [B,C,N] and [B,C,M], M not above N";
+    return NULL;
+}
+
 static int is_cube(const hsched_operand *op, int64_t a, int64_t b, int64_t c)
 {
     return is_float(op, 3) && op->dims[0] == a && op->dims[1] == b && op->dims[2] == c;
@@ -489,6 +525,10 @@ static const char *fault_kind(const hsched_step *step)
         return fault_image(step);
     case HSCHED_STEP_RESIZE:
         return fault_resize(step);
+    case HSCHED_STEP_GRID_SAMPLE:
+        return fault_grid_sample(step);
+    case HSCHED_STEP_NMS:
+        return fault_nms(step);
     case HSCHED_STEP_GATHER:
         return fault_gather(step);
     case HSCHED_STEP_ARG:
