@@ -126,8 +126,7 @@ static const hsi_onnx_op ops[] = {
     { "GRU", 3, BUILD(recurrent), NULL, RECURRENT "linear_before_reset output_sequence ",
       0, .layers = "recurrent, slice, squeeze",
       .note = "constant W, R and B; activations that are layers here, too (not Affine, "
-              "ScaledTanh); P of zeros only; layout 1 by transposes",
-      .cpu_only = 1 },
+              "ScaledTanh); P of zeros only; layout 1 by transposes" },
     { "Gather", 1, BUILD(gather), FOLD(gather), " axis ", 0,
       .layers = "gather; slice, squeeze, concat", .types = "any",
       .note = "the latter for one constant index, or a constant list of 2 to 16, and "
@@ -182,8 +181,7 @@ static const hsi_onnx_op ops[] = {
     { "LSTM", 1, BUILD(recurrent), NULL, RECURRENT "input_forget output_sequence ", 0,
       .layers = "recurrent, slice, squeeze",
       .note = "constant W, R and B; activations that are layers here, too (not Affine, "
-              "ScaledTanh); P of zeros only; layout 1 by transposes",
-      .cpu_only = 1 },
+              "ScaledTanh); P of zeros only; layout 1 by transposes" },
     { "LayerNormalization", 17, BUILD(layer_norm), NULL, " axis epsilon stash_type ", 0,
       .layers = "layer_norm", .cpu_only = 1,
       .note = "its further outputs, too, by reduce, binary and activation" },
@@ -252,8 +250,7 @@ static const hsi_onnx_op ops[] = {
     { "RNN", 1, BUILD(recurrent), NULL, RECURRENT "output_sequence ", 0,
       .layers = "recurrent, slice, squeeze",
       .note = "constant W, R and B; activations that are layers here, too (not Affine, "
-              "ScaledTanh); P of zeros only; layout 1 by transposes",
-      .cpu_only = 1 },
+              "ScaledTanh); P of zeros only; layout 1 by transposes" },
     { "Range", 11, NULL, FOLD(range), " stash_type ", 0 },
     { "Reciprocal", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
     { "ReduceL1", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },

@@ -99,6 +99,7 @@ double random_weight_bound(const random_maker *m, int64_t k);
 /* Fills in one of the kinds: shapes, strides, attributes, memory. random_kinds.c
  */
 void random_kind_make(random_maker *m, hsched_step_kind kind);
+int random_kind_has_maker(hsched_step_kind kind);
 
 /* random_recurrent.c */
 void random_make_recurrent(random_maker *m);

@@ -247,15 +247,69 @@ static void usual_reduce(random_maker *m)
     random_input(m, 0, -1, 1);
 }
 
+static void set_dense(hsched_operand *op, uint32_t rank, const int64_t *dims)
+{
+    random_set_shape(op, HSCHED_FLOAT32, rank, dims);
+    random_set_dense(op, NULL);
+}
+
+/* What cuDNN has: the usual activations, all steps of all sequences. */
+static void usual_recurrent(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const int64_t gates = PICK(m, 1, 3, 4), t = range(m, 1, 12), n = PICK(m, 1, 2, 8, 19),
+                  in = 4 * range(m, 1, 30), h = PICK(m, 8, 32, 64, 100, 128);
+    const int is_rnn = gates == 1, relu = is_rnn && chance(m, 50);
+    s->u.recurrent.kind = gates == 4   ? HSCHED_RECURRENT_LSTM
+                          : gates == 3 ? HSCHED_RECURRENT_GRU
+                                       : HSCHED_RECURRENT_RNN;
+    s->u.recurrent.direction = (hsched_recurrent_direction)range(m, 0, 2);
+    s->u.recurrent.linear_before_reset = gates == 3;
+    for (int d = 0; d < 2; d++)
+        for (int k = 0; k < 3; k++)
+            s->u.recurrent.activations[d][k].kind = relu ? HSCHED_ACTIVATION_RELU
+                                                    : k > 0 || is_rnn
+                                                        ? HSCHED_ACTIVATION_TANH
+                                                        : HSCHED_ACTIVATION_SIGMOID;
+    const int64_t d = s->u.recurrent.direction == HSCHED_RECURRENT_BIDIRECTIONAL ? 2 : 1;
+    const int has_bias = chance(m, 75), has_h = chance(m, 50),
+              has_c = gates == 4 && chance(m, 50);
+    s->input_count = 7;
+    set_dense(&s->in[0], 3, (const int64_t[]){ t, n, in });
+    set_dense(&s->in[1], 3, (const int64_t[]){ d, gates * h, in });
+    set_dense(&s->in[2], 3, (const int64_t[]){ d, gates * h, h });
+    set_dense(&s->out, 4, (const int64_t[]){ t + (gates == 4 ? 2 : 1), d, n, h });
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    /* Half of the usual bound: with relu, states grow no further. */
+    random_constant(m, 1, RANDOM_ROLE_WEIGHT, random_weight_bound(m, in));
+    random_constant(m, 2, RANDOM_ROLE_WEIGHT, random_weight_bound(m, h) / 2);
+    if (has_bias) {
+        set_dense(&s->in[3], 2, (const int64_t[]){ d, 2 * gates * h });
+        random_constant(m, 3, RANDOM_ROLE_BIAS, 0.5);
+    }
+    for (uint32_t i = 5; i < 7; i++)
+        if (i == 5 ? has_h : has_c) {
+            set_dense(&s->in[i], 3, (const int64_t[]){ d, n, h });
+            random_input(m, i, -1, 1);
+        }
+}
+
 void op_usual_step(random_step *made, hsched_step_kind kind, uint64_t seed,
                    uint32_t index)
 {
     static void (*const usual[RANDOM_STEP_KINDS + 1])(random_maker *) = {
-        [HSCHED_STEP_FC] = usual_fc,           [HSCHED_STEP_POOL2D] = usual_pool,
-        [HSCHED_STEP_SCALE] = usual_scale,     [HSCHED_STEP_LRN] = usual_lrn,
-        [HSCHED_STEP_SOFTMAX] = usual_softmax, [HSCHED_STEP_UNARY] = usual_unary,
-        [HSCHED_STEP_BINARY] = usual_binary,   [HSCHED_STEP_COPY] = usual_copy,
-        [HSCHED_STEP_PAD] = usual_pad,         [HSCHED_STEP_REDUCE] = usual_reduce,
+        [HSCHED_STEP_FC] = usual_fc,
+        [HSCHED_STEP_POOL2D] = usual_pool,
+        [HSCHED_STEP_SCALE] = usual_scale,
+        [HSCHED_STEP_LRN] = usual_lrn,
+        [HSCHED_STEP_SOFTMAX] = usual_softmax,
+        [HSCHED_STEP_UNARY] = usual_unary,
+        [HSCHED_STEP_BINARY] = usual_binary,
+        [HSCHED_STEP_COPY] = usual_copy,
+        [HSCHED_STEP_PAD] = usual_pad,
+        [HSCHED_STEP_REDUCE] = usual_reduce,
+        [HSCHED_STEP_RECURRENT] = usual_recurrent,
     };
     memset(made, 0, sizeof *made);
     random_maker m = { .made = made,

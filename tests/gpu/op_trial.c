@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "backend/backend.h"
+#include "backend/cuda/recurrent.h"
 #include "gpu/op_steps.h"
 
 #define F16_LARGEST 65504.0
@@ -26,7 +27,7 @@ const op_format op_formats[OP_FORMATS] = {
 int op_is_sum(hsched_step_kind kind)
 {
     return kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_FC ||
-           kind == HSCHED_STEP_MATMUL;
+           kind == HSCHED_STEP_MATMUL || kind == HSCHED_STEP_RECURRENT;
 }
 
 /* Which operands the plug-in packs (op.h), and which of those stay float. */
@@ -163,6 +164,27 @@ void op_trial_prepare(op_trial *t, uint32_t index)
         t->step.step.in[i].constant = NULL;
         t->step.alignment[i] = op_alignment(t->call.in[i]);
     }
+}
+
+int op_trial_pack_rnn(op_trial *t)
+{
+    hsi_cuda_rnn_layout layout;
+    const hsched_status status = hsi_cuda_rnn_lay_out(&t->step, &layout);
+    op_session_note(status);
+    if (status != HSCHED_OK) {
+        if (status != HSCHED_ERROR_UNSUPPORTED)
+            op_trial_report(t, "cuDNN's weights", hsched_error_detail());
+        return 0;
+    }
+    const size_t at = op_memory_place(&session.bench.memory, layout.bytes, 0, 0);
+    memset(session.bench.memory.image + at, 0, layout.bytes);
+    hsi_cuda_rnn_pack(&t->made->step, &layout, t->format->type,
+                      session.bench.memory.image + at);
+    t->step.rnn = 1;
+    t->step.constants[1] = t->call.in[1] = session.bench.memory.device + at;
+    t->step.constants[2] = t->call.in[2] = 0;
+    t->step.constants[3] = t->call.in[3] = 0;
+    return 1;
 }
 
 /* ---- Judging --------------------------------------------------------------- */

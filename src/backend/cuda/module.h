@@ -14,7 +14,8 @@
     X(ELEMENTWISE, elementwise) /* unary, binary, scale */                               \
     X(NORM, norm)               /* softmax, LRN, reduce */                               \
     X(POOL, pool)                                                                        \
-    X(MATMUL, matmul)           /* any strides; FC of few rows */                        \
+    X(MATMUL, matmul) /* any strides; FC of few rows */                                  \
+    X(RECURRENT, recurrent)                                                              \
     X(CONV_DIRECT, conv_direct) /* any convolution; depthwise */                         \
     X(CONV_TILE, conv_tile)     /* implicit GEMM on tensor cores */
 

@@ -41,10 +41,12 @@ typedef struct hsi_cuda_step {
     hsi_cuda_type type;
     int strict; /* F32 only: plain float arithmetic, no tf32 */
     int deterministic;
+    int rnn; /* RECURRENT: the weights are packed for cuDNN (recurrent.h) */
     /* Constants in the GPU's memory (0: the operand is none), always 256-byte aligned:
      * CONV2D in[1]: [O][kh][kw][C/groups] of `type`, except when groups == C == O
      *   (depthwise): [kh][kw][O]; CONV2D in[2], FC in[2]: float [O];
      * FC in[1]: [O][K] of `type`; SCALE in[1], in[2]: float [C];
+     * RECURRENT in[1], if `rnn`: cuDNN's weight space, with in[2] and in[3] in it;
      * other kinds: the operand itself, dense or with its strides, float as `type`. */
     CUdeviceptr constants[HSCHED_STEP_MAX_INPUTS];
     /* What every address of in[i] / out will be a multiple of, in bytes (a power of two). */
@@ -95,6 +97,8 @@ hsi_cuda_maker hsi_cuda_make_lrn;            /* LRN */
 hsi_cuda_maker hsi_cuda_make_reduce;         /* REDUCE */
 hsi_cuda_maker hsi_cuda_make_pool;           /* POOL2D */
 hsi_cuda_maker hsi_cuda_make_matmul;         /* MATMUL and FC, any strides: own kernels */
+hsi_cuda_maker hsi_cuda_make_recurrent;      /* RECURRENT, any: own kernels */
+hsi_cuda_maker hsi_cuda_make_rnn;            /* RECURRENT, packed for cuDNN */
 hsi_cuda_maker hsi_cuda_make_conv_direct;    /* CONV2D, any */
 hsi_cuda_maker hsi_cuda_make_conv_depthwise; /* CONV2D with groups == C == O */
 

@@ -4,6 +4,7 @@
 
 #include "backend/cuda/background.h"
 #include "backend/cuda/host.h"
+#include "backend/cuda/recurrent.h"
 #include "backend/cuda/slot.h"
 
 /* Kernels for the activation, and for the arithmetic of floats. */
@@ -38,6 +39,8 @@ int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *st
     case HSCHED_STEP_REDUCE:
     case HSCHED_STEP_IMAGE:
         return has_kernel(step);
+    case HSCHED_STEP_RECURRENT:
+        return hsi_cuda_recurrent_fits(step);
     default: /* the CPU's */
         return 0;
     }
