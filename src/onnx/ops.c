@@ -223,7 +223,7 @@ static const hsi_onnx_op ops[] = {
     { "Resize", 10, BUILD(resize), NULL,
       " antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside "
       "extrapolation_value keep_aspect_ratio_policy mode nearest_mode ",
-      0, .layers = "resize", .cpu_only = 1 },
+      0, .layers = "resize" },
     { "Round", 11, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
     { "Scatter", 9, BUILD(scatter), NULL, " axis ", 0, .layers = "scatter_elements",
       .types = "any", .note = "what is out of range is left out", .cpu_only = 1 },
@@ -276,8 +276,7 @@ static const hsi_onnx_op ops[] = {
       .layers = "transpose", .types = "any" },
     { "Unsqueeze", 1, BUILD(unsqueeze), FOLD(unsqueeze), " axes ", 0,
       .layers = "unsqueeze", .types = "any" },
-    { "Upsample", 7, BUILD(resize), NULL, " mode scales ", 0, .layers = "resize",
-      .cpu_only = 1 },
+    { "Upsample", 7, BUILD(resize), NULL, " mode scales ", 0, .layers = "resize" },
     { "Where", 9, BUILD(where), FOLD(where), "", 0, .layers = "where", .types = "any",
       .cpu_only = 1 },
     { "Xor", 1, BUILD(binary), FOLD(compare), " broadcast ", 0, .layers = "binary",

@@ -6,6 +6,14 @@
 
 #include "backend/backend.h"
 
+int op_has_floats(const hsched_step *step)
+{
+    int has = step->out.dtype == HSCHED_FLOAT32;
+    for (uint32_t i = 0; i < step->input_count; i++)
+        has |= step->in[i].dtype == HSCHED_FLOAT32;
+    return has;
+}
+
 void op_expect_step(random_step *made)
 {
     const hsched_step *s = &made->step;
@@ -247,16 +255,60 @@ static void usual_reduce(random_maker *m)
     random_input(m, 0, -1, 1);
 }
 
+/* Images that grow, the channels as they are; also volumes, and the other types of copies. */
+static void usual_resize(random_maker *m)
+{
+    static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_INT64, HSCHED_UINT8,
+                                          HSCHED_FLOAT16 };
+    hsched_step *s = &m->made->step;
+    const int volume = chance(m, 25);
+    const uint32_t rank = volume ? 5 : 4;
+    int64_t dims[5] = { range(m, 1, 3), 8 * range(m, 1, 5), range(m, 1, 5),
+                        range(m, 1, 5), range(m, 1, 4) };
+    static const uint32_t last[] = { 0, 2, 3, 1 }, volume_last[] = { 0, 2, 3, 4, 1 };
+    s->input_count = 1;
+    s->u.resize.mode =
+        (hsched_resize_mode)range(m, HSCHED_RESIZE_NEAREST, HSCHED_RESIZE_CUBIC);
+    const int copies = s->u.resize.mode == HSCHED_RESIZE_NEAREST;
+    const hsched_dtype type = copies ? types[range(m, 0, 3)] : HSCHED_FLOAT32;
+    s->u.resize.coordinates = (hsched_resize_coordinates)range(
+        m, HSCHED_RESIZE_HALF_PIXEL, HSCHED_RESIZE_TF_HALF_PIXEL);
+    s->u.resize.cubic_a = -0.75f;
+    random_set_shape(&s->in[0], type, rank, dims);
+    random_set_dense(&s->in[0], volume ? volume_last : last);
+    for (uint32_t d = 0; d < rank; d++) {
+        const int64_t from = dims[d];
+        if (d >= 2)
+            dims[d] = chance(m, 60) ? 2 * from : range(m, 1, 2 * from);
+        s->u.resize.scales[d] = (float)dims[d] / (float)from;
+        s->u.resize.lengths[d] = (float)dims[d];
+        s->u.resize.roi_end[d] = 1;
+    }
+    random_set_shape(&s->out, type, rank, dims);
+    random_set_dense(&s->out, volume ? volume_last : last);
+    if (copies)
+        m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+}
+
+static void (*const usual[RANDOM_STEP_KINDS + 1])(random_maker *) = {
+    [HSCHED_STEP_FC] = usual_fc,           [HSCHED_STEP_POOL2D] = usual_pool,
+    [HSCHED_STEP_SCALE] = usual_scale,     [HSCHED_STEP_LRN] = usual_lrn,
+    [HSCHED_STEP_SOFTMAX] = usual_softmax, [HSCHED_STEP_UNARY] = usual_unary,
+    [HSCHED_STEP_BINARY] = usual_binary,   [HSCHED_STEP_COPY] = usual_copy,
+    [HSCHED_STEP_PAD] = usual_pad,         [HSCHED_STEP_REDUCE] = usual_reduce,
+    [HSCHED_STEP_RESIZE] = usual_resize,
+};
+
+int op_has_usual_step(hsched_step_kind kind)
+{
+    return usual[kind] != NULL;
+}
+
 void op_usual_step(random_step *made, hsched_step_kind kind, uint64_t seed,
                    uint32_t index)
 {
-    static void (*const usual[RANDOM_STEP_KINDS + 1])(random_maker *) = {
-        [HSCHED_STEP_FC] = usual_fc,           [HSCHED_STEP_POOL2D] = usual_pool,
-        [HSCHED_STEP_SCALE] = usual_scale,     [HSCHED_STEP_LRN] = usual_lrn,
-        [HSCHED_STEP_SOFTMAX] = usual_softmax, [HSCHED_STEP_UNARY] = usual_unary,
-        [HSCHED_STEP_BINARY] = usual_binary,   [HSCHED_STEP_COPY] = usual_copy,
-        [HSCHED_STEP_PAD] = usual_pad,         [HSCHED_STEP_REDUCE] = usual_reduce,
-    };
     memset(made, 0, sizeof *made);
     random_maker m = { .made = made,
                        .rng = seed * 41 + (uint64_t)kind * 1000003 + index };

@@ -68,6 +68,7 @@ static hsi_cuda_maker *const makers[RANDOM_STEP_KINDS + 1] = {
     [HSCHED_STEP_PAD] = hsi_cuda_make_pad,
     [HSCHED_STEP_REDUCE] = hsi_cuda_make_reduce,
     [HSCHED_STEP_IMAGE] = hsi_cuda_make_image,
+    [HSCHED_STEP_RESIZE] = hsi_cuda_make_resize,
 };
 
 static void try_all(op_trial *t)
@@ -109,7 +110,7 @@ static void run_step(random_step *made, uint32_t index)
         if (t.format->type == HSI_CUDA_F32 && !t.format->strict && !op_is_sum(kind))
             continue; /* the same as strict */
         if (t.format->type != HSI_CUDA_F32) {
-            if (made->step.out.dtype != HSCHED_FLOAT32)
+            if (!op_has_floats(&made->step))
                 continue;
             op_round_inputs(made, t.format->type);
         }
@@ -129,8 +130,7 @@ static void test_kind(void **state)
         random_step made;
         random_step_make(&made, kind, session.seed, i);
         run_step(&made, i);
-        if (kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_MATMUL ||
-            kind >= HSCHED_STEP_IMAGE)
+        if (!op_has_usual_step(kind))
             continue; /* random ones are usual enough */
         op_usual_step(&made, kind, session.seed, i);
         run_step(&made, i);

@@ -13,6 +13,7 @@
     X(COPY, copy)               /* copies, pad, image, entry and exit of a batch */      \
     X(ELEMENTWISE, elementwise) /* unary, binary, scale */                               \
     X(NORM, norm)               /* softmax, LRN, reduce */                               \
+    X(RESIZE, resize)                                                                    \
     X(POOL, pool)                                                                        \
     X(MATMUL, matmul)           /* any strides; FC of few rows */                        \
     X(CONV_DIRECT, conv_direct) /* any convolution; depthwise */                         \

@@ -36,6 +36,8 @@ int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *st
     case HSCHED_STEP_REDUCE:
     case HSCHED_STEP_IMAGE:
         return has_kernel(step);
+    case HSCHED_STEP_RESIZE:
+        return hsi_cuda_takes_resize(step);
     default: /* the CPU's */
         return 0;
     }

@@ -100,6 +100,8 @@ static hsched_status make_op(const hsi_cuda_step *step, const hsi_cuda_step *lik
         return hsi_cuda_make_reduce(step, op);
     case HSCHED_STEP_IMAGE:
         return hsi_cuda_make_image(step, op);
+    case HSCHED_STEP_RESIZE:
+        return hsi_cuda_make_resize(step, op);
     default: /* hsi_cuda_supports says no */
         break;
     }
