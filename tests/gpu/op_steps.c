@@ -292,13 +292,38 @@ static void usual_resize(random_maker *m)
     random_input(m, 0, -1, 1);
 }
 
+/* Rows of a table, one for each of many indices. */
+static void usual_gather(random_maker *m)
+{
+    static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_INT64, HSCHED_UINT8,
+                                          HSCHED_FLOAT16 };
+    hsched_step *s = &m->made->step;
+    const hsched_dtype type = types[range(m, 0, 3)];
+    const int64_t size = range(m, 1, 30), rows = range(m, 1, 40),
+                  width = 8 * range(m, 1, 12);
+    s->input_count = 2;
+    random_set_shape(&s->in[0], type, 2, (const int64_t[]){ size, width });
+    random_set_dense(&s->in[0], NULL);
+    random_set_shape(&s->in[1], chance(m, 50) ? HSCHED_INT64 : HSCHED_INT32, 2,
+                     (const int64_t[]){ rows, width });
+    s->in[1].strides[0] = 1;
+    s->in[1].strides[1] = 0;
+    random_set_shape(&s->out, type, 2, (const int64_t[]){ rows, width });
+    random_set_dense(&s->out, NULL);
+    m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    random_input(m, 1, 0, 0);
+    random_small_integers(m, 1, -size - 1, size);
+}
+
 static void (*const usual[RANDOM_STEP_KINDS + 1])(random_maker *) = {
     [HSCHED_STEP_FC] = usual_fc,           [HSCHED_STEP_POOL2D] = usual_pool,
     [HSCHED_STEP_SCALE] = usual_scale,     [HSCHED_STEP_LRN] = usual_lrn,
     [HSCHED_STEP_SOFTMAX] = usual_softmax, [HSCHED_STEP_UNARY] = usual_unary,
     [HSCHED_STEP_BINARY] = usual_binary,   [HSCHED_STEP_COPY] = usual_copy,
     [HSCHED_STEP_PAD] = usual_pad,         [HSCHED_STEP_REDUCE] = usual_reduce,
-    [HSCHED_STEP_RESIZE] = usual_resize,
+    [HSCHED_STEP_RESIZE] = usual_resize,   [HSCHED_STEP_GATHER] = usual_gather,
 };
 
 int op_has_usual_step(hsched_step_kind kind)

@@ -69,6 +69,9 @@ static hsi_cuda_maker *const makers[RANDOM_STEP_KINDS + 1] = {
     [HSCHED_STEP_REDUCE] = hsi_cuda_make_reduce,
     [HSCHED_STEP_IMAGE] = hsi_cuda_make_image,
     [HSCHED_STEP_RESIZE] = hsi_cuda_make_resize,
+    [HSCHED_STEP_GATHER] = hsi_cuda_make_gather,
+    [HSCHED_STEP_TUPLE_INDEX] = hsi_cuda_make_tuple_index,
+    [HSCHED_STEP_SCATTER] = hsi_cuda_make_scatter,
 };
 
 static void try_all(op_trial *t)

@@ -14,6 +14,7 @@
     X(ELEMENTWISE, elementwise) /* unary, binary, scale */                               \
     X(NORM, norm)               /* softmax, LRN, reduce */                               \
     X(RESIZE, resize)                                                                    \
+    X(INDEX, index) /* gather, tuple_index, scatter */                                   \
     X(POOL, pool)                                                                        \
     X(MATMUL, matmul)           /* any strides; FC of few rows */                        \
     X(CONV_DIRECT, conv_direct) /* any convolution; depthwise */                         \

@@ -97,13 +97,17 @@ hsi_cuda_maker hsi_cuda_make_softmax;        /* SOFTMAX */
 hsi_cuda_maker hsi_cuda_make_lrn;            /* LRN */
 hsi_cuda_maker hsi_cuda_make_reduce;         /* REDUCE */
 hsi_cuda_maker hsi_cuda_make_resize;         /* RESIZE */
+hsi_cuda_maker hsi_cuda_make_gather;         /* GATHER */
+hsi_cuda_maker hsi_cuda_make_tuple_index;    /* TUPLE_INDEX */
+hsi_cuda_maker hsi_cuda_make_scatter;        /* SCATTER */
 hsi_cuda_maker hsi_cuda_make_pool;           /* POOL2D */
 hsi_cuda_maker hsi_cuda_make_matmul;         /* MATMUL and FC, any strides: own kernels */
 hsi_cuda_maker hsi_cuda_make_conv_direct;    /* CONV2D, any */
 hsi_cuda_maker hsi_cuda_make_conv_depthwise; /* CONV2D with groups == C == O */
 
-/* 1 if the maker takes the step, which is of that kind. */
+/* 1 if the maker of that kind takes the step. */
 int hsi_cuda_takes_resize(const hsched_step *step);
+int hsi_cuda_takes_scatter(const hsched_step *step);
 
 /*
  * Makers of CONV2D, FC and MATMUL that offer several variants. `variants` lists what is

@@ -38,6 +38,11 @@ int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *st
         return has_kernel(step);
     case HSCHED_STEP_RESIZE:
         return hsi_cuda_takes_resize(step);
+    case HSCHED_STEP_GATHER: /* any type */
+    case HSCHED_STEP_TUPLE_INDEX:
+        return 1;
+    case HSCHED_STEP_SCATTER:
+        return hsi_cuda_takes_scatter(step);
     default: /* the CPU's */
         return 0;
     }

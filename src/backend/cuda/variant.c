@@ -102,6 +102,12 @@ static hsched_status make_op(const hsi_cuda_step *step, const hsi_cuda_step *lik
         return hsi_cuda_make_image(step, op);
     case HSCHED_STEP_RESIZE:
         return hsi_cuda_make_resize(step, op);
+    case HSCHED_STEP_GATHER:
+        return hsi_cuda_make_gather(step, op);
+    case HSCHED_STEP_TUPLE_INDEX:
+        return hsi_cuda_make_tuple_index(step, op);
+    case HSCHED_STEP_SCATTER:
+        return hsi_cuda_make_scatter(step, op);
     default: /* hsi_cuda_supports says no */
         break;
     }
