@@ -10,7 +10,8 @@
  *                                 f32 strict   f32 (tf32)   f16    bf16
  *   conv2d, fully_connected, matmul     1e-5         2e-3   1e-2   8e-2
  *   all else                            1e-5         1e-5   1e-3   5e-3
- *   copy, pad, max pooling              the same bits, after rounding to the format
+ *   copy, pad, max pooling, nearest resizing, cast, where, what indices are for, integers and bool:
+ *                                       the same bits, after rounding to the format
  */
 #ifndef TESTS_GPU_OP_TRIAL_H
 #define TESTS_GPU_OP_TRIAL_H

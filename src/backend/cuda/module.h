@@ -15,6 +15,7 @@
     X(NORM, norm)               /* softmax, LRN, reduce */                               \
     X(RESIZE, resize)                                                                    \
     X(INDEX, index) /* gather, tuple_index, scatter */                                   \
+    X(TYPES, types) /* cast, where, integers and bool */                                 \
     X(POOL, pool)                                                                        \
     X(MATMUL, matmul)           /* any strides; FC of few rows */                        \
     X(CONV_DIRECT, conv_direct) /* any convolution; depthwise */                         \

@@ -96,6 +96,8 @@ hsi_cuda_maker hsi_cuda_make_scale;          /* SCALE */
 hsi_cuda_maker hsi_cuda_make_softmax;        /* SOFTMAX */
 hsi_cuda_maker hsi_cuda_make_lrn;            /* LRN */
 hsi_cuda_maker hsi_cuda_make_reduce;         /* REDUCE */
+hsi_cuda_maker hsi_cuda_make_cast;           /* CAST */
+hsi_cuda_maker hsi_cuda_make_where;          /* WHERE */
 hsi_cuda_maker hsi_cuda_make_resize;         /* RESIZE */
 hsi_cuda_maker hsi_cuda_make_gather;         /* GATHER */
 hsi_cuda_maker hsi_cuda_make_tuple_index;    /* TUPLE_INDEX */

@@ -100,6 +100,10 @@ static hsched_status make_op(const hsi_cuda_step *step, const hsi_cuda_step *lik
         return hsi_cuda_make_reduce(step, op);
     case HSCHED_STEP_IMAGE:
         return hsi_cuda_make_image(step, op);
+    case HSCHED_STEP_CAST:
+        return hsi_cuda_make_cast(step, op);
+    case HSCHED_STEP_WHERE:
+        return hsi_cuda_make_where(step, op);
     case HSCHED_STEP_RESIZE:
         return hsi_cuda_make_resize(step, op);
     case HSCHED_STEP_GATHER:
