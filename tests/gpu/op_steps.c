@@ -250,7 +250,9 @@ static void usual_reduce(random_maker *m)
     else
         dims[1] = 1;
     set_image(m, &s->out, dims);
-    s->u.reduce.kind = HSCHED_REDUCE_MEAN;
+    s->u.reduce.kind = chance(m, 50) ? HSCHED_REDUCE_MEAN
+                                     : (hsched_reduce_kind)range(m, HSCHED_REDUCE_SUM,
+                                                                 HSCHED_REDUCE_PROD);
     random_output(m);
     random_input(m, 0, -1, 1);
 }

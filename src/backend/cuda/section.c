@@ -9,8 +9,6 @@
 /* Kernels for the activation, and for floats. */
 static int has_kernel(const hsched_step *step)
 {
-    if (step->kind == HSCHED_STEP_REDUCE && step->u.reduce.kind != HSCHED_REDUCE_MEAN)
-        return 0;
     return step->out.dtype == HSCHED_FLOAT32 && step->act.kind <= HSCHED_ACTIVATION_ATANH;
 }
 
@@ -36,16 +34,17 @@ int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *st
     case HSCHED_STEP_SCALE:
     case HSCHED_STEP_LRN:
     case HSCHED_STEP_SOFTMAX:
-    case HSCHED_STEP_PAD:
-    case HSCHED_STEP_REDUCE:
     case HSCHED_STEP_IMAGE:
         return has_kernel(step);
+    case HSCHED_STEP_REDUCE:
+        return step->u.reduce.kind <= HSCHED_REDUCE_PROD;
     case HSCHED_STEP_UNARY:
     case HSCHED_STEP_BINARY:
         return has_arithmetic(step);
     case HSCHED_STEP_RESIZE:
         return hsi_cuda_takes_resize(step);
-    case HSCHED_STEP_CAST: /* any type */
+    case HSCHED_STEP_PAD: /* any type that it may be of */
+    case HSCHED_STEP_CAST:
     case HSCHED_STEP_WHERE:
     case HSCHED_STEP_GATHER:
     case HSCHED_STEP_TUPLE_INDEX:
