@@ -11,7 +11,8 @@
  *   conv2d, fully_connected, matmul,
  *   recurrent                           1e-5         2e-3   1e-2   8e-2
  *   all else                            1e-5         1e-5   1e-3   5e-3
- *   copy, pad, max pooling              the same bits, after rounding to the format
+ *   copy, pad, max pooling, nearest resizing, cast, where, what indices are for, integers and bool:
+ *                                       the same bits, after rounding to the format
  */
 #ifndef TESTS_GPU_OP_TRIAL_H
 #define TESTS_GPU_OP_TRIAL_H

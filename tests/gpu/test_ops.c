@@ -69,6 +69,12 @@ static hsi_cuda_maker *const makers[RANDOM_STEP_KINDS + 1] = {
     [HSCHED_STEP_REDUCE] = hsi_cuda_make_reduce,
     [HSCHED_STEP_IMAGE] = hsi_cuda_make_image,
     [HSCHED_STEP_RECURRENT] = hsi_cuda_make_recurrent, /* and cuDNN */
+    [HSCHED_STEP_CAST] = hsi_cuda_make_cast,
+    [HSCHED_STEP_WHERE] = hsi_cuda_make_where,
+    [HSCHED_STEP_RESIZE] = hsi_cuda_make_resize,
+    [HSCHED_STEP_GATHER] = hsi_cuda_make_gather,
+    [HSCHED_STEP_TUPLE_INDEX] = hsi_cuda_make_tuple_index,
+    [HSCHED_STEP_SCATTER] = hsi_cuda_make_scatter,
 };
 
 /* Does cuDNN have such a network? By the letter of its documentation. */
@@ -156,7 +162,7 @@ static void run_step(random_step *made, uint32_t index)
         if (t.format->type == HSI_CUDA_F32 && !t.format->strict && !op_is_sum(kind))
             continue; /* the same as strict */
         if (t.format->type != HSI_CUDA_F32) {
-            if (made->step.out.dtype != HSCHED_FLOAT32)
+            if (!op_has_floats(&made->step))
                 continue;
             op_round_inputs(made, t.format->type);
         }
@@ -176,8 +182,7 @@ static void test_kind(void **state)
         random_step made;
         random_step_make(&made, kind, session.seed, i);
         run_step(&made, i);
-        if (kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_MATMUL ||
-            kind == HSCHED_STEP_IMAGE)
+        if (!op_has_usual_step(kind))
             continue; /* random ones are usual enough */
         op_usual_step(&made, kind, session.seed, i);
         run_step(&made, i);

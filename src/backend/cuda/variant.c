@@ -106,6 +106,18 @@ static hsched_status make_op(const hsi_cuda_step *step, const hsi_cuda_step *lik
     case HSCHED_STEP_RECURRENT:
         return step->rnn ? hsi_cuda_make_rnn(step, op)
                          : hsi_cuda_make_recurrent(step, op);
+    case HSCHED_STEP_CAST:
+        return hsi_cuda_make_cast(step, op);
+    case HSCHED_STEP_WHERE:
+        return hsi_cuda_make_where(step, op);
+    case HSCHED_STEP_RESIZE:
+        return hsi_cuda_make_resize(step, op);
+    case HSCHED_STEP_GATHER:
+        return hsi_cuda_make_gather(step, op);
+    case HSCHED_STEP_TUPLE_INDEX:
+        return hsi_cuda_make_tuple_index(step, op);
+    case HSCHED_STEP_SCATTER:
+        return hsi_cuda_make_scatter(step, op);
     default: /* hsi_cuda_supports says no */
         break;
     }

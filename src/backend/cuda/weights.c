@@ -53,6 +53,11 @@ void hsi_cuda_put_float(void *to, size_t index, float value, hsi_cuda_type type)
             type == HSI_CUDA_F16 ? half_of(value) : bfloat_of(value);
 }
 
+void hsi_cuda_store_float(void *to, hsi_cuda_type type, float value)
+{
+    put(to, 0, value, type);
+}
+
 /* ---- Packing -------------------------------------------------------------- */
 
 /* [O][C][kh*kw] to [O][kh*kw][C], or for depthwise ([O][1][kh*kw]) to [kh*kw][O]. */
