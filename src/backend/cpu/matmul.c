@@ -1,28 +1,27 @@
 /*
- * Matrix products of two activations by OpenBLAS: out [..., m, n] = act(a [..., m, k] * b
- * [..., k, n]).
+ * Matrix products of two activations by oneDNN or OpenBLAS: out [..., m, n] = act(a [..., m, k]
+ * * b [..., k, n]).
  *
- * A matrix goes to OpenBLAS as it is if it is contiguous along its rows or its columns,
+ * A matrix goes to the library as it is if it is contiguous along its rows or its columns,
  * else through a dense copy in scratch. Parts are ranges of the rows of all matrices of
  * the batch.
  */
 #include <limits.h>
 #include <string.h>
 
-#include <cblas.h>
-
 #include "backend/cpu/kernel.h"
+#include "backend/cpu/product.h"
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/status.h"
 #include "base/tensor.h"
 
-/* How OpenBLAS sees a matrix of which element (i, j) is at i * row + j * column. */
+/* How a library sees a matrix of which element (i, j) is at i * row + j * column. */
 typedef struct blas_matrix {
     int64_t row, column; /* strides */
     int transposed;      /* column-contiguous */
     int copied;          /* to scratch, dense, first */
-    int64_t lead;        /* leading dimension, as it is given to OpenBLAS */
+    int64_t lead;        /* leading dimension, as it is given to the library */
     const float *constant;
     void *owned;
 } blas_matrix;
@@ -174,38 +173,10 @@ static void batch_offsets(const matmul_state *state, int64_t index, int64_t *a,
     }
 }
 
-/* `rows` rows of one product; out is dense. A single row or column is a matrix-vector
- * product, which reads the matrix once, where sgemm would pack it first. */
-static void multiply(const matmul_state *state, const float *a, const float *b,
-                     int64_t rows, float *out)
+static hsched_status run_with(hsi_multiply *multiply, const hsched_step *step,
+                              const matmul_state *state, void *const *operands,
+                              uint32_t part, void *scratch)
 {
-    int m = (int)rows, k = (int)state->k, n = (int)state->n;
-    int a_lead = (int)state->a.lead, b_lead = (int)state->b.lead;
-    int a_flip = state->a.transposed, b_flip = state->b.transposed;
-    if (k == 0 || n == 1 || m == 1)
-        memset(out, 0, (size_t)m * (size_t)n * sizeof *out);
-    if (k == 0)
-        return;
-    if (n == 1)
-        cblas_sgemv(CblasRowMajor, a_flip ? CblasTrans : CblasNoTrans, a_flip ? k : m,
-                    a_flip ? m : k, 1.0f, a, a_lead, b, b_flip ? 1 : b_lead, 0.0f, out,
-                    1);
-    else if (m == 1)
-        cblas_sgemv(CblasRowMajor, b_flip ? CblasNoTrans : CblasTrans, b_flip ? n : k,
-                    b_flip ? k : n, 1.0f, b, b_lead, a, a_flip ? a_lead : 1, 0.0f, out,
-                    1);
-    else
-        cblas_sgemm(CblasRowMajor, a_flip ? CblasTrans : CblasNoTrans,
-                    b_flip ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, a, a_lead, b,
-                    b_lead, 0.0f, out, n);
-}
-
-static hsched_status matmul_run(const hsched_step *step, const void *pointer,
-                                void *slot_state, void *const *operands, uint32_t part,
-                                void *scratch)
-{
-    (void)slot_state;
-    const matmul_state *state = pointer;
     const float *all_a = state->a.constant ? state->a.constant : operands[0];
     const float *all_b = state->b.constant ? state->b.constant : operands[1];
     float *out = operands[step->input_count];
@@ -230,12 +201,56 @@ static hsched_status matmul_run(const hsched_step *step, const void *pointer,
             b = b_copy;
         }
         float *y = out + at * state->n;
-        multiply(state, a, b, rows, y);
+        const hsi_product product = { .m = rows,
+                                      .k = state->k,
+                                      .n = state->n,
+                                      .a = a,
+                                      .b = b,
+                                      .c = y,
+                                      .a_lead = state->a.lead,
+                                      .b_lead = state->b.lead,
+                                      .c_lead = state->n,
+                                      .a_flip = state->a.transposed,
+                                      .b_flip = state->b.transposed };
+        const hsched_status status = multiply(&product);
+        if (status != HSCHED_OK)
+            return status;
         hsi_cpu_activate(step->act, y, (size_t)(rows * state->n));
         at += rows;
     }
     return HSCHED_OK;
 }
+
+static hsched_status openblas_run(const hsched_step *step, const void *state,
+                                  void *slot_state, void *const *operands, uint32_t part,
+                                  void *scratch)
+{
+    (void)slot_state;
+    return run_with(hsi_openblas_multiply, step, state, operands, part, scratch);
+}
+
+static int onednn_supports(const hsched_step *step)
+{
+    return hsi_onednn_multiplies() && matmul_supports(step);
+}
+
+static hsched_status onednn_run(const hsched_step *step, const void *state,
+                                void *slot_state, void *const *operands, uint32_t part,
+                                void *scratch)
+{
+    (void)slot_state;
+    return run_with(hsi_onednn_multiply, step, state, operands, part, scratch);
+}
+
+static const hsi_cpu_kernel onednn_matmul = {
+    .name = "onednn/matmul",
+    .kind = HSCHED_STEP_MATMUL,
+    .library = HSCHED_LIBRARY_ONEDNN,
+    .supports = onednn_supports,
+    .prepare = matmul_prepare,
+    .destroy = matmul_destroy,
+    .run = onednn_run,
+};
 
 static const hsi_cpu_kernel openblas_matmul = {
     .name = "openblas/matmul",
@@ -244,7 +259,8 @@ static const hsi_cpu_kernel openblas_matmul = {
     .supports = matmul_supports,
     .prepare = matmul_prepare,
     .destroy = matmul_destroy,
-    .run = matmul_run,
+    .run = openblas_run,
 };
 
-const hsi_cpu_kernel *const hsi_cpu_kernels_matmul[] = { &openblas_matmul, NULL };
+const hsi_cpu_kernel *const hsi_cpu_kernels_matmul[] = { &onednn_matmul, &openblas_matmul,
+                                                         NULL };
