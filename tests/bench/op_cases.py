@@ -259,3 +259,6 @@ for name, gates in (("LSTM", 4), ("GRU", 3), ("RNN", 1)):
          k(t(1, gates * 256)), hidden_size=128)
 case("LSTM", t(64, 8, 128), k(t(2, 512, 128)), k(t(2, 512, 128, low=-.1, high=.1)), k(t(2, 1024)),
      label="both ways", hidden_size=128, direction="bidirectional")
+case("ReduceMean", t(1, 28, 28, 512), k([1, 2]), label="maps, channels last")
+case("ReduceMax", t(1, 28, 28, 512), k([1, 2]), label="maps, channels last")
+case("ReduceMean", t(1, 7, 7, 2048), k([1, 2]), label="maps, channels last")
