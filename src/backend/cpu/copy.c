@@ -34,6 +34,7 @@ typedef struct copy_state {
     hsi_loop outer;
     int64_t t_count, t_out_stride, t_block, t_blocks;
     int64_t c_count, c_in_stride, c_block, c_blocks;
+    int strips; /* blocks are not as wide as a line of the cache, and far apart */
 } copy_state;
 
 /* ---- Transposing a block: y[t * ys + c] = x[c * xs + t] ------------------- */
@@ -272,6 +273,34 @@ static void transpose_blocks(const copy_state *s, const char *x, char *y, int64_
     }
 }
 
+/* Narrow blocks side by side in the output, `STRIP` of its rows at a time, since all its rows
+ * would compete for the same few lines of the cache. */
+#define STRIP 8
+
+static void run_strips(const copy_state *s, const char *x, char *y, int64_t begin,
+                       int64_t end)
+{
+    const int64_t size = (int64_t)s->size;
+    hsi_cursor cursor;
+    hsi_tile t;
+    hsi_cursor_begin(&cursor, &s->outer, begin, end);
+    while (hsi_cursor_next(&cursor, &t))
+        for (int64_t r = 0; r < t.rows; r++)
+            for (int64_t k = 0; k < s->t_count; k += STRIP)
+                for (int64_t c = 0; c < t.cols; c++) {
+                    const int64_t from = t.offset[OPERAND_IN] +
+                                         r * t.row_stride[OPERAND_IN] +
+                                         c * t.col_stride[OPERAND_IN] + k;
+                    const int64_t to =
+                        t.offset[OPERAND_OUT] + r * t.row_stride[OPERAND_OUT] +
+                        c * t.col_stride[OPERAND_OUT] + k * s->t_out_stride;
+                    transpose_block(s->size, x + from * size, s->c_in_stride,
+                                    y + to * size, s->t_out_stride,
+                                    s->t_count - k < STRIP ? s->t_count - k : STRIP,
+                                    s->c_count);
+                }
+}
+
 static void run_transpose(const copy_state *s, const char *x, char *y, int64_t begin,
                           int64_t end)
 {
@@ -394,7 +423,7 @@ static hsched_status copy_run(const hsched_step *step, const void *state,
     if (s->mode == COPY_TRANSPOSE) {
         hsi_part_range(s->outer.total * s->t_blocks * s->c_blocks, part, step->parts,
                        &begin, &end);
-        run_transpose(s, x, y, begin, end);
+        (s->strips ? run_strips : run_transpose)(s, x, y, begin, end);
         return HSCHED_OK;
     }
     hsi_cursor cursor;
@@ -440,12 +469,14 @@ static void prepare_transpose(copy_state *s, uint32_t t)
     for (uint32_t d = 0; d < loop->rank; d++)
         dims[d] = d == t || d == c ? 1 : loop->dims[d];
     hsi_loop_init(&s->outer, loop->rank, dims, 2, strides);
-    /* Both sides of a block stay in the first-level cache; at most 32 rows of the input,
-     * since rows that are a power of two apart compete for the same few lines. */
-    s->t_block = s->c_count <= 8 ? 1024 : 64;
+    /* Rows of the input long enough to be fetched ahead; at most 32 of them, since rows that are
+     * a power of two apart compete for the same few lines of the cache. */
+    s->t_block = s->c_count <= 8 ? 1024 : 256;
     s->c_block = s->t_count <= 8 ? 1024 : 32;
     s->t_blocks = (s->t_count + s->t_block - 1) / s->t_block;
     s->c_blocks = (s->c_count + s->c_block - 1) / s->c_block;
+    s->strips = s->c_count <= 8 && s->t_blocks == 1 && s->t_count > STRIP &&
+                s->t_out_stride * (int64_t)s->size % 4096 == 0;
 }
 
 static int copy_supports(const hsched_step *step)
