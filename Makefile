@@ -294,6 +294,13 @@ bench:                                  ## beside ONNX Runtime, on the same netw
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE BUILD=$(BUILD) \
 	    $(BUILD)/venv/bin/python tests/bench/bench.py $(BENCH)
 
+.PHONY: bench-ops
+bench-ops: $(SHARED)                    ## operators one by one beside ONNX Runtime; ONLY=REGEX
+	@$(DEPS) build test
+	@BUILD=$(BUILD) sh tests/setup/python.sh
+	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE BUILD=$(BUILD) \
+	    $(BUILD)/venv/bin/python tests/bench/bench_ops.py --only '$(ONLY)' $(BENCH)
+
 # Both end with 2 where a figure is worse than it should be, and say where.
 .PHONY: bench-core
 bench-core: $(BUILD)/tests/bench/bench_core $(BUILD)/bench/bench_dispatch ## what a dispatch costs, for more models and runs

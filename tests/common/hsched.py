@@ -108,6 +108,17 @@ def check(status):
                           f"{LIB.hsched_error_detail().decode()}")
 
 
+def aligned(array):
+    """The array, or a copy of it, from a multiple of 64 bytes on, as the library has its own tensors."""
+    if array.ctypes.data % 64 == 0:
+        return array
+    room = np.empty(array.nbytes + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    copy = room[first:first + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
 def bindings(arrays):
     return (Binding * max(len(arrays), 1))(
         *[Binding(data=a.ctypes.data, size=a.nbytes) for a in arrays])
@@ -133,8 +144,8 @@ class Model:
         """Inputs and poisoned outputs, in the model's order."""
         ins = [np.ascontiguousarray(feed[name], dtype).reshape(shape)
                for name, dtype, shape in self.inputs]
-        outs = [np.full(shape, np.nan, dtype) if dtype == np.float32 else
-                np.full(shape, 127, dtype) for _, dtype, shape in self.outputs]
+        outs = [aligned(np.full(shape, np.nan if dtype == np.float32 else 127, dtype))
+                for _, dtype, shape in self.outputs]
         return ins, outs
 
     def infer(self, feed):

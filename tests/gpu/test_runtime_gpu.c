@@ -31,7 +31,8 @@ enum {
 typedef struct tensors {
     float *in, *out;
     size_t in_bytes, out_bytes, bytes_of[MAX_OUTPUTS];
-    size_t compared; /* up to the first output of integers: choices, which the last bits turn */
+    size_t
+        compared; /* up to the first output of integers: choices, which the last bits turn */
     uint32_t outputs;
 } tensors;
 
@@ -56,9 +57,10 @@ static tensors make_tensors(const hsched_model *model, uint32_t seed)
         assert_ok(hsched_model_output_info(model, i, &out));
         t.bytes_of[i] = out.byte_size;
         t.out_bytes += out.byte_size;
-        t.compared += out.dtype == HSCHED_FLOAT32 && t.compared == t.out_bytes - out.byte_size
-                          ? out.byte_size
-                          : 0;
+        t.compared +=
+            out.dtype == HSCHED_FLOAT32 && t.compared == t.out_bytes - out.byte_size
+                ? out.byte_size
+                : 0;
     }
     t.in = malloc(t.in_bytes);
     t.out = malloc(t.out_bytes);

@@ -9,7 +9,8 @@
 #include "backend/cpu/loop.h"
 #include "backend/ref/ref.h"
 
-#define ACROSS 128
+#define ACROSS  1024 /* neighbouring groups, whose sums stay in the first-level cache */
+#define STREAMS 8    /* groups that are contiguous: the cache follows so many at once */
 
 /* `width` (at most ACROSS) groups, which begin x_pitch and y_pitch apart; along the axis n
  * elements, x_stride and y_stride apart. */
@@ -23,13 +24,14 @@ typedef struct cumsum_state {
     int64_t x_first, y_first;   /* where a group begins */
     int64_t count, size;        /* along the axis, of an element */
     int exclusive;
+    int64_t each; /* groups at a time */
     sum_groups *sum;
 } cumsum_state;
 
 #define RUNNING(name, type, wide, op, first)                                             \
-    HSI_ISA_INLINE void name##_some(const type *x, int64_t x_pitch, int64_t x_stride,    \
-                                    type *y, int64_t y_pitch, int64_t y_stride,          \
-                                    int64_t n, int64_t width, int exclusive)             \
+    HSI_ISA_INLINE void name##_some(                                                     \
+        const type *restrict x, int64_t x_pitch, int64_t x_stride, type *restrict y,     \
+        int64_t y_pitch, int64_t y_stride, int64_t n, int64_t width, int exclusive)      \
     {                                                                                    \
         wide sums[ACROSS];                                                               \
         for (int64_t i = 0; i < width; i++)                                              \
@@ -49,6 +51,8 @@ typedef struct cumsum_state {
             name##_some(from, 1, x_stride, to, 1, y_stride, n, width, 1);                \
         else if (x_pitch == 1 && y_pitch == 1)                                           \
             name##_some(from, 1, x_stride, to, 1, y_stride, n, width, 0);                \
+        else if (width == STREAMS && x_stride == 1 && y_stride == 1 && !exclusive)       \
+            name##_some(from, x_pitch, 1, to, y_pitch, 1, n, STREAMS, 0);                \
         else                                                                             \
             name##_some(from, x_pitch, x_stride, to, y_pitch, y_stride, n, width,        \
                         exclusive);                                                      \
@@ -94,7 +98,7 @@ static hsched_status cumsum_run(const hsched_step *step, const void *state,
     hsi_cursor_begin(&cursor, &s->loop, begin, end);
     while (hsi_cursor_next(&cursor, &t))
         for (int64_t r = 0; r < t.rows; r++)
-            for (int64_t c = 0; c < t.cols; c += ACROSS)
+            for (int64_t c = 0; c < t.cols; c += s->each)
                 s->sum((const char *)operands[0] +
                            (s->x_first + t.offset[0] + r * t.row_stride[0] +
                             c * t.col_stride[0]) *
@@ -104,7 +108,7 @@ static hsched_status cumsum_run(const hsched_step *step, const void *state,
                                               r * t.row_stride[1] + c * t.col_stride[1]) *
                                                  s->size,
                        t.col_stride[1], s->y_stride, s->count,
-                       t.cols - c < ACROSS ? t.cols - c : ACROSS, s->exclusive);
+                       t.cols - c < s->each ? t.cols - c : s->each, s->exclusive);
     return HSCHED_OK;
 }
 
@@ -138,6 +142,7 @@ static hsched_status cumsum_prepare(const hsi_cpu_prepare_context *context,
     }
     s->size = (int64_t)hsched_dtype_size(x->dtype);
     s->exclusive = step->u.cumsum.exclusive != 0;
+    s->each = s->x_stride == 1 || s->x_stride == -1 ? STREAMS : ACROSS;
     s->sum = sums[step->u.cumsum.product != 0][x->dtype];
     prepared->state = s;
     hsi_lower_parts(step, 2 * hsi_operand_count(x) * (double)s->size, s->loop.total);

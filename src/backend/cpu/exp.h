@@ -42,7 +42,7 @@ HSI_ISA_INLINE float exp_reduced(float x, int32_t *exponent)
     return p * r * r + r;
 }
 
-/* 2^n for -126 <= n <= 127; anything for an n that came from NaN. */
+/* 2^n for -126 <= n <= 127, 0 for -127; anything for an n that came from NaN. */
 HSI_ISA_INLINE float power_of_two(int32_t n)
 {
     return float_of((uint32_t)(n + 127) << 23);
@@ -50,23 +50,13 @@ HSI_ISA_INLINE float power_of_two(int32_t n)
 
 HSI_ISA_INLINE float exp_inline(float x)
 {
-    x = x < -104.0f ? -104.0f : x;
+    x = x < -87.6f ? -87.6f : x; /* n is -126 */
     x = x > 89.0f ? 89.0f : x;
     int32_t n;
-    float p = exp_reduced(x, &n) + 1.0f;
-    /* In two factors, since 2^-150 and 2^128 are not floats but their products with p can
-     * be. */
-    int32_t half = n >> 1;
-    return p * power_of_two(half) * power_of_two(n - half);
-}
-
-/* exp(x) for x <= 0, where what is no normal float may be 0: a factor less. */
-HSI_ISA_INLINE float exp_below_inline(float x)
-{
-    x = x < -88.0f ? -88.0f : x; /* of which n is -127, and 2^n taken as 0 */
-    int32_t n;
-    float p = exp_reduced(x, &n) + 1.0f;
-    return p * power_of_two(n);
+    /* Twice exp(r), and half of 2^n: 2^128 is no float, but its product with exp(r) can be. At
+     * the other end 2^-127, which is none either, becomes 0. */
+    float p = 2.0f * exp_reduced(x, &n) + 2.0f;
+    return p * power_of_two(n - 1);
 }
 
 #endif

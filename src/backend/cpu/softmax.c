@@ -58,7 +58,7 @@ HSI_ISA_INLINE void exp_lanes(const float *x, float max, float *y, int stores,
 {
     _Pragma("GCC ivdep") for (int k = 0; k < LANES; k++)
     {
-        const float e = exp_below_inline(x[k] - max);
+        const float e = exp_inline(x[k] - max);
         if (stores)
             y[k] = e;
         lane[k] += e;
@@ -160,7 +160,7 @@ HSI_ISA_INLINE void exp_each_body(const float *restrict x, const float *restrict
                                   float *restrict y, double *restrict sum, int64_t count)
 {
     for (int64_t i = 0; i < count; i++)
-        y[i] = exp_below_inline(x[i] - max[i]);
+        y[i] = exp_inline(x[i] - max[i]);
     for (int64_t i = 0; i < count; i++)
         sum[i] += (double)y[i];
 }
