@@ -55,7 +55,7 @@ void hsi_cuda_put_float(void *to, size_t index, float value, hsi_cuda_type type)
 
 void hsi_cuda_store_float(void *to, hsi_cuda_type type, float value)
 {
-    put(to, 0, value, type);
+    hsi_cuda_put_float(to, 0, value, type);
 }
 
 /* ---- Packing -------------------------------------------------------------- */
