@@ -968,6 +968,13 @@ HSCHED_API hsched_status hsched_graph_add_concat(hsched_graph *graph, const char
                                                  const hsched_tensor *inputs, uint32_t count,
                                                  int axis, hsched_tensor *y);
 
+/* x cut along `axis` (negative: from the end) into `count` parts of these sizes, which fill it, or,
+ * with sizes NULL, equal ones. As slices named "<name>/0", "<name>/1" ...; parts takes `count`
+ * tensors. Any type. */
+HSCHED_API hsched_status hsched_graph_add_split(hsched_graph *graph, const char *name,
+                                                hsched_tensor x, int axis, uint32_t count,
+                                                const int64_t *sizes, hsched_tensor *parts);
+
 /* For k < count: along axes[k] (NULL: axis k) from starts[k] to before ends[k] in steps[k]
  * (NULL: 1; not 0). Negative positions count from the end, all are clamped, as in ONNX. */
 HSCHED_API hsched_status hsched_graph_add_slice(hsched_graph *graph, const char *name,
@@ -999,6 +1006,27 @@ HSCHED_API hsched_status hsched_graph_add_reshape(hsched_graph *graph, const cha
 HSCHED_API hsched_status hsched_graph_add_expand(hsched_graph *graph, const char *name,
                                                  hsched_tensor x, uint32_t rank,
                                                  const int64_t *dims, hsched_tensor *y);
+/* x behind itself repeats[k] >= 1 times along each dimension k; any type. */
+HSCHED_API hsched_status hsched_graph_add_tile(hsched_graph *graph, const char *name,
+                                               hsched_tensor x, const int64_t *repeats,
+                                               hsched_tensor *y);
+
+/* Where a block's pixels lie among the channels. */
+typedef enum hsched_block_order {
+    HSCHED_BLOCK_ORDER_DCR = 0, /* [block][block][C]: as TensorFlow and, by default, ONNX */
+    HSCHED_BLOCK_ORDER_CRD = 1  /* [C][block][block]: as PyTorch's PixelShuffle */
+} hsched_block_order;
+
+/* Channels to blocks of pixels: x [N,C*block*block,H,W], y [N,C,H*block,W*block]; any type. */
+HSCHED_API hsched_status hsched_graph_add_depth_to_space(hsched_graph *graph, const char *name,
+                                                         hsched_tensor x, int64_t block,
+                                                         hsched_block_order order,
+                                                         hsched_tensor *y);
+/* And back: x [N,C,H*block,W*block], y [N,C*block*block,H,W]. */
+HSCHED_API hsched_status hsched_graph_add_space_to_depth(hsched_graph *graph, const char *name,
+                                                         hsched_tensor x, int64_t block,
+                                                         hsched_block_order order,
+                                                         hsched_tensor *y);
 /* Along `axis` (negative: from the end) the elements of x that `indices` names, int64 or int32:
  * what stands there has the dimensions of `indices` in place of that one. An index may be negative,
  * from the end; one that is out of range gives zeros. x is of any type. */

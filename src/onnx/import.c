@@ -47,10 +47,20 @@ static int is_computed(const hsi_onnx_import *im, const hsi_onnx_node *node)
         const hsi_onnx_state *state =
             node->outputs[k] == HSI_ONNX_NONE ? NULL : &im->states[node->outputs[k]];
         if (state && hsi_onnx_output_used(im, node, k) && !state->constant &&
-            state->tensor == HSCHED_NO_TENSOR)
+            state->tensor == HSCHED_NO_TENSOR && !state->sequence)
             return 0;
     }
     return 1;
+}
+
+/* Only some operators know sequences. */
+static hsched_status check_sequences(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                     const hsi_onnx_op *op)
+{
+    for (uint32_t k = 0; k < node->input_count && !op->sequences; k++)
+        if (node->inputs[k] != HSI_ONNX_NONE && im->states[node->inputs[k]].sequence)
+            return hsi_onnx_unsupported(im, node, "input %u is a sequence", k);
+    return HSCHED_OK;
 }
 
 /* 1 for an If or Loop that will be gone when the model is imported anew. */
@@ -75,6 +85,8 @@ static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
             im, node, "opset %" PRId64 " changed it; only older forms are read",
             op->before);
     hsched_status status = check_attributes(im, node, op);
+    if (!status)
+        status = check_sequences(im, node, op);
     if (status || reads_missing(im, node))
         return status ? status : HSCHED_ERROR_UNSUPPORTED;
     hsi_onnx_pin_empty(im, node);
@@ -167,6 +179,10 @@ static hsched_status named_tensor(hsi_onnx_import *im, uint32_t value,
     const char *name = im->model->values[value].name;
     hsched_status status = HSCHED_OK;
     *tensor = im->states[value].tensor;
+    if (im->states[value].sequence)
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "output '%.128s' is a sequence; only tensors can be outputs",
+                         name);
     if (*tensor == HSCHED_NO_TENSOR)
         status = constant_output(im, value, tensor);
     if (!status && strcmp(im->graph->tensors[*tensor].name, name) != 0)

@@ -26,12 +26,18 @@ typedef struct hsi_onnx_symbol {
     int given;    /* its value is the user's */
 } hsi_onnx_symbol;
 
-/* What is known of a model's value in this pass: nothing yet, or one of the first three.
- */
+/* A list of tensors. There are none in a graph: its items are known while importing. */
+typedef struct hsi_onnx_sequence {
+    uint32_t count;
+    const struct hsi_onnx_state *items; /* each a constant or a tensor */
+} hsi_onnx_sequence;
+
+/* What is known of a model's value in this pass: nothing yet, or one of these. */
 typedef struct hsi_onnx_state {
     const hsi_onnx_constant *constant;
     hsched_tensor tensor; /* HSCHED_NO_TENSOR: none (yet, for a constant) */
-    int missing;          /* its node is not supported */
+    const hsi_onnx_sequence *sequence;
+    int missing; /* its node is not supported */
 } hsi_onnx_state;
 
 typedef struct hsi_onnx_dim_tags {
@@ -103,6 +109,10 @@ hsched_status hsi_onnx_add_floats(hsi_onnx_import *im, const hsi_onnx_node *node
                                   const char *suffix, uint32_t rank, const int64_t *dims,
                                   const float *data, hsched_tensor *tensor);
 
+/* Adds a constant to the graph under that name. */
+hsched_status hsi_onnx_add_constant(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                    const char *name, const hsi_onnx_constant *c,
+                                    hsched_tensor *tensor);
 /* Makes a number of that type a constant of the graph. */
 hsched_status hsi_onnx_add_number(hsi_onnx_import *im, const hsi_onnx_node *node,
                                   hsched_dtype dtype, double value,

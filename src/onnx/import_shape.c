@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "base/tensor.h"
 #include "graph/build.h"
+#include "graph/compose.h"
 
 /* The new shape is constant, or was computed: then what is a symbol stays one. */
 hsched_status hsi_onnx_build_reshape(hsi_onnx_import *im, const hsi_onnx_node *node)
@@ -104,12 +105,10 @@ static hsched_status tile_to_nothing(hsi_onnx_import *im, const hsi_onnx_node *n
     return hsi_onnx_empty_part(im, node, 0, x, dims);
 }
 
-/* Every dimension is repeated behind one of its own, as far as it is. */
 hsched_status hsi_onnx_build_tile(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const int64_t *repeats;
-    uint32_t count, rank = 0;
-    int64_t dims[HSCHED_MAX_DIMS], split[HSCHED_MAX_DIMS], wide[HSCHED_MAX_DIMS];
+    uint32_t count;
     hsched_tensor x, y;
     if (node->version < 6)
         return hsi_onnx_unsupported(im, node, "one axis only, as before opset 6");
@@ -121,38 +120,20 @@ hsched_status hsi_onnx_build_tile(hsi_onnx_import *im, const hsi_onnx_node *node
     if (count != hsi_onnx_rank(im, x))
         return hsi_onnx_malformed(node, "%u repeats for %u dimensions", count,
                                   hsi_onnx_rank(im, x));
-    hsi_onnx_dims(im, x, dims);
     for (uint32_t k = 0; k < count; k++)
         if (repeats[k] == 0)
             return tile_to_nothing(im, node, x, repeats);
-    for (uint32_t k = 0; k < count; k++) {
+    for (uint32_t k = 0; k < count; k++) { /* the sizes are numbers from here on */
         if (repeats[k] < 1)
             return hsi_onnx_malformed(node, "a repeat is negative");
-        if (rank + 2 > HSCHED_MAX_DIMS && repeats[k] != 1)
-            return hsi_onnx_unsupported(im, node, "so many repeated dimensions");
-        if (repeats[k] != 1) {
-            split[rank] = 1;
-            wide[rank++] = repeats[k];
-        }
-        if (rank == HSCHED_MAX_DIMS)
-            return hsi_onnx_unsupported(im, node, "so many repeated dimensions");
-        split[rank] = wide[rank] = dims[k];
-        rank++;
-        dims[k] *= repeats[k];
-    }
-    /* The sizes are numbers from here on. */
-    for (uint32_t k = 0; k < count; k++)
         hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, k));
-    const char *first = hsi_onnx_made_name(im, node->label, "split");
-    const char *second = hsi_onnx_made_name(im, node->label, "repeated");
-    if (!first || !second)
+    }
+    const char *const names[3] = { hsi_onnx_made_name(im, node->label, "split"),
+                                   hsi_onnx_made_name(im, node->label, "repeated"),
+                                   hsi_onnx_output_name(im, node, 0) };
+    if (!names[0] || !names[1] || !names[2])
         return hsi_onnx_no_memory(im, node);
-    status = hsched_graph_add_reshape(im->graph, first, x, rank, split, &y);
-    if (!status)
-        status = hsched_graph_add_expand(im->graph, second, y, rank, wide, &y);
-    if (!status)
-        status = hsched_graph_add_reshape(im->graph, hsi_onnx_output_name(im, node, 0), y,
-                                          count, dims, &y);
+    status = hsi_compose_tile(im->graph, names, x, repeats, &y);
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return hsi_onnx_at_node(node, status);

@@ -11,7 +11,9 @@
     " activation_alpha activation_beta activations clip direction hidden_size layout "
 #define INTEGERS "int64, int32, int8, uint8"
 #define NUMBERS  "float32, " INTEGERS
-#define REDUCE   " axes keepdims noop_with_empty_axes "
+#define SEQUENCE                                                                         \
+    "positions that are known; no sequences as inputs or outputs of the model"
+#define REDUCE " axes keepdims noop_with_empty_axes "
 
 /* Sorted by name. */
 static const hsi_onnx_op ops[] = {
@@ -65,6 +67,8 @@ static const hsi_onnx_op ops[] = {
       .cpu_only = 1 },
     { "Concat", 1, BUILD(concat), FOLD(concat), " axis ", 0, .layers = "concat",
       .types = "any" },
+    { "ConcatFromSequence", 11, BUILD(concat_from_sequence), NULL, " axis new_axis ", 0,
+      .layers = "unsqueeze, concat", .types = "any", .sequences = 1 },
     { "Constant", 1, NULL, FOLD(constant),
       " value value_float value_floats value_int value_ints value_string value_strings "
       "sparse_value ",
@@ -138,12 +142,14 @@ static const hsi_onnx_op ops[] = {
       .note = "before opset 13 over all dimensions from the axis on", .cpu_only = 1 },
     { "Identity", 1, BUILD(identity), FOLD(identity), "", 0, .layers = "nothing",
       .types = "any",
-      .note = "another name of the same tensor; an output of the model is a copy" },
+      .note = "another name of the same tensor; an output of the model is a copy",
+      .sequences = 1 },
     { "If", 1, BUILD(if), NULL, " else_branch then_branch ", 0,
       .layers = "nothing; where", .types = "any",
       .note =
           "what its branch becomes; both of them, and a choice, where the condition is "
-          "computed: they must give the same shapes" },
+          "computed: they must give the same shapes",
+      .sequences = 1 },
     { "InstanceNormalization", 1, BUILD(instance_norm), NULL, " epsilon ", 0,
       .layers = "reduce, binary, activation" },
     { "IsInf", 10, BUILD(is_inf), NULL, " detect_negative detect_positive ", 0,
@@ -169,7 +175,8 @@ static const hsi_onnx_op ops[] = {
       .layers = "reduce, binary, activation" },
     { "Loop", 1, BUILD(loop), NULL, " body ", 0, .layers = "nothing", .types = "any",
       .note = "what its iterations become, at most 64; their number is known while "
-              "loading, and its body does not compute the condition" },
+              "loading, and its body does not compute the condition",
+      .sequences = 1 },
     { "LpNormalization", 1, BUILD(lp_norm), NULL, " axis p ", 0,
       .layers = "reduce, binary", .note = "p 1 and 2" },
     { "LpPool", 2, BUILD(lp_pool), NULL, WINDOW "ceil_mode dilations p ", 0,
@@ -258,6 +265,18 @@ static const hsi_onnx_op ops[] = {
       .layers = "scatter_nd", .types = "any", .note = "what is out of range is left out",
       .cpu_only = 1 },
     { "Selu", 1, BUILD(activation), NULL, " alpha gamma ", 0, .layers = "activation" },
+    { "SequenceAt", 11, BUILD(sequence_at), NULL, "", 0, .layers = "nothing",
+      .types = "any", .note = SEQUENCE, .sequences = 1 },
+    { "SequenceConstruct", 11, BUILD(sequence), NULL, "", 0, .layers = "nothing",
+      .types = "any", .note = SEQUENCE },
+    { "SequenceEmpty", 11, BUILD(sequence), NULL, " dtype ", 0, .layers = "nothing",
+      .types = "any", .note = SEQUENCE },
+    { "SequenceErase", 11, BUILD(sequence_erase), NULL, "", 0, .layers = "nothing",
+      .types = "any", .note = SEQUENCE, .sequences = 1 },
+    { "SequenceInsert", 11, BUILD(sequence_insert), NULL, "", 0, .layers = "nothing",
+      .types = "any", .note = SEQUENCE, .sequences = 1 },
+    { "SequenceLength", 11, BUILD(sequence_length), NULL, "", 0, .layers = "nothing",
+      .types = "any", .note = SEQUENCE, .sequences = 1 },
     { "Shape", 1, NULL, FOLD(shape), " end start ", 1,
       .note = "only the shape of its input need be known" },
     { "Shrink", 9, BUILD(shrink), NULL, " bias lambd ", 0,
@@ -279,6 +298,8 @@ static const hsi_onnx_op ops[] = {
       .layers = "reshape, transpose", .types = "any" },
     { "Split", 1, BUILD(split), FOLD(split), " axis num_outputs split ", 0,
       .layers = "slice", .types = "any", .note = "sizes that are known" },
+    { "SplitToSequence", 11, BUILD(split_to_sequence), NULL, " axis keepdims ", 0,
+      .layers = "slice, squeeze", .types = "any", .note = "sizes that are known" },
     { "Sqrt", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
     { "Squeeze", 1, BUILD(squeeze), FOLD(squeeze), " axes ", 0, .layers = "squeeze",
       .types = "any" },

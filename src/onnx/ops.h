@@ -18,7 +18,8 @@ typedef struct hsi_onnx_op {
     const char *layers; /* that it becomes */
     const char *types;  /* that these take; NULL: float32 */
     const char *note;
-    int cpu_only; /* a GPU has no kernels for it */
+    int cpu_only;  /* a GPU has no kernels for it */
+    int sequences; /* some input may be a sequence */
 } hsi_onnx_op;
 
 /* NULL for unknown names. */
@@ -86,6 +87,11 @@ hsi_onnx_builder hsi_onnx_build_one_hot, hsi_onnx_build_hardmax, hsi_onnx_build_
     hsi_onnx_build_reverse_sequence;
 /* import_order.c */
 hsi_onnx_builder hsi_onnx_build_arg, hsi_onnx_build_top_k, hsi_onnx_build_cumsum;
+/* import_sequence.c */
+hsi_onnx_builder hsi_onnx_build_sequence, hsi_onnx_build_sequence_insert,
+    hsi_onnx_build_sequence_erase, hsi_onnx_build_sequence_at,
+    hsi_onnx_build_sequence_length, hsi_onnx_build_concat_from_sequence,
+    hsi_onnx_build_split_to_sequence;
 /* import_recurrent.c */
 hsi_onnx_builder hsi_onnx_build_recurrent;
 
