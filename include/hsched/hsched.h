@@ -1057,6 +1057,12 @@ HSCHED_API hsched_status hsched_graph_add_space_to_depth(hsched_graph *graph, co
                                                          hsched_tensor x, int64_t block,
                                                          hsched_block_order order,
                                                          hsched_tensor *y);
+/* `dtype` 1 at the place that each index names along a new dimension `axis` of y (negative: from
+ * the end) of size `depth`, else 0. indices is int64 or int32; a negative one counts from the end,
+ * and of one that is out of range all is 0. Several layers, whose names begin with this one's. */
+HSCHED_API hsched_status hsched_graph_add_one_hot(hsched_graph *graph, const char *name,
+                                                  hsched_tensor indices, int64_t depth, int axis,
+                                                  hsched_dtype dtype, hsched_tensor *y);
 /* Along `axis` (negative: from the end) the elements of x that `indices` names, int64 or int32:
  * what stands there has the dimensions of `indices` in place of that one. An index may be negative,
  * from the end; one that is out of range gives zeros. x is of any type. */

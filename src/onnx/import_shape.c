@@ -5,9 +5,9 @@
 
 #include "base/checked.h"
 #include "base/status.h"
-#include "graph/compose.h"
 #include "base/tensor.h"
 #include "graph/build.h"
+#include "graph/compose.h"
 
 /* The new shape is constant, or was computed: then what is a symbol stays one. */
 hsched_status hsi_onnx_build_reshape(hsi_onnx_import *im, const hsi_onnx_node *node)

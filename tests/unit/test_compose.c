@@ -1,4 +1,4 @@
-/* Layers that are made of others: cut, repeated, blocks of pixels. */
+/* Layers that are made of others: cut, repeated, blocks of pixels, one-hot. */
 #include "common/support.h"
 #include "graph/graph.h"
 
@@ -130,6 +130,57 @@ static void blocks_of_pixels(void **state)
            (const int32_t *[]){ dcr, crd, same, same });
 }
 
+/* 0 to 5 as indices into 4 places, and each of them less 3. */
+static void one_hot(void **state)
+{
+    (void)state;
+    int32_t across[6 * 4], behind[6 * 4];
+    hsched_tensor x, three, less, y[2];
+    const int32_t shift = -3;
+    hsched_graph *g = new_graph(2, (int64_t[]){ 2, 3 }, &x);
+    for (int i = 0; i < 6; i++)
+        for (int k = 0; k < 4; k++) {
+            across[(i / 3 * 4 + k) * 3 + i % 3] = i == k;
+            behind[i * 4 + k] = i < 3 ? i + 1 == k : i - 3 == k;
+        }
+    assert_ok(hsched_graph_add_constant(g, "c", HSCHED_INT32, 0, NULL, &shift,
+                                        sizeof shift, HSCHED_DATA_COPY, &three));
+    assert_ok(hsched_graph_add_binary(g, "l", HSCHED_BINARY_ADD, x, three, &less));
+    assert_ok(hsched_graph_add_one_hot(g, "o", x, 4, 1, HSCHED_INT32, &y[0]));
+    assert_ok(hsched_graph_add_one_hot(g, NULL, less, 4, -1, HSCHED_INT32, &y[1]));
+    expect(g, 6, y, 2, (const int32_t *[]){ across, behind });
+}
+
+static void one_hot_of_any_type(void **state)
+{
+    (void)state;
+    const int64_t x[3] = { 1, -4, 7 };
+    const float expected[9] = { 0, 1, 0 };
+    const uint8_t bits[9] = { 0, 1, 0 };
+    float y[9];
+    uint8_t z[9];
+    hsched_graph *g;
+    hsched_tensor a, t[2];
+    hsched_runtime *rt;
+    hsched_model *model;
+    hsched_binding in = HSCHED_DATA((void *)(uintptr_t)x, sizeof x);
+    hsched_binding out[2] = { HSCHED_DATA(y, sizeof y), HSCHED_DATA(z, sizeof z) };
+    assert_ok(hsched_graph_create("net", &g));
+    assert_ok(hsched_graph_add_input(g, "x", HSCHED_INT64, 1, (int64_t[]){ 3 }, &a));
+    assert_ok(hsched_graph_add_one_hot(g, "y", a, 3, 1, HSCHED_FLOAT32, &t[0]));
+    assert_ok(hsched_graph_add_one_hot(g, "z", a, 3, 1, HSCHED_BOOL, &t[1]));
+    assert_ok(hsched_graph_add_output(g, t[0]));
+    assert_ok(hsched_graph_add_output(g, t[1]));
+    assert_ok(hsched_runtime_create(NULL, &rt));
+    assert_ok(hsched_model_compile(rt, g, NULL, &model));
+    assert_ok(hsched_infer(model, &in, 1, out, 2));
+    assert_memory_equal(y, expected, sizeof y);
+    assert_memory_equal(z, bits, sizeof z);
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+    hsched_graph_destroy(g);
+}
+
 static void refuse(hsched_graph *g, hsched_status status, hsched_status wanted,
                    const char *text)
 {
@@ -177,6 +228,13 @@ static void what_does_not_fit_is_refused(void **state)
     refuse(g, hsched_graph_add_split(g, "s", x, 4, 2, NULL, parts),
            HSCHED_ERROR_INVALID_ARGUMENT, "axis 4");
     assert_int_equal(parts[1], HSCHED_NO_TENSOR);
+    refuse(g, hsched_graph_add_one_hot(g, "o", x, 4, 5, HSCHED_FLOAT32, &y),
+           HSCHED_ERROR_INVALID_ARGUMENT, "layer 'o' (one_hot): axis 5");
+    refuse(g, hsched_graph_add_one_hot(g, "o", x, 0, 1, HSCHED_FLOAT32, &y),
+           HSCHED_ERROR_INVALID_ARGUMENT, "depth is 0");
+    refuse(g, hsched_graph_add_one_hot(g, "o", x, 4, 1, (hsched_dtype)77, &y),
+           HSCHED_ERROR_INVALID_ARGUMENT, "layer 'o' (one_hot)");
+    assert_int_equal(y, HSCHED_NO_TENSOR);
     /* The names are free again. */
     assert_ok(hsched_graph_add_depth_to_space(g, "d", x, 1, dcr, &y));
     hsched_graph_destroy(g);
@@ -189,6 +247,8 @@ int main(void)
         cmocka_unit_test(repeated),
         cmocka_unit_test(repeated_for_any_batch),
         cmocka_unit_test(blocks_of_pixels),
+        cmocka_unit_test(one_hot),
+        cmocka_unit_test(one_hot_of_any_type),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
