@@ -275,10 +275,11 @@ check-sanitize:                         ## the C tests under AddressSanitizer + 
 	@BUILD=$(BUILD)/tsan bash tests/run.sh tsan
 
 .PHONY: conformance
-conformance: $(SHARED)                  ## the ONNX package's own backend tests; CASES=REGEX|--update
+conformance: $(SHARED) $(if $(filter cuda,$(DEVICE)),$(PLUGIN)) ## the ONNX package's own backend tests; CASES=REGEX|--update, DEVICE=cuda
 	@$(DEPS) build test
-	@BUILD=$(BUILD) sh tests/setup/python.sh
-	@BUILD=$(BUILD) $(BUILD)/venv/bin/python tests/conformance/onnx_suite.py '$(CASES)'
+	@if [ '$(DEVICE)' = cuda ] && python3 -c 'import onnx' 2>/dev/null; then python=python3; else \
+	    BUILD=$(BUILD) sh tests/setup/python.sh && python=$(BUILD)/venv/bin/python; fi; \
+	BUILD=$(BUILD) $$python tests/conformance/onnx_suite.py $(DEVICE:%=--device %) '$(CASES)'
 
 .PHONY: wild
 wild: $(SHARED)                         ## networks of torchvision as PyTorch exports them; NETWORKS=REGEX
@@ -292,6 +293,13 @@ bench:                                  ## beside ONNX Runtime, on the same netw
 	@BUILD=$(BUILD) sh tests/setup/python.sh
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE BUILD=$(BUILD) \
 	    $(BUILD)/venv/bin/python tests/bench/bench.py $(BENCH)
+
+.PHONY: bench-ops
+bench-ops: $(SHARED)                    ## operators one by one beside ONNX Runtime; ONLY=REGEX
+	@$(DEPS) build test
+	@BUILD=$(BUILD) sh tests/setup/python.sh
+	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE BUILD=$(BUILD) \
+	    $(BUILD)/venv/bin/python tests/bench/bench_ops.py --only '$(ONLY)' $(BENCH)
 
 # Both end with 2 where a figure is worse than it should be, and say where.
 .PHONY: bench-core

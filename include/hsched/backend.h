@@ -46,7 +46,8 @@ extern "C" {
  * SCALE      out = act(in[0] * in[1][c] + in[2][c]), c the index along dimension 1; in[1] and in[2]
  *            are constants [C]; x, out have any strides (channels-last is the fast case).
  * LRN        across dimension 1; any strides (channels-last is the fast case).
- * SOFTMAX    along `axis`; any strides (inner stride 1 along the axis is the fast case).
+ * SOFTMAX    along `axis`, or its logarithm (log); any strides (inner stride 1 along the axis is
+ *            the fast case).
  * UNARY      out = act(in[0]); any strides, same shapes. May be in place (out_aliases == 0).
  *            float32, or integers for the activations that take them (hsched.h).
  * BINARY     out = act(op(in[0], in[1])); operands are given in out's shape, stride 0 where
@@ -62,6 +63,17 @@ extern "C" {
  * RESIZE     out's element i is interpolated from in[0], same rank, dimension by dimension, as
  *            hsched_resize_config says, with all scales set; lengths: in[0]'s sizes times the
  *            scales, not rounded. NEAREST: any dtype; any strides (channels-last is a fast case).
+ * GRID_SAMPLE  out [N,C,...] is in[0] [N,C,...], of 2 or 3 more dimensions, at the places that
+ *            in[1] [N,out's further ones,2 or 3] names, one coordinate per dimension of in[0], the
+ *            last dimension's first: -1 to 1 as hsched_grid_sample_config says, or, if pixels, in
+ *            elements, interpolated likewise. What has no weight does not count. Any strides
+ *            (channels-last is a fast case).
+ * NMS        out [B,C,M], int64: for every class the indices of at most M boxes of in[0] [B,N,4],
+ *            those of the largest scores in[1] [B,C,N] above the threshold, in this order, of equal
+ *            ones the first; -1 behind them. A box that shares more of the union with a chosen one
+ *            than iou_threshold is left out. The numbers are those of two opposite corners, (y, x)
+ *            each, or, `center`, x, y, width, height; a score that is not a number is none. Any
+ *            strides.
  * IMAGE      in[0] uint8 [N,H,W,C] dense; out float32 [N,C,H,W], any strides:
  *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c],  c' = c
  *            or, swapped (C >= 3), 2 - c for c < 3.
@@ -87,8 +99,14 @@ extern "C" {
  *            than all. Along the axis out has 1 element, else as many as in[0], which is float32,
  *            int64, int32, uint8 or int8; out is int64; any strides.
  * CUMSUM     out's element is the sum of in[0]'s from the first along `axis` up to that one, or to
- *            the one before it (exclusive), or from the last one on (reverse). Both float32,
- *            float64, int64 or int32, of one shape; integers wrap around. Any strides.
+ *            the one before it (exclusive), or from the last one on (reverse); or the product
+ *            (product). Both float32, float64, int64 or int32, of one shape; integers wrap around.
+ *            Any strides.
+ * NORM       out = act((in[0] - mean) / sqrt(variance + epsilon) * in[1] + in[2]), mean and
+ *            variance over the dimensions from `axis` on, of which `axis` counts as u.norm.groups
+ *            ones that are normalised by themselves (1: as a whole); with `rms` nothing is taken
+ *            away, and the variance is the mean of the squares. in[1] and in[2] (may be absent) are
+ *            given in out's shape, stride 0 where broadcast; any strides.
  * TOP_K      out's elements along `axis` are the indices of as many elements of in[0], the largest
  *            first, or the smallest: of equal ones the first; a not-a-number counts as the largest.
  *            Other dimensions and types as those of ARG; any strides.
@@ -130,9 +148,12 @@ extern "C" {
     X(ARG, 18, "arg", HSCHED_CLASS_DATA)                    \
     X(CUMSUM, 19, "cumsum", HSCHED_CLASS_DATA)              \
     X(TOP_K, 20, "top_k", HSCHED_CLASS_DATA)                \
+    X(NORM, 21, "norm", HSCHED_CLASS_NORMALIZATION)         \
     X(RESIZE, 22, "resize", HSCHED_CLASS_DATA)              \
     X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)      \
-    X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA)
+    X(GRID_SAMPLE, 24, "grid_sample", HSCHED_CLASS_DATA)    \
+    X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA) \
+    X(NMS, 27, "nms", HSCHED_CLASS_DATA)
 
 typedef enum hsched_step_kind {
 #define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
@@ -207,6 +228,7 @@ typedef struct hsched_step {
         } lrn;
         struct {
             uint32_t axis;
+            int log;
         } softmax;
         struct {
             hsched_binary_kind kind;
@@ -225,6 +247,15 @@ typedef struct hsched_step {
             float scales[HSCHED_MAX_DIMS], lengths[HSCHED_MAX_DIMS];
             float roi_start[HSCHED_MAX_DIMS], roi_end[HSCHED_MAX_DIMS];
         } resize;
+        struct {
+            hsched_resize_mode mode;
+            hsched_grid_padding padding;
+            int align_corners, pixels;
+        } grid_sample;
+        struct {
+            float iou_threshold, score_threshold;
+            int center;
+        } nms;
         struct {
             hsched_reduce_kind kind;
         } reduce;
@@ -248,8 +279,14 @@ typedef struct hsched_step {
         } top_k;
         struct {
             uint32_t axis;
-            int exclusive, reverse;
+            int exclusive, reverse, product;
         } cumsum;
+        struct {
+            uint32_t axis;
+            int64_t groups;
+            float epsilon;
+            int rms;
+        } norm;
         struct {
             float mean[4], scale[4];
             int swap_red_blue;

@@ -273,7 +273,7 @@ enum {
     HSCHED_CLASS_CONVOLUTION = 1u << 0,
     HSCHED_CLASS_MATMUL = 1u << 1, /* fully connected and matrix products */
     HSCHED_CLASS_POOLING = 1u << 2,
-    HSCHED_CLASS_NORMALIZATION = 1u << 3, /* batch normalization, LRN, softmax */
+    HSCHED_CLASS_NORMALIZATION = 1u << 3, /* normalisations, LRN, softmax */
     HSCHED_CLASS_ELEMENTWISE = 1u << 4,   /* activations and arithmetic */
     HSCHED_CLASS_DATA = 1u << 5           /* layout, concat, slice, pad, image input, reduce */
 };
@@ -668,7 +668,7 @@ typedef struct hsched_conv2d_config {
 #define HSCHED_CONV2D_CONFIG_INIT .struct_size = sizeof(hsched_conv2d_config)
 
 /* x [N,C,H,W], weights [O,C/groups,kh,kw], bias [O] or HSCHED_NO_TENSOR -> [N,O,H',W'].
- * Weights and bias must be constants. */
+ * Weights and bias that are not constants are as right, but slower: they cannot be packed. */
 HSCHED_API hsched_status hsched_graph_add_conv2d(hsched_graph *graph, const char *name,
                                                  hsched_tensor x, hsched_tensor weights,
                                                  hsched_tensor bias,
@@ -688,7 +688,7 @@ typedef struct hsched_conv_config {
 #define HSCHED_CONV_CONFIG_INIT .struct_size = sizeof(hsched_conv_config)
 
 /* weights [O,C/groups,k1..kk], bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk']. Weights and bias
- * must be constants. For k = 2 the layer is that of hsched_graph_add_conv2d. */
+ * as above. For k = 2 the layer is that of hsched_graph_add_conv2d. */
 HSCHED_API hsched_status hsched_graph_add_conv(hsched_graph *graph, const char *name,
                                                hsched_tensor x, hsched_tensor weights,
                                                hsched_tensor bias,
@@ -709,8 +709,8 @@ typedef struct hsched_conv_transpose_config {
 #define HSCHED_CONV_TRANSPOSE_CONFIG_INIT .struct_size = sizeof(hsched_conv_transpose_config)
 
 /* Transposed convolution ("deconvolution"): every element of x [N,C,D1..Dk], k = 1 to 3, adds the
- * kernel times itself to the result, at its place times the stride. Constant weights
- * [C,O/groups,k1..kk], constant bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk'], where
+ * kernel times itself to the result, at its place times the stride. Weights
+ * [C,O/groups,k1..kk], bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk'], where
  * D' = (D - 1) * stride + output_padding + (kernel - 1) * dilation + 1 - pads. */
 HSCHED_API hsched_status hsched_graph_add_conv_transpose(hsched_graph *graph, const char *name,
                                                          hsched_tensor x, hsched_tensor weights,
@@ -785,6 +785,33 @@ HSCHED_API hsched_status hsched_graph_add_batch_norm(hsched_graph *graph, const 
                                                      hsched_tensor variance, float epsilon,
                                                      hsched_tensor *y);
 
+/* Normalisations by statistics of x itself: y = (x - mean) / sqrt(variance + epsilon) * scale +
+ * bias; x and y float32, of one shape; epsilon not negative; scale and bias float32, constants or
+ * not, HSCHED_NO_TENSOR where absent. Precise for means far from 0, too.
+ *
+ * Over the dimensions of x from `axis` on (negative: from the end), for each index of those before:
+ * scale and bias broadcast to x and do not enlarge it, as those of these dimensions' shape do. */
+HSCHED_API hsched_status hsched_graph_add_layer_norm(hsched_graph *graph, const char *name,
+                                                     hsched_tensor x, hsched_tensor scale,
+                                                     hsched_tensor bias, int axis, float epsilon,
+                                                     hsched_tensor *y);
+/* The same with the mean of the squares for the variance, and nothing taken away:
+ * y = x / sqrt(mean(x * x) + epsilon) * scale + bias. */
+HSCHED_API hsched_status hsched_graph_add_rms_norm(hsched_graph *graph, const char *name,
+                                                   hsched_tensor x, hsched_tensor scale,
+                                                   hsched_tensor bias, int axis, float epsilon,
+                                                   hsched_tensor *y);
+/* x [N,C,...], scale and bias [C]: each channel of each of the N by itself. */
+HSCHED_API hsched_status hsched_graph_add_instance_norm(hsched_graph *graph, const char *name,
+                                                        hsched_tensor x, hsched_tensor scale,
+                                                        hsched_tensor bias, float epsilon,
+                                                        hsched_tensor *y);
+/* The same for `groups` groups of as many neighbouring channels; groups divides C. */
+HSCHED_API hsched_status hsched_graph_add_group_norm(hsched_graph *graph, const char *name,
+                                                     hsched_tensor x, int64_t groups,
+                                                     hsched_tensor scale, hsched_tensor bias,
+                                                     float epsilon, hsched_tensor *y);
+
 typedef struct hsched_lrn_config {
     size_t struct_size;
     int64_t size;  /* channels in the window, required */
@@ -802,6 +829,9 @@ HSCHED_API hsched_status hsched_graph_add_lrn(hsched_graph *graph, const char *n
 /* Along one axis (negative: from the end). */
 HSCHED_API hsched_status hsched_graph_add_softmax(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, int axis, hsched_tensor *y);
+/* The softmax's logarithm, which keeps its digits where the softmax is next to 0. */
+HSCHED_API hsched_status hsched_graph_add_log_softmax(hsched_graph *graph, const char *name,
+                                                      hsched_tensor x, int axis, hsched_tensor *y);
 
 /* X(NAME, value, "name", formula). a and b are the activation's parameters. */
 #define HSCHED_ACTIVATION_LIST(X)                                                              \
@@ -968,6 +998,13 @@ HSCHED_API hsched_status hsched_graph_add_concat(hsched_graph *graph, const char
                                                  const hsched_tensor *inputs, uint32_t count,
                                                  int axis, hsched_tensor *y);
 
+/* x cut along `axis` (negative: from the end) into `count` parts of these sizes, which fill it, or,
+ * with sizes NULL, equal ones. As slices named "<name>/0", "<name>/1" ...; parts takes `count`
+ * tensors. Any type. */
+HSCHED_API hsched_status hsched_graph_add_split(hsched_graph *graph, const char *name,
+                                                hsched_tensor x, int axis, uint32_t count,
+                                                const int64_t *sizes, hsched_tensor *parts);
+
 /* For k < count: along axes[k] (NULL: axis k) from starts[k] to before ends[k] in steps[k]
  * (NULL: 1; not 0). Negative positions count from the end, all are clamped, as in ONNX. */
 HSCHED_API hsched_status hsched_graph_add_slice(hsched_graph *graph, const char *name,
@@ -999,6 +1036,27 @@ HSCHED_API hsched_status hsched_graph_add_reshape(hsched_graph *graph, const cha
 HSCHED_API hsched_status hsched_graph_add_expand(hsched_graph *graph, const char *name,
                                                  hsched_tensor x, uint32_t rank,
                                                  const int64_t *dims, hsched_tensor *y);
+/* x behind itself repeats[k] >= 1 times along each dimension k; any type. */
+HSCHED_API hsched_status hsched_graph_add_tile(hsched_graph *graph, const char *name,
+                                               hsched_tensor x, const int64_t *repeats,
+                                               hsched_tensor *y);
+
+/* Where a block's pixels lie among the channels. */
+typedef enum hsched_block_order {
+    HSCHED_BLOCK_ORDER_DCR = 0, /* [block][block][C]: as TensorFlow and, by default, ONNX */
+    HSCHED_BLOCK_ORDER_CRD = 1  /* [C][block][block]: as PyTorch's PixelShuffle */
+} hsched_block_order;
+
+/* Channels to blocks of pixels: x [N,C*block*block,H,W], y [N,C,H*block,W*block]; any type. */
+HSCHED_API hsched_status hsched_graph_add_depth_to_space(hsched_graph *graph, const char *name,
+                                                         hsched_tensor x, int64_t block,
+                                                         hsched_block_order order,
+                                                         hsched_tensor *y);
+/* And back: x [N,C,H*block,W*block], y [N,C*block*block,H,W]. */
+HSCHED_API hsched_status hsched_graph_add_space_to_depth(hsched_graph *graph, const char *name,
+                                                         hsched_tensor x, int64_t block,
+                                                         hsched_block_order order,
+                                                         hsched_tensor *y);
 /* Along `axis` (negative: from the end) the elements of x that `indices` names, int64 or int32:
  * what stands there has the dimensions of `indices` in place of that one. An index may be negative,
  * from the end; one that is out of range gives zeros. x is of any type. */
@@ -1119,6 +1177,10 @@ HSCHED_API hsched_status hsched_graph_add_top_k(hsched_graph *graph, const char 
 HSCHED_API hsched_status hsched_graph_add_cumsum(hsched_graph *graph, const char *name,
                                                  hsched_tensor x, int axis, int exclusive,
                                                  int reverse, hsched_tensor *y);
+/* The products likewise; of no elements, 1. */
+HSCHED_API hsched_status hsched_graph_add_cumprod(hsched_graph *graph, const char *name,
+                                                  hsched_tensor x, int axis, int exclusive,
+                                                  int reverse, hsched_tensor *y);
 
 typedef enum hsched_resize_mode {
     HSCHED_RESIZE_NEAREST = 1, /* tensors of any type */
@@ -1165,6 +1227,47 @@ HSCHED_API hsched_status hsched_graph_add_resize(hsched_graph *graph, const char
                                                  hsched_tensor x,
                                                  const hsched_resize_config *config,
                                                  hsched_tensor *y);
+
+typedef enum hsched_grid_padding { /* what lies outside of x */
+    HSCHED_GRID_ZEROS = 0,
+    HSCHED_GRID_BORDER = 1,    /* the nearest element of x */
+    HSCHED_GRID_REFLECTION = 2 /* x again, turned around at its ends */
+} hsched_grid_padding;
+
+typedef struct hsched_grid_sample_config {
+    size_t struct_size;
+    hsched_resize_mode mode; /* default LINEAR; nearest: halves to the even element */
+    hsched_grid_padding padding;
+    int align_corners; /* -1 and 1 are the middles of the outer elements; else their ends */
+} hsched_grid_sample_config;
+#define HSCHED_GRID_SAMPLE_CONFIG_INIT .struct_size = sizeof(hsched_grid_sample_config)
+
+/* x [N,C,H,W] at the places that `grid` [N,H',W',2] names as (column, row), each from -1, x's
+ * beginning, to 1, its end: [N,C,H',W']. Or x [N,C,D,H,W] and grid [N,D',H',W',3]. As ONNX's
+ * GridSample. A coordinate that is not a number lies before all others. */
+HSCHED_API hsched_status hsched_graph_add_grid_sample(hsched_graph *graph, const char *name,
+                                                      hsched_tensor x, hsched_tensor grid,
+                                                      const hsched_grid_sample_config *config,
+                                                      hsched_tensor *y);
+
+typedef struct hsched_nms_config {
+    size_t struct_size;
+    int64_t max_per_class; /* required; more than there are boxes is as many as there are */
+    float iou_threshold;   /* of area shared to area of both: above it one of two boxes goes */
+    float score_threshold; /* boxes must score more; -INFINITY: all may be chosen */
+    int center_point_box;  /* boxes are (x, y, width, height), x and y of the middle; else two
+                              opposite corners (y, x, y, x) */
+} hsched_nms_config;
+#define HSCHED_NMS_CONFIG_INIT .struct_size = sizeof(hsched_nms_config)
+
+/* Non-maximum suppression: of boxes [B,N,4] with scores [B,C,N], for every image and class those
+ * that score best and do not overlap too much with one that is chosen already. int64 [B*C*M,3], M
+ * boxes at most per class: rows (image, class, box) by image, class and falling score, of equal
+ * ones the first. As ONNX's NonMaxSuppression, whose result has as many rows as boxes are chosen:
+ * here they come first, and the rows behind them are -1, -1, -1. */
+HSCHED_API hsched_status hsched_graph_add_non_max_suppression(
+    hsched_graph *graph, const char *name, hsched_tensor boxes, hsched_tensor scores,
+    const hsched_nms_config *config, hsched_tensor *y);
 
 typedef struct hsched_image_config {
     size_t struct_size;
@@ -1225,7 +1328,8 @@ typedef struct hsched_symbol {
 
 typedef struct hsched_onnx_config {
     size_t struct_size;
-    const hsched_symbol *symbols; /* named dimensions; those not set are 1, with a log line */
+    const hsched_symbol *symbols; /* named dimensions; those not set are 1, with a log line; an
+                                     input that has no elements by a 0 is none of the graph */
     uint32_t symbol_count;
     int allow_external_data;      /* weights in other files, inside the model's own folder only */
     uint64_t max_bytes;           /* of all tensors that import may hold; default 8 GiB */

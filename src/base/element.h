@@ -167,9 +167,9 @@ static inline __attribute__((always_inline)) int8_t hsi_int8_of_float(float x)
 }
 static inline __attribute__((always_inline)) uint8_t hsi_uint8_of_float(float x)
 {
-    int32_t i = hsi_int32_of_float(x);
-    i = i < 0 ? 0 : i;
-    return (uint8_t)(i > 255 ? 255 : i);
+    float c = x > 0 ? x : 0; /* not-a-number, too, is 0 */
+    c = c < 255 ? c : 255;
+    return (uint8_t)(int32_t)c;
 }
 
 #endif

@@ -120,7 +120,18 @@ static void fill_random(const hsched_tensor_info *info, uint64_t seed, void *dat
     } else if (info->dtype == HSCHED_UINT8) {
         for (size_t i = 0; i < info->byte_size; i++)
             ((uint8_t *)data)[i] = (uint8_t)(cli_random_next(&seed) >> 56);
-    } /* others stay zero: a random index would point anywhere */
+    } else if (info->dtype == HSCHED_INT64) { /* indices, in any vocabulary or mask */
+        int64_t *values = data;
+        for (size_t i = 0; i < info->byte_size / sizeof *values; i++)
+            values[i] = (int64_t)(cli_random_next(&seed) >> 63);
+    } else if (info->dtype == HSCHED_INT32) {
+        int32_t *values = data;
+        for (size_t i = 0; i < info->byte_size / sizeof *values; i++)
+            values[i] = (int32_t)(cli_random_next(&seed) >> 63);
+    } else if (info->dtype == HSCHED_BOOL) {
+        for (size_t i = 0; i < info->byte_size; i++)
+            ((uint8_t *)data)[i] = (uint8_t)(cli_random_next(&seed) >> 63);
+    } /* others stay zero */
 }
 
 static int read_npy(const char *path, const hsched_tensor_info *info, void *data)

@@ -58,7 +58,8 @@ void cli_session_options(cli_session *s, cli_option options[CLI_SESSION_OPTIONS]
         { "no-fusion", NULL, "one step per layer", cli_parse_flag, &s->no_fusion },
         { "no-pinning", NULL, "leave the placement of workers to the system",
           cli_parse_flag, &s->no_pinning },
-        { "seed", "N", "of the zoo's weights and of inputs not given (1)",
+        { "seed", "N",
+          "of the zoo's weights and of inputs not given, integers 0 or 1 (1)",
           cli_parse_uint64, &s->seed },
         { 0 },
     };
@@ -127,12 +128,13 @@ static int parse_sim(const char *text, hsched_sim_config *sim)
 static int parse_symbol(const char *text, hsched_symbol *symbol)
 {
     const char *equals = strchr(text, '=');
-    uint32_t value;
-    if (!equals || equals == text || !cli_parse_count(&value, equals + 1)) {
-        cli_error("--symbol '%s' is not NAME=VALUE with a value of 1 or more", text);
+    uint64_t value;
+    if (!equals || equals == text || !cli_parse_uint64(&value, equals + 1) ||
+        value > UINT32_MAX) {
+        cli_error("--symbol '%s' is not NAME=VALUE with a value of 0 or more", text);
         return CLI_USAGE;
     }
-    symbol->value = value;
+    symbol->value = (int64_t)value;
     symbol->name = strndup(text, (size_t)(equals - text));
     return symbol->name ? CLI_OK : cli_no_memory();
 }

@@ -118,6 +118,13 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_pool2d(hsi_cost_mix(hash, a->pool2d.kind), &a->pool2d.config);
     case HSI_LAYER_RESIZE:
         return mix_resize(hash, &a->resize, rank);
+    case HSI_LAYER_NMS: /* how many is in the shapes */
+        hash = mix_float(mix_float(hash, a->nms.iou_threshold), a->nms.score_threshold);
+        return hsi_cost_mix(hash, (uint64_t)(a->nms.center_point_box != 0));
+    case HSI_LAYER_GRID_SAMPLE:
+        hash = hsi_cost_mix(hash, a->grid_sample.mode);
+        return hsi_cost_mix(hash, (uint64_t)a->grid_sample.padding * 2 +
+                                      (uint64_t)(a->grid_sample.align_corners != 0));
     case HSI_LAYER_CONV:
         return mix_conv(hash, &a->conv);
     case HSI_LAYER_CONV_TRANSPOSE:
@@ -130,9 +137,16 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_float(hash, a->batch_norm.epsilon);
     case HSI_LAYER_LRN:
         return mix_lrn(hash, &a->lrn);
+    case HSI_LAYER_NORM:
+        hash = hsi_cost_mix(hash, a->norm.kind);
+        hash = hsi_cost_mix(hash, (uint64_t)a->norm.axis);
+        hash = hsi_cost_mix(hash, (uint64_t)a->norm.groups);
+        return mix_float(hash, a->norm.epsilon);
+    case HSI_LAYER_SOFTMAX:
+        hash = hsi_cost_mix(hash, (uint64_t)a->softmax.log);
+        return hsi_cost_mix(hash, (uint64_t)a->softmax.axis);
     case HSI_LAYER_GATHER:
     case HSI_LAYER_GATHER_ELEMENTS:
-    case HSI_LAYER_SOFTMAX:
         return hsi_cost_mix(hash, (uint64_t)a->softmax.axis);
     case HSI_LAYER_GATHER_ND:
         return hsi_cost_mix(hash, (uint64_t)a->batch_dims);
@@ -142,7 +156,8 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return hsi_cost_mix(hash, a->scatter.kind);
     case HSI_LAYER_CUMSUM:
         hash = hsi_cost_mix(hash, (uint64_t)a->cumsum.axis);
-        return hsi_cost_mix(hash, (uint64_t)(a->cumsum.exclusive != 0) * 2 +
+        return hsi_cost_mix(hash, (uint64_t)(a->cumsum.product != 0) * 4 +
+                                      (uint64_t)(a->cumsum.exclusive != 0) * 2 +
                                       (uint64_t)(a->cumsum.reverse != 0));
     case HSI_LAYER_ARG:
         hash = hsi_cost_mix(hash, (uint64_t)a->arg.axis);

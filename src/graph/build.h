@@ -42,6 +42,9 @@ hsched_tensor hsi_graph_commit_tensor(hsched_graph *graph,
 /* Takes back an input that was added last, to which nothing refers yet. */
 void hsi_graph_drop_last_input(hsched_graph *graph);
 
+/* Takes back all tensors and layers but the first so many; no output is among them. */
+void hsi_graph_rewind(hsched_graph *graph, uint32_t tensor_count, uint32_t layer_count);
+
 /* ---- Names of tensors ----------------------------------------------------- */
 
 /* HSCHED_NO_TENSOR if there is none. */
@@ -56,9 +59,9 @@ void hsi_names_destroy(hsched_graph *graph);
  */
 hsched_status hsi_names_choose(const hsched_graph *graph, const char *wanted,
                                const char *stem, char **name);
-/* "<base>/image", or with a number behind it if that is taken. */
-hsched_status hsi_names_choose_image(const hsched_graph *graph, const char *base,
-                                     char **name);
+/* "<base>/<part>", or with a number behind it if that is taken. */
+hsched_status hsi_names_choose_like(const hsched_graph *graph, const char *base,
+                                    const char *part, char **name);
 
 /* ---- Symbols -------------------------------------------------------------- */
 

@@ -65,6 +65,22 @@ HSCHED_API void hsched_graph_destroy(hsched_graph *graph)
     hsi_free(graph);
 }
 
+void hsi_graph_rewind(hsched_graph *graph, uint32_t tensor_count, uint32_t layer_count)
+{
+    while (graph->layer_count > layer_count) {
+        hsi_layer *layer = &graph->layers[--graph->layer_count];
+        hsi_free(layer->name);
+        hsi_free(layer->inputs);
+    }
+    while (graph->tensor_count > tensor_count) {
+        hsi_graph_tensor *tensor = &graph->tensors[--graph->tensor_count];
+        if (tensor->owns_data)
+            hsi_free((void *)tensor->data);
+        hsi_free(tensor->name);
+    }
+    hsi_names_rebuild(graph);
+}
+
 hsched_status hsi_graph_check_mutable(const hsched_graph *graph)
 {
     if (!graph)

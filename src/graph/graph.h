@@ -24,6 +24,7 @@
     X(BATCH_NORM, "batch_norm")                                                          \
     X(LRN, "lrn")                                                                        \
     X(SOFTMAX, "softmax")                                                                \
+    X(NORM, "norm")                                                                      \
     X(ACTIVATION, "activation")                                                          \
     X(BINARY, "binary")                                                                  \
     X(CONCAT, "concat")                                                                  \
@@ -51,6 +52,8 @@
     X(ARG, "arg")                                                                        \
     X(TOP_K, "top_k")                                                                    \
     X(CUMSUM, "cumsum")                                                                  \
+    X(GRID_SAMPLE, "grid_sample")                                                        \
+    X(NMS, "non_max_suppression")                                                        \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -59,6 +62,13 @@ typedef enum hsi_layer_kind {
 #undef HSI_LAYER_ENUM
     HSI_LAYER_KINDS
 } hsi_layer_kind;
+
+typedef enum hsi_norm_kind {
+    HSI_NORM_LAYER = 0,
+    HSI_NORM_RMS,
+    HSI_NORM_INSTANCE,
+    HSI_NORM_GROUP
+} hsi_norm_kind;
 
 #define HSI_NO_INDEX UINT32_MAX
 
@@ -89,7 +99,14 @@ typedef union hsi_layer_attrs {
     hsched_lrn_config lrn;
     struct {
         int axis; /* not negative */
+        int log;  /* SOFTMAX */
     } softmax;    /* and GATHER, GATHER_ELEMENTS */
+    struct {
+        hsi_norm_kind kind;
+        int axis;       /* LAYER, RMS; not negative */
+        int64_t groups; /* GROUP */
+        float epsilon;
+    } norm;
     struct {
         int axis; /* not negative */
         hsched_arg_kind kind;
@@ -102,7 +119,7 @@ typedef union hsi_layer_attrs {
     } top_k;
     struct {
         int axis; /* not negative */
-        int exclusive, reverse;
+        int exclusive, reverse, product;
     } cumsum;
     int batch_dims; /* GATHER_ND */
     struct {
@@ -157,17 +174,16 @@ typedef union hsi_layer_attrs {
         hsched_pool_kind kind;
     } pool;
     hsched_resize_config resize; /* all scales set; the output's size is in its tensor */
+    hsched_grid_sample_config grid_sample;
+    hsched_nms_config nms; /* max_per_class at most the number of boxes */
 } hsi_layer_attrs;
 
 /*
  * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d, conv,
  * conv_transpose, fully_connected x, weights, bias; batch_norm x, scale, shift, mean,
- * variance; matmul, binary a, b; concat all; others x. Every layer has one output.
- * Inputs by place, HSCHED_NO_TENSOR where an optional one is absent: conv2d,
- * fully_connected x, weights, bias; batch_norm x, scale, shift, mean, variance; matmul,
- * binary a, b; recurrent x, weights, recurrent weights, bias, lengths, initial h and c;
- * concat all; others x. Every layer has one output.
- * binary a, b; where condition, a, b; concat all; others x. Every layer has one output.
+ * variance; norm x, scale, bias; matmul, binary a, b; recurrent x, weights, recurrent
+ * weights, bias, lengths, initial h and c; where condition, a, b; concat all; others x.
+ * Every layer has one output.
  */
 typedef struct hsi_layer {
     hsi_layer_kind kind;

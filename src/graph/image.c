@@ -38,7 +38,8 @@ HSCHED_API hsched_status hsched_graph_add_image_input(
         hsched_graph_add_input(graph, name, HSCHED_UINT8, 4, dims, &frame);
     if (status != HSCHED_OK)
         return status;
-    status = hsi_names_choose_image(graph, graph->tensors[frame].name, &image_name);
+    status =
+        hsi_names_choose_like(graph, graph->tensors[frame].name, "image", &image_name);
     if (status == HSCHED_OK)
         status = hsi_graph_add_image(graph, image_name, frame, config, y);
     if (status != HSCHED_OK)
@@ -113,7 +114,7 @@ static hsched_status prepare_conversion(hsched_graph *graph, hsi_graph_tensor *f
         return hsi_out_of_memory("a name");
     hsched_status status = hsi_infer_layer(HSI_LAYER_IMAGE_INPUT, &f);
     if (status == HSCHED_OK)
-        status = hsi_names_choose_image(graph, name, image_name);
+        status = hsi_names_choose_like(graph, name, "image", image_name);
     if (status == HSCHED_OK)
         status = hsi_graph_reserve_tensor(graph);
     if (status != HSCHED_OK)

@@ -19,6 +19,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_BATCH_NORM] = hsi_infer_batch_norm,
     [HSI_LAYER_LRN] = hsi_infer_lrn,
     [HSI_LAYER_SOFTMAX] = hsi_infer_softmax,
+    [HSI_LAYER_NORM] = hsi_infer_norm,
     [HSI_LAYER_ACTIVATION] = hsi_infer_activation,
     [HSI_LAYER_BINARY] = hsi_infer_binary,
     [HSI_LAYER_CONCAT] = hsi_infer_concat,
@@ -46,6 +47,8 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_ARG] = hsi_infer_arg,
     [HSI_LAYER_TOP_K] = hsi_infer_top_k,
     [HSI_LAYER_CUMSUM] = hsi_infer_cumsum,
+    [HSI_LAYER_GRID_SAMPLE] = hsi_infer_grid_sample,
+    [HSI_LAYER_NMS] = hsi_infer_nms,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };
 
@@ -58,12 +61,15 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
 {
     static const char *const weighted[] = { "x", "weights", "bias" };
     static const char *const norm[] = { "x", "scale", "shift", "mean", "variance" };
+    static const char *const own[] = { "x", "scale", "bias" };
     static const char *const pair[] = { "a", "b" };
     static const char *const recurrent[] = { "x",        "weights", "recurrent weights",
                                              "bias",     "lengths", "initial h",
                                              "initial c" };
     static const char *const scatter[] = { "x", "indices", "updates" };
     static const char *const choice[] = { "condition", "a", "b" };
+    static const char *const sampled[] = { "x", "grid" };
+    static const char *const scored[] = { "boxes", "scores" };
     switch (kind) {
     case HSI_LAYER_CONV2D:
     case HSI_LAYER_CONV:
@@ -72,6 +78,8 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
         return place < 3 ? weighted[place] : "input";
     case HSI_LAYER_BATCH_NORM:
         return place < 5 ? norm[place] : "input";
+    case HSI_LAYER_NORM:
+        return place < 3 ? own[place] : "input";
     case HSI_LAYER_MATMUL:
     case HSI_LAYER_BINARY:
         return place < 2 ? pair[place] : "input";
@@ -83,6 +91,10 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     case HSI_LAYER_SCATTER_ELEMENTS:
     case HSI_LAYER_SCATTER_ND:
         return place < 3 ? scatter[place] : "input";
+    case HSI_LAYER_GRID_SAMPLE:
+        return place < 2 ? sampled[place] : "input";
+    case HSI_LAYER_NMS:
+        return place < 2 ? scored[place] : "input";
     case HSI_LAYER_WHERE:
         return place < 3 ? choice[place] : "input";
     case HSI_LAYER_CONCAT:
@@ -96,6 +108,8 @@ int hsi_input_optional(hsi_layer_kind kind, uint32_t place)
 {
     if (kind == HSI_LAYER_RECURRENT)
         return place >= 3;
+    if (kind == HSI_LAYER_NORM)
+        return place >= 1;
     return place == 2 && (kind == HSI_LAYER_CONV2D || kind == HSI_LAYER_FULLY_CONNECTED ||
                           kind == HSI_LAYER_CONV || kind == HSI_LAYER_CONV_TRANSPOSE);
 }
@@ -190,21 +204,26 @@ hsched_status hsi_expect_rank_min(const hsi_graph_tensor *t, const char *role,
                      role, HSI_TENSOR_ARGS(t), t->rank, rank, form);
 }
 
-hsched_status hsi_expect_vector(const hsi_graph_tensor *t, const char *role, int64_t size,
-                                const char *why)
+hsched_status hsi_expect_per_channel(const hsi_graph_tensor *t, const char *role,
+                                     int64_t size, const char *why)
 {
-    hsched_status status = hsi_expect_constant(t, role);
-    if (status == HSCHED_OK)
-        status = hsi_expect_float32(t, role);
+    hsched_status status = hsi_expect_float32(t, role);
     if (status != HSCHED_OK)
         return status;
     if (t->rank == 1 && t->dims[0] == size)
         return HSCHED_OK;
     return hsi_error(HSCHED_ERROR_SHAPE,
                      "%s " HSI_TENSOR_FMT
-                     " must be of shape [%lld], %s; give a constant of "
+                     " must be of shape [%lld], %s; give a tensor of "
                      "that shape",
                      role, HSI_TENSOR_ARGS(t), (long long)size, why);
+}
+
+hsched_status hsi_expect_vector(const hsi_graph_tensor *t, const char *role, int64_t size,
+                                const char *why)
+{
+    hsched_status status = hsi_expect_constant(t, role);
+    return status == HSCHED_OK ? hsi_expect_per_channel(t, role, size, why) : status;
 }
 
 hsched_status hsi_resolve_axis(int64_t axis, uint32_t rank, int64_t *resolved)

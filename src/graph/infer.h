@@ -73,6 +73,9 @@ hsched_status hsi_expect_rank_min(const hsi_graph_tensor *t, const char *role,
 /* A constant float32 of shape [size]; `why` says where the size comes from. */
 hsched_status hsi_expect_vector(const hsi_graph_tensor *t, const char *role, int64_t size,
                                 const char *why);
+/* The same, be it constant or not. */
+hsched_status hsi_expect_per_channel(const hsi_graph_tensor *t, const char *role,
+                                     int64_t size, const char *why);
 
 /* -rank..rank-1 to 0..rank-1. */
 hsched_status hsi_resolve_axis(int64_t axis, uint32_t rank, int64_t *resolved);
@@ -100,12 +103,15 @@ hsched_status hsi_infer_conv(hsi_infer *f);
 hsched_status hsi_infer_pool(hsi_infer *f);
 hsched_status hsi_infer_conv_transpose(hsi_infer *f);
 hsched_status hsi_infer_resize(hsi_infer *f);
+hsched_status hsi_infer_grid_sample(hsi_infer *f);
+hsched_status hsi_infer_nms(hsi_infer *f);
 
 hsched_status hsi_infer_fully_connected(hsi_infer *f);
 hsched_status hsi_infer_matmul(hsi_infer *f);
 hsched_status hsi_infer_batch_norm(hsi_infer *f);
 hsched_status hsi_infer_lrn(hsi_infer *f);
 hsched_status hsi_infer_softmax(hsi_infer *f);
+hsched_status hsi_infer_norm(hsi_infer *f);
 hsched_status hsi_infer_activation(hsi_infer *f);
 hsched_status hsi_infer_binary(hsi_infer *f);
 hsched_status hsi_infer_reduce(hsi_infer *f);

@@ -24,9 +24,7 @@ static hsched_status check_image(const hsi_graph_tensor *x)
 static hsched_status check_weights(const hsi_graph_tensor *x, const hsi_graph_tensor *w,
                                    const char *form)
 {
-    hsched_status status = hsi_expect_constant(w, "weights");
-    if (status == HSCHED_OK)
-        status = hsi_expect_float32(w, "weights");
+    hsched_status status = hsi_expect_float32(w, "weights");
     if (status != HSCHED_OK || w->rank == x->rank)
         return status;
     return hsi_error(HSCHED_ERROR_SHAPE,
@@ -34,6 +32,20 @@ static hsched_status check_weights(const hsi_graph_tensor *x, const hsi_graph_te
                      " have %u dimensions and must have %u, %s, "
                      "for x %s; give others",
                      HSI_TENSOR_ARGS(w), w->rank, x->rank, form, image_form(x->rank));
+}
+
+hsched_status hsi_check_columns(const hsi_infer *f)
+{
+    const hsi_graph_tensor *x = hsi_infer_input(f, 0), *w = hsi_infer_input(f, 1);
+    int64_t dims[HSCHED_MAX_DIMS] = { x->dims[0], x->dims[1] };
+    const uint32_t spatial = x->rank - 2;
+    if (w->data != NULL)
+        return HSCHED_OK;
+    for (uint32_t axis = 0; axis < spatial; axis++) {
+        dims[2 + axis] = w->dims[2 + axis];
+        dims[2 + spatial + axis] = f->dims[2 + axis];
+    }
+    return hsi_check_size(HSCHED_FLOAT32, 2 + 2 * spatial, dims);
 }
 
 /* x [N,C,D1..Dk], weights [O,C/groups,k1..kk], bias [O] -> [N,O,D1'..Dk'] */
@@ -46,8 +58,8 @@ hsched_status hsi_infer_conv(hsi_infer *f)
     if (status == HSCHED_OK)
         status = check_weights(x, weights, "[O,C/groups,k1..kk]");
     if (status == HSCHED_OK && bias)
-        status = hsi_expect_vector(bias, "bias", weights->dims[0],
-                                   "one for each output channel");
+        status = hsi_expect_per_channel(bias, "bias", weights->dims[0],
+                                        "one for each output channel");
     if (status != HSCHED_OK)
         return status;
     const uint32_t spatial = x->rank - 2;
@@ -73,7 +85,7 @@ hsched_status hsi_infer_conv(hsi_infer *f)
         f->dims[2 + axis] = w.out;
     }
     c->auto_pad = HSCHED_PAD_EXPLICIT;
-    return HSCHED_OK;
+    return hsi_check_columns(f);
 }
 
 /* x [N,C,D1..Dk] -> [N,C,D1'..Dk'] */
@@ -219,8 +231,8 @@ hsched_status hsi_infer_conv_transpose(hsi_infer *f)
     if (status == HSCHED_OK)
         status = check_transpose_channels(x, weights, &c->groups);
     if (status == HSCHED_OK && bias)
-        status = hsi_expect_vector(bias, "bias", weights->dims[1] * c->groups,
-                                   "one for each output channel");
+        status = hsi_expect_per_channel(bias, "bias", weights->dims[1] * c->groups,
+                                        "one for each output channel");
     if (status != HSCHED_OK)
         return status;
     hsi_infer_same(f, x);
@@ -234,5 +246,5 @@ hsched_status hsi_infer_conv_transpose(hsi_infer *f)
     for (uint32_t axis = 0; axis + 2 < x->rank; axis++)
         c->output_sizes[axis] = f->dims[2 + axis];
     c->auto_pad = HSCHED_PAD_EXPLICIT;
-    return HSCHED_OK;
+    return hsi_check_columns(f);
 }

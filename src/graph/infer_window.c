@@ -221,14 +221,12 @@ hsched_status hsi_infer_conv2d(hsi_infer *f)
     if (status == HSCHED_OK)
         status = hsi_expect_rank(x, "x", 4, "[N,C,H,W]");
     if (status == HSCHED_OK)
-        status = hsi_expect_constant(weights, "weights");
-    if (status == HSCHED_OK)
         status = hsi_expect_float32(weights, "weights");
     if (status == HSCHED_OK)
         status = hsi_expect_rank(weights, "weights", 4, "[O,C/groups,kh,kw]");
     if (status == HSCHED_OK && bias)
-        status = hsi_expect_vector(bias, "bias", weights->dims[0],
-                                   "one for each output channel");
+        status = hsi_expect_per_channel(bias, "bias", weights->dims[0],
+                                        "one for each output channel");
     if (status == HSCHED_OK) {
         int64_t kernel[2] = { weights->dims[2], weights->dims[3] };
         status =
@@ -241,7 +239,8 @@ hsched_status hsi_infer_conv2d(hsi_infer *f)
         return status;
     hsi_infer_set(f, HSCHED_FLOAT32, 4,
                   (const int64_t[4]){ x->dims[0], weights->dims[0], 0, 0 });
-    return conv2d_windows(f, x, weights);
+    status = conv2d_windows(f, x, weights);
+    return status == HSCHED_OK ? hsi_check_columns(f) : status;
 }
 
 hsched_status hsi_pool_window(const hsi_graph_tensor *x, hsi_window *w,

@@ -90,14 +90,28 @@ HSCHED_API hsched_status hsched_graph_add_lrn(hsched_graph *graph, const char *n
     return status == HSCHED_OK ? hsi_draft_append(&d) : hsi_draft_fail(&d, status);
 }
 
-HSCHED_API hsched_status hsched_graph_add_softmax(hsched_graph *graph, const char *name,
-                                                  hsched_tensor x, int axis,
-                                                  hsched_tensor *y)
+static hsched_status add_softmax(hsched_graph *graph, const char *name, hsched_tensor x,
+                                 int axis, int log, hsched_tensor *y)
 {
     hsi_draft d = { graph, HSI_LAYER_SOFTMAX, name, &x, 1, y };
     hsched_status status = hsi_draft_begin(&d);
     d.given.softmax.axis = axis;
+    d.given.softmax.log = log;
     return status == HSCHED_OK ? hsi_draft_append(&d) : status;
+}
+
+HSCHED_API hsched_status hsched_graph_add_softmax(hsched_graph *graph, const char *name,
+                                                  hsched_tensor x, int axis,
+                                                  hsched_tensor *y)
+{
+    return add_softmax(graph, name, x, axis, 0, y);
+}
+
+HSCHED_API hsched_status hsched_graph_add_log_softmax(hsched_graph *graph,
+                                                      const char *name, hsched_tensor x,
+                                                      int axis, hsched_tensor *y)
+{
+    return add_softmax(graph, name, x, axis, 1, y);
 }
 
 HSCHED_API hsched_status hsched_graph_add_activation(hsched_graph *graph,

@@ -62,14 +62,30 @@ HSCHED_API hsched_status hsched_graph_add_top_k(hsched_graph *graph, const char 
     return status;
 }
 
-HSCHED_API hsched_status hsched_graph_add_cumsum(hsched_graph *graph, const char *name,
-                                                 hsched_tensor x, int axis, int exclusive,
-                                                 int reverse, hsched_tensor *y)
+static hsched_status add_running(hsched_graph *graph, const char *name, hsched_tensor x,
+                                 int axis, int exclusive, int reverse, int product,
+                                 hsched_tensor *y)
 {
     hsi_draft d = { graph, HSI_LAYER_CUMSUM, name, &x, 1, y };
     hsched_status status = hsi_draft_begin(&d);
     d.given.cumsum.axis = axis;
     d.given.cumsum.exclusive = exclusive != 0;
     d.given.cumsum.reverse = reverse != 0;
+    d.given.cumsum.product = product;
     return status == HSCHED_OK ? hsi_draft_append(&d) : status;
+}
+
+HSCHED_API hsched_status hsched_graph_add_cumsum(hsched_graph *graph, const char *name,
+                                                 hsched_tensor x, int axis, int exclusive,
+                                                 int reverse, hsched_tensor *y)
+{
+    return add_running(graph, name, x, axis, exclusive, reverse, 0, y);
+}
+
+HSCHED_API hsched_status hsched_graph_add_cumprod(hsched_graph *graph, const char *name,
+                                                  hsched_tensor x, int axis,
+                                                  int exclusive, int reverse,
+                                                  hsched_tensor *y)
+{
+    return add_running(graph, name, x, axis, exclusive, reverse, 1, y);
 }

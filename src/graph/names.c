@@ -121,14 +121,14 @@ hsched_status hsi_names_choose(const hsched_graph *graph, const char *wanted,
     }
 }
 
-hsched_status hsi_names_choose_image(const hsched_graph *graph, const char *base,
-                                     char **name)
+hsched_status hsi_names_choose_like(const hsched_graph *graph, const char *base,
+                                    const char *part, char **name)
 {
-    *name = hsi_asprintf("%s/image", base);
+    *name = hsi_asprintf("%s/%s", base, part);
     for (uint32_t number = 2; *name && hsi_names_find(graph, *name) != HSCHED_NO_TENSOR;
          number++) {
         hsi_free(*name);
-        *name = hsi_asprintf("%s/image_%u", base, number);
+        *name = hsi_asprintf("%s/%s_%u", base, part, number);
     }
     return *name ? HSCHED_OK : hsi_out_of_memory("a name");
 }

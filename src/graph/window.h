@@ -36,4 +36,8 @@ hsched_status hsi_check_pool_kind(hsched_pool_kind kind);
 hsched_status hsi_check_conv_channels(const hsi_graph_tensor *x,
                                       const hsi_graph_tensor *weights, int64_t *groups);
 
+/* LIMIT where weights are computed and x, as the windows that they are multiplied with, would not
+ * fit into memory; the output's dims are known. */
+hsched_status hsi_check_columns(const hsi_infer *f);
+
 #endif

@@ -1,4 +1,5 @@
-/* If and Loop, once it is known which way they go: the branch, or all iterations. */
+/* If, Loop and Scan, once it is known which way they go: the branch or both of them, or all
+ * iterations. */
 #include "onnx/flat.h"
 
 #include <string.h>
@@ -57,15 +58,82 @@ static hsched_status add_branch(hsi_onnx_flattening *f, hsi_onnx_scope *s,
     return status ? status : hsi_onnx_pass_results(f, s, inside, outside, count);
 }
 
-/* ---- Loop ----------------------------------------------------------------- */
+/* One branch, what it gives under names of its own. */
+static hsched_status add_candidate(hsi_onnx_flattening *f, const hsi_onnx_flat_node *node,
+                                   const char *which, const char **made)
+{
+    const Onnx__GraphProto *graph = subgraph(node->proto, which);
+    const char *outer = hsi_onnx_prefix(node->proto);
+    hsi_onnx_scope s = { .open = 1 };
+    const char **inside = output_names(f, graph);
+    s.prefix = hsi_onnx_format(&f->model->arena, "%s/%s", outer, which);
+    if (!inside || !s.prefix)
+        return hsi_onnx_arena_error(&f->model->arena, "inlined nodes");
+    hsched_status status = hsi_onnx_bind_graph(f, &s, graph);
+    if (!status)
+        status = add_graph(f, &s, graph, node->opsets);
+    for (size_t k = 0; k < node->proto->n_output && !status; k++) {
+        made[k] = hsi_onnx_resolve(&s, inside[k]);
+        if (!made[k] || !*made[k])
+            status = hsi_error(HSCHED_ERROR_FORMAT,
+                               "result '%.128s' of '%.128s' is made by nothing there",
+                               inside[k], s.prefix);
+    }
+    hsi_onnx_names_free(&s.names);
+    return status;
+}
+
+/* The condition is only known at run time: both are computed, and one is chosen. */
+static hsched_status add_both(hsi_onnx_flattening *f, const hsi_onnx_flat_node *node)
+{
+    const Onnx__NodeProto *proto = node->proto;
+    hsi_onnx_arena *arena = &f->model->arena;
+    const char **yes = HSI_ONNX_NEW_ARRAY(arena, const char *, proto->n_output);
+    const char **no = HSI_ONNX_NEW_ARRAY(arena, const char *, proto->n_output);
+    if (!yes || !no)
+        return hsi_onnx_arena_error(arena, "inlined nodes");
+    hsched_status status = add_candidate(f, node, "then_branch", yes);
+    if (!status)
+        status = add_candidate(f, node, "else_branch", no);
+    for (size_t k = 0; k < proto->n_output && !status; k++) {
+        const char *inputs[] = { proto->input[0], yes[k], no[k] };
+        if (proto->output[k] && *proto->output[k])
+            status = hsi_onnx_push_made(f, "Choose", hsi_onnx_own_domain, inputs, 3,
+                                        proto->output[k], NULL, 0);
+    }
+    return status;
+}
+
+/* ---- Loop and Scan ---------------------------------------------------------- */
+
+/* A list of integers; NULL if it is left out. */
+static const int64_t *int_list(const Onnx__NodeProto *node, const char *name,
+                               size_t count)
+{
+    for (size_t k = 0; k < node->n_attribute; k++)
+        if (node->attribute[k]->name && strcmp(node->attribute[k]->name, name) == 0)
+            return node->attribute[k]->n_ints == count ? node->attribute[k]->ints : NULL;
+    return NULL;
+}
+
+static size_t scan_inputs(const Onnx__NodeProto *node)
+{
+    for (size_t k = 0; k < node->n_attribute; k++)
+        if (node->attribute[k]->name &&
+            strcmp(node->attribute[k]->name, "num_scan_inputs") == 0)
+            return (size_t)node->attribute[k]->i;
+    return 0;
+}
 
 typedef struct loop {
     const hsi_onnx_flat_node *node;
     const Onnx__GraphProto *body;
-    size_t carried;         /* values that go from iteration to iteration */
-    size_t scanned;         /* outputs that collect a value of each iteration */
-    const char **results;   /* the body's outputs: condition, carried, scanned */
-    const char **now;       /* the carried values before an iteration */
+    size_t lead;          /* inputs before the carried ones: 2 of Loop, none of Scan */
+    size_t carried;       /* values that go from iteration to iteration */
+    size_t sliced;        /* inputs of which each iteration gets a part: of Scan */
+    size_t scanned;       /* outputs that collect a value of each iteration */
+    const char **results; /* the body's outputs but for the condition: carried, scanned */
+    const char **now;     /* the carried values before an iteration */
     const char **collected; /* [scanned][iterations] */
     int64_t iterations;
 } loop;
@@ -74,27 +142,52 @@ static hsched_status prepare_loop(hsi_onnx_flattening *f, loop *l)
 {
     const Onnx__NodeProto *node = l->node->proto;
     hsi_onnx_arena *arena = &f->model->arena;
-    l->carried = l->body->n_input - 2;
-    l->scanned = l->body->n_output - 1 - l->carried;
+    const int scans = strcmp(node->op_type, "Scan") == 0;
+    l->lead = scans ? 0 : 2;
+    l->sliced = scans ? scan_inputs(node) : 0;
+    l->carried = l->body->n_input - l->lead - l->sliced;
+    l->scanned = l->body->n_output - !scans - l->carried;
     l->results = output_names(f, l->body);
+    if (l->results && !scans)
+        l->results++;
     l->now = HSI_ONNX_NEW_ARRAY(arena, const char *, l->carried);
     l->collected =
         HSI_ONNX_NEW_ARRAY(arena, const char *, l->scanned *(size_t)l->iterations);
     if (!l->results || !l->now || !l->collected)
         return hsi_onnx_arena_error(arena, "inlined nodes");
     for (size_t k = 0; k < l->carried; k++)
-        l->now[k] = node->input[2 + k];
+        l->now[k] = node->input[l->lead + k];
     return HSCHED_OK;
+}
+
+/* Element `iteration` of the axis of an input, or as far from its end. */
+static hsched_status slice_input(hsi_onnx_flattening *f, const hsi_onnx_scope *s,
+                                 const loop *l, size_t which, int64_t iteration,
+                                 const char **name)
+{
+    const Onnx__NodeProto *node = l->node->proto;
+    const int64_t *axes = int_list(node, "scan_input_axes", l->sliced);
+    const int64_t *reversed = int_list(node, "scan_input_directions", l->sliced);
+    const char *from[2] = { node->input[l->carried + which], NULL };
+    int64_t at = reversed && reversed[which] ? l->iterations - 1 - iteration : iteration;
+    hsched_status status = hsi_onnx_push_ints(f, s->prefix, 0, &at, 1, 0, &from[1]);
+    if (!status)
+        status = hsi_onnx_flat_name(f, s->prefix, "slice", name);
+    return status ? status
+                  : hsi_onnx_push_made(f, "Gather", "", from, 2, *name, "axis",
+                                       axes ? axes[which] : 0);
 }
 
 static hsched_status bind_inputs(hsi_onnx_flattening *f, hsi_onnx_scope *s, const loop *l,
                                  int64_t iteration)
 {
-    const char *number, *condition;
+    const char *lead[2] = { NULL, NULL }, *slice = NULL; /* number, condition */
     int64_t yes = 1;
-    hsched_status status = hsi_onnx_push_ints(f, s->prefix, 0, &iteration, 1, 0, &number);
-    if (!status)
-        status = hsi_onnx_push_ints(f, s->prefix, 0, &yes, 1, 1, &condition);
+    hsched_status status = HSCHED_OK;
+    if (l->lead)
+        status = hsi_onnx_push_ints(f, s->prefix, 0, &iteration, 1, 0, &lead[0]);
+    if (!status && l->lead)
+        status = hsi_onnx_push_ints(f, s->prefix, 0, &yes, 1, 1, &lead[1]);
     for (size_t k = 0; k < l->body->n_input && !status; k++) {
         const char *name = l->body->input[k]->name;
         if (name && hsi_onnx_names_get(&s->names, name))
@@ -102,10 +195,14 @@ static hsched_status bind_inputs(hsi_onnx_flattening *f, hsi_onnx_scope *s, cons
                              "in '%.128s': '%.128s' is made twice; every tensor is "
                              "written once",
                              s->prefix, name);
-        status = hsi_onnx_bind(f, s, name,
-                               k == 0   ? number
-                               : k == 1 ? condition
-                                        : l->now[k - 2]);
+        const size_t after = l->lead + l->carried;
+        if (k >= after)
+            status = slice_input(f, s, l, k - after, iteration, &slice);
+        if (!status)
+            status = hsi_onnx_bind(f, s, name,
+                                   k < l->lead ? lead[k]
+                                   : k < after ? l->now[k - l->lead]
+                                               : slice);
     }
     return status;
 }
@@ -120,16 +217,16 @@ static hsched_status add_iteration(hsi_onnx_flattening *f, hsi_onnx_scope *s,
     if (!status)
         status = bind_inputs(f, s, l, iteration);
     if (!status && last)
-        status = hsi_onnx_bind_results(f, s, body->node, body->n_node, l->results + 1,
+        status = hsi_onnx_bind_results(f, s, body->node, body->n_node, l->results,
                                        outside, l->carried);
     if (!status)
         status = add_graph(f, s, body, l->node->opsets);
     for (size_t k = 0; k < l->carried + l->scanned && !status; k++) {
-        const char *name = hsi_onnx_resolve(s, l->results[1 + k]);
+        const char *name = hsi_onnx_resolve(s, l->results[k]);
         if (!name || !*name)
             return hsi_error(HSCHED_ERROR_FORMAT,
                              "result '%.128s' of '%.128s' is made by nothing there",
-                             l->results[1 + k], s->prefix);
+                             l->results[k], s->prefix);
         if (k < l->carried)
             l->now[k] = name;
         else
@@ -139,23 +236,34 @@ static hsched_status add_iteration(hsi_onnx_flattening *f, hsi_onnx_scope *s,
     return status;
 }
 
-/* What each iteration gave, one behind the other along a new first dimension. */
+/* What each iteration gave, one behind the other along a new dimension: the first, but for a
+ * Scan that says otherwise. */
 static hsched_status join_collected(hsi_onnx_flattening *f, const loop *l, size_t which,
                                     const char *prefix, const char *output)
 {
+    const Onnx__NodeProto *node = l->node->proto;
+    const int64_t *axes = int_list(node, "scan_output_axes", l->scanned);
+    const int64_t *reversed = int_list(node, "scan_output_directions", l->scanned);
+    const int64_t axis = axes && !l->lead ? axes[which] : 0;
     const char **parts = l->collected + which * (size_t)l->iterations;
     hsched_status status = HSCHED_OK;
+    for (int64_t k = 0, n = l->iterations; reversed && reversed[which] && k < n / 2;
+         k++) {
+        const char *kept = parts[k];
+        parts[k] = parts[n - 1 - k];
+        parts[n - 1 - k] = kept;
+    }
     for (int64_t k = 0; k < l->iterations && !status; k++) {
         const char *made;
         status = hsi_onnx_flat_name(f, prefix, "collected", &made);
         if (!status)
             status =
-                hsi_onnx_push_made(f, "Unsqueeze", "", &parts[k], 1, made, "axes", 0);
+                hsi_onnx_push_made(f, "Unsqueeze", "", &parts[k], 1, made, "axes", axis);
         parts[k] = made;
     }
     return status ? status
                   : hsi_onnx_push_made(f, "Concat", "", parts, (size_t)l->iterations,
-                                       output, "axis", 0);
+                                       output, "axis", axis);
 }
 
 static hsched_status add_results(hsi_onnx_flattening *f, const loop *l,
@@ -196,8 +304,10 @@ hsched_status hsi_onnx_add_chosen(hsi_onnx_flattening *f, const hsi_onnx_flat_no
                                   int64_t choice)
 {
     const Onnx__NodeProto *proto = node->proto;
-    if (strcmp(proto->op_type, "Loop") == 0)
+    if (strcmp(proto->op_type, "If") != 0)
         return add_loop(f, node, subgraph(proto, "body"), choice);
+    if (choice == HSI_ONNX_BOTH)
+        return add_both(f, node);
     hsi_onnx_scope s = { .open = 1, .prefix = hsi_onnx_prefix(proto) };
     hsched_status status =
         add_branch(f, &s, node, subgraph(proto, choice ? "then_branch" : "else_branch"));

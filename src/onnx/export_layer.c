@@ -318,6 +318,7 @@ static int needs_float32(const hsi_onnx_export *e, const hsi_layer *layer)
         !hsi_is_narrow_float(e->graph->tensors[layer->inputs[0]].dtype))
         return 0;
     return layer->kind == HSI_LAYER_POOL2D || layer->kind == HSI_LAYER_PAD ||
+           layer->kind == HSI_LAYER_NORM ||
            (layer->kind == HSI_LAYER_ACTIVATION &&
             hsi_onnx_is_composed(layer->attrs.activation.kind));
 }
@@ -338,6 +339,11 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         break;
     case HSI_LAYER_RESIZE:
         return hsi_onnx_export_resize(e, layer);
+    case HSI_LAYER_NMS:
+        hsi_onnx_export_nms(e, layer);
+        break;
+    case HSI_LAYER_GRID_SAMPLE:
+        return hsi_onnx_export_grid_sample(e, layer);
     case HSI_LAYER_FULLY_CONNECTED:
         fully_connected(e, layer);
         break;
@@ -358,8 +364,11 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         lrn(e, layer);
         break;
     case HSI_LAYER_SOFTMAX:
-        with_axis(e, layer, "Softmax", layer->attrs.softmax.axis);
+        with_axis(e, layer, layer->attrs.softmax.log ? "LogSoftmax" : "Softmax",
+                  layer->attrs.softmax.axis);
         break;
+    case HSI_LAYER_NORM:
+        return hsi_onnx_export_norm(e, layer);
     case HSI_LAYER_ACTIVATION:
         hsi_onnx_export_activation(e, layer);
         break;
@@ -400,8 +409,7 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
     case HSI_LAYER_SCATTER_ND:
         return hsi_onnx_export_scatter(e, layer);
     case HSI_LAYER_CUMSUM:
-        hsi_onnx_export_cumsum(e, layer);
-        break;
+        return hsi_onnx_export_cumsum(e, layer);
     case HSI_LAYER_ARG:
         hsi_onnx_export_arg(e, layer);
         break;

@@ -1,4 +1,5 @@
 /* Comparisons and sums of the elements along an axis as nodes. */
+#include "base/status.h"
 #include "onnx/export.h"
 
 void hsi_onnx_export_arg(hsi_onnx_export *e, const hsi_layer *layer)
@@ -25,8 +26,13 @@ void hsi_onnx_export_top_k(hsi_onnx_export *e, const hsi_layer *layer)
     hsi_onnx_node_end(e);
 }
 
-void hsi_onnx_export_cumsum(hsi_onnx_export *e, const hsi_layer *layer)
+hsched_status hsi_onnx_export_cumsum(hsi_onnx_export *e, const hsi_layer *layer)
 {
+    if (layer->attrs.cumsum.product)
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "layer '%.200s': opset %d, in which models are written, has no "
+                         "products up to each element",
+                         layer->name, HSI_ONNX_EXPORT_OPSET);
     const char *y = hsi_onnx_tensor_name(e, layer->output);
     const int64_t axis = layer->attrs.cumsum.axis;
     const char *given = hsi_onnx_put_ints(e, y, &axis, 1);
@@ -35,4 +41,5 @@ void hsi_onnx_export_cumsum(hsi_onnx_export *e, const hsi_layer *layer)
     hsi_onnx_node_int(e, "exclusive", layer->attrs.cumsum.exclusive);
     hsi_onnx_node_int(e, "reverse", layer->attrs.cumsum.reverse);
     hsi_onnx_node_end(e);
+    return HSCHED_OK;
 }

@@ -197,6 +197,7 @@ hsched_status hsi_onnx_reshaped(hsi_onnx_import *im, const hsi_onnx_node *node,
     if (rank > HSCHED_MAX_DIMS)
         return hsi_onnx_unsupported(im, node, "more than %d dimensions", HSCHED_MAX_DIMS);
     reshaped.rank = rank;
+    reshaped.dim_tags = NULL;
     memset(reshaped.dims, 0, sizeof reshaped.dims);
     if (rank)
         memcpy(reshaped.dims, dims, rank * sizeof *dims);

@@ -46,6 +46,13 @@ hsched_status hsi_onnx_cast(hsi_onnx_import *im, const hsi_onnx_node *node,
                             const hsi_onnx_constant *c, hsched_dtype dtype,
                             const hsi_onnx_constant **result);
 
+/* Where input 1, a list of bool, is true; it may be shorter than `size`. */
+hsched_status hsi_onnx_true_places(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   int64_t size, const hsi_onnx_constant **places);
+
+/* How many elements Slice takes of a dimension of `size`. */
+int64_t hsi_onnx_slice_count(int64_t start, int64_t end, int64_t step, int64_t size);
+
 /* Shape of a broadcast result, and strides (0 where broadcast) of an operand in it. */
 hsched_status hsi_onnx_broadcast(const hsi_onnx_node *node, const hsi_onnx_constant *a,
                                  const hsi_onnx_constant *b, uint32_t *rank,
@@ -65,10 +72,17 @@ hsi_onnx_folder hsi_onnx_fold_shape, hsi_onnx_fold_size, hsi_onnx_fold_constant,
     hsi_onnx_fold_gather, hsi_onnx_fold_concat, hsi_onnx_fold_slice, hsi_onnx_fold_split,
     hsi_onnx_fold_expand, hsi_onnx_fold_constant_of_shape, hsi_onnx_fold_where,
     hsi_onnx_fold_tile, hsi_onnx_fold_non_zero;
+/* import_data.c */
+hsi_onnx_folder hsi_onnx_fold_pad;
+/* fold_index.c: by places. */
+hsi_onnx_folder hsi_onnx_fold_gather_elements, hsi_onnx_fold_gather_nd,
+    hsi_onnx_fold_scatter_elements, hsi_onnx_fold_scatter_nd, hsi_onnx_fold_trilu,
+    hsi_onnx_fold_eye_like, hsi_onnx_fold_compress;
 /* import_align.c */
 hsi_onnx_folder hsi_onnx_fold_align;
 /* fold_math.c */
-hsi_onnx_folder hsi_onnx_fold_cast, hsi_onnx_fold_unary, hsi_onnx_fold_binary,
-    hsi_onnx_fold_compare, hsi_onnx_fold_range, hsi_onnx_fold_reduce, hsi_onnx_fold_not;
+hsi_onnx_folder hsi_onnx_fold_cast, hsi_onnx_fold_cast_like, hsi_onnx_fold_unary,
+    hsi_onnx_fold_binary, hsi_onnx_fold_compare, hsi_onnx_fold_range,
+    hsi_onnx_fold_reduce, hsi_onnx_fold_not;
 
 #endif

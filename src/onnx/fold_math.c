@@ -74,6 +74,19 @@ static double unary_float(const hsi_onnx_node *node, double v)
     return is(node, "Relu") ? fmax(v, 0) : 1 / (1 + exp(-v)); /* Sigmoid */
 }
 
+/* To the type of the second input. */
+hsched_status hsi_onnx_fold_cast_like(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsi_onnx_constant *x = hsi_onnx_constant_input(im, node, 0), *result;
+    const hsi_onnx_constant *like = hsi_onnx_constant_input(im, node, 1);
+    if (!x || !like)
+        return hsi_onnx_malformed(node, "an input is missing");
+    hsched_status status = hsi_onnx_cast(im, node, x, like->dtype, &result);
+    if (!status)
+        hsi_onnx_set_constant(im, node, 0, result);
+    return status;
+}
+
 hsched_status hsi_onnx_fold_unary(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *x = hsi_onnx_constant_input(im, node, 0);
@@ -385,7 +398,32 @@ static void reduce_one(const hsi_onnx_node *node, const reduction *r, size_t i,
     hsi_onnx_put_int(draft, at, v);
 }
 
-/* ReduceProd, ReduceSum, ReduceMin, ReduceMax. */
+static int is_plain(const hsi_onnx_node *node)
+{
+    return is(node, "ReduceSum") || is(node, "ReduceProd") || is(node, "ReduceMin") ||
+           is(node, "ReduceMax");
+}
+
+/* What each reduction gives for no elements. */
+static void reduce_none(const hsi_onnx_node *node, hsi_onnx_draft *draft)
+{
+    const int least = is(node, "ReduceMin");
+    double value = is(node, "ReduceProd") ? 1 : 0;
+    if (is(node, "ReduceMax") || is(node, "ReduceLogSum") || is(node, "ReduceLogSumExp"))
+        value = -(double)INFINITY;
+    if (least)
+        value = (double)INFINITY;
+    if (is(node, "ReduceMean"))
+        value = (double)NAN;
+    for (size_t i = 0; i < draft->result.count; i++) {
+        if (draft->result.dtype == HSCHED_BOOL)
+            hsi_onnx_put_int(draft, i, least);
+        else
+            hsi_onnx_put_float(draft, i, value);
+    }
+}
+
+/* ReduceProd, ReduceSum, ReduceMin, ReduceMax; all of them of no elements. */
 hsched_status hsi_onnx_fold_reduce(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     reduction r = { .x = hsi_onnx_constant_input(im, node, 0) };
@@ -394,7 +432,7 @@ hsched_status hsi_onnx_fold_reduce(hsi_onnx_import *im, const hsi_onnx_node *nod
     uint32_t count, at, rank = 0;
     if (!r.x)
         return hsi_onnx_malformed(node, "its input is missing");
-    if (!hsi_onnx_can_make(r.x->dtype) || r.x->count == 0)
+    if (!hsi_onnx_can_make(r.x->dtype) || (r.x->count && !is_plain(node)))
         return HSCHED_OK;
     hsched_status status = hsi_onnx_ints(
         im, node, "axes", is(node, "ReduceSum") ? 13 : 18, 1, &axes, &count);
@@ -430,6 +468,8 @@ hsched_status hsi_onnx_fold_reduce(hsi_onnx_import *im, const hsi_onnx_node *nod
     for (uint32_t k = 0; k < r.x->rank; k++)
         if (r.axes >> k & 1)
             r.strides[k] = 0;
+    if (r.x->count == 0)
+        reduce_none(node, draft);
     for (size_t i = 0; i < r.x->count; i++)
         reduce_one(node, &r, i, started, draft);
     hsi_onnx_set_constant(im, node, 0, &draft->result);

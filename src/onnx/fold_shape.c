@@ -416,6 +416,11 @@ static range slice_range(int64_t start, int64_t end, int64_t step, int64_t size)
     return (range){ start, count > 1 ? step : 1, count };
 }
 
+int64_t hsi_onnx_slice_count(int64_t start, int64_t end, int64_t step, int64_t size)
+{
+    return slice_range(start, end, step, size).count;
+}
+
 hsched_status hsi_onnx_fold_slice(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *x = input(im, node, 0);

@@ -47,10 +47,20 @@ static int is_computed(const hsi_onnx_import *im, const hsi_onnx_node *node)
         const hsi_onnx_state *state =
             node->outputs[k] == HSI_ONNX_NONE ? NULL : &im->states[node->outputs[k]];
         if (state && hsi_onnx_output_used(im, node, k) && !state->constant &&
-            state->tensor == HSCHED_NO_TENSOR)
+            state->tensor == HSCHED_NO_TENSOR && !state->sequence)
             return 0;
     }
     return 1;
+}
+
+/* Only some operators know sequences. */
+static hsched_status check_sequences(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                     const hsi_onnx_op *op)
+{
+    for (uint32_t k = 0; k < node->input_count && !op->sequences; k++)
+        if (node->inputs[k] != HSI_ONNX_NONE && im->states[node->inputs[k]].sequence)
+            return hsi_onnx_unsupported(im, node, "input %u is a sequence", k);
+    return HSCHED_OK;
 }
 
 /* 1 for an If or Loop that will be gone when the model is imported anew. */
@@ -61,8 +71,9 @@ static int is_chosen(const hsi_onnx_import *im, const hsi_onnx_node *node)
 
 static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
-    const hsi_onnx_op *op = node->domain == hsi_onnx_own_domain ? &hsi_onnx_align
-                            : *node->domain                     ? NULL
+    const hsi_onnx_op *op = node->domain == hsi_onnx_own_domain
+                                ? hsi_onnx_find_own_op(node->op)
+                            : *node->domain ? NULL
                                             : hsi_onnx_find_op(node->op);
     if (!op)
         return hsi_onnx_unsupported(im, node, "%s", "");
@@ -74,8 +85,11 @@ static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
             im, node, "opset %" PRId64 " changed it; only older forms are read",
             op->before);
     hsched_status status = check_attributes(im, node, op);
+    if (!status)
+        status = check_sequences(im, node, op);
     if (status || reads_missing(im, node))
         return status ? status : HSCHED_ERROR_UNSUPPORTED;
+    hsi_onnx_pin_empty(im, node);
     if (op->fold && (op->folds_always || all_constant(im, node))) {
         status = op->fold(im, node);
         if (status || is_computed(im, node))
@@ -85,7 +99,9 @@ static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
         return hsi_onnx_unsupported(im, node,
                                     "supported only where it can be computed from "
                                     "constants and shapes while importing");
-    status = op->build(im, node);
+    status = hsi_onnx_build_empty(im, node, op->build);
+    if (!status && !is_computed(im, node))
+        status = op->build(im, node);
     if (!status && is_chosen(im, node))
         return HSCHED_ERROR_UNSUPPORTED;
     if (!status && !is_computed(im, node))
@@ -126,6 +142,9 @@ static hsched_status constant_output(hsi_onnx_import *im, uint32_t value,
                                      hsched_tensor *tensor)
 {
     const hsi_onnx_constant *c = im->states[value].constant;
+    if (c->count == 0)
+        return hsi_error(HSCHED_ERROR_SHAPE, "it is empty, %s; nothing could be read",
+                         hsi_shape_text(c->rank, c->dims));
     for (size_t k = 0; c->tags && k < c->count; k++)
         hsi_onnx_pin(im, c->tags[k]);
     const char *made = hsi_onnx_made_name(im, im->model->values[value].name, "constant");
@@ -160,6 +179,10 @@ static hsched_status named_tensor(hsi_onnx_import *im, uint32_t value,
     const char *name = im->model->values[value].name;
     hsched_status status = HSCHED_OK;
     *tensor = im->states[value].tensor;
+    if (im->states[value].sequence)
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "output '%.128s' is a sequence; only tensors can be outputs",
+                         name);
     if (*tensor == HSCHED_NO_TENSOR)
         status = constant_output(im, value, tensor);
     if (!status && strcmp(im->graph->tensors[*tensor].name, name) != 0)
@@ -269,6 +292,9 @@ static hsched_status run_passes(hsi_onnx_model *model, const hsched_onnx_config 
     hsched_status status = hsi_onnx_find_symbols(model, config, &symbols, &symbol_count);
     if (!status)
         fixed = fixed_by_user(config, symbols, symbol_count);
+    for (uint32_t k = 0; k < symbol_count && !status; k++)
+        if (symbols[k].value == 0) /* of no elements: decided while loading */
+            fixed |= UINT64_C(1) << k;
     while (!status) {
         hsi_onnx_import im = { .model = model,
                                .symbols = symbols,

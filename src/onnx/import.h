@@ -23,14 +23,21 @@ typedef struct hsi_onnx_symbol {
     int64_t value;
     int64_t code; /* of the graph */
     int declared; /* in this pass */
+    int given;    /* its value is the user's */
 } hsi_onnx_symbol;
 
-/* What is known of a model's value in this pass: nothing yet, or one of the first three.
- */
+/* A list of tensors. There are none in a graph: its items are known while importing. */
+typedef struct hsi_onnx_sequence {
+    uint32_t count;
+    const struct hsi_onnx_state *items; /* each a constant or a tensor */
+} hsi_onnx_sequence;
+
+/* What is known of a model's value in this pass: nothing yet, or one of these. */
 typedef struct hsi_onnx_state {
     const hsi_onnx_constant *constant;
     hsched_tensor tensor; /* HSCHED_NO_TENSOR: none (yet, for a constant) */
-    int missing;          /* its node is not supported */
+    const hsi_onnx_sequence *sequence;
+    int missing; /* its node is not supported */
 } hsi_onnx_state;
 
 typedef struct hsi_onnx_dim_tags {
@@ -102,6 +109,10 @@ hsched_status hsi_onnx_add_floats(hsi_onnx_import *im, const hsi_onnx_node *node
                                   const char *suffix, uint32_t rank, const int64_t *dims,
                                   const float *data, hsched_tensor *tensor);
 
+/* Adds a constant to the graph under that name. */
+hsched_status hsi_onnx_add_constant(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                    const char *name, const hsi_onnx_constant *c,
+                                    hsched_tensor *tensor);
 /* Makes a number of that type a constant of the graph. */
 hsched_status hsi_onnx_add_number(hsi_onnx_import *im, const hsi_onnx_node *node,
                                   hsched_dtype dtype, double value,
@@ -129,6 +140,21 @@ void hsi_onnx_pin(hsi_onnx_import *im, uint64_t tag);
 int64_t hsi_onnx_symbolic(hsi_onnx_import *im, int64_t value, uint64_t tag);
 /* Follows symbols through the layers added since the last call. */
 hsched_status hsi_onnx_track(hsi_onnx_import *im);
+
+/* Output k is a tensor of no elements; `tags` says what its dimensions depend on, unless it is
+ * NULL. */
+hsched_status hsi_onnx_set_empty(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                 uint32_t k, hsched_dtype dtype, uint32_t rank,
+                                 const int64_t *dims, const uint64_t *tags);
+/* The same for what has x's type and, but for sizes, its dimensions. */
+hsched_status hsi_onnx_empty_part(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                  uint32_t k, hsched_tensor x, const int64_t *dims);
+/* Shapes of inputs of no elements are numbers from here on, where the node uses them. */
+void hsi_onnx_pin_empty(hsi_onnx_import *im, const hsi_onnx_node *node);
+/* Such an input of the model is none of the graph. */
+hsched_status hsi_onnx_empty_input(hsi_onnx_import *im, uint32_t value,
+                                   hsched_dtype dtype, uint32_t rank,
+                                   const int64_t *dims);
 
 /* Adds the model's inputs and, for them, its symbols. */
 hsched_status hsi_onnx_add_inputs(hsi_onnx_import *im);

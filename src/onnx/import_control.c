@@ -1,5 +1,5 @@
 /*
- * Which way If and Loop go. They make no layers: what they do is written out in the list
+ * Which way If, Loop and Scan go. They make no layers: what they do is written out in the list
  * of nodes (branch.c), and the model is imported anew. That is possible where the
  * condition and the number of iterations are known while importing.
  */
@@ -12,6 +12,7 @@
 
 enum {
     MAX_ITERATIONS = 64,
+    MAX_SCANNED = 256,
     MAX_UNROLLED = 1 << 16, /* nodes of all iterations of one loop */
     MAX_STEPS = 16          /* followed back from a loop's condition */
 };
@@ -61,9 +62,23 @@ static hsched_status number_input(hsi_onnx_import *im, const hsi_onnx_node *node
     return HSCHED_OK;
 }
 
-hsched_status hsi_onnx_build_if(hsi_onnx_import *im, const hsi_onnx_node *node)
+static hsched_status check_branch(const hsi_onnx_node *node, const char *name)
 {
     const Onnx__GraphProto *branch;
+    hsched_status status = subgraph(node, name, &branch);
+    if (!status && branch->n_output < node->output_count)
+        status = hsi_onnx_malformed(node, "its branch has %zu results for %u outputs",
+                                    branch->n_output, node->output_count);
+    for (size_t k = 0; !status && k < branch->n_node; k++)
+        if (!branch->node[k]->op_type)
+            status =
+                hsi_onnx_malformed(node, "a node of its branch has no operator type");
+    return status;
+}
+
+/* What is computed changes nothing but its result, so that both branches may be. */
+hsched_status hsi_onnx_build_if(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
     int64_t condition;
     int known;
     if (!hsi_onnx_has_input(node, 0))
@@ -71,16 +86,52 @@ hsched_status hsi_onnx_build_if(hsi_onnx_import *im, const hsi_onnx_node *node)
     hsched_status status = number_input(im, node, 0, 0, &condition, &known);
     if (status)
         return status;
-    if (!known)
-        return hsi_onnx_unsupported(im, node,
-                                    "a condition that is computed at run time; only one "
-                                    "that is known while importing can be followed");
     condition = condition != 0;
-    status = subgraph(node, condition ? "then_branch" : "else_branch", &branch);
-    if (!status && branch->n_output < node->output_count)
-        status = hsi_onnx_malformed(node, "its branch has %zu results for %u outputs",
-                                    branch->n_output, node->output_count);
-    return status ? status : choose(im, node, condition);
+    if (!known || condition)
+        status = check_branch(node, "then_branch");
+    if (!status && (!known || !condition))
+        status = check_branch(node, "else_branch");
+    return status ? status : choose(im, node, known ? condition : HSI_ONNX_BOTH);
+}
+
+/* Own operator: one of two tensors of one shape, by a condition. Written by branch.c. */
+hsched_status hsi_onnx_build_choose(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    hsched_tensor in[3], y;
+    hsched_status status = HSCHED_OK;
+    for (uint32_t k = 0; k < 3 && !status; k++)
+        status = hsi_onnx_input(im, node, k, &in[k]);
+    if (status)
+        return status;
+    const hsi_graph_tensor *t = im->graph->tensors;
+    const hsi_graph_tensor *a = &t[in[1]], *b = &t[in[2]];
+    if (t[in[0]].dtype != HSCHED_BOOL || t[in[0]].rank > 1 ||
+        (t[in[0]].rank == 1 && t[in[0]].dims[0] != 1))
+        return hsi_onnx_malformed(node, "the condition is not one bool");
+    if (a->dtype != b->dtype || a->rank != b->rank ||
+        memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) != 0)
+        return hsi_onnx_unsupported(im, node,
+                                    "an If whose condition is computed at run time, and "
+                                    "whose branches give different shapes or types");
+    for (uint32_t k = 0; k < a->rank; k++) { /* they may be equal by chance */
+        const uint64_t tags[2] = { hsi_onnx_dim_tag(im, in[1], k),
+                                   hsi_onnx_dim_tag(im, in[2], k) };
+        if (tags[0] != tags[1]) {
+            hsi_onnx_pin(im, tags[0]);
+            hsi_onnx_pin(im, tags[1]);
+        }
+    }
+    if (t[in[0]].rank == 1) {
+        const char *name = hsi_onnx_made_name(im, node->label, "condition");
+        status = name ? hsched_graph_add_reshape(im->graph, name, in[0], 0, NULL, &in[0])
+                      : hsi_onnx_no_memory(im, node);
+    }
+    if (!status)
+        status = hsched_graph_add_where(im->graph, hsi_onnx_output_name(im, node, 0),
+                                        in[0], in[1], in[2], &y);
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return hsi_onnx_at_node(node, status);
 }
 
 /* ---- Loop ----------------------------------------------------------------- */
@@ -222,4 +273,98 @@ hsched_status hsi_onnx_build_loop(hsi_onnx_import *im, const hsi_onnx_node *node
             return hsi_onnx_unsupported(im, node,
                                         "no iterations, so that an output is empty");
     return choose(im, node, count);
+}
+
+/* ---- Scan ------------------------------------------------------------------- */
+
+/* How long the axis of scanned input `which` is, which is a number from here on. */
+static hsched_status scanned_length(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                    uint32_t input, int64_t given, int64_t *length)
+{
+    const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, input);
+    uint32_t axis;
+    hsched_status status = HSCHED_OK;
+    if (!hsi_onnx_has_input(node, input))
+        return hsi_onnx_malformed(node, "input %u is missing", input);
+    if (c) {
+        status = hsi_onnx_axis(node, given, c->rank, c->rank, &axis);
+        if (!status)
+            *length = c->dims[axis];
+        return status;
+    }
+    const hsched_tensor x = im->states[node->inputs[input]].tensor;
+    const hsi_graph_tensor *t = &im->graph->tensors[x];
+    status = hsi_onnx_axis(node, given, t->rank, t->rank, &axis);
+    if (!status) {
+        hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, axis));
+        *length = t->dims[axis];
+    }
+    return status;
+}
+
+/* Lists of Scan have one entry for each input or output that they are about, or none. */
+static hsched_status check_lists(const hsi_onnx_node *node, uint32_t inputs,
+                                 size_t outputs)
+{
+    static const char *const names[] = { "scan_input_axes", "scan_input_directions",
+                                         "scan_output_axes", "scan_output_directions" };
+    for (int k = 0; k < 4; k++) {
+        const int64_t *values;
+        uint32_t count;
+        hsched_status status = hsi_onnx_attr_ints(node, names[k], &values, &count);
+        if (!status && values && count != (k < 2 ? inputs : outputs))
+            status = hsi_onnx_malformed(node, "attribute '%s' has %u entries", names[k],
+                                        count);
+        if (status)
+            return status;
+    }
+    return HSCHED_OK;
+}
+
+static hsched_status check_scan(const hsi_onnx_node *node, const Onnx__GraphProto *body,
+                                int64_t scanned)
+{
+    if (scanned < 1 || scanned > (int64_t)node->input_count ||
+        body->n_input != node->input_count ||
+        body->n_output < node->input_count - (size_t)scanned ||
+        node->output_count > body->n_output)
+        return hsi_onnx_malformed(
+            node, "its body has %zu inputs and %zu results, which do not fit it",
+            body->n_input, body->n_output);
+    for (size_t k = 0; k < body->n_node; k++)
+        if (!body->node[k]->op_type)
+            return hsi_onnx_malformed(node, "a node of its body has no operator type");
+    return check_lists(node, (uint32_t)scanned,
+                       body->n_output - (node->input_count - (size_t)scanned));
+}
+
+hsched_status hsi_onnx_build_scan(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const Onnx__GraphProto *body;
+    const int64_t *axes = NULL;
+    int64_t scanned, length = 0, other = 0;
+    uint32_t count;
+    hsched_status status = subgraph(node, "body", &body);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "num_scan_inputs", 0, &scanned);
+    if (!status)
+        status = check_scan(node, body, scanned);
+    if (!status)
+        status = hsi_onnx_attr_ints(node, "scan_input_axes", &axes, &count);
+    const uint32_t first = status ? 0 : node->input_count - (uint32_t)scanned;
+    for (uint32_t k = first; !status && k < node->input_count; k++) {
+        status = scanned_length(im, node, k, axes ? axes[k - first] : 0, &other);
+        if (!status && k > first && other != length)
+            status = hsi_onnx_malformed(node, "its inputs have different lengths");
+        length = other;
+    }
+    if (status)
+        return status;
+    if (length < 1 || length > MAX_SCANNED ||
+        length * (int64_t)body->n_node > MAX_UNROLLED)
+        return hsi_onnx_unsupported(im, node,
+                                    "%" PRId64 " iterations of %zu nodes; 1 to %d, and "
+                                    "%d nodes in all, are written out",
+                                    length, body->n_node, MAX_SCANNED, MAX_UNROLLED);
+    return choose(im, node, length);
 }

@@ -48,8 +48,9 @@ hsched_status hsi_onnx_build_concat(hsi_onnx_import *im, const hsi_onnx_node *no
 hsched_status hsi_onnx_build_slice(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const int64_t *starts, *ends, *given, *steps = NULL;
-    int64_t axes[HSCHED_MAX_DIMS];
+    int64_t axes[HSCHED_MAX_DIMS], dims[HSCHED_MAX_DIMS];
     uint32_t count, ends_count, axes_count, steps_count = 0;
+    int empty = 0;
     hsched_tensor x, y;
     hsched_status status = hsi_onnx_input(im, node, 0, &x);
     if (!status)
@@ -67,11 +68,20 @@ hsched_status hsi_onnx_build_slice(hsi_onnx_import *im, const hsi_onnx_node *nod
         (steps && steps_count != count) || count > rank)
         return hsi_onnx_malformed(node,
                                   "starts, ends, axes and steps do not fit each other");
+    hsi_onnx_dims(im, x, dims);
     for (uint32_t k = 0; k < count && !status; k++) {
         uint32_t at;
         status = hsi_onnx_axis(node, given ? given[k] : (int64_t)k, rank, rank, &at);
         axes[k] = at;
+        if (!status && steps && steps[k] == 0)
+            status = hsi_onnx_malformed(node, "a step is 0");
+        if (!status)
+            dims[at] =
+                hsi_onnx_slice_count(starts[k], ends[k], steps ? steps[k] : 1, dims[at]);
+        empty |= !status && dims[at] == 0;
     }
+    if (!status && empty)
+        return hsi_onnx_empty_part(im, node, 0, x, dims);
     if (!status)
         status = hsi_onnx_at_node(
             node, hsched_graph_add_slice(im->graph, hsi_onnx_output_name(im, node, 0), x,
@@ -168,6 +178,52 @@ static hsched_status take_away(hsi_onnx_import *im, const hsi_onnx_node *node, p
                                                          starts, ends, NULL, NULL, x));
 }
 
+/* Constants and no elements; with other modes and negative pads it is left to the layer. */
+hsched_status hsi_onnx_fold_pad(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsi_onnx_constant *x = hsi_onnx_constant_input(im, node, 0);
+    const hsi_onnx_constant *value =
+        node->version < 11 ? NULL : hsi_onnx_constant_input(im, node, 2);
+    padding p = { .value = 0 };
+    int64_t dims[HSCHED_MAX_DIMS], strides[HSCHED_MAX_DIMS];
+    hsi_onnx_draft *draft;
+    if (!x || (value && (value->count != 1 || value->dtype != x->dtype)))
+        return hsi_onnx_malformed(node, "its inputs do not fit");
+    hsched_status status = pad_mode(im, node, &p);
+    if (!status)
+        status = pad_amounts(im, node, x->rank, &p);
+    if (!status && node->version < 11)
+        status = hsi_onnx_attr_float(node, "value", 0, &p.value);
+    if (status || p.mode != HSCHED_PAD_MODE_CONSTANT)
+        return status;
+    for (uint32_t k = 0; k < x->rank; k++) {
+        if (p.before[k] < 0 || p.after[k] < 0)
+            return HSCHED_OK;
+        if (__builtin_add_overflow(p.before[k], p.after[k], &dims[k]) ||
+            __builtin_add_overflow(dims[k], x->dims[k], &dims[k]))
+            return hsi_onnx_malformed(node, "its pads are too large");
+    }
+    status = hsi_onnx_draft_make(im, node, x->dtype, x->rank, dims,
+                                 x->tags || (value && value->tags), &draft);
+    if (status)
+        return status;
+    for (size_t i = 0; i < draft->result.count; i++) {
+        if (value)
+            hsi_onnx_copy_elements(draft, i, value, 0, 1);
+        else
+            hsi_onnx_put_float(draft, i, (double)p.value);
+    }
+    hsi_dense_strides(x->rank, dims, strides);
+    for (size_t i = 0; i < x->count; i++) {
+        size_t rest = i, to = 0;
+        for (uint32_t k = x->rank; k-- > 0; rest /= (size_t)x->dims[k])
+            to += (rest % (size_t)x->dims[k] + (size_t)p.before[k]) * (size_t)strides[k];
+        hsi_onnx_copy_elements(draft, to, x, i, 1);
+    }
+    hsi_onnx_set_constant(im, node, 0, &draft->result);
+    return HSCHED_OK;
+}
+
 hsched_status hsi_onnx_build_pad(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     padding p = { .value = 0 };
@@ -247,6 +303,13 @@ hsched_status hsi_onnx_build_split(hsi_onnx_import *im, const hsi_onnx_node *nod
         int64_t end = start + sizes[k], along = axis;
         if (!hsi_onnx_output_used(im, node, k))
             continue;
+        if (sizes[k] == 0) {
+            int64_t part[HSCHED_MAX_DIMS];
+            memcpy(part, dims, sizeof part);
+            part[axis] = 0;
+            status = hsi_onnx_empty_part(im, node, k, x, part);
+            continue;
+        }
         status = hsi_onnx_at_node(
             node, hsched_graph_add_slice(im->graph, hsi_onnx_output_name(im, node, k), x,
                                          1, &start, &end, &along, NULL, &y));

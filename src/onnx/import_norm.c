@@ -1,7 +1,7 @@
 /*
- * Normalisations by statistics of the tensor itself (layers, instances, groups, root mean squares),
- * made of means, arithmetic and square roots, and what is divided by a norm or a sum of
- * exponentials.
+ * Normalisations by statistics of the tensor itself: layers, instances, groups, root mean squares;
+ * and those made of means, arithmetic and square roots: over any dimensions, by given statistics,
+ * by a norm.
  */
 #include "onnx/ops.h"
 
@@ -56,7 +56,7 @@ static hsched_tensor number(norm *n, double value)
     return y;
 }
 
-/* A vector of channels, against `rank` dimensions of which they are number 1 (of groups: 2). */
+/* A vector of channels, against `rank` dimensions of which they are number 1. */
 static hsched_tensor channels(norm *n, hsched_tensor vector, uint32_t rank)
 {
     int64_t axes[HSCHED_MAX_DIMS];
@@ -143,11 +143,19 @@ static uint32_t axes_from(uint32_t from, uint32_t rank, int64_t *axes)
 
 /* ---- Over the last dimensions --------------------------------------------- */
 
-static void further_outputs(norm *n, hsched_tensor mean, hsched_tensor deviation)
+/* The mean, and the inverse of the deviation, as tensors of their own. */
+static void further_outputs(norm *n, hsched_tensor x, uint32_t count, const int64_t *axes,
+                            double epsilon, int rms)
 {
-    if (n->status == HSCHED_OK && hsi_onnx_output_used(n->im, n->node, 1))
+    hsched_tensor mean = HSCHED_NO_TENSOR, deviation = HSCHED_NO_TENSOR;
+    const int wants_mean = hsi_onnx_output_used(n->im, n->node, 1),
+              wants_inverse = hsi_onnx_output_used(n->im, n->node, 2);
+    if (n->status != HSCHED_OK || (!wants_mean && !wants_inverse))
+        return;
+    standardise(n, x, count, axes, epsilon, rms, 0, &mean, &deviation);
+    if (n->status == HSCHED_OK && wants_mean)
         hsi_onnx_set_tensor(n->im, n->node, 1, mean);
-    if (n->status == HSCHED_OK && hsi_onnx_output_used(n->im, n->node, 2)) {
+    if (n->status == HSCHED_OK && wants_inverse) {
         hsched_tensor inverse = act(n, HSCHED_ACTIVATION_RECIPROCAL, deviation);
         if (n->status == HSCHED_OK)
             hsi_onnx_set_tensor(n->im, n->node, 2, inverse);
@@ -161,7 +169,7 @@ hsched_status hsi_onnx_build_layer_norm(hsi_onnx_import *im, const hsi_onnx_node
     int64_t given, axes[HSCHED_MAX_DIMS];
     float epsilon;
     uint32_t axis = 0;
-    hsched_tensor mean = HSCHED_NO_TENSOR, deviation, x = begin(&n, im, node);
+    hsched_tensor y = HSCHED_NO_TENSOR, x = begin(&n, im, node);
     if (n.status == HSCHED_OK)
         n.status = hsi_onnx_attr_int(node, "axis", -1, &given);
     if (n.status == HSCHED_OK)
@@ -170,76 +178,87 @@ hsched_status hsi_onnx_build_layer_norm(hsi_onnx_import *im, const hsi_onnx_node
         n.status = hsi_onnx_axis(node, given, n.rank, n.rank, &axis);
     if (n.status != HSCHED_OK)
         return n.status;
+    const hsched_tensor scale = input(&n, 1);
+    const hsched_tensor bias =
+        !rms && hsi_onnx_has_input(node, 2) ? input(&n, 2) : HSCHED_NO_TENSOR;
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_at_node(
+            node, (rms ? hsched_graph_add_rms_norm : hsched_graph_add_layer_norm)(
+                      im->graph, hsi_onnx_output_name(im, node, 0), x, scale, bias,
+                      (int)axis, epsilon, &y));
     const uint32_t count = axes_from(axis, n.rank, axes);
-    const int shifted = !rms && hsi_onnx_has_input(node, 2);
-    hsched_tensor y =
-        standardise(&n, x, count, axes, (double)epsilon, rms, 0, &mean, &deviation);
-    y = pair(&n, !shifted, HSCHED_BINARY_MUL, y, input(&n, 1));
-    if (shifted)
-        y = pair(&n, 1, HSCHED_BINARY_ADD, y, input(&n, 2));
-    further_outputs(&n, mean, deviation);
+    further_outputs(&n, x, count, axes, (double)epsilon, rms);
     return end(&n, y);
 }
 
-/* ---- Of images ------------------------------------------------------------ */
+/* ---- Of channels ---------------------------------------------------------- */
 
 hsched_status hsi_onnx_build_instance_norm(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     norm n;
-    int64_t axes[HSCHED_MAX_DIMS];
     float epsilon;
-    hsched_tensor mean, deviation, x = begin(&n, im, node);
+    hsched_tensor y = HSCHED_NO_TENSOR, x = begin(&n, im, node);
     if (n.status == HSCHED_OK)
         n.status = hsi_onnx_attr_float(node, "epsilon", 1e-5f, &epsilon);
     if (n.status != HSCHED_OK)
         return n.status;
-    if (n.rank < 3)
+    if (n.rank < 2)
         return hsi_onnx_unsupported(im, node, "an input of %u dimensions", n.rank);
-    hsched_tensor y = standardise(&n, x, axes_from(2, n.rank, axes), axes,
-                                  (double)epsilon, 0, 0, &mean, &deviation);
-    y = pair(&n, 0, HSCHED_BINARY_MUL, y, channels(&n, input(&n, 1), n.rank));
-    y = pair(&n, 1, HSCHED_BINARY_ADD, y, channels(&n, input(&n, 2), n.rank));
+    const hsched_tensor scale = input(&n, 1), bias = input(&n, 2);
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_at_node(
+            node,
+            hsched_graph_add_instance_norm(im->graph, hsi_onnx_output_name(im, node, 0),
+                                           x, scale, bias, epsilon, &y));
     return end(&n, y);
 }
 
-/* Groups are a dimension of their own meanwhile. Before opset 21 scale and shift are those of
- * groups. */
+/* One for each group, as before opset 21, to one for each channel. */
+static hsched_tensor of_groups(norm *n, hsched_tensor vector, int64_t groups,
+                               int64_t channels)
+{
+    const int64_t apart[2] = { groups, 1 }, wide[2] = { groups, channels / groups };
+    const char *label = n->node->label, *name;
+    hsched_tensor y =
+        reshape(n, hsi_onnx_made_name(n->im, label, "groups"), vector, 2, apart);
+    name = hsi_onnx_made_name(n->im, label, "members");
+    if (n->status == HSCHED_OK)
+        n->status =
+            name ? hsi_onnx_at_node(n->node, hsched_graph_add_expand(n->im->graph, name,
+                                                                     y, 2, wide, &y))
+                 : hsi_onnx_no_memory(n->im, n->node);
+    return reshape(n, hsi_onnx_made_name(n->im, label, "channels"), y, 1, &channels);
+}
+
 hsched_status hsi_onnx_build_group_norm(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     norm n;
-    int64_t groups, axes[HSCHED_MAX_DIMS], dims[HSCHED_MAX_DIMS],
-        grouped[HSCHED_MAX_DIMS];
+    int64_t groups, dims[HSCHED_MAX_DIMS];
     float epsilon;
-    hsched_tensor mean, deviation, x = begin(&n, im, node);
+    hsched_tensor y = HSCHED_NO_TENSOR, x = begin(&n, im, node);
     if (n.status == HSCHED_OK)
         n.status = hsi_onnx_attr_float(node, "epsilon", 1e-5f, &epsilon);
     if (n.status == HSCHED_OK)
         n.status = hsi_onnx_attr_int(node, "num_groups", 0, &groups);
     if (n.status != HSCHED_OK)
         return n.status;
-    if (n.rank < 2 || n.rank >= HSCHED_MAX_DIMS)
+    if (n.rank < 2)
         return hsi_onnx_unsupported(im, node, "an input of %u dimensions", n.rank);
-    hsi_onnx_symbolic_dims(im, x, dims);
-    if (groups < 1 || dims[1] < 1 || dims[1] % groups != 0)
+    hsi_onnx_dims(im, x, dims);
+    if (groups < 1 || dims[1] % groups != 0)
         return hsi_onnx_malformed(node, "num_groups does not divide the channels");
-    const uint32_t rank = n.rank + 1;
-    grouped[0] = dims[0];
-    grouped[1] = groups;
-    grouped[2] = dims[1] / groups;
-    memcpy(grouped + 3, dims + 2, (n.rank - 2) * sizeof *dims);
-    const int of_groups = node->version < 21;
-    hsched_tensor y =
-        reshape(&n, hsi_onnx_made_name(im, node->label, "grouped"), x, rank, grouped);
-    y = standardise(&n, y, axes_from(2, rank, axes), axes, (double)epsilon, 0, 0, &mean,
-                    &deviation);
-    if (of_groups) {
-        y = pair(&n, 0, HSCHED_BINARY_MUL, y, channels(&n, input(&n, 1), rank));
-        y = pair(&n, 0, HSCHED_BINARY_ADD, y, channels(&n, input(&n, 2), rank));
-        return end(&n, reshape(&n, hsi_onnx_output_name(im, node, 0), y, n.rank, dims));
+    hsched_tensor scale = input(&n, 1), bias = input(&n, 2);
+    if (node->version < 21) {
+        if (hsi_onnx_dim_tag(im, x, 1))
+            hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, 1));
+        scale = of_groups(&n, scale, groups, dims[1]);
+        bias = of_groups(&n, bias, groups, dims[1]);
     }
-    y = reshape(&n, hsi_onnx_made_name(im, node->label, "joined"), y, n.rank, dims);
-    y = pair(&n, 0, HSCHED_BINARY_MUL, y, channels(&n, input(&n, 1), n.rank));
-    y = pair(&n, 1, HSCHED_BINARY_ADD, y, channels(&n, input(&n, 2), n.rank));
+    if (n.status == HSCHED_OK)
+        n.status = hsi_onnx_at_node(
+            node,
+            hsched_graph_add_group_norm(im->graph, hsi_onnx_output_name(im, node, 0), x,
+                                        groups, scale, bias, epsilon, &y));
     return end(&n, y);
 }
 
@@ -276,7 +295,7 @@ hsched_status hsi_onnx_build_mean_variance(hsi_onnx_import *im, const hsi_onnx_n
     return end(&n, y);
 }
 
-/* ---- Divided by a norm; less the logarithm of a sum ------------------------ */
+/* ---- Divided by a norm ---------------------------------------------------- */
 
 hsched_status hsi_onnx_build_lp_norm(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
@@ -291,32 +310,15 @@ hsched_status hsi_onnx_build_lp_norm(hsi_onnx_import *im, const hsi_onnx_node *n
         return n.status;
     if (p != 1 && p != 2)
         return hsi_onnx_unsupported(im, node, "p other than 1 and 2");
+    if (p == 2) { /* the largest becomes 1, so that squares neither overflow nor vanish */
+        hsched_tensor most =
+            reduce(&n, HSCHED_REDUCE_MAX, act(&n, HSCHED_ACTIVATION_ABS, x), 1, &axis);
+        x = pair(&n, 0, HSCHED_BINARY_DIV, x,
+                 pair(&n, 0, HSCHED_BINARY_MAX, most, number(&n, FLT_MIN)));
+    }
     hsched_tensor by =
         reduce(&n, p == 1 ? HSCHED_REDUCE_L1 : HSCHED_REDUCE_L2, x, 1, &axis);
     /* Zeros stay zeros. */
     by = pair(&n, 0, HSCHED_BINARY_MAX, by, number(&n, FLT_MIN));
     return end(&n, pair(&n, 1, HSCHED_BINARY_DIV, x, by));
-}
-
-/* Before opset 13 over all dimensions from the axis on. */
-hsched_status hsi_onnx_build_log_softmax(hsi_onnx_import *im, const hsi_onnx_node *node)
-{
-    norm n;
-    int64_t given, axes[HSCHED_MAX_DIMS];
-    uint32_t axis, count = 1;
-    hsched_tensor x = begin(&n, im, node);
-    if (n.status == HSCHED_OK)
-        n.status = hsi_onnx_attr_int(node, "axis", node->version < 13 ? 1 : -1, &given);
-    if (n.status == HSCHED_OK)
-        n.status = hsi_onnx_axis(node, given, n.rank, n.rank, &axis);
-    if (n.status != HSCHED_OK)
-        return n.status;
-    axes[0] = axis;
-    if (node->version < 13)
-        count = axes_from(axis, n.rank, axes);
-    /* The largest is taken away first: beside it the logarithm would lose its digits. */
-    hsched_tensor most = reduce(&n, HSCHED_REDUCE_MAX, x, count, axes);
-    x = pair(&n, 0, HSCHED_BINARY_SUB, x, most);
-    hsched_tensor log = reduce(&n, HSCHED_REDUCE_LOG_SUM_EXP, x, count, axes);
-    return end(&n, pair(&n, 1, HSCHED_BINARY_SUB, x, log));
 }

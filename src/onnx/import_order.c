@@ -111,8 +111,10 @@ hsched_status hsi_onnx_build_cumsum(hsi_onnx_import *im, const hsi_onnx_node *no
         status = hsi_onnx_attr_int(node, "reverse", 0, &reverse);
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_cumsum(im->graph, hsi_onnx_output_name(im, node, 0), x,
-                                          (int)axis, exclusive != 0, reverse != 0, &y));
+            node, (strcmp(node->op, "CumProd") == 0 ? hsched_graph_add_cumprod
+                                                    : hsched_graph_add_cumsum)(
+                      im->graph, hsi_onnx_output_name(im, node, 0), x, (int)axis,
+                      exclusive != 0, reverse != 0, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/status.h"
+#include "graph/compose.h"
 #include "base/tensor.h"
 #include "graph/build.h"
 
@@ -42,6 +44,28 @@ hsched_status hsi_onnx_build_reshape(hsi_onnx_import *im, const hsi_onnx_node *n
     return status;
 }
 
+/* One of the dimensions that x is repeated to is 0. */
+static hsched_status expand_to_nothing(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                       hsched_tensor x, const hsi_onnx_constant *shape)
+{
+    hsi_onnx_constant from = { .rank = hsi_onnx_rank(im, x) };
+    hsi_onnx_constant to = { .rank = (uint32_t)shape->count };
+    int64_t dims[HSCHED_MAX_DIMS];
+    uint32_t rank;
+    hsi_onnx_dims(im, x, from.dims);
+    for (uint32_t k = 0; k < from.rank; k++)
+        hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, k));
+    for (uint32_t k = 0; k < to.rank; k++) {
+        to.dims[k] = hsi_onnx_get_int(shape, k);
+        if (to.dims[k] < 0)
+            return hsi_onnx_malformed(node, "dimension %u is negative", k);
+    }
+    hsched_status status = hsi_onnx_broadcast(node, &from, &to, &rank, dims);
+    return status ? status
+                  : hsi_onnx_set_empty(im, node, 0, im->graph->tensors[x].dtype, rank,
+                                       dims, NULL);
+}
+
 hsched_status hsi_onnx_build_expand(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *shape = hsi_onnx_constant_input(im, node, 1);
@@ -56,6 +80,9 @@ hsched_status hsi_onnx_build_expand(hsi_onnx_import *im, const hsi_onnx_node *no
     for (size_t k = 0; k < shape->count; k++)
         dims[k] = hsi_onnx_symbolic(im, hsi_onnx_get_int(shape, k),
                                     shape->tags ? shape->tags[k] : 0);
+    for (size_t k = 0; k < shape->count && !status; k++)
+        if (dims[k] == 0)
+            return expand_to_nothing(im, node, x, shape);
     if (!status)
         status = hsi_onnx_at_node(
             node, hsched_graph_add_expand(im->graph, hsi_onnx_output_name(im, node, 0), x,
@@ -65,12 +92,23 @@ hsched_status hsi_onnx_build_expand(hsi_onnx_import *im, const hsi_onnx_node *no
     return status;
 }
 
-/* Every dimension is repeated behind one of its own, as far as it is. */
+static hsched_status tile_to_nothing(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                     hsched_tensor x, const int64_t *repeats)
+{
+    int64_t dims[HSCHED_MAX_DIMS];
+    hsi_onnx_dims(im, x, dims);
+    for (uint32_t k = 0; k < hsi_onnx_rank(im, x); k++) {
+        hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, k));
+        if (repeats[k] < 0 || !hsi_mul_i64(dims[k], repeats[k], &dims[k]))
+            return hsi_onnx_malformed(node, "a repeat is negative or too large");
+    }
+    return hsi_onnx_empty_part(im, node, 0, x, dims);
+}
+
 hsched_status hsi_onnx_build_tile(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const int64_t *repeats;
-    uint32_t count, rank = 0;
-    int64_t dims[HSCHED_MAX_DIMS], split[HSCHED_MAX_DIMS], wide[HSCHED_MAX_DIMS];
+    uint32_t count;
     hsched_tensor x, y;
     if (node->version < 6)
         return hsi_onnx_unsupported(im, node, "one axis only, as before opset 6");
@@ -82,35 +120,20 @@ hsched_status hsi_onnx_build_tile(hsi_onnx_import *im, const hsi_onnx_node *node
     if (count != hsi_onnx_rank(im, x))
         return hsi_onnx_malformed(node, "%u repeats for %u dimensions", count,
                                   hsi_onnx_rank(im, x));
-    hsi_onnx_dims(im, x, dims);
-    for (uint32_t k = 0; k < count; k++) {
-        if (repeats[k] < 1)
-            return hsi_onnx_unsupported(im, node, "an empty result");
-        if (rank + 2 > HSCHED_MAX_DIMS && repeats[k] != 1)
-            return hsi_onnx_unsupported(im, node, "so many repeated dimensions");
-        if (repeats[k] != 1) {
-            split[rank] = 1;
-            wide[rank++] = repeats[k];
-        }
-        if (rank == HSCHED_MAX_DIMS)
-            return hsi_onnx_unsupported(im, node, "so many repeated dimensions");
-        split[rank] = wide[rank] = dims[k];
-        rank++;
-        dims[k] *= repeats[k];
-    }
-    /* The sizes are numbers from here on. */
     for (uint32_t k = 0; k < count; k++)
+        if (repeats[k] == 0)
+            return tile_to_nothing(im, node, x, repeats);
+    for (uint32_t k = 0; k < count; k++) { /* the sizes are numbers from here on */
+        if (repeats[k] < 1)
+            return hsi_onnx_malformed(node, "a repeat is negative");
         hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, k));
-    const char *first = hsi_onnx_made_name(im, node->label, "split");
-    const char *second = hsi_onnx_made_name(im, node->label, "repeated");
-    if (!first || !second)
+    }
+    const char *const names[3] = { hsi_onnx_made_name(im, node->label, "split"),
+                                   hsi_onnx_made_name(im, node->label, "repeated"),
+                                   hsi_onnx_output_name(im, node, 0) };
+    if (!names[0] || !names[1] || !names[2])
         return hsi_onnx_no_memory(im, node);
-    status = hsched_graph_add_reshape(im->graph, first, x, rank, split, &y);
-    if (!status)
-        status = hsched_graph_add_expand(im->graph, second, y, rank, wide, &y);
-    if (!status)
-        status = hsched_graph_add_reshape(im->graph, hsi_onnx_output_name(im, node, 0), y,
-                                          count, dims, &y);
+    status = hsi_compose_tile(im->graph, names, x, repeats, &y);
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return hsi_onnx_at_node(node, status);
@@ -266,11 +289,11 @@ hsched_status hsi_onnx_build_reduce(hsi_onnx_import *im, const hsi_onnx_node *no
     if (!status)
         status = hsi_onnx_attr_int(node, "noop_with_empty_axes", 0, &noop);
     if (!status && count == 0 && noop)
-        return kind <= HSCHED_REDUCE_PROD
-                   ? hsi_onnx_alias(im, node, 0)
-                   : hsi_onnx_unsupported(im, node, "noop_with_empty_axes");
+        return hsi_onnx_reduce_nothing(im, node, kind, x);
     if (!status)
         status = plain_axes(im, node, given, count, hsi_onnx_rank(im, x), axes);
+    if (!status && im->graph->tensors[x].dtype == HSCHED_BOOL)
+        return hsi_onnx_reduce_bools(im, node, kind, x, count, axes, keep != 0);
     if (!status)
         status = hsi_onnx_at_node(
             node, hsched_graph_add_reduce(im->graph, hsi_onnx_output_name(im, node, 0),
@@ -287,6 +310,34 @@ hsched_status hsi_onnx_build_identity(hsi_onnx_import *im, const hsi_onnx_node *
     return hsi_onnx_alias(im, node, 0);
 }
 
+/* Training with the ratio 0. */
+static int drops_nothing(const hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsi_onnx_constant *ratio = hsi_onnx_constant_input(im, node, 1);
+    return ratio && ratio->count == 1 && hsi_onnx_get_float(ratio, 0) == 0;
+}
+
+/* All is kept: ones, of bool from opset 10 on. */
+static hsched_status dropout_mask(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    hsched_tensor x;
+    hsi_onnx_draft *draft;
+    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    if (status)
+        return status;
+    const hsi_graph_tensor *t = &im->graph->tensors[x];
+    for (uint32_t k = 0; k < t->rank; k++)
+        hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, k));
+    status = hsi_onnx_draft_make(im, node, node->version < 10 ? t->dtype : HSCHED_BOOL,
+                                 t->rank, t->dims, 0, &draft);
+    if (status)
+        return status;
+    for (size_t k = 0; k < draft->result.count; k++)
+        hsi_onnx_put_int(draft, k, 1);
+    hsi_onnx_set_constant(im, node, 1, &draft->result);
+    return HSCHED_OK;
+}
+
 hsched_status hsi_onnx_build_dropout(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *training = hsi_onnx_constant_input(im, node, 2);
@@ -300,10 +351,11 @@ hsched_status hsi_onnx_build_dropout(hsi_onnx_import *im, const hsi_onnx_node *n
                                     "training mode (is_test 0); export the model for "
                                     "inference");
     if (hsi_onnx_has_input(node, 2) &&
-        (!training || training->count != 1 || hsi_onnx_get_int(training, 0) != 0))
+        (!training || training->count != 1 || hsi_onnx_get_int(training, 0) != 0) &&
+        !drops_nothing(im, node))
         return hsi_onnx_unsupported(im, node,
                                     "training mode; export the model for inference");
     if (hsi_onnx_output_used(im, node, 1))
-        return hsi_onnx_unsupported(im, node, "its second output, the mask");
-    return hsi_onnx_alias(im, node, 0);
+        status = dropout_mask(im, node);
+    return status ? status : hsi_onnx_alias(im, node, 0);
 }

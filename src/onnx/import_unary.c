@@ -258,6 +258,16 @@ hsched_status hsi_onnx_build_lrn(hsi_onnx_import *im, const hsi_onnx_node *node)
     return status;
 }
 
+/* The logarithm, too. */
+static hsched_status add_softmax(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                 const char *name, hsched_tensor x, int axis,
+                                 hsched_tensor *y)
+{
+    const int log = strcmp(node->op, "LogSoftmax") == 0;
+    return (log ? hsched_graph_add_log_softmax
+                : hsched_graph_add_softmax)(im->graph, name, x, axis, y);
+}
+
 /* Before opset 13 all dimensions from the axis on are one row: [rows, numbers], then
  * back. */
 static hsched_status softmax_of_rows(hsi_onnx_import *im, const hsi_onnx_node *node,
@@ -272,7 +282,7 @@ static hsched_status softmax_of_rows(hsi_onnx_import *im, const hsi_onnx_node *n
     hsi_onnx_symbolic_dims(im, x, dims);
     hsched_status status = hsched_graph_add_flatten(im->graph, rows, x, (int)axis, y);
     if (!status)
-        status = hsched_graph_add_softmax(im->graph, result, *y, 1, y);
+        status = add_softmax(im, node, result, *y, 1, y);
     if (!status)
         status = hsched_graph_add_reshape(im->graph, hsi_onnx_output_name(im, node, 0),
                                           *y, rank, dims, y);
@@ -303,8 +313,8 @@ hsched_status hsi_onnx_build_softmax(hsi_onnx_import *im, const hsi_onnx_node *n
     }
     if (one_axis)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_softmax(im->graph, hsi_onnx_output_name(im, node, 0),
-                                           x, (int)axis, &y));
+            node,
+            add_softmax(im, node, hsi_onnx_output_name(im, node, 0), x, (int)axis, &y));
     else
         status = softmax_of_rows(im, node, x, axis, &y);
     if (!status)

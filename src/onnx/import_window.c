@@ -93,28 +93,30 @@ hsched_status hsi_onnx_read_kernel(hsi_onnx_import *im, const hsi_onnx_node *nod
                                    uint32_t spatial, hsched_tensor *weights,
                                    hsched_tensor *bias, int64_t *groups)
 {
-    int64_t kernel[HSCHED_MAX_DIMS];
-    hsched_status status = hsi_onnx_weights(im, node, 1, weights);
-    if (!status && *weights == HSCHED_NO_TENSOR)
-        status = hsi_onnx_malformed(node, "its weights are missing");
-    if (!status)
-        status = hsi_onnx_weights(im, node, 2, bias);
+    int64_t kernel[HSCHED_MAX_DIMS], dims[HSCHED_MAX_DIMS];
+    hsched_status status = hsi_onnx_input(im, node, 1, weights);
+    *bias = HSCHED_NO_TENSOR;
+    if (!status && hsi_onnx_has_input(node, 2))
+        status = hsi_onnx_input(im, node, 2, bias);
     if (!status)
         status = hsi_onnx_attr_int(node, "group", 1, groups);
     if (!status && *groups < 1)
         status = hsi_onnx_malformed(node, "attribute 'group' is not positive");
     if (status)
         return status;
-    const hsi_onnx_constant *w = hsi_onnx_constant_input(im, node, 1);
-    if (w->rank != spatial + 2)
+    const uint32_t rank = hsi_onnx_rank(im, *weights);
+    if (rank != spatial + 2)
         return hsi_onnx_malformed(node, "its weights have %u dimensions instead of %u",
-                                  w->rank, spatial + 2);
-    memcpy(kernel, w->dims + 2, spatial * sizeof *kernel);
+                                  rank, spatial + 2);
+    hsi_onnx_dims(im, *weights, dims);
+    for (uint32_t k = 0; k < rank; k++) /* computed ones may depend on a symbol */
+        hsi_onnx_pin(im, hsi_onnx_dim_tag(im, *weights, k));
+    memcpy(kernel, dims + 2, spatial * sizeof *kernel);
     if (hsi_onnx_attr(node, "kernel_shape"))
         status = hsi_onnx_read_numbers(node, "kernel_shape", spatial, 0, kernel);
-    if (!status && memcmp(kernel, w->dims + 2, spatial * sizeof *kernel) != 0)
+    if (!status && memcmp(kernel, dims + 2, spatial * sizeof *kernel) != 0)
         status = hsi_onnx_malformed(node, "kernel_shape is not that of its weights, %s",
-                                    hsi_shape_text(w->rank, w->dims));
+                                    hsi_shape_text(rank, dims));
     return status;
 }
 

@@ -26,7 +26,9 @@ typedef struct hsi_onnx_constant {
     size_t count, size; /* elements, bytes */
     const void *data;
     const uint64_t *tags;
-    int lasting; /* data stays as long as the graph does, but may not be aligned */
+    const uint64_t
+        *dim_tags; /* of no elements only: what the dimensions depend on, or NULL */
+    int lasting;   /* data stays as long as the graph does, but may not be aligned */
 } hsi_onnx_constant;
 
 typedef struct hsi_onnx_value {

@@ -52,13 +52,10 @@ static hsched_status add_constant(hsi_onnx_import *im, const char *name,
     return status ? status : hsi_onnx_track(im);
 }
 
-static hsched_status constant_tensor(hsi_onnx_import *im, const hsi_onnx_node *node,
-                                     uint32_t k)
+hsched_status hsi_onnx_add_constant(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                    const char *name, const hsi_onnx_constant *c,
+                                    hsched_tensor *tensor)
 {
-    hsi_onnx_state *state = &im->states[node->inputs[k]];
-    const hsi_onnx_constant *c = state->constant;
-    const hsi_onnx_value *value = &im->model->values[node->inputs[k]];
-    const char *name = value->name;
     if (c->count == 0)
         return hsi_error(HSCHED_ERROR_SHAPE,
                          "node '%.128s' (%.64s): input '%.128s' is empty, %s",
@@ -72,11 +69,20 @@ static hsched_status constant_tensor(hsi_onnx_import *im, const hsi_onnx_node *n
         if (status)
             return status;
     }
+    return hsi_onnx_at_node(node, add_constant(im, name, c, tensor));
+}
+
+static hsched_status constant_tensor(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                     uint32_t k)
+{
+    hsi_onnx_state *state = &im->states[node->inputs[k]];
+    const hsi_onnx_value *value = &im->model->values[node->inputs[k]];
+    const char *name = value->name;
     if (value->is_output) /* its name belongs to the layer that will make the output */
         name = hsi_onnx_made_name(im, name, "constant");
     if (!name)
         return hsi_onnx_no_memory(im, node);
-    return hsi_onnx_at_node(node, add_constant(im, name, c, &state->tensor));
+    return hsi_onnx_add_constant(im, node, name, state->constant, &state->tensor);
 }
 
 hsched_status hsi_onnx_input(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k,
@@ -217,6 +223,11 @@ hsched_status hsi_onnx_alias(hsi_onnx_import *im, const hsi_onnx_node *node, uin
     hsched_tensor x;
     if (c) {
         hsi_onnx_set_constant(im, node, k, c);
+        return HSCHED_OK;
+    }
+    if (hsi_onnx_has_input(node, 0) && im->states[node->inputs[0]].sequence) {
+        if (k < node->output_count && node->outputs[k] != HSI_ONNX_NONE)
+            im->states[node->outputs[k]].sequence = im->states[node->inputs[0]].sequence;
         return HSCHED_OK;
     }
     hsched_status status = hsi_onnx_input(im, node, 0, &x);

@@ -18,20 +18,22 @@ typedef struct hsi_onnx_op {
     const char *layers; /* that it becomes */
     const char *types;  /* that these take; NULL: float32 */
     const char *note;
-    int cpu_only; /* a GPU has no kernels for it */
+    int cpu_only;  /* a GPU has no kernels for it */
+    int sequences; /* some input may be a sequence */
 } hsi_onnx_op;
 
 /* NULL for unknown names. */
 const hsi_onnx_op *hsi_onnx_find_op(const char *name);
-/* The one operator of the library's own domain. */
-extern const hsi_onnx_op hsi_onnx_align;
+/* The operators of the library's own domain. */
+const hsi_onnx_op *hsi_onnx_find_own_op(const char *name);
 /* 1 if the operator has such an attribute in some opset. */
 int hsi_onnx_knows_attr(const hsi_onnx_op *op, const char *attribute);
 
 /* import_blocks.c */
 hsi_onnx_builder hsi_onnx_build_depth_to_space, hsi_onnx_build_space_to_depth;
 /* import_control.c */
-hsi_onnx_builder hsi_onnx_build_if, hsi_onnx_build_loop;
+hsi_onnx_builder hsi_onnx_build_if, hsi_onnx_build_choose, hsi_onnx_build_loop,
+    hsi_onnx_build_scan;
 /* import_window.c */
 hsi_onnx_builder hsi_onnx_build_conv, hsi_onnx_build_pool, hsi_onnx_build_global_pool;
 /* import_conv_transpose.c, import_lp_pool.c */
@@ -61,15 +63,34 @@ hsi_onnx_builder hsi_onnx_build_cast, hsi_onnx_build_cast_like, hsi_onnx_build_w
 
 /* import_norm.c */
 hsi_onnx_builder hsi_onnx_build_layer_norm, hsi_onnx_build_instance_norm,
-    hsi_onnx_build_group_norm, hsi_onnx_build_mean_variance, hsi_onnx_build_lp_norm,
-    hsi_onnx_build_log_softmax;
+    hsi_onnx_build_group_norm, hsi_onnx_build_mean_variance, hsi_onnx_build_lp_norm;
 /* BatchNormalization with parameters that are computed. */
 hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node,
                                           float epsilon);
+/* import_empty.c: where an input has no elements, sets the output if it has none either, or
+ * leaves it unset (HSCHED_OK); a layer is then tried. */
+hsched_status hsi_onnx_build_empty(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   hsi_onnx_builder *build);
 /* import_index.c */
-hsi_onnx_builder hsi_onnx_build_gather_nd, hsi_onnx_build_scatter;
+hsi_onnx_builder hsi_onnx_build_gather_nd, hsi_onnx_build_scatter,
+    hsi_onnx_build_compress;
+/* import_reduce.c: over no axes, where only what comes before and after the reduction is done;
+ * and of bool, as bytes. */
+hsched_status hsi_onnx_reduce_nothing(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                      hsched_reduce_kind kind, hsched_tensor x);
+hsched_status hsi_onnx_reduce_bools(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                    hsched_reduce_kind kind, hsched_tensor x,
+                                    uint32_t count, const int64_t *axes, int keep_dims);
+/* import_select.c */
+hsi_onnx_builder hsi_onnx_build_one_hot, hsi_onnx_build_hardmax, hsi_onnx_build_trilu,
+    hsi_onnx_build_reverse_sequence;
 /* import_order.c */
 hsi_onnx_builder hsi_onnx_build_arg, hsi_onnx_build_top_k, hsi_onnx_build_cumsum;
+/* import_sequence.c */
+hsi_onnx_builder hsi_onnx_build_sequence, hsi_onnx_build_sequence_insert,
+    hsi_onnx_build_sequence_erase, hsi_onnx_build_sequence_at,
+    hsi_onnx_build_sequence_length, hsi_onnx_build_concat_from_sequence,
+    hsi_onnx_build_split_to_sequence;
 /* import_attention.c */
 hsi_onnx_builder hsi_onnx_build_attention;
 /* import_linear_attention.c */
@@ -79,6 +100,10 @@ hsi_onnx_builder hsi_onnx_build_rotary, hsi_onnx_build_swiglu,
     hsi_onnx_build_tensor_scatter, hsi_onnx_build_causal_conv;
 /* import_einsum.c */
 hsi_onnx_builder hsi_onnx_build_einsum;
+/* import_sample.c */
+hsi_onnx_builder hsi_onnx_build_grid_sample, hsi_onnx_build_affine_grid;
+/* import_nms.c */
+hsi_onnx_builder hsi_onnx_build_nms;
 /* import_recurrent.c */
 hsi_onnx_builder hsi_onnx_build_recurrent;
 

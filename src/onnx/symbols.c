@@ -43,16 +43,6 @@ static hsched_status check_input(const Onnx__ValueInfoProto *input)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
                          "input '%.128s' has %zu dimensions; at most %d are supported",
                          input->name, type->shape->n_dim, HSCHED_MAX_DIMS);
-    for (size_t k = 0; k < type->shape->n_dim; k++) {
-        const Onnx__TensorShapeProto__Dimension *dim = type->shape->dim[k];
-        if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
-            dim->dim_value == 0)
-            return hsi_error(
-                HSCHED_ERROR_SHAPE,
-                "input '%.128s': dimension %zu is 0; export the model with a "
-                "size, or with a name for a size to be set later",
-                input->name, k);
-    }
     return HSCHED_OK;
 }
 
@@ -64,7 +54,7 @@ static const char *symbol_name(hsi_onnx_model *model, const Onnx__ValueInfoProto
     const Onnx__TensorShapeProto__Dimension *dim = tensor_type(input)->shape->dim[k];
     switch (dim->value_case) {
     case ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE:
-        if (dim->dim_value > 0)
+        if (dim->dim_value >= 0)
             return NULL;
         break; /* -1, as some exporters write what is open */
     case ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM:
@@ -91,10 +81,10 @@ static hsched_status apply_config(const hsched_onnx_config *config,
 {
     for (uint32_t k = 0; k < config->symbol_count; k++) {
         const hsched_symbol *given = &config->symbols[k];
-        if (!given->name || given->value < 1)
+        if (!given->name || given->value < 0)
             return hsi_error(
                 HSCHED_ERROR_INVALID_ARGUMENT,
-                "hsched_onnx_config.symbols[%u]: needs a name and a value of at least 1",
+                "hsched_onnx_config.symbols[%u]: needs a name and a value of at least 0",
                 k);
         hsi_onnx_symbol *symbol = find(symbols, count, given->name);
         if (!symbol)
@@ -105,14 +95,15 @@ static hsched_status apply_config(const hsched_onnx_config *config,
                              k, given->name,
                              count ? "there is for instance " : "all are numbers",
                              count ? symbols[0].name : "");
-        if (symbol->value)
+        if (symbol->given)
             return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                              "hsched_onnx_config.symbols[%u]: '%.128s' is given twice", k,
                              given->name);
         symbol->value = given->value;
+        symbol->given = 1;
     }
     for (uint32_t k = 0; k < count; k++)
-        if (symbols[k].value == 0) {
+        if (!symbols[k].given) {
             symbols[k].value = 1;
             hsi_log(HSCHED_LOG_INFO,
                     "ONNX: dimension '%.128s' was not set and is taken as 1",
@@ -200,6 +191,9 @@ static hsched_status add_input(hsi_onnx_import *im, uint32_t value)
             "%llu bytes",
             input->name, hsi_shape_text(rank, sizes),
             (unsigned long long)im->model->max_bytes);
+    if (bytes == 0)
+        return hsi_onnx_empty_input(im, value, hsi_onnx_dtype(type->elem_type), rank,
+                                    sizes);
     hsched_tensor tensor;
     hsched_status status = hsched_graph_add_input(
         im->graph, input->name, hsi_onnx_dtype(type->elem_type), rank, dims, &tensor);

@@ -261,6 +261,15 @@ static void arg(view x, const hsi_layer *layer, uint32_t rank, uint64_t *out)
         out[k] = !dropped && k == axis ? 0 : x.tags[k + (dropped && k >= axis)];
 }
 
+/* Images and channels of x, points of the grid. */
+static void grid_sample(view x, view grid, uint64_t *out)
+{
+    out[0] = x.tags[0];
+    out[1] = x.tags[1];
+    for (uint32_t k = 2; k < x.tensor->rank; k++)
+        out[k] = grid.tags[k - 1];
+}
+
 static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint64_t *out)
 {
     view x = view_of(im, layer->inputs[0]);
@@ -311,6 +320,13 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_GATHER_ND:
         gather_nd(x, view_of(im, layer->inputs[1]), layer, y->rank, out);
         break;
+    case HSI_LAYER_NMS:
+        out[0] = mixed(all_of(x, 0, 2), 0);
+        out[0] = mixed(out[0], view_of(im, layer->inputs[1]).tags[1]);
+        break;
+    case HSI_LAYER_GRID_SAMPLE:
+        grid_sample(x, view_of(im, layer->inputs[1]), out);
+        break;
     case HSI_LAYER_ARG:
         arg(x, layer, y->rank, out);
         break;
@@ -342,6 +358,7 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_BATCH_NORM:
     case HSI_LAYER_LRN:
     case HSI_LAYER_SOFTMAX:
+    case HSI_LAYER_NORM:
     case HSI_LAYER_ACTIVATION:
     case HSI_LAYER_CAST:
         memcpy(out, x.tags, sizeof(hsi_onnx_dim_tags));

@@ -7,7 +7,7 @@
  * - CONV2D, FC or SCALE + per-channel affine map: folded into its constants. Maps are
  *   SCALE, and ADD, SUB, MUL, DIV by a constant of one element per channel or in all.
  * - CONV2D + ADD of another tensor: the convolution's residual.
- * - Any of these, BINARY or MATMUL + activation: act.
+ * - Any of these, NORM, BINARY or MATMUL + activation: act.
  */
 #include "plan/passes.h"
 
@@ -303,6 +303,7 @@ static int takes_activation(const hsi_op *op)
     case HSCHED_STEP_FC:
     case HSCHED_STEP_MATMUL:
     case HSCHED_STEP_SCALE:
+    case HSCHED_STEP_NORM:
     case HSCHED_STEP_BINARY:
         return op->step.act.kind == HSCHED_ACTIVATION_NONE &&
                op->out->dtype == HSCHED_FLOAT32;

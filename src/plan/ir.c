@@ -173,7 +173,7 @@ int hsi_is_step(const hsi_op *op)
 
 int hsi_is_view(const hsi_op *op)
 {
-    return op->kind >= HSI_OP_RESHAPE && op->kind <= HSI_OP_SLICE;
+    return op->kind >= HSI_OP_RESHAPE && op->kind <= HSI_OP_WINDOW;
 }
 
 hsi_op *hsi_ir_op(hsi_ir *ir, int kind, const char *name, uint32_t in_count,

@@ -57,8 +57,11 @@ static int is_flexible(const hsi_op *op)
     case HSCHED_STEP_PAD:
     case HSCHED_STEP_REDUCE:
     case HSCHED_STEP_RESIZE:
+    case HSCHED_STEP_GRID_SAMPLE:
     case HSI_OP_CONCAT:
         return op->out->rank == 4;
+    case HSCHED_STEP_NORM: /* of channels; others go along the last dimensions */
+        return op->out->rank == 4 && op->step.u.norm.axis == 1;
     default:
         return 0;
     }
@@ -85,17 +88,22 @@ static int makes_images(const hsi_op *op)
     case HSCHED_STEP_IMAGE:
         return 1;
     case HSCHED_STEP_LRN:
-    case HSCHED_STEP_SCALE:
         return op->out->rank == 4;
     default:
         return 0;
     }
 }
 
+/* How many of the first inputs are images, if the result is one: not a grid. */
+static uint32_t image_inputs(const hsi_op *op)
+{
+    return op->kind == HSCHED_STEP_GRID_SAMPLE ? 1 : op->in_count;
+}
+
 static int wish_for_inputs(hsi_op *op)
 {
     int changed = 0;
-    for (uint32_t i = 0; i < op->in_count; i++)
+    for (uint32_t i = 0; i < image_inputs(op); i++)
         if (op->in[i] != NULL && op->in[i]->data == NULL)
             changed |= wish(op->in[i]);
     return changed;
@@ -110,8 +118,8 @@ static int spread(hsi_op *op)
         return op->kind == HSCHED_STEP_IMAGE ? 0 : wish_for_inputs(op);
     if (!is_flexible(op))
         return 0;
-    for (uint32_t i = 0; i < op->in_count && !op->out->channels_last; i++)
-        if (op->in[i]->data == NULL && is_channels_last(op->in[i]))
+    for (uint32_t i = 0; i < image_inputs(op) && !op->out->channels_last; i++)
+        if (op->in[i] != NULL && op->in[i]->data == NULL && is_channels_last(op->in[i]))
             changed = op->out->channels_last = 1;
     if (op->out->channels_last)
         changed |= wish_for_inputs(op);
@@ -169,6 +177,34 @@ static hsched_status permute_weights(hsi_ir *ir, hsi_op *fc, hsi_value *image)
     return HSCHED_OK;
 }
 
+/* ---- Poolings of whole images --------------------------------------------- */
+
+static int pools_all(const hsi_op *op)
+{
+    const hsi_value *x = op->in[0], *y = op->out;
+    if (op->kind != HSCHED_STEP_POOL2D || y->dims[2] != 1 || y->dims[3] != 1)
+        return 0;
+    for (int i = 0; i < 2; i++)
+        if (op->step.u.pool2d.kernel[i] != x->dims[2 + i] ||
+            op->step.u.pool2d.dilations[i] != 1 || op->step.u.pool2d.pads[i] != 0 ||
+            op->step.u.pool2d.pads[2 + i] != 0)
+            return 0;
+    return 1;
+}
+
+/* Of images that stay dense they become reductions, which read them as they are. */
+static void reduce_dense_images(hsi_ir *ir)
+{
+    for (hsi_op *op = ir->first; op != NULL; op = op->next) {
+        if (!pools_all(op) || is_channels_last(op->in[0]))
+            continue;
+        const int is_max = op->step.u.pool2d.kind == HSCHED_POOL_MAX;
+        memset(&op->step.u, 0, sizeof op->step.u);
+        op->kind = HSCHED_STEP_REDUCE;
+        op->step.u.reduce.kind = is_max ? HSCHED_REDUCE_MAX : HSCHED_REDUCE_MEAN;
+    }
+}
+
 /* Views that nothing looks at any more. */
 static void drop_unused_views(hsi_ir *ir)
 {
@@ -196,6 +232,7 @@ hsched_status hsi_pass_layout(hsi_ir *ir)
         for (hsi_op *op = ir->last; op != NULL; op = op->previous)
             changed |= spread(op);
     }
+    reduce_dense_images(ir);
     hsched_status status = HSCHED_OK;
     for (hsi_op *op = ir->first; op != NULL && status == HSCHED_OK; op = op->next) {
         hsi_value *image = op->kind == HSCHED_STEP_FC ? flattened_image(op->in[0]) : NULL;

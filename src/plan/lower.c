@@ -116,6 +116,38 @@ static hsched_status lower_conv2d(hsi_ir *ir, const hsi_layer *layer, hsi_value 
     return hsi_lower_add(ir, op);
 }
 
+static hsched_status lower_plain_convolution(hsi_ir *ir, const hsi_layer *layer,
+                                             hsi_value **in, hsi_value *out)
+{
+    if (layer->kind == HSI_LAYER_CONV2D)
+        return lower_conv2d(ir, layer, in, out);
+    if (layer->kind == HSI_LAYER_CONV)
+        return hsi_lower_conv(ir, layer, in, out);
+    return hsi_lower_conv_transpose(ir, layer, in, out);
+}
+
+/* Backends pack weights and bias when a model is compiled; what is computed is a composition. */
+static hsched_status lower_convolution(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                       hsi_value *out)
+{
+    hsi_value *bias = in[2], *y = out;
+    const int computed = in[1]->data == NULL;
+    if (!computed && (bias == NULL || bias->data != NULL))
+        return lower_plain_convolution(ir, layer, in, out);
+    if (bias != NULL)
+        y = hsi_ir_value(ir, out->dtype, out->rank, out->dims);
+    if (y == NULL)
+        return hsi_ir_no_memory();
+    hsi_value *without[3] = { in[0], in[1], NULL };
+    hsched_status status = !computed ? lower_plain_convolution(ir, layer, without, y)
+                           : layer->kind == HSI_LAYER_CONV_TRANSPOSE
+                               ? hsi_lower_computed_conv_transpose(ir, layer, without, y)
+                               : hsi_lower_computed_conv(ir, layer, without, y);
+    if (status != HSCHED_OK || bias == NULL)
+        return status;
+    return hsi_lower_add_bias(ir, layer, y, bias, out);
+}
+
 static hsched_status lower_fully_connected(hsi_ir *ir, const hsi_layer *layer,
                                            hsi_value **in, hsi_value *out)
 {
@@ -223,6 +255,7 @@ static hsched_status lower_simple(hsi_ir *ir, const hsi_layer *layer, int kind,
         break;
     case HSI_LAYER_SOFTMAX:
         op->step.u.softmax.axis = (uint32_t)attrs->softmax.axis;
+        op->step.u.softmax.log = attrs->softmax.log;
         break;
     case HSI_LAYER_ACTIVATION:
         op->step.act = attrs->activation;
@@ -283,7 +316,9 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
 {
     switch (layer->kind) {
     case HSI_LAYER_CONV2D:
-        return lower_conv2d(ir, layer, in, out);
+    case HSI_LAYER_CONV:
+    case HSI_LAYER_CONV_TRANSPOSE:
+        return lower_convolution(ir, layer, in, out);
     case HSI_LAYER_FULLY_CONNECTED:
         return lower_fully_connected(ir, layer, in, out);
     case HSI_LAYER_MATMUL:
@@ -294,18 +329,16 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return hsi_lower_global_pool(ir, layer, in[0], out);
     case HSI_LAYER_RESIZE:
         return hsi_lower_resize(ir, layer, in[0], out);
-    case HSI_LAYER_CONV:
-        return hsi_lower_conv(ir, layer, in, out);
     case HSI_LAYER_POOL:
         return hsi_lower_pool(ir, layer, in[0], out);
-    case HSI_LAYER_CONV_TRANSPOSE:
-        return hsi_lower_conv_transpose(ir, layer, in, out);
     case HSI_LAYER_BATCH_NORM:
         return lower_batch_norm(ir, layer, in, out);
     case HSI_LAYER_LRN:
         return lower_simple(ir, layer, HSCHED_STEP_LRN, in, out);
     case HSI_LAYER_SOFTMAX:
         return lower_simple(ir, layer, HSCHED_STEP_SOFTMAX, in, out);
+    case HSI_LAYER_NORM:
+        return hsi_lower_norm(ir, layer, in, out);
     case HSI_LAYER_ACTIVATION:
         if (layer->attrs.activation.kind == HSCHED_ACTIVATION_NONE)
             return lower_simple(ir, layer, HSI_OP_RESHAPE, in, out);
@@ -347,6 +380,10 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return hsi_lower_top_k(ir, layer, in[0], out);
     case HSI_LAYER_CUMSUM:
         return hsi_lower_cumsum(ir, layer, in[0], out);
+    case HSI_LAYER_GRID_SAMPLE:
+        return hsi_lower_grid_sample(ir, layer, in, out);
+    case HSI_LAYER_NMS:
+        return hsi_lower_nms(ir, layer, in, out);
     case HSI_LAYER_EXPAND:
         return lower_expand(ir, layer, in[0], out);
     case HSI_LAYER_IMAGE_INPUT:

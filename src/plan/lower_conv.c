@@ -144,10 +144,16 @@ hsched_status hsi_lower_conv(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
 
 /* A transposed convolution along one axis. Element o of the result is phase
  * r = (o + pad) mod phases of place q = (o + pad) / phases, and the sum over taps t of
- * x[q - t * spacing] times tap r + t * phases of the kernel. */
+ * x[q - t * spacing] times tap r + t * phases of the kernel.
+ *
+ * Where that needs no more taps, places begin `turn` = pad mod phases elements later, with the
+ * result's first: then none is cut off, which would be another copy. Phase r is then what was
+ * phase r + turn, of the next place where that is past the last: for the others tap t is the
+ * one before. */
 typedef struct axis {
     int64_t phases, taps, spacing;
     int64_t kernel, dilation;
+    int64_t turn;
     int64_t crop; /* elements of the first place that are not in the result */
 } axis;
 
@@ -156,7 +162,10 @@ static int64_t kernel_index(const axis *a, int64_t phase, int64_t tap)
 {
     if (a->phases == 1)
         return tap;
-    const int64_t at = phase + tap * a->phases;
+    phase += a->turn;
+    if (a->turn > 0 && phase < a->phases && tap-- == 0)
+        return -1;
+    const int64_t at = phase % a->phases + tap * a->phases;
     return at % a->dilation == 0 && at / a->dilation < a->kernel ? at / a->dilation : -1;
 }
 
@@ -171,10 +180,16 @@ static hsi_value *find_places(hsi_ir *ir, conv *c, int i, axis *a, int64_t strid
     a->phases = stride;
     a->taps = stride == 1 ? a->kernel : (extent + stride - 1) / stride;
     a->spacing = stride == 1 ? a->dilation : 1;
-    const int64_t first = pad / stride, last = (pad + size - 1) / stride;
+    int64_t first = pad / stride, last = (pad + size - 1) / stride;
+    const int64_t turn = pad % stride;
+    if (turn > 0 && (extent - turn + stride - 1) / stride < a->taps) {
+        a->turn = turn;
+        first++;
+        last = first + (size + stride - 1) / stride - 1;
+    }
     const int64_t reach = (a->taps - 1) * a->spacing;
     int64_t before = reach - first, after = last - (c->in[i] - 1);
-    a->crop = pad - first * stride;
+    a->crop = a->turn > 0 ? 0 : turn;
     const int64_t start = before < 0 ? -before : 0, end = after < 0 ? -after : 0;
     x = hsi_lower_slice(ir, name, x, dim, start * scale, 1,
                         (c->in[i] - start - end) * scale);

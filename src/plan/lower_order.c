@@ -53,5 +53,6 @@ hsched_status hsi_lower_cumsum(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
     op->step.u.cumsum.axis = (uint32_t)layer->attrs.cumsum.axis;
     op->step.u.cumsum.exclusive = layer->attrs.cumsum.exclusive;
     op->step.u.cumsum.reverse = layer->attrs.cumsum.reverse;
+    op->step.u.cumsum.product = layer->attrs.cumsum.product;
     return hsi_lower_add(ir, op);
 }

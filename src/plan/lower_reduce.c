@@ -2,6 +2,7 @@
  * others. */
 #include "plan/passes.h"
 
+#include <float.h>
 #include <string.h>
 
 /* `out`: the layer's own, or NULL for a value between. */
@@ -80,11 +81,25 @@ static hsi_value *reduce(hsi_ir *ir, const hsi_layer *layer, hsched_reduce_kind 
     return hsi_lower_add(ir, op) == HSCHED_OK ? y : NULL;
 }
 
-/* log(sum(exp(x - m))) + m with the largest m, so that nothing overflows. */
+/* The nearest finite number. */
+static hsi_value *finite(hsi_ir *ir, const hsi_layer *layer, hsi_value *x)
+{
+    hsi_op *op;
+    hsi_value *y = add_step(ir, layer, HSCHED_STEP_UNARY, 1, &x,
+                            x != NULL ? x->dims : NULL, NULL, &op);
+    if (y == NULL)
+        return NULL;
+    op->step.act = (hsched_activation){ HSCHED_ACTIVATION_CLIP, -FLT_MAX, FLT_MAX };
+    return hsi_lower_add(ir, op) == HSCHED_OK ? y : NULL;
+}
+
+/* log(sum(exp(x - m))) + m with the largest m, so that nothing overflows; it is made finite,
+ * since the difference of two infinities is no number. */
 static hsi_value *log_sum_exp(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                               const int64_t *dims, hsi_value *out)
 {
-    hsi_value *most = reduce(ir, layer, HSCHED_REDUCE_MAX, x, dims, NULL);
+    hsi_value *most =
+        finite(ir, layer, reduce(ir, layer, HSCHED_REDUCE_MAX, x, dims, NULL));
     hsi_value *less = binary(ir, layer, HSCHED_BINARY_SUB, x, most, NULL);
     hsi_value *exponentials = unary(ir, layer, HSCHED_ACTIVATION_EXP, less, NULL);
     hsi_value *sum = reduce(ir, layer, HSCHED_REDUCE_SUM, exponentials, dims, NULL);

@@ -7,8 +7,8 @@
  *
  * - steps (kinds of hsched/backend.h) compute; their values are owners: they have a root
  *   of their own or a place inside a joint one;
- * - views (RESHAPE, TRANSPOSE, SLICE) compute nothing: their value is another's memory
- *   seen through other strides;
+ * - views (RESHAPE, TRANSPOSE, SLICE, WINDOW) compute nothing: their value is another's
+ *   memory seen through other strides, of WINDOW many elements at several places;
  * - joins (CONCAT, OUTPUT) compute nothing either, but demand a place: input i must be
  *   in a given slice of the result. Who cannot be made to write there is copied.
  *
@@ -100,6 +100,7 @@ enum {
     HSI_OP_RESHAPE = 101,
     HSI_OP_TRANSPOSE,
     HSI_OP_SLICE,
+    HSI_OP_WINDOW, /* [N,C,D1..Dk] -> [N,C,k1..kk,o1..ok] */
     HSI_OP_CONCAT,
     HSI_OP_OUTPUT
 };
@@ -113,10 +114,11 @@ struct hsi_op {
     hsi_value **wanted; /* joins: the inputs before copies took their places */
     hsi_value *out;
     uint64_t macs;
-    hsched_step step;                                        /* steps: act and u */
-    int64_t perm[HSCHED_MAX_DIMS];                           /* TRANSPOSE */
-    int64_t starts[HSCHED_MAX_DIMS], steps[HSCHED_MAX_DIMS]; /* SLICE */
-    uint32_t axis;                                           /* CONCAT */
+    hsched_step step;              /* steps: act and u */
+    int64_t perm[HSCHED_MAX_DIMS]; /* TRANSPOSE */
+    /* SLICE; of WINDOW the dilations and strides */
+    int64_t starts[HSCHED_MAX_DIMS], steps[HSCHED_MAX_DIMS];
+    uint32_t axis; /* CONCAT */
     hsi_op *next, *previous;
     uint32_t position;   /* in the list, when it was last numbered */
     uint32_t step_index; /* sections pass */
@@ -250,10 +252,26 @@ hsched_status hsi_lower_conv(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                              hsi_value *out);
 hsched_status hsi_lower_conv_transpose(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                                        hsi_value *out);
+/* With weights that are computed, and no bias: lower_computed_conv.c. */
+hsched_status hsi_lower_computed_conv(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                      hsi_value *out);
+hsched_status hsi_lower_computed_conv_transpose(hsi_ir *ir, const hsi_layer *layer,
+                                                hsi_value **in, hsi_value *out);
+/* Weights of O filters in groups times columns [N,(groups,taps),points]. */
+hsched_status hsi_lower_columns_product(hsi_ir *ir, const hsi_layer *layer,
+                                        hsi_value *columns, hsi_value *weights,
+                                        int64_t groups, hsi_value *out);
+/* A number [C] for each channel, added. */
+hsched_status hsi_lower_add_bias(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                                 hsi_value *bias, hsi_value *out);
 hsched_status hsi_lower_pool(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                              hsi_value *out);
 hsched_status hsi_lower_resize(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                hsi_value *out); /* lower_resize.c */
+hsched_status hsi_lower_grid_sample(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                    hsi_value *out); /* lower_sample.c */
+hsched_status hsi_lower_nms(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                            hsi_value *out); /* lower_nms.c */
 hsched_status hsi_lower_gather(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                                hsi_value *out); /* lower_gather.c */
 hsched_status hsi_lower_gather_nd(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
@@ -269,6 +287,8 @@ hsched_status hsi_lower_top_k(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                               hsi_value *out);
 hsched_status hsi_lower_cumsum(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                hsi_value *out);
+hsched_status hsi_lower_norm(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                             hsi_value *out); /* lower_norm.c */
 hsched_status hsi_lower_reduce(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                hsi_value *out); /* lower_reduce.c */
 hsched_status hsi_lower_global_pool(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,

@@ -162,8 +162,14 @@ int hsi_view_strides(const hsi_op *op, int64_t offset, const int64_t *strides,
         return hsi_reshape_strides(x->rank, x->dims, strides, y->rank, y->dims,
                                    out_strides);
     }
+    const uint32_t spatial = x->rank - 2;
     for (uint32_t i = 0; i < y->rank; i++) {
-        if (op->kind == HSI_OP_TRANSPOSE) {
+        if (op->kind == HSI_OP_WINDOW) {
+            out_strides[i] = i < 2 ? strides[i]
+                             : i < 2 + spatial
+                                 ? op->starts[i - 2] * strides[i]
+                                 : op->steps[i - 2 - spatial] * strides[i - spatial];
+        } else if (op->kind == HSI_OP_TRANSPOSE) {
             out_strides[i] = strides[op->perm[i]];
         } else {
             *out_offset += op->starts[i] * strides[i];

@@ -166,14 +166,19 @@ int64_t zoo_channels(zoo_net *net, hsched_tensor x)
     return zoo_dim(net, x, 1);
 }
 
-static hsched_tensor add_input(zoo_net *net, uint32_t rank, const int64_t *dims)
+static hsched_tensor add_typed(zoo_net *net, hsched_dtype dtype, uint32_t rank,
+                               const int64_t *dims)
 {
     hsched_tensor y = HSCHED_NO_TENSOR;
     if (net->status != HSCHED_OK)
         return y;
     return zoo_made(
-        net, hsched_graph_add_input(net->graph, "input", HSCHED_FLOAT32, rank, dims, &y),
-        &y);
+        net, hsched_graph_add_input(net->graph, "input", dtype, rank, dims, &y), &y);
+}
+
+static hsched_tensor add_input(zoo_net *net, uint32_t rank, const int64_t *dims)
+{
+    return add_typed(net, HSCHED_FLOAT32, rank, dims);
 }
 
 hsched_tensor zoo_image(zoo_net *net)
@@ -186,9 +191,9 @@ hsched_tensor zoo_square(zoo_net *net, int64_t size)
     return add_input(net, 4, (const int64_t[]){ 1, 3, size, size });
 }
 
-hsched_tensor zoo_sequence(zoo_net *net, int64_t length, int64_t width)
+hsched_tensor zoo_tokens(zoo_net *net, int64_t length)
 {
-    return add_input(net, 3, (const int64_t[]){ length, 1, width });
+    return add_typed(net, HSCHED_INT64, 2, (const int64_t[]){ 1, length });
 }
 
 hsched_tensor zoo_vector(zoo_net *net, int64_t length)

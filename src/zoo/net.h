@@ -55,11 +55,11 @@ void zoo_net_init(zoo_net *net, const char *name, uint64_t seed);
 /* Hands out the graph, or destroys it and says why. */
 hsched_status zoo_net_finish(zoo_net *net, hsched_graph **graph);
 
-/* The input "input", float32. */
+/* The input "input", float32 but for tokens. */
 hsched_tensor zoo_image(zoo_net *net); /* [1,3,224,224] */
 hsched_tensor zoo_square(zoo_net *net, int64_t size);
-/* Embedded tokens [length,1,width]. */
-hsched_tensor zoo_sequence(zoo_net *net, int64_t length, int64_t width);
+/* Numbers of tokens, int64 [1,length]. */
+hsched_tensor zoo_tokens(zoo_net *net, int64_t length);
 hsched_tensor zoo_vector(zoo_net *net, int64_t length);
 
 hsched_tensor zoo_conv2d(zoo_net *net, const char *name, hsched_tensor x,
@@ -107,6 +107,9 @@ hsched_tensor zoo_upsample(zoo_net *net, const char *name, hsched_tensor x);
 /* The same, by a learned transposed convolution of 2x2 with stride 2. */
 hsched_tensor zoo_conv_transpose(zoo_net *net, const char *name, hsched_tensor x,
                                  int64_t out);
+/* The rows of a table [vocabulary,width] that the tokens name. */
+hsched_tensor zoo_embedding(zoo_net *net, const char *name, hsched_tensor tokens,
+                            int64_t vocabulary, int64_t width);
 /* A recurrent layer over the sequence x [T,N,I], of `hidden` units with biases; y [T,D,N,H],
  * y_h [D,N,H], either of which may be NULL. */
 void zoo_recurrent(zoo_net *net, const char *name, hsched_recurrent_kind kind,
@@ -158,6 +161,8 @@ void zoo_shufflenet_v2(zoo_net *net);
 void zoo_unet(zoo_net *net);
 void zoo_yolov3_tiny(zoo_net *net);
 void zoo_yolov3(zoo_net *net);
+void zoo_yolov3_tiny_nms(zoo_net *net);
+void zoo_yolov3_nms(zoo_net *net);
 void zoo_text_bilstm(zoo_net *net);
 void zoo_text_gru(zoo_net *net);
 void zoo_vit_tiny(zoo_net *net);

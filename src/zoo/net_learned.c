@@ -26,6 +26,18 @@ hsched_tensor zoo_conv_transpose(zoo_net *net, const char *name, hsched_tensor x
         &y);
 }
 
+hsched_tensor zoo_embedding(zoo_net *net, const char *name, hsched_tensor tokens,
+                            int64_t vocabulary, int64_t width)
+{
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    hsched_tensor table = zoo_weights(net, name, "weight", 2,
+                                      (const int64_t[]){ vocabulary, width }, sqrtf(3));
+    if (net->status != HSCHED_OK)
+        return y;
+    return zoo_made(net, hsched_graph_add_gather(net->graph, name, table, tokens, 0, &y),
+                    &y);
+}
+
 void zoo_recurrent(zoo_net *net, const char *name, hsched_recurrent_kind kind,
                    hsched_recurrent_direction direction, hsched_tensor x, int64_t hidden,
                    hsched_tensor *y, hsched_tensor *y_h)

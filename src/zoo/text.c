@@ -1,16 +1,25 @@
 /*
  * Classifiers of text, of the kind that was usual before transformers. Their input is the
- * tokens as they are embedded already (GloVe's 300 numbers each), [64,1,300]: looking them
- * up in a table is left to the caller. Output: the softmax over four classes, [1,4].
+ * tokens' numbers in a vocabulary of 25000, int64 [1,64], which are looked up in a table of 300
+ * numbers each, as many as GloVe has. Output: the softmax over four classes, [1,4].
  */
 #include "zoo/net.h"
 
 enum {
+    VOCABULARY = 25000,
     LENGTH = 64,
     WIDTH = 300,
     HIDDEN = 256,
     CLASSES = 4
 };
+
+/* The sequence [T,1,I] of the tokens' numbers. */
+static hsched_tensor embed(zoo_net *net)
+{
+    hsched_tensor x = zoo_tokens(net, LENGTH);
+    x = zoo_embedding(net, "embedding", x, VOCABULARY, WIDTH);
+    return zoo_transpose(net, "time_first", x, (const int64_t[]){ 1, 0, 2 });
+}
 
 /* Last states [D,1,H] to scores. */
 static void classify(zoo_net *net, hsched_tensor state)
@@ -25,7 +34,7 @@ static void classify(zoo_net *net, hsched_tensor state)
 /* A bidirectional LSTM; the last states of both directions. */
 void zoo_text_bilstm(zoo_net *net)
 {
-    hsched_tensor x = zoo_sequence(net, LENGTH, WIDTH), last = HSCHED_NO_TENSOR;
+    hsched_tensor x = embed(net), last = HSCHED_NO_TENSOR;
     zoo_recurrent(net, "lstm", HSCHED_RECURRENT_LSTM, HSCHED_RECURRENT_BIDIRECTIONAL, x,
                   HIDDEN, NULL, &last);
     classify(net, last);
@@ -34,8 +43,7 @@ void zoo_text_bilstm(zoo_net *net)
 /* Two GRUs, one over the other's states. */
 void zoo_text_gru(zoo_net *net)
 {
-    hsched_tensor x = zoo_sequence(net, LENGTH, WIDTH), states = HSCHED_NO_TENSOR,
-                  last = HSCHED_NO_TENSOR;
+    hsched_tensor x = embed(net), states = HSCHED_NO_TENSOR, last = HSCHED_NO_TENSOR;
     zoo_recurrent(net, "gru1", HSCHED_RECURRENT_GRU, HSCHED_RECURRENT_FORWARD, x, HIDDEN,
                   &states, NULL);
     /* [T,D,1,H], of one direction. */

@@ -3,7 +3,8 @@
  * cells with three boxes each. The heads are decoded: output "boxes" [1,K,4], x and y of
  * the upper left and the lower right corner in pixels, and "scores" [1,K,80], for each
  * class the probability that the box is one times that of the class. Which boxes to keep
- * (non-maximum suppression) is left to the caller.
+ * (non-maximum suppression) is left to the caller, but for the variants that choose them: they
+ * have a third output, "selected" [8000,3], at most 100 boxes for each class.
  */
 #include "zoo/net.h"
 
@@ -147,7 +148,20 @@ static void decode(zoo_net *net, head *h)
                             (const int64_t[]){ 1, count, CLASSES });
 }
 
-static void finish(zoo_net *net, head *heads, uint32_t count)
+/* Boxes are compared by areas alone, which do not mind that columns come first here. */
+static void choose(zoo_net *net, hsched_tensor boxes, hsched_tensor scores)
+{
+    const hsched_nms_config config = { HSCHED_NMS_CONFIG_INIT, .max_per_class = 100,
+                                       .iou_threshold = 0.45f, .score_threshold = 0.25f };
+    hsched_tensor selected;
+    scores = zoo_transpose(net, "scores.turned", scores, (const int64_t[]){ 0, 2, 1 });
+    zoo_mark(net, zoo_made(net,
+                           hsched_graph_add_non_max_suppression(
+                               net->graph, "selected", boxes, scores, &config, &selected),
+                           &selected));
+}
+
+static void finish(zoo_net *net, head *heads, uint32_t count, int chooses)
 {
     hsched_tensor boxes[3], scores[3];
     for (uint32_t i = 0; i < count; i++) {
@@ -155,8 +169,12 @@ static void finish(zoo_net *net, head *heads, uint32_t count)
         boxes[i] = heads[i].boxes;
         scores[i] = heads[i].scores;
     }
-    zoo_mark(net, zoo_concat_along(net, "boxes", boxes, count, 1));
-    zoo_mark(net, zoo_concat_along(net, "scores", scores, count, 1));
+    hsched_tensor all_boxes = zoo_concat_along(net, "boxes", boxes, count, 1);
+    hsched_tensor all_scores = zoo_concat_along(net, "scores", scores, count, 1);
+    zoo_mark(net, all_boxes);
+    zoo_mark(net, all_scores);
+    if (chooses)
+        choose(net, all_boxes, all_scores);
 }
 
 /* ---- Tiny ----------------------------------------------------------------- */
@@ -169,7 +187,7 @@ static hsched_tensor pool(yolo *y, hsched_tensor x, int64_t stride)
                         &(zoo_pool){ .kernel = 2, .stride = stride, .same = 1 });
 }
 
-void zoo_yolov3_tiny(zoo_net *net)
+static void tiny(zoo_net *net, int chooses)
 {
     yolo y = { net, 0.4f, 0, 0 };
     head heads[2] = { { .name = "head1", .anchors = { 81, 82, 135, 169, 344, 319 } },
@@ -184,7 +202,17 @@ void zoo_yolov3_tiny(zoo_net *net)
     heads[0].values = head_conv(&y, conv(&y, x, 512, 3));
     x = up(&y, x, 128, finer);
     heads[1].values = head_conv(&y, conv(&y, x, 256, 3));
-    finish(net, heads, 2);
+    finish(net, heads, 2, chooses);
+}
+
+void zoo_yolov3_tiny(zoo_net *net)
+{
+    tiny(net, 0);
+}
+
+void zoo_yolov3_tiny_nms(zoo_net *net)
+{
+    tiny(net, 1);
 }
 
 /* ---- The large one -------------------------------------------------------- */
@@ -214,7 +242,7 @@ static hsched_tensor neck(yolo *y, hsched_tensor x, int64_t out)
     return conv(y, x, out, 1);
 }
 
-void zoo_yolov3(zoo_net *net)
+static void large(zoo_net *net, int chooses)
 {
     yolo y = { net, 0.25f, 0, 0 };
     head heads[3] = { { .name = "head1", .anchors = { 116, 90, 156, 198, 373, 326 } },
@@ -233,5 +261,15 @@ void zoo_yolov3(zoo_net *net)
         x = neck(&y, x, out);
         heads[h].values = head_conv(&y, conv(&y, x, out * 2, 3));
     }
-    finish(net, heads, 3);
+    finish(net, heads, 3, chooses);
+}
+
+void zoo_yolov3(zoo_net *net)
+{
+    large(net, 0);
+}
+
+void zoo_yolov3_nms(zoo_net *net)
+{
+    large(net, 1);
 }

@@ -8,8 +8,8 @@
  * [1,3,224,224], output "output" float32 [1,1000], the softmax of the scores; Inception v3
  * takes [1,3,299,299], the MLP takes [1,784] and gives [1,10]. The U-Net takes
  * [1,3,256,256] and gives [1,2,256,256]; detectors take [1,3,416,416] and give "boxes"
- * [1,K,4] and "scores" [1,K,80]. Classifiers of text take embedded tokens [64,1,300] and
- * give [1,4].
+ * [1,K,4] and "scores" [1,K,80], and those that choose boxes "selected" [8000,3].
+ * Classifiers of text take embedded tokens [64,1,300] and give [1,4].
  *
  * Convolution, batch normalization and activation are separate layers, as
  * in the frameworks.

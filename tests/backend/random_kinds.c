@@ -58,8 +58,10 @@ static void make_softmax(random_maker *m)
     s->u.softmax.axis = (uint32_t)range(m, 0, s->out.rank - 1);
     if (chance(m, 40))
         s->u.softmax.axis = s->out.rank - 1;
-    NOTE(m, "axis %u", s->u.softmax.axis);
-    m->made->compare = RANDOM_COMPARE_NORM_NO_FLOOR;
+    s->u.softmax.log = chance(m, 30);
+    NOTE(m, "axis %u%s", s->u.softmax.axis, s->u.softmax.log ? " log" : "");
+    m->made->compare =
+        s->u.softmax.log ? RANDOM_COMPARE_NORM : RANDOM_COMPARE_NORM_NO_FLOOR;
     random_output(m);
     if (chance(m, 20))
         random_input(m, 0, 500, 520); /* exp of these is infinite */
@@ -312,32 +314,41 @@ static void make_image(random_maker *m)
     random_input(m, 0, 0, 0);
 }
 
+static void (*const makers[])(random_maker *) = {
+    [HSCHED_STEP_CONV2D] = random_make_conv2d,
+    [HSCHED_STEP_FC] = random_make_fc,
+    [HSCHED_STEP_MATMUL] = random_make_matmul,
+    [HSCHED_STEP_POOL2D] = random_make_pool2d,
+    [HSCHED_STEP_SCALE] = make_scale,
+    [HSCHED_STEP_LRN] = make_lrn,
+    [HSCHED_STEP_SOFTMAX] = make_softmax,
+    [HSCHED_STEP_NORM] = random_make_norm,
+    [HSCHED_STEP_UNARY] = make_unary,
+    [HSCHED_STEP_BINARY] = make_binary,
+    [HSCHED_STEP_COPY] = make_copy,
+    [HSCHED_STEP_PAD] = make_pad,
+    [HSCHED_STEP_REDUCE] = make_reduce,
+    [HSCHED_STEP_IMAGE] = make_image,
+    [HSCHED_STEP_CAST] = random_make_cast,
+    [HSCHED_STEP_WHERE] = random_make_where,
+    [HSCHED_STEP_GATHER] = random_make_gather,
+    [HSCHED_STEP_ARG] = random_make_arg,
+    [HSCHED_STEP_TOP_K] = random_make_top_k,
+    [HSCHED_STEP_TUPLE_INDEX] = random_make_tuple_index,
+    [HSCHED_STEP_SCATTER] = random_make_scatter,
+    [HSCHED_STEP_CUMSUM] = random_make_cumsum,
+    [HSCHED_STEP_GRID_SAMPLE] = random_make_grid_sample,
+    [HSCHED_STEP_NMS] = random_make_nms,
+    [HSCHED_STEP_RESIZE] = random_make_resize,
+    [HSCHED_STEP_RECURRENT] = random_make_recurrent,
+};
+
+int random_kind_has_maker(hsched_step_kind kind)
+{
+    return (size_t)kind < RANDOM_COUNT(makers) && makers[kind] != NULL;
+}
+
 void random_kind_make(random_maker *maker, hsched_step_kind kind)
 {
-    static void (*const makers[])(random_maker *) = {
-        [HSCHED_STEP_CONV2D] = random_make_conv2d,
-        [HSCHED_STEP_FC] = random_make_fc,
-        [HSCHED_STEP_MATMUL] = random_make_matmul,
-        [HSCHED_STEP_POOL2D] = random_make_pool2d,
-        [HSCHED_STEP_SCALE] = make_scale,
-        [HSCHED_STEP_LRN] = make_lrn,
-        [HSCHED_STEP_SOFTMAX] = make_softmax,
-        [HSCHED_STEP_UNARY] = make_unary,
-        [HSCHED_STEP_BINARY] = make_binary,
-        [HSCHED_STEP_COPY] = make_copy,
-        [HSCHED_STEP_PAD] = make_pad,
-        [HSCHED_STEP_REDUCE] = make_reduce,
-        [HSCHED_STEP_IMAGE] = make_image,
-        [HSCHED_STEP_CAST] = random_make_cast,
-        [HSCHED_STEP_WHERE] = random_make_where,
-        [HSCHED_STEP_GATHER] = random_make_gather,
-        [HSCHED_STEP_ARG] = random_make_arg,
-        [HSCHED_STEP_TOP_K] = random_make_top_k,
-        [HSCHED_STEP_TUPLE_INDEX] = random_make_tuple_index,
-        [HSCHED_STEP_SCATTER] = random_make_scatter,
-        [HSCHED_STEP_CUMSUM] = random_make_cumsum,
-        [HSCHED_STEP_RESIZE] = random_make_resize,
-        [HSCHED_STEP_RECURRENT] = random_make_recurrent,
-    };
     makers[kind](maker);
 }

@@ -100,6 +100,7 @@ double random_weight_bound(const random_maker *m, int64_t k);
 /* Fills in one of the kinds: shapes, strides, attributes, memory. random_kinds.c
  */
 void random_kind_make(random_maker *m, hsched_step_kind kind);
+int random_kind_has_maker(hsched_step_kind kind);
 
 /* random_recurrent.c */
 void random_make_recurrent(random_maker *m);
@@ -112,6 +113,9 @@ void random_make_pool2d(random_maker *m);
 /* random_resize.c */
 void random_make_resize(random_maker *m);
 
+/* random_sample.c */
+void random_make_grid_sample(random_maker *m);
+void random_make_nms(random_maker *m);
 /* random_index.c */
 void random_make_tuple_index(random_maker *m);
 void random_make_scatter(random_maker *m);
@@ -119,6 +123,8 @@ void random_make_scatter(random_maker *m);
 void random_make_arg(random_maker *m);
 void random_make_top_k(random_maker *m);
 void random_make_cumsum(random_maker *m);
+/* random_norm.c */
+void random_make_norm(random_maker *m);
 
 /* random_elements.c; the last two are UNARY and BINARY of other types than float32. */
 void random_make_cast(random_maker *m);

@@ -71,6 +71,7 @@ void random_make_cumsum(random_maker *m)
     s->u.cumsum.axis = (uint32_t)range(m, 0, rank - 1);
     s->u.cumsum.exclusive = chance(m, 50);
     s->u.cumsum.reverse = chance(m, 50);
+    s->u.cumsum.product = chance(m, 30);
     random_dims(m, rank, 3000, dims);
     if (chance(m, 40))
         dims[s->u.cumsum.axis] = range(m, 1, 300);
@@ -79,7 +80,8 @@ void random_make_cumsum(random_maker *m)
     random_set_any_strides(m, &s->in[0], 1);
     random_set_shape(&s->out, type, rank, dims);
     random_set_any_strides(m, &s->out, 0);
-    NOTE(m, "along %u%s%s", s->u.cumsum.axis, s->u.cumsum.exclusive ? " exclusive" : "",
+    NOTE(m, "along %u%s%s%s", s->u.cumsum.axis, s->u.cumsum.product ? " product" : "",
+         s->u.cumsum.exclusive ? " exclusive" : "",
          s->u.cumsum.reverse ? " reverse" : "");
     m->made->compare = RANDOM_COMPARE_BITS; /* both add up doubles, in order */
     random_output(m);

@@ -16,7 +16,7 @@
  * Tolerance, y against the reference r (RANDOM_STEP_TOLERANCE is 1e-5):
  *   copy, pad, max pooling, nearest resizing, cast, where, integers and bool: the same bits
  *   unary, binary, scale, image    |y - r| <= 1e-5 * max(1, |r|) for each element
- *   softmax                        |y - r| <= 1e-5 * max |r|
+ *   softmax (not its logarithm)    |y - r| <= 1e-5 * max |r|
  *   all else                       |y - r| <= 1e-5 * max(1, max |r|)
  */
 #ifndef TESTS_BACKEND_RANDOM_STEP_H
@@ -25,7 +25,7 @@
 #include <hsched/backend.h>
 
 #define RANDOM_STEP_TOLERANCE 1e-5
-#define RANDOM_STEP_KINDS     26 /* step kinds are 1..26, with gaps: random_step_has */
+#define RANDOM_STEP_KINDS     27 /* step kinds are 1..27, with gaps: random_step_has */
 
 typedef struct random_memory {
     uint8_t *block;

@@ -48,7 +48,7 @@ def test_help(program, command):
     ["run", "mlp", "--workers", "-1"], ["run", "mlp", "--policy", "fast"],
     ["run", "mlp", "--sim", "conv"], ["run", "mlp", "--sim", "shoes:3"],
     ["run", "mlp", "--sim", "conv:0"], ["run", "mlp", "--symbol", "batch"],
-    ["run", "mlp", "--symbol", "batch=0"], ["run", "mlp", "--libraries", "mkl"],
+    ["run", "mlp", "--symbol", "batch=-1"], ["run", "mlp", "--libraries", "mkl"],
     ["run", "mlp", "--mean", "1,2"], ["run", "mlp", "--json=1"], ["run", "mlp", "--input", "x=y.npy"],
     ["inspect"], ["inspect", "mlp", "mlp"], ["verify"], ["verify", "mlp", "--tolerance", "0"],
     ["profile"], ["profile", "mlp", "--seconds", "0"], ["profile", "mlp", "--repetitions", "0"],

@@ -20,6 +20,8 @@ BUILD = ROOT / os.environ.get("BUILD", "build")
 DTYPES = {1: np.float32, 2: np.uint8, 3: np.int64, 4: np.int32, 5: np.bool_, 6: np.float16,
           7: np.int8, 9: np.float64} | ({8: ml_dtypes.bfloat16} if ml_dtypes else {})
 FOREVER = 2**64 - 1
+FIRST_GPU = 1  # device 0 are the CPU workers
+NO_GPU, NO_GRAPHS = 1 << 3, 1 << 4  # flags of a runtime
 
 
 class Symbol(c.Structure):
@@ -61,6 +63,11 @@ class RunConfig(c.Structure):
                 ("callback_user", c.c_void_p)]
 
 
+class DeviceStats(c.Structure):
+    """As far as it is of use here; the library fills in what struct_size covers."""
+    _fields_ = [("struct_size", c.c_size_t), ("jobs", c.c_uint64), ("steps", c.c_uint64)]
+
+
 class HschedError(RuntimeError):
     pass
 
@@ -77,6 +84,10 @@ def library():
         getattr(lib, name).argtypes = [c.c_void_p]
         getattr(lib, name).restype = c.c_uint32
     lib.hsched_runtime_create.argtypes = [c.POINTER(RuntimeConfig), c.POINTER(c.c_void_p)]
+    lib.hsched_runtime_device_count.argtypes = [c.c_void_p]
+    lib.hsched_runtime_device_count.restype = c.c_uint32
+    lib.hsched_runtime_get_device_stats.argtypes = [c.c_void_p, c.c_uint32,
+                                                    c.POINTER(DeviceStats)]
     lib.hsched_model_load.argtypes = [c.c_void_p, c.c_char_p, c.POINTER(ModelConfig),
                                       c.POINTER(c.c_void_p)]
     for name in ("hsched_model_input_info", "hsched_model_output_info"):
@@ -95,6 +106,17 @@ def check(status):
     if status != 0:
         raise HschedError(f"{LIB.hsched_status_name(status).decode()}: "
                           f"{LIB.hsched_error_detail().decode()}")
+
+
+def aligned(array):
+    """The array, or a copy of it, from a multiple of 64 bytes on, as the library has its own tensors."""
+    if array.ctypes.data % 64 == 0:
+        return array
+    room = np.empty(array.nbytes + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    copy = room[first:first + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 def bindings(arrays):
@@ -122,8 +144,8 @@ class Model:
         """Inputs and poisoned outputs, in the model's order."""
         ins = [np.ascontiguousarray(feed[name], dtype).reshape(shape)
                for name, dtype, shape in self.inputs]
-        outs = [np.full(shape, np.nan, dtype) if dtype == np.float32 else
-                np.full(shape, 127, dtype) for _, dtype, shape in self.outputs]
+        outs = [aligned(np.full(shape, np.nan if dtype == np.float32 else 127, dtype))
+                for _, dtype, shape in self.outputs]
         return ins, outs
 
     def infer(self, feed):
@@ -189,6 +211,16 @@ class Runtime:
                                     c.byref(model)))
         self.models.append(Model(model))
         return self.models[-1]
+
+    def has_gpu(self):
+        return LIB.hsched_runtime_device_count(self.handle) > FIRST_GPU
+
+    def gpu_steps(self):
+        """How many steps the GPU has done so far; 0 without one."""
+        stats = DeviceStats(struct_size=c.sizeof(DeviceStats))
+        if self.has_gpu():
+            check(LIB.hsched_runtime_get_device_stats(self.handle, FIRST_GPU, c.byref(stats)))
+        return stats.steps
 
     def __enter__(self):
         return self

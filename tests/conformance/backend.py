@@ -1,8 +1,10 @@
-"""libhsched as a backend of the ONNX package (onnx.backend.base): one CPU worker, tensors in and out.
+"""libhsched as a backend of the ONNX package (onnx.backend.base): one CPU worker, tensors in and out; as
+device CUDA with the GPU beside it, which does what it can, in float32.
 
 The library compiles a model for shapes and weights that are known, as exporters write them. Cases of one
 operator give these as inputs, too (axes, scales, the weights of a convolution): a model that is refused
 as it is is tried again with all inputs but the first as constants of their values."""
+import functools
 import pathlib
 import tempfile
 
@@ -53,22 +55,53 @@ def with_constants(model, values):
     return fixed
 
 
-def infer(model, infos, arrays):
+@functools.cache
+def runtime_on(device):
+    """One for all cases of this process: a GPU takes its time to open."""
+    flags = hsched.NO_GPU if device == "CPU" else hsched.NO_GRAPHS
+    runtime = hsched.Runtime(cpu_workers=1, flags=flags)
+    if device != "CPU" and not runtime.has_gpu():
+        raise RuntimeError("no GPU is usable here; `hsched info` says why")
+    return runtime
+
+
+def padded_outputs(graph):
+    """The outputs whose rows are those of a NonMaxSuppression, with rows of -1 behind them: the library's
+    tensors have sizes that do not depend on data. What is made of such a result is moved row by row."""
+    padded = set()
+    for node in graph.node:
+        if node.op_type == "NonMaxSuppression" or (node.input and node.input[0] in padded):
+            padded.update(node.output)
+    return padded
+
+
+def without_padding(array):
+    """The rows that stand for something, as a user of the library would take them."""
+    return array[(array.reshape(len(array), -1) != -1).any(axis=1)]
+
+
+def infer(model, infos, arrays, device):
     feed = {info.name: array for info, array in zip(infos, arrays)}
-    with tempfile.TemporaryDirectory() as folder, hsched.Runtime(cpu_workers=1) as runtime:
+    with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.onnx"
         path.write_bytes(model.SerializeToString())
-        loaded = runtime.load(path, symbols=symbol_values(infos, arrays))
+        loaded = runtime_on(device).load(path, symbols=symbol_values(infos, arrays),
+                                         math=hsched.MATH_STRICT)
+    try:
         return loaded.infer_exactly(feed)
+    finally:
+        loaded.close()
 
 
 class Prepared(BackendRep):
     """A checked model. It is loaded when it runs: symbols get their values from the inputs then."""
 
     fixed = 0  # runs, of all models in this process, that needed their other inputs as constants
+    on_gpu = 0  # runs of which the GPU did a part
 
-    def __init__(self, model):
+    def __init__(self, model, device):
         self.model = model
+        self.device = device
 
     def run(self, inputs, **_):
         graph = self.model.graph
@@ -77,15 +110,24 @@ class Prepared(BackendRep):
         if len(infos) != len(inputs):
             raise hsched.HschedError(f"{len(inputs)} inputs were given, the model has {len(infos)}")
         arrays = [np.asarray(i) for i in inputs]
+        before = runtime_on(self.device).gpu_steps()
+        found = self.infer(infos, arrays)
+        Prepared.on_gpu += runtime_on(self.device).gpu_steps() > before
+        padded = padded_outputs(graph)
+        return [without_padding(found[o.name]) if o.name in padded else found[o.name]
+                for o in graph.output]
+
+    def infer(self, infos, arrays):
         try:
-            found = infer(self.model, infos, arrays)
+            return infer(self.model, infos, arrays, self.device)
         except hsched.HschedError:
             if len(infos) < 2:
                 raise
             others = {i.name: a for i, a in zip(infos[1:], arrays[1:])}
-            found = infer(with_constants(self.model, others), infos[:1], arrays[:1])
+            found = infer(with_constants(self.model, others), infos[:1], arrays[:1],
+                          self.device)
             Prepared.fixed += 1
-        return [found[o.name] for o in graph.output]
+            return found
 
 
 class HschedBackend(Backend):
@@ -94,8 +136,9 @@ class HschedBackend(Backend):
         super().prepare(model, device, **kwargs)
         if not cls.supports_device(device):
             raise hsched.HschedError(f"no device {device}")
-        return Prepared(model)
+        return Prepared(model, device.split(":")[0])
 
     @classmethod
     def supports_device(cls, device):
-        return device.split(":")[0] == "CPU"
+        """That of CUDA shows when it runs: looking for one here would spoil forked processes."""
+        return device.split(":")[0] in ("CPU", "CUDA")

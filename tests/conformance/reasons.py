@@ -17,10 +17,8 @@ FORMS = [
     (r"the model uses opset (\d+); this version reads opsets", None),
     (r"the model does not say which opset of ai\.onnx it uses",
      "other domains only (training, ai.onnx.ml): not read"),
-    (r"dimension \d+ is 0; export the model with a size", "empty tensors: not supported"),
     (r": nothing is left of x|so that the tensor would be empty| is empty, \[",
      "empty tensors: not supported"),
-    (r"symbols\[\d+\]: needs a name and a value of at least 1", "empty tensors: not supported"),
 ]
 
 

@@ -101,6 +101,16 @@ def test_lp_norm(p, axis, tmp_path):
     run(tmp_path, "LpNormalization", 13, floats(3, 4, 5, mean=1), p=p, axis=axis)
 
 
+@pytest.mark.parametrize("magnitude", [1e-40, 1e-30, 1e-20, 1e20, 1e38])
+def test_squares_of_an_lp_norm_stay_in_range(magnitude, tmp_path):
+    x = floats(3, 8) * np.float32(magnitude) / 4
+    x[1] = 0
+    y = run(tmp_path, "LpNormalization", 13, x, ours_only=True, p=2, axis=-1)
+    z = x.astype(np.float64)
+    norm = np.sqrt((z * z).sum(1, keepdims=True))
+    np.testing.assert_allclose(y, z / np.where(norm == 0, 1, norm), rtol=1e-5)
+
+
 @pytest.mark.parametrize("opset", [11, 13])
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
 def test_log_softmax(opset, axis, tmp_path):

@@ -158,10 +158,71 @@ def test_nested_branches(tmp_path):
     check(model, tmp_path, {"y": x + half, "z": x, "w": x + half})
 
 
+BOTH = """main (float[2,3] x, bool{shape} c) => (float[2,3] y, float z, int64[2] w) {{
+  n = Neg(x)
+  y, z, w = If (c) <
+    then_branch = yes () => (float[2,3] t, float one, int64[2] k) {{
+      t = Mul(n, n)  one = Constant <value = float {{1}}> ()  k = Shape(x) }},
+    else_branch = no () => (float[2,3] n, float m, int64[2] k) <int64[2] k = {{7, 8}}> {{ m = ReduceSum <keepdims = 0> (x) }}>
+}}"""
+
+
+@pytest.mark.parametrize("shape", ["", "[1]"])
+@pytest.mark.parametrize("condition", [False, True])
+def test_a_condition_at_run_time(shape, condition, tmp_path):
+    """Both branches are computed, and one is chosen; what a branch gives may be captured or constant."""
+    model = onnx.parser.parse_model(HEAD + BOTH.format(shape=shape))
+    x = feed_of(model)["x"]
+    feed = {"x": x, "c": np.full([1] if shape else [], condition)}
+    found = ours(model, feed, tmp_path)
+    expected = (x * x, np.float32(1), [2, 3]) if condition else (-x, x.sum(), [7, 8])
+    for name, value in zip("yzw", expected):
+        np.testing.assert_allclose(found[name], value, rtol=1e-5)
+
+
+def test_a_condition_inside_a_loop(tmp_path):
+    check(onnx.parser.parse_model(HEAD + """main (float[2] x) => (float[2] y) <int64 four = {4}, float limit = {1.5}> {
+         y = Loop (four, , x) <
+           body = step (int64 i, bool c, float[2] v) => (bool c, float[2] w) {
+             s = ReduceSum <keepdims = 0> (v)
+             more = Less (s, limit)
+             w = If (more) <then_branch = a () => (float[2] t) { t = Add(v, v) }, else_branch = b () => (float[2] t) { t = Neg(v) }>
+           }>
+       }"""), tmp_path)
+
+
+@pytest.mark.parametrize("text", [
+    """main (float[2] s, float[2] p, float[5,2] x) => (float[2] a, float[2] b, float[5,2] y) {
+         a, b, y = Scan (s, p, x) <num_scan_inputs = 1,
+           body = step (float[2] s, float[2] p, float[2] v) => (float[2] t, float[2] q, float[2] w) {
+             t = Add(s, v)  q = Mul(p, v)  w = Sub(t, q) }>
+       }""",
+    # Other axes and directions; a state that nobody reads; two inputs of one length.
+    """main (float[2] s, float[2,5] x, float[3,2,5] z) => (float[2,5] y, float[3,5,2] w) {
+         last, y, w = Scan (s, x, z) <num_scan_inputs = 2, scan_input_axes = [1, -1], scan_input_directions = [1, 0],
+             scan_output_axes = [-1, 1], scan_output_directions = [0, 1],
+           body = step (float[2] s, float[2] v, float[3,2] u) => (float[2] t, float[2] v2, float[3,2] u2) {
+             t = Sub(v, s)  v2 = Add(t, v)  u2 = Mul(u, t) }>
+       }""",
+    # No state.
+    """main (float[4,2] x) => (float[4,2] y) {
+         y = Scan (x) <num_scan_inputs = 1, body = step (float[2] v) => (float[2] w) { w = Exp(v) }>
+       }""",
+])
+def test_scans(text, tmp_path):
+    check(onnx.parser.parse_model(HEAD + text), tmp_path)
+
+
 @pytest.mark.parametrize("text, reason", [
-    ("""main (float[1] x, bool[1] c) => (float[1] y) {
-          y = If (c) <then_branch = a () => (t) { t = Neg(x) }, else_branch = b () => (t) { t = Exp(x) }>
-        }""", "If .*run time"),
+    ("""main (float[1] x, bool[1] c) => (y) {
+          y = If (c) <then_branch = a () => (t) { t = Neg(x) }, else_branch = b () => (t) { t = Concat <axis = 0> (x, x) }>
+        }""", "If whose condition .*run time"),
+    ("""main (float[1,2] s, float[1,3,2] x) => (y) {
+          y = Scan (s, x) <num_scan_inputs = 1, scan_input_axes = [2, 1], body = b (t, v) => (w) { w = Add(t, v) }>
+        }""", "'scan_input_axes' has 2 entries"),
+    ("""main (float[2] s, float[300,2] x) => (y) {
+          y = Scan (s, x) <num_scan_inputs = 1, body = b (t, v) => (w) { w = Add(t, v) }>
+        }""", "300 iterations"),
     ("""main (float[1] x) => (float[1] y) <int64 many = {65}> {
           y = Loop (many, , x) <body = b (int64 i, bool c, float[1] v) => (bool c, float[1] w) { w = Neg(v) }>
         }""", "65 iterations"),

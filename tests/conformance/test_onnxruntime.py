@@ -31,7 +31,8 @@ def test_exported_network_agrees(name, program, tmp_path):
     onnx.checker.check_model(str(path))
     session = ort_session(path)
     rng = np.random.default_rng(3)
-    feed = {i.name: rng.standard_normal(i.shape).astype(np.float32) for i in session.get_inputs()}
+    feed = {i.name: rng.integers(0, 25000, i.shape) if i.type == "tensor(int64)"
+            else rng.standard_normal(i.shape).astype(np.float32) for i in session.get_inputs()}
     names = [o.name for o in session.get_outputs()]
     expected = dict(zip(names, session.run(names, feed)))
     # The graph as it was built (through the program), and the exported file read back.
@@ -81,6 +82,51 @@ def test_boxes_are_decoded_from_the_heads(name, grids, anchors, program, tmp_pat
                     expected_scores.append(p[4] * p[5:])
     assert hsched.relative_error(boxes[0], np.array(expected_boxes)) < 1e-5
     assert hsched.relative_error(scores[0], np.array(expected_scores)) < 1e-5
+
+
+def overlap(a, b):
+    """Of two boxes (x, y, x, y): the area they share, of that of both."""
+    width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    shared = max(width, 0) * max(height, 0)
+    return shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared)
+
+
+def select(boxes, scores, most, iou, least):
+    """Non-maximum suppression in a few lines: rows (image, class, box) for scores [classes, boxes]."""
+    rows = []
+    for label, row in enumerate(scores):
+        kept = []
+        for box in np.argsort(-row, kind="stable"):
+            if row[box] <= least or len(kept) == most:
+                break
+            if all(overlap(boxes[box], boxes[k]) <= iou for k in kept):
+                kept.append(box)
+        rows += [(0, label, box) for box in kept]
+    return np.array(rows, np.int64).reshape(-1, 3)
+
+
+def test_detector_chooses_its_boxes(program, tmp_path):
+    """The selection against numpy's, and ONNX Runtime's from the same boxes and scores."""
+    path = tmp_path / "detector.onnx"
+    program("export", "yolov3_tiny_nms", path)
+    image = np.random.default_rng(3).standard_normal((1, 3, 416, 416)).astype(np.float32)
+    with hsched.Runtime(cpu_workers=2) as rt:
+        ours = rt.load(path).infer({"input": image})
+    boxes, scores = ours["boxes"], ours["scores"]
+    expected = select(boxes[0], scores[0].T, 100, 0.45, 0.25)
+    assert len(expected) > 100
+    assert np.array_equal(ours["selected"][:len(expected)], expected)
+    assert (ours["selected"][len(expected):] == -1).all()
+    node = onnx.helper.make_node("NonMaxSuppression", ["boxes", "scores", "most", "iou", "least"], ["selected"])
+    inputs = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, (1, None, None)) for n in ("boxes", "scores")]
+    constants = [onnx.numpy_helper.from_array(np.array([v], t), n) for n, v, t in
+                 (("most", 100, np.int64), ("iou", 0.45, np.float32), ("least", 0.25, np.float32))]
+    output = onnx.helper.make_tensor_value_info("selected", onnx.TensorProto.INT64, None)
+    only = onnx.helper.make_model(onnx.helper.make_graph([node], "nms", inputs, [output], constants),
+                                  opset_imports=[onnx.helper.make_opsetid("", 11)], ir_version=8)
+    onnx.save(only, path)
+    (theirs,) = ort_session(path).run(None, {"boxes": boxes, "scores": scores.transpose(0, 2, 1)})
+    assert np.array_equal(theirs, expected)
 
 
 @pytest.mark.parametrize("name", ["face-rfb-320", "face-slim-320"])

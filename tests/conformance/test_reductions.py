@@ -62,3 +62,33 @@ def test_integers(op, dtype, tmp_path):
         path = tmp_path / "reduce.onnx"
         build(path, op, dtype, shape, axes, keep, 18)
         compare(path, rng.integers(low, 4, shape).astype(helper.tensor_dtype_to_np_dtype(dtype)))
+
+
+@pytest.mark.parametrize("op, expected", [
+    ("ReduceL1", np.abs), ("ReduceL2", np.abs), ("ReduceLogSum", np.log), ("ReduceLogSumExp", lambda x: x),
+    ("ReduceMax", lambda x: x), ("ReduceMean", lambda x: x), ("ReduceSumSquare", np.square)])
+def test_over_no_axes(op, expected, tmp_path):
+    """As the operators' descriptions say: what is done besides the reduction is done."""
+    x = np.random.default_rng(5).random((3, 4), np.float32) + np.float32(0.5)
+    path = tmp_path / "noop.onnx"
+    graph = helper.make_graph(
+        [helper.make_node(op, ["x"], ["y"], noop_with_empty_axes=1)], "noop",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), path)
+    with hsched.Runtime(cpu_workers=1) as rt:
+        (ours,) = rt.load(path).infer({"x": x}).values()
+    np.testing.assert_allclose(ours, expected(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("op", ["ReduceMax", "ReduceMin"])
+def test_bools(op, tmp_path):
+    x = np.random.default_rng(5).random((3, 4)) < 0.5
+    path = tmp_path / "bool.onnx"
+    for axes, keep in (([1], 1), ([0], 0), (None, 0)):
+        build(path, op, TensorProto.BOOL, x.shape, axes, keep, 20)
+        with hsched.Runtime(cpu_workers=1) as rt:
+            (ours,) = rt.load(path).infer_exactly({"x": x}).values()
+        reduce = np.any if op == "ReduceMax" else np.all
+        expected = reduce(x, axis=None if axes is None else tuple(axes), keepdims=bool(keep))
+        np.testing.assert_array_equal(ours, expected)

@@ -1,6 +1,7 @@
 """make wild: networks of torchvision, as PyTorch exports them, beside PyTorch itself and ONNX Runtime.
 
-Every network has random weights; its outputs are compared on one input, in float32 throughout. `agrees`
+Every network has random weights, also where PyTorch begins with zeros or ones; its outputs are compared on
+one input, in float32 throughout. `agrees`
 says that ours are within 1e-4 of PyTorch's (norm of the difference by norm); `refused` that the library
 has said why it does not load it, `not exported` that PyTorch has. Anything else is a fault. Needs PyTorch
 and torchvision, and says so where they are missing.
@@ -140,6 +141,21 @@ NETWORKS = {
 }
 
 
+def disturb(model):
+    """No parameter stays the same number throughout: with heads of zeros, all outputs would be zero."""
+    for name, value in [*model.named_parameters(), *model.named_buffers()]:
+        if not value.is_floating_point() or value.numel() < 2 or value.min() != value.max():
+            continue
+        if name.endswith("running_var"):
+            value.uniform_(0.5, 1.5)
+        else:
+            value.add_(0.02 * torch.randn_like(value))
+
+
+def varies(outputs):
+    return all(np.isfinite(a).all() and a.std() > 1e-6 * max(abs(a.mean()), 1e-30) for a in outputs)
+
+
 def export(model, inputs, path):
     """The exporter that writes a file by itself; it needs no package but PyTorch."""
     with torch.no_grad():
@@ -179,8 +195,11 @@ def try_network(name, runtime, folder, graphs):
     model = Outputs(model.eval())
     path = folder / f"{name}.onnx"
     with torch.no_grad():
+        disturb(model)
         out = model(*inputs)
         expected = [t.numpy() for t in (out if isinstance(out, (tuple, list)) else [out])]
+    if not varies(expected):
+        return {"name": name, "status": "FAILED", "why": "these weights give the same everywhere"}
     try:
         export(model, inputs, path)
     except Exception as e:  # of PyTorch's exporter

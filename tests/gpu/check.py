@@ -25,6 +25,7 @@ TESTS = {
     "graphs": ["gpu/test_graphs_gpu"],
     "runtime": ["gpu/test_runtime_gpu"],
     "onnx": ["tests/gpu/test_models_gpu.py"],
+    "conformance": ["tests/gpu/test_conformance_gpu.py"],
     "sanitizer": ["gpu/test_ops", "gpu/test_transfers"],
     "two-gpus": ["tests/gpu/test_two_gpus.py"],
     "loads": [],  # programs that answer for themselves: loads.py

@@ -6,6 +6,14 @@
 
 #include "backend/backend.h"
 
+int op_has_floats(const hsched_step *step)
+{
+    int has = step->out.dtype == HSCHED_FLOAT32;
+    for (uint32_t i = 0; i < step->input_count; i++)
+        has |= step->in[i].dtype == HSCHED_FLOAT32;
+    return has;
+}
+
 void op_expect_step(random_step *made)
 {
     const hsched_step *s = &made->step;
@@ -242,21 +250,147 @@ static void usual_reduce(random_maker *m)
     else
         dims[1] = 1;
     set_image(m, &s->out, dims);
-    s->u.reduce.kind = HSCHED_REDUCE_MEAN;
+    s->u.reduce.kind = chance(m, 50) ? HSCHED_REDUCE_MEAN
+                                     : (hsched_reduce_kind)range(m, HSCHED_REDUCE_SUM,
+                                                                 HSCHED_REDUCE_PROD);
     random_output(m);
     random_input(m, 0, -1, 1);
+}
+
+static void set_dense(hsched_operand *op, uint32_t rank, const int64_t *dims)
+{
+    random_set_shape(op, HSCHED_FLOAT32, rank, dims);
+    random_set_dense(op, NULL);
+}
+
+/* What cuDNN has: the usual activations, all steps of all sequences. */
+static void usual_recurrent(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const int64_t gates = PICK(m, 1, 3, 4), t = range(m, 1, 12), n = PICK(m, 1, 2, 8, 19),
+                  in = 4 * range(m, 1, 30), h = PICK(m, 8, 32, 64, 100, 128);
+    const int is_rnn = gates == 1, relu = is_rnn && chance(m, 50);
+    s->u.recurrent.kind = gates == 4   ? HSCHED_RECURRENT_LSTM
+                          : gates == 3 ? HSCHED_RECURRENT_GRU
+                                       : HSCHED_RECURRENT_RNN;
+    s->u.recurrent.direction = (hsched_recurrent_direction)range(m, 0, 2);
+    s->u.recurrent.linear_before_reset = gates == 3;
+    for (int d = 0; d < 2; d++)
+        for (int k = 0; k < 3; k++)
+            s->u.recurrent.activations[d][k].kind = relu ? HSCHED_ACTIVATION_RELU
+                                                    : k > 0 || is_rnn
+                                                        ? HSCHED_ACTIVATION_TANH
+                                                        : HSCHED_ACTIVATION_SIGMOID;
+    const int64_t d = s->u.recurrent.direction == HSCHED_RECURRENT_BIDIRECTIONAL ? 2 : 1;
+    const int has_bias = chance(m, 75), has_h = chance(m, 50),
+              has_c = gates == 4 && chance(m, 50);
+    s->input_count = 7;
+    set_dense(&s->in[0], 3, (const int64_t[]){ t, n, in });
+    set_dense(&s->in[1], 3, (const int64_t[]){ d, gates * h, in });
+    set_dense(&s->in[2], 3, (const int64_t[]){ d, gates * h, h });
+    set_dense(&s->out, 4, (const int64_t[]){ t + (gates == 4 ? 2 : 1), d, n, h });
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    /* Half of the usual bound: with relu, states grow no further. */
+    random_constant(m, 1, RANDOM_ROLE_WEIGHT, random_weight_bound(m, in));
+    random_constant(m, 2, RANDOM_ROLE_WEIGHT, random_weight_bound(m, h) / 2);
+    if (has_bias) {
+        set_dense(&s->in[3], 2, (const int64_t[]){ d, 2 * gates * h });
+        random_constant(m, 3, RANDOM_ROLE_BIAS, 0.5);
+    }
+    for (uint32_t i = 5; i < 7; i++)
+        if (i == 5 ? has_h : has_c) {
+            set_dense(&s->in[i], 3, (const int64_t[]){ d, n, h });
+            random_input(m, i, -1, 1);
+        }
+}
+
+/* Images that grow, the channels as they are; also volumes, and the other types of copies. */
+static void usual_resize(random_maker *m)
+{
+    static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_INT64, HSCHED_UINT8,
+                                          HSCHED_FLOAT16 };
+    hsched_step *s = &m->made->step;
+    const int volume = chance(m, 25);
+    const uint32_t rank = volume ? 5 : 4;
+    int64_t dims[5] = { range(m, 1, 3), 8 * range(m, 1, 5), range(m, 1, 5),
+                        range(m, 1, 5), range(m, 1, 4) };
+    static const uint32_t last[] = { 0, 2, 3, 1 }, volume_last[] = { 0, 2, 3, 4, 1 };
+    s->input_count = 1;
+    s->u.resize.mode =
+        (hsched_resize_mode)range(m, HSCHED_RESIZE_NEAREST, HSCHED_RESIZE_CUBIC);
+    const int copies = s->u.resize.mode == HSCHED_RESIZE_NEAREST;
+    const hsched_dtype type = copies ? types[range(m, 0, 3)] : HSCHED_FLOAT32;
+    s->u.resize.coordinates = (hsched_resize_coordinates)range(
+        m, HSCHED_RESIZE_HALF_PIXEL, HSCHED_RESIZE_TF_HALF_PIXEL);
+    s->u.resize.cubic_a = -0.75f;
+    random_set_shape(&s->in[0], type, rank, dims);
+    random_set_dense(&s->in[0], volume ? volume_last : last);
+    for (uint32_t d = 0; d < rank; d++) {
+        const int64_t from = dims[d];
+        if (d >= 2)
+            dims[d] = chance(m, 60) ? 2 * from : range(m, 1, 2 * from);
+        s->u.resize.scales[d] = (float)dims[d] / (float)from;
+        s->u.resize.lengths[d] = (float)dims[d];
+        s->u.resize.roi_end[d] = 1;
+    }
+    random_set_shape(&s->out, type, rank, dims);
+    random_set_dense(&s->out, volume ? volume_last : last);
+    if (copies)
+        m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+}
+
+/* Rows of a table, one for each of many indices. */
+static void usual_gather(random_maker *m)
+{
+    static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_INT64, HSCHED_UINT8,
+                                          HSCHED_FLOAT16 };
+    hsched_step *s = &m->made->step;
+    const hsched_dtype type = types[range(m, 0, 3)];
+    const int64_t size = range(m, 1, 30), rows = range(m, 1, 40),
+                  width = 8 * range(m, 1, 12);
+    s->input_count = 2;
+    random_set_shape(&s->in[0], type, 2, (const int64_t[]){ size, width });
+    random_set_dense(&s->in[0], NULL);
+    random_set_shape(&s->in[1], chance(m, 50) ? HSCHED_INT64 : HSCHED_INT32, 2,
+                     (const int64_t[]){ rows, width });
+    s->in[1].strides[0] = 1;
+    s->in[1].strides[1] = 0;
+    random_set_shape(&s->out, type, 2, (const int64_t[]){ rows, width });
+    random_set_dense(&s->out, NULL);
+    m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    random_input(m, 1, 0, 0);
+    random_small_integers(m, 1, -size - 1, size);
+}
+
+static void (*const usual[RANDOM_STEP_KINDS + 1])(random_maker *) = {
+    [HSCHED_STEP_FC] = usual_fc,
+    [HSCHED_STEP_POOL2D] = usual_pool,
+    [HSCHED_STEP_SCALE] = usual_scale,
+    [HSCHED_STEP_LRN] = usual_lrn,
+    [HSCHED_STEP_SOFTMAX] = usual_softmax,
+    [HSCHED_STEP_UNARY] = usual_unary,
+    [HSCHED_STEP_BINARY] = usual_binary,
+    [HSCHED_STEP_COPY] = usual_copy,
+    [HSCHED_STEP_PAD] = usual_pad,
+    [HSCHED_STEP_REDUCE] = usual_reduce,
+    [HSCHED_STEP_RECURRENT] = usual_recurrent,
+    [HSCHED_STEP_RESIZE] = usual_resize,
+    [HSCHED_STEP_GATHER] = usual_gather,
+};
+
+int op_has_usual_step(hsched_step_kind kind)
+{
+    return usual[kind] != NULL;
 }
 
 void op_usual_step(random_step *made, hsched_step_kind kind, uint64_t seed,
                    uint32_t index)
 {
-    static void (*const usual[RANDOM_STEP_KINDS + 1])(random_maker *) = {
-        [HSCHED_STEP_FC] = usual_fc,           [HSCHED_STEP_POOL2D] = usual_pool,
-        [HSCHED_STEP_SCALE] = usual_scale,     [HSCHED_STEP_LRN] = usual_lrn,
-        [HSCHED_STEP_SOFTMAX] = usual_softmax, [HSCHED_STEP_UNARY] = usual_unary,
-        [HSCHED_STEP_BINARY] = usual_binary,   [HSCHED_STEP_COPY] = usual_copy,
-        [HSCHED_STEP_PAD] = usual_pad,         [HSCHED_STEP_REDUCE] = usual_reduce,
-    };
     memset(made, 0, sizeof *made);
     random_maker m = { .made = made,
                        .rng = seed * 41 + (uint64_t)kind * 1000003 + index };

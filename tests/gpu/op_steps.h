@@ -8,7 +8,12 @@
 
 #include "backend/random_maker.h"
 
-/* Step number `index` of a kind; not CONV2D, MATMUL and IMAGE. Free with random_step_free. */
+/* Any of the step's operands is float32: the number format makes a difference. */
+int op_has_floats(const hsched_step *step);
+
+/* 1 if there are such steps of the kind: where random ones are usual enough there are not. */
+int op_has_usual_step(hsched_step_kind kind);
+/* Step number `index` of such a kind. Free with random_step_free. */
 void op_usual_step(random_step *made, hsched_step_kind kind, uint64_t seed,
                    uint32_t index);
 

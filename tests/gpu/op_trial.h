@@ -8,9 +8,11 @@
  *
  * Tolerances, in the terms of random_step.h:
  *                                 f32 strict   f32 (tf32)   f16    bf16
- *   conv2d, fully_connected, matmul     1e-5         2e-3   1e-2   8e-2
+ *   conv2d, fully_connected, matmul,
+ *   recurrent                           1e-5         2e-3   1e-2   8e-2
  *   all else                            1e-5         1e-5   1e-3   5e-3
- *   copy, pad, max pooling              the same bits, after rounding to the format
+ *   copy, pad, max pooling, nearest resizing, cast, where, what indices are for, integers and bool:
+ *                                       the same bits, after rounding to the format
  */
 #ifndef TESTS_GPU_OP_TRIAL_H
 #define TESTS_GPU_OP_TRIAL_H
@@ -39,7 +41,7 @@ typedef struct op_trial {
     const char *what; /* the maker or variant under test */
 } op_trial;
 
-/* Convolutions and matrix products. */
+/* Convolutions, matrix products and recurrent networks. */
 int op_is_sum(hsched_step_kind kind);
 /* Rounds the inputs to the format, and computes what is expected from those. */
 void op_round_inputs(random_step *made, hsi_cuda_type type);
@@ -50,6 +52,9 @@ void op_trial_prepare(op_trial *t, uint32_t index);
  * begins; *address is that of its first element. */
 size_t op_trial_place(const op_trial *t, const random_memory *from, hsched_dtype dtype,
                       uint64_t *rng, CUdeviceptr *address);
+
+/* Packs a recurrent step's weights for cuDNN; 0: cuDNN does not take the step. */
+int op_trial_pack_rnn(op_trial *t);
 
 /* Runs what a maker made, and destroys it. 1 if it took the step. `must`: it has to. */
 int op_trial_run(op_trial *t, const char *what, hsched_status status, hsi_cuda_op *op,

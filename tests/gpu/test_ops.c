@@ -68,7 +68,57 @@ static hsi_cuda_maker *const makers[RANDOM_STEP_KINDS + 1] = {
     [HSCHED_STEP_PAD] = hsi_cuda_make_pad,
     [HSCHED_STEP_REDUCE] = hsi_cuda_make_reduce,
     [HSCHED_STEP_IMAGE] = hsi_cuda_make_image,
+    [HSCHED_STEP_RECURRENT] = hsi_cuda_make_recurrent, /* and cuDNN */
+    [HSCHED_STEP_CAST] = hsi_cuda_make_cast,
+    [HSCHED_STEP_WHERE] = hsi_cuda_make_where,
+    [HSCHED_STEP_RESIZE] = hsi_cuda_make_resize,
+    [HSCHED_STEP_GATHER] = hsi_cuda_make_gather,
+    [HSCHED_STEP_TUPLE_INDEX] = hsi_cuda_make_tuple_index,
+    [HSCHED_STEP_SCATTER] = hsi_cuda_make_scatter,
 };
+
+/* Does cuDNN have such a network? By the letter of its documentation. */
+static int is_for_cudnn(const hsched_step *s)
+{
+    static const hsched_activation_kind usual[] = { HSCHED_ACTIVATION_SIGMOID,
+                                                    HSCHED_ACTIVATION_TANH,
+                                                    HSCHED_ACTIVATION_TANH };
+    const hsched_recurrent_kind kind = s->u.recurrent.kind;
+    const int used = kind == HSCHED_RECURRENT_LSTM ? 3 : 2;
+    if (s->in[4].dtype != HSCHED_DTYPE_NONE || s->u.recurrent.clip > 0 ||
+        s->u.recurrent.input_forget ||
+        (kind == HSCHED_RECURRENT_GRU && !s->u.recurrent.linear_before_reset))
+        return 0;
+    for (int64_t d = 0; d < s->out.dims[1]; d++) {
+        const hsched_activation *act = s->u.recurrent.activations[d];
+        if (kind == HSCHED_RECURRENT_RNN) {
+            if ((act[0].kind != HSCHED_ACTIVATION_TANH &&
+                 act[0].kind != HSCHED_ACTIVATION_RELU) ||
+                act[0].kind != s->u.recurrent.activations[0][0].kind)
+                return 0;
+            continue;
+        }
+        for (int k = 0; k < used; k++)
+            if (act[k].kind != usual[k])
+                return 0;
+    }
+    return 1;
+}
+
+/* The same step through cuDNN, which has its own order of the weights, and refuses what it has no
+ * network for; a format may be missing in a version of it. */
+static void try_rnn(op_trial *t)
+{
+    const int fits = is_for_cudnn(&t->made->step);
+    const int packed = op_trial_pack_rnn(t);
+    t->what = "rnn";
+    if (packed && !fits)
+        op_trial_report(t, "made", "cuDNN has no such network");
+    if (!packed && fits && t->format->type != HSI_CUDA_BF16)
+        op_trial_report(t, "not made", hsched_error_detail());
+    if (packed && fits)
+        try_maker(t, "rnn", hsi_cuda_make_rnn, 1);
+}
 
 static void try_all(op_trial *t)
 {
@@ -88,6 +138,9 @@ static void try_all(op_trial *t)
             try_family(t, &hsi_cuda_family_tile, OP_MOST_VARIANTS, session.own);
         }
         try_family(t, &hsi_cuda_family_lt, session.variants, session.variants);
+    } else if (kind == HSCHED_STEP_RECURRENT) {
+        try_maker(t, "recurrent", hsi_cuda_make_recurrent, 1);
+        try_rnn(t);
     } else {
         try_maker(t, hsched_step_kind_name(kind), makers[kind], 1);
     }
@@ -109,7 +162,7 @@ static void run_step(random_step *made, uint32_t index)
         if (t.format->type == HSI_CUDA_F32 && !t.format->strict && !op_is_sum(kind))
             continue; /* the same as strict */
         if (t.format->type != HSI_CUDA_F32) {
-            if (made->step.out.dtype != HSCHED_FLOAT32)
+            if (!op_has_floats(&made->step))
                 continue;
             op_round_inputs(made, t.format->type);
         }
@@ -129,8 +182,7 @@ static void test_kind(void **state)
         random_step made;
         random_step_make(&made, kind, session.seed, i);
         run_step(&made, i);
-        if (kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_MATMUL ||
-            kind >= HSCHED_STEP_IMAGE)
+        if (!op_has_usual_step(kind))
             continue; /* random ones are usual enough */
         op_usual_step(&made, kind, session.seed, i);
         run_step(&made, i);

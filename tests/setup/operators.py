@@ -18,8 +18,8 @@ from the table in `src/onnx/ops.c`; how loading works, its limits, and what is w
   known while loading: the result is a constant then.
 - **types**: of tensors that are only known at run time. float32 stands for float16 and bfloat16, too: they are computed in
   float32. Any: float32, float16, bfloat16, float64, int64, int32, int8, uint8 and bool. Folding takes all of these.
-- **devices**: every layer runs on the reference backend and the CPU. gpu: on a GPU, too, where its tensors are float32; what a
-  GPU does not do is done on the CPU, in the middle of a network as well.
+- **devices**: every layer runs on the reference backend and the CPU. gpu: on a GPU, too, of any of the
+  types; what a GPU does not do is done on the CPU, in the middle of a network as well.
 
 Everything else is refused with an error that lists all such nodes of the model, with reasons.
 """
@@ -44,7 +44,7 @@ def entries():
         plain = re.sub(r'"(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*', keep, entry)
         fields = [field.strip() for field in plain.split(",")]
         named = {key: value(text) for key, text in
-                 (re.fullmatch(r"\.(\w+) = (.*)", f, re.DOTALL).groups() for f in fields[6:] if f[0] == ".")}
+                 (re.fullmatch(r"\.(\w+) =\s+(.*)", f, re.DOTALL).groups() for f in fields[6:] if f[0] == ".")}
         yield {"name": value(fields[0]), "since": int(fields[1]), "build": fields[2] != "NULL",
                "fold": fields[3] != "NULL", "always": fields[5] == "1", **named}
 

@@ -3,21 +3,16 @@
 #include <string.h>
 
 #include "unit/graph_eval_call.h"
-#include "unit/graph_eval_types.h"
 
 size_t graph_tensor_bytes(const hsi_graph_tensor *tensor)
 {
     return (size_t)element_count(tensor) * hsched_dtype_size(tensor->dtype);
 }
 
-/* An element of an operand that broadcasts to `out`, at out's index. */
 static float broadcast_at(const hsi_graph_tensor *t, const float *data, uint32_t out_rank,
                           const int64_t *index)
 {
-    int64_t own[HSCHED_MAX_DIMS];
-    for (uint32_t i = 0; i < t->rank; i++)
-        own[i] = t->dims[i] == 1 ? 0 : index[i + out_rank - t->rank];
-    return data[flatten(t, own)];
+    return data[broadcast_index(t, out_rank, index)];
 }
 
 /* ---- Sums ---- */
@@ -172,13 +167,14 @@ static void eval_softmax(const call *c)
             most = fmax(most, c->x[0][first + i * inner]);
         for (int64_t i = 0; i < size; i++)
             sum += exp(c->x[0][first + i * inner] - most);
-        c->y[k] = (float)(exp(c->x[0][k] - most) / sum);
+        c->y[k] = (float)(c->layer->attrs.softmax.log ? c->x[0][k] - most - log(sum)
+                                                      : exp(c->x[0][k] - most) / sum);
     }
 }
 
 /* ---- Element by element ---- */
 
-static double activate(hsched_activation act, double x)
+double eval_activation(hsched_activation act, double x)
 {
     const double a = act.a, b = act.b;
     switch (act.kind) {
@@ -272,7 +268,7 @@ static void eval_elementwise(const call *c)
         int64_t at[HSCHED_MAX_DIMS];
         unflatten(c->out, k, at);
         if (c->layer->kind == HSI_LAYER_ACTIVATION)
-            c->y[k] = (float)activate(c->layer->attrs.activation, c->x[0][k]);
+            c->y[k] = (float)eval_activation(c->layer->attrs.activation, c->x[0][k]);
         else
             c->y[k] = (float)combine(c->layer->attrs.binary,
                                      broadcast_at(c->in[0], c->x[0], c->out->rank, at),
@@ -282,24 +278,22 @@ static void eval_elementwise(const call *c)
 
 static void eval_where(const call *c)
 {
-    const uint8_t *condition = (const uint8_t *)c->x[0];
     for (int64_t k = 0; k < element_count(c->out); k++) {
         int64_t at[HSCHED_MAX_DIMS];
         unflatten(c->out, k, at);
-        /* The condition has the output's shape in random graphs. */
-        const uint32_t i = condition[k] != 0 ? 1 : 2;
-        c->y[k] = broadcast_at(c->in[i], c->x[i], c->out->rank, at);
+        const int64_t condition = broadcast_index(c->in[0], c->out->rank, at);
+        const uint32_t i = ((const uint8_t *)c->x[0])[condition] != 0 ? 1 : 2;
+        copy_element(c, k, i, broadcast_index(c->in[i], c->out->rank, at));
     }
 }
 
-static int eval_typed(const call *c)
+static void eval_expand(const call *c)
 {
-    const int64_t count = element_count(c->out);
-    if (c->layer->kind == HSI_LAYER_ACTIVATION)
-        return graph_eval_integers(c->layer->attrs.activation.kind, c->out->dtype,
-                                   c->x[0], c->y, count);
-    return graph_eval_less(c->layer->attrs.binary, c->in[0]->dtype, c->x[0], c->x[1],
-                           c->y, count);
+    for (int64_t k = 0; k < element_count(c->out); k++) {
+        int64_t at[HSCHED_MAX_DIMS];
+        unflatten(c->out, k, at);
+        copy_element(c, k, 0, broadcast_index(c->in[0], c->out->rank, at));
+    }
 }
 
 static void eval_reduce(const call *c)
@@ -321,8 +315,12 @@ static void eval_reduce(const call *c)
             if (keep[i])
                 to = to * x->dims[i] + at[i];
         const double v = c->x[0][k];
-        if (kind == HSCHED_REDUCE_MEAN)
+        if (kind == HSCHED_REDUCE_MEAN || kind == HSCHED_REDUCE_SUM)
             sums[to] += v;
+        else if (kind == HSCHED_REDUCE_L1)
+            sums[to] += fabs(v);
+        else if (kind == HSCHED_REDUCE_L2 || kind == HSCHED_REDUCE_SUM_SQUARE)
+            sums[to] += v * v;
         else if (!seen[to] || (kind == HSCHED_REDUCE_MAX) == (v > sums[to]))
             sums[to] = v;
         seen[to] = 1;
@@ -331,7 +329,8 @@ static void eval_reduce(const call *c)
         c->y[k] = sums == NULL || seen == NULL ? NAN
                   : kind == HSCHED_REDUCE_MEAN
                       ? (float)(sums[k] * (double)count / (double)element_count(x))
-                      : (float)sums[k];
+                  : kind == HSCHED_REDUCE_L2 ? (float)sqrt(sums[k])
+                                             : (float)sums[k];
     free(seen);
     free(sums);
 }
@@ -366,10 +365,12 @@ static void eval_pad(const call *c)
             else if (at[i] >= size)
                 at[i] = reflect ? 2 * (size - 1) - at[i] : size - 1;
         }
-        if (outside && c->layer->attrs.pad.mode == HSCHED_PAD_MODE_CONSTANT)
+        if (!outside || c->layer->attrs.pad.mode != HSCHED_PAD_MODE_CONSTANT)
+            copy_element(c, k, 0, flatten(c->in[0], at));
+        else if (c->out->dtype == HSCHED_FLOAT32)
             c->y[k] = c->layer->attrs.pad.value;
         else
-            c->y[k] = c->x[0][flatten(c->in[0], at)];
+            eval_put(c->out->dtype, c->y, k, (int64_t)c->layer->attrs.pad.value);
     }
 }
 
@@ -377,7 +378,6 @@ static void eval_pad(const call *c)
 
 static void eval_move(const call *c)
 {
-    const size_t size = hsched_dtype_size(c->out->dtype);
     for (int64_t k = 0; k < element_count(c->out); k++) {
         int64_t at[HSCHED_MAX_DIMS], from[HSCHED_MAX_DIMS], source = k;
         unflatten(c->out, k, at);
@@ -391,8 +391,7 @@ static void eval_move(const call *c)
                 from[c->layer->attrs.transpose.perm[i]] = at[i];
             source = flatten(c->in[0], from);
         }
-        memcpy((char *)c->y + (size_t)k * size,
-               (const char *)c->x[0] + (size_t)source * size, size);
+        copy_element(c, k, 0, source);
     }
 }
 
@@ -455,6 +454,9 @@ static int eval_layer(const call *c)
     case HSI_LAYER_SOFTMAX:
         eval_softmax(c);
         return 1;
+    case HSI_LAYER_NORM:
+        eval_norm(c);
+        return 1;
     case HSI_LAYER_ACTIVATION:
     case HSI_LAYER_BINARY:
         if (c->in[0]->dtype != HSCHED_FLOAT32)
@@ -462,8 +464,7 @@ static int eval_layer(const call *c)
         eval_elementwise(c);
         return 1;
     case HSI_LAYER_CAST:
-        graph_eval_cast(c->in[0]->dtype, c->x[0], c->out->dtype, c->y,
-                        element_count(c->out));
+        eval_cast(c);
         return 1;
     case HSI_LAYER_WHERE:
         eval_where(c);
@@ -472,17 +473,15 @@ static int eval_layer(const call *c)
         eval_pad(c);
         return 1;
     case HSI_LAYER_REDUCE:
+        if (c->in[0]->dtype != HSCHED_FLOAT32)
+            return eval_typed_reduce(c);
         eval_reduce(c);
         return 1;
     case HSI_LAYER_IMAGE_INPUT:
         eval_image(c);
         return 1;
     case HSI_LAYER_EXPAND:
-        for (int64_t k = 0; k < element_count(c->out); k++) {
-            int64_t at[HSCHED_MAX_DIMS];
-            unflatten(c->out, k, at);
-            c->y[k] = broadcast_at(c->in[0], c->x[0], c->out->rank, at);
-        }
+        eval_expand(c);
         return 1;
     case HSI_LAYER_SLICE:
     case HSI_LAYER_RESHAPE:
@@ -492,16 +491,29 @@ static int eval_layer(const call *c)
     case HSI_LAYER_TRANSPOSE:
         eval_move(c);
         return 1;
-    case HSI_LAYER_CONCAT:
-    case HSI_LAYER_GATHER: /* nor are these: tests/unit/test_gather_layers.c */
+    case HSI_LAYER_GATHER:
     case HSI_LAYER_GATHER_ELEMENTS:
     case HSI_LAYER_GATHER_ND:
+        eval_gather(c);
+        return 1;
     case HSI_LAYER_SCATTER_ELEMENTS:
     case HSI_LAYER_SCATTER_ND:
+        eval_scatter(c);
+        return 1;
+    case HSI_LAYER_ARG:
+        eval_arg(c);
+        return 1;
     case HSI_LAYER_TOP_K:
+        eval_top_k(c);
+        return 1;
     case HSI_LAYER_CUMSUM:
-    case HSI_LAYER_ARG:       /* tests/unit/test_order_layers.c */
-    case HSI_LAYER_RECURRENT: /* not in random graphs: tests/unit/test_recurrent.c */
+        eval_cumsum(c);
+        return 1;
+    case HSI_LAYER_RECURRENT:
+        return eval_recurrent(c);
+    case HSI_LAYER_NMS:         /* tests/unit/test_nms_layers.c */
+    case HSI_LAYER_GRID_SAMPLE: /* tests/unit/test_sample_layers.c */
+    case HSI_LAYER_CONCAT:      /* by the caller: it may have many operands */
     case HSI_LAYER_KINDS:
         break;
     }
@@ -557,7 +569,7 @@ int graph_eval_changed(const hsched_graph *graph, const void *const *inputs,
             break;
         call c = { .layer = layer, .out = &graph->tensors[layer->output] };
         c.y = values->data[layer->output];
-        for (uint32_t i = 0; i < layer->input_count && i < 5; i++)
+        for (uint32_t i = 0; i < layer->input_count && i < EVAL_OPERANDS; i++)
             if (layer->inputs[i] != HSCHED_NO_TENSOR) {
                 c.in[i] = &graph->tensors[layer->inputs[i]];
                 c.x[i] = values->data[layer->inputs[i]];

@@ -21,7 +21,9 @@ static int moves(hsi_layer_kind kind)
     return kind == HSI_LAYER_CONCAT || kind == HSI_LAYER_SLICE || kind == HSI_LAYER_PAD ||
            kind == HSI_LAYER_RESHAPE || kind == HSI_LAYER_FLATTEN ||
            kind == HSI_LAYER_SQUEEZE || kind == HSI_LAYER_UNSQUEEZE ||
-           kind == HSI_LAYER_TRANSPOSE;
+           kind == HSI_LAYER_TRANSPOSE || kind == HSI_LAYER_EXPAND ||
+           kind == HSI_LAYER_WHERE || kind == HSI_LAYER_GATHER ||
+           kind == HSI_LAYER_GATHER_ELEMENTS || kind == HSI_LAYER_GATHER_ND;
 }
 
 static int is_operand(const hsched_graph *graph, uint32_t tensor)
@@ -30,9 +32,11 @@ static int is_operand(const hsched_graph *graph, uint32_t tensor)
         const hsi_layer *layer = &graph->layers[l];
         if (layer->kind != HSI_LAYER_CONV2D && layer->kind != HSI_LAYER_MATMUL &&
             layer->kind != HSI_LAYER_CONV && layer->kind != HSI_LAYER_CONV_TRANSPOSE &&
-            layer->kind != HSI_LAYER_FULLY_CONNECTED)
+            layer->kind != HSI_LAYER_FULLY_CONNECTED &&
+            layer->kind != HSI_LAYER_RECURRENT)
             continue;
-        if (layer->inputs[0] == tensor || layer->inputs[1] == tensor)
+        if (layer->inputs[0] == tensor || layer->inputs[1] == tensor ||
+            (layer->kind == HSI_LAYER_RECURRENT && layer->inputs[2] == tensor))
             return 1;
     }
     return 0;

@@ -100,8 +100,8 @@ static int matrices(const hsched_operand *operand)
 static int is_constant_operand(hsched_step_kind kind, uint32_t i)
 {
     return (kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_FC ||
-            kind == HSCHED_STEP_SCALE) &&
-           (i == 1 || i == 2);
+            kind == HSCHED_STEP_SCALE || kind == HSCHED_STEP_RECURRENT) &&
+           i >= 1 && i <= (kind == HSCHED_STEP_RECURRENT ? 3 : 2);
 }
 
 static int keeps_kind_contract(const hsched_step *step)

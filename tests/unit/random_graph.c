@@ -256,35 +256,52 @@ static void pad_and_conv(maker *m)
     maker_add_conv(m, padded, maker_range(m, 1, 6), 3, maker_range(m, 1, 2), 0);
 }
 
-/* Integers x become small ones s; then s < -s ? sign(s) : a number, as floats. */
-static void choose_by_integers(maker *m)
+/* An image of one or three spatial dimensions, or of two; made of one, if need be. */
+static item *image_any(maker *m)
 {
-    item *x = maker_pick(m, 0, 6, 1);
-    hsched_tensor small, negative, sign, less, y;
-    static const hsched_activation neg = { .kind = HSCHED_ACTIVATION_NEG },
-                                   signum = { .kind = HSCHED_ACTIVATION_SIGN };
-    if (x == NULL || x->dtype != HSCHED_INT64)
-        return;
+    const int line = maker_chance(m, 50);
+    item *x = maker_pick(m, 3, 5, 0);
+    hsched_tensor y;
+    if (x == NULL || x->rank != 4 || maker_chance(m, 40))
+        return x;
+    const int64_t dims[3] = { x->dims[0], x->dims[1], x->dims[2] * x->dims[3] },
+                  axis = maker_range(m, 2, 4);
     x->used = 1;
-    if (m->status == HSCHED_OK)
-        m->status = hsched_graph_add_cast(m->graph, NULL, x->tensor, HSCHED_INT8, &small);
-    if (m->status == HSCHED_OK)
-        m->status = hsched_graph_add_activation(m->graph, NULL, small, neg, &negative);
-    if (m->status == HSCHED_OK)
-        m->status = hsched_graph_add_binary(m->graph, NULL, HSCHED_BINARY_LESS, small,
-                                            negative, &less);
-    if (m->status == HSCHED_OK)
-        m->status = hsched_graph_add_activation(m->graph, NULL, small, signum, &sign);
-    if (m->status == HSCHED_OK)
-        m->status = hsched_graph_add_cast(m->graph, NULL, sign, HSCHED_FLOAT32, &sign);
-    const hsched_tensor number = maker_constant(m, 0, NULL, -1, 1);
-    maker_made(m, hsched_graph_add_where(m->graph, NULL, less, sign, number, &y), &y, 1);
+    return maker_made(
+        m,
+        line ? hsched_graph_add_reshape(m->graph, NULL, x->tensor, 3, dims, &y)
+             : hsched_graph_add_unsqueeze(m->graph, NULL, x->tensor, 1, &axis, &y),
+        &y, x->size);
 }
 
 /* ---- The whole ---- */
 
+static void add_indexing(maker *m)
+{
+    switch (maker_range(m, 0, 5)) {
+    case 0:
+    case 1:
+        maker_add_typed(m);
+        break;
+    case 2:
+    case 3:
+        maker_add_indexed(m);
+        break;
+    case 4:
+        maker_add_ordered(m);
+        break;
+    default:
+        maker_add_recurrent(m, maker_pick(m, 1, 4, 0));
+        break;
+    }
+}
+
 static void add_random(maker *m)
 {
+    if (m->indexing && maker_chance(m, 60)) {
+        add_indexing(m);
+        return;
+    }
     switch (maker_range(m, 0, 32)) {
     case 0:
     case 1:
@@ -320,7 +337,7 @@ static void add_random(maker *m)
         maker_add_slice(m, maker_pick(m, 1, 6, 1));
         break;
     case 14:
-        maker_add_pad(m, maker_pick(m, 1, 5, 0));
+        maker_add_pad(m, maker_pick(m, 1, 5, 1));
         break;
     case 15:
     case 16:
@@ -336,7 +353,10 @@ static void add_random(maker *m)
         maker_add_lrn(m, maker_pick(m, 2, 5, 0));
         break;
     case 20:
-        maker_add_softmax(m, maker_pick(m, 1, 5, 0));
+        if (maker_chance(m, 40))
+            maker_add_softmax(m, maker_pick(m, 1, 5, 0));
+        else
+            maker_add_norm(m, maker_pick(m, 1, 5, 0));
         break;
     case 21:
         residual_block(m);
@@ -354,22 +374,20 @@ static void add_random(maker *m)
         pad_and_conv(m);
         break;
     case 26:
-        maker_add_conv_any(m, maker_pick(m, 3, 5, 0));
+        maker_add_conv_any(m, image_any(m));
         break;
     case 27:
-        maker_add_conv_transpose(m, maker_pick(m, 3, 5, 0));
+        maker_add_conv_transpose(m, image_any(m));
         break;
     case 28:
-        maker_add_pool_any(m, maker_pick(m, 3, 5, 0));
+        maker_add_pool_any(m, image_any(m));
         break;
     case 29:
         maker_add_resize(m, maker_pick(m, 1, 5, 0));
         break;
     case 30:
-        choose_by_integers(m);
-        break;
     case 31:
-        maker_add_expand(m, maker_pick(m, 0, 5, 0));
+        maker_add_expand(m, maker_pick(m, 0, 5, 1));
         break;
     default: /* an image again, of anything */
         maker_add_activation(
@@ -380,7 +398,7 @@ static void add_random(maker *m)
 
 static void add_inputs(maker *m)
 {
-    hsched_tensor t;
+    hsched_tensor t, frame = HSCHED_NO_TENSOR;
     const int64_t batch = maker_chance(m, 30) ? 2 : 1;
     if (maker_chance(m, 25)) {
         hsched_image_config config = { HSCHED_IMAGE_CONFIG_INIT, .mean = { 127, 100, 90 },
@@ -389,15 +407,15 @@ static void add_inputs(maker *m)
         maker_made(m,
                    hsched_graph_add_image_input(m->graph, "frame", batch,
                                                 maker_range(m, 4, 8),
-                                                maker_range(m, 4, 8), 3, &config, &t),
-                   &t, 1.5);
+                                                maker_range(m, 4, 8), 3, &config, &frame),
+                   &frame, 1.5);
     }
-    if (maker_chance(m, 30)) {
+    if (m->indexing) {
         const int64_t dims[3] = { maker_range(m, 1, 4), maker_range(m, 1, 4),
                                   maker_range(m, 1, 4) };
         maker_made(m,
                    hsched_graph_add_input(m->graph, "numbers", HSCHED_INT64, 3, dims, &t),
-                   &t, 1);
+                   &t, 1e19);
     }
     if (maker_chance(m, 40)) {
         int64_t dims[5];
@@ -419,6 +437,8 @@ static void add_inputs(maker *m)
                               maker_range(m, 3, 8), maker_range(m, 3, 8) };
     maker_made(m, hsched_graph_add_input(m->graph, "image", HSCHED_FLOAT32, 4, dims, &t),
                &t, 1);
+    for (uint32_t i = 0; i < m->count; i++) /* a frame becomes an image by a layer */
+        m->items[i].given = m->items[i].tensor != frame;
 }
 
 hsched_status random_graph_make(uint64_t seed, uint32_t layers, hsched_graph **graph)
@@ -428,6 +448,7 @@ hsched_status random_graph_make(uint64_t seed, uint32_t layers, hsched_graph **g
     if (m == NULL)
         return HSCHED_ERROR_OUT_OF_MEMORY;
     m->random = seed * 77 + 5;
+    m->indexing = maker_chance(m, 50);
     m->status = hsched_graph_create("random", &m->graph);
     if (m->status == HSCHED_OK)
         add_inputs(m);

@@ -298,8 +298,11 @@ item *maker_add_pad(maker *m, item *x)
     x->used = 1;
     return maker_made(m,
                       hsched_graph_add_pad(m->graph, NULL, x->tensor, before, after, mode,
-                                           maker_chance(m, 60) ? 0.0f : 0.75f, &y),
-                      &y, x->size + 0.75);
+                                           maker_chance(m, 60)          ? 0.0f
+                                           : x->dtype == HSCHED_FLOAT32 ? 0.75f
+                                                                        : 1.0f,
+                                           &y),
+                      &y, x->size + 1);
 }
 
 item *maker_add_reshape(maker *m, item *x)
@@ -383,14 +386,28 @@ item *maker_add_reduce(maker *m, item *x)
         for (uint32_t i = 0; i < x->rank; i++)
             if (maker_chance(m, 40))
                 axes[count++] = i;
+    static const hsched_reduce_kind kinds[] = {
+        HSCHED_REDUCE_MEAN, HSCHED_REDUCE_MAX, HSCHED_REDUCE_MIN,       HSCHED_REDUCE_SUM,
+        HSCHED_REDUCE_L1,   HSCHED_REDUCE_L2,  HSCHED_REDUCE_SUM_SQUARE
+    };
+    hsched_reduce_kind kind = kinds[maker_range(m, 0, 6)];
+    double size = x->size, group = 1;
+    for (uint32_t i = 0; i < (count > 0 ? count : x->rank); i++)
+        group *= (double)x->dims[count > 0 ? axes[i] : i];
+    if (kind == HSCHED_REDUCE_SUM_SQUARE)
+        size *= size;
+    if (kind != HSCHED_REDUCE_MEAN && kind != HSCHED_REDUCE_MAX &&
+        kind != HSCHED_REDUCE_MIN)
+        size *= group;
+    if (size > MAX_SIZE) {
+        kind = HSCHED_REDUCE_MEAN;
+        size = x->size;
+    }
     x->used = 1;
-    const hsched_reduce_kind kinds[] = { HSCHED_REDUCE_MEAN, HSCHED_REDUCE_MAX,
-                                         HSCHED_REDUCE_MIN };
     return maker_made(m,
-                      hsched_graph_add_reduce(m->graph, NULL, kinds[maker_range(m, 0, 2)],
-                                              x->tensor, count, axes, maker_chance(m, 50),
-                                              &y),
-                      &y, x->size);
+                      hsched_graph_add_reduce(m->graph, NULL, kind, x->tensor, count,
+                                              axes, maker_chance(m, 50), &y),
+                      &y, size);
 }
 
 /* To a few more of what it has one of, with up to two dimensions in front. */

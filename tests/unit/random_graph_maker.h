@@ -19,6 +19,7 @@ typedef struct item {
     int64_t dims[HSCHED_MAX_DIMS];
     double size; /* estimated magnitude */
     int constant;
+    int given; /* an input or a constant: nothing has computed, or rounded, it */
     int used;
 } item;
 
@@ -27,6 +28,7 @@ typedef struct maker {
     uint64_t random;
     item items[MAX_TENSORS];
     uint32_t count;
+    int indexing;         /* layers on integers, by indices and in order are made, too */
     hsched_status status; /* of the first call that failed */
 } maker;
 
@@ -61,10 +63,26 @@ item *maker_add_reduce(maker *m, item *x);
 item *maker_add_expand(maker *m, item *x);
 item *maker_add_lrn(maker *m, item *x);
 item *maker_add_softmax(maker *m, item *x);
+item *maker_add_norm(maker *m, item *x); /* random_graph_norm.c */
 /* random_graph_window.c: x has one to three spatial dimensions. */
 item *maker_add_conv_any(maker *m, item *x);
 item *maker_add_conv_transpose(maker *m, item *x);
 item *maker_add_pool_any(maker *m, item *x);
 item *maker_add_resize(maker *m, item *x); /* of any shape */
+/* random_graph_recurrent.c; x may have to become a sequence first. */
+item *maker_add_recurrent(maker *m, item *x);
+
+/* random_graph_types.c: integers and bool; `size` bounds them. */
+hsched_tensor maker_integers_constant(maker *m, hsched_dtype dtype, uint32_t rank,
+                                      const int64_t *dims, int64_t low, int64_t high);
+item *maker_pick_integers(maker *m, uint32_t rank_min, uint32_t rank_max);
+item *maker_cast(maker *m, item *x, hsched_dtype dtype, double size);
+/* Integers made 0 to count - 1 (119 at most), of type `dtype`; NULL if x is NULL. */
+item *maker_modulo(maker *m, item *x, int64_t count, hsched_dtype dtype);
+item *maker_add_typed(maker *m);
+
+/* random_graph_index.c */
+item *maker_add_indexed(maker *m);
+item *maker_add_ordered(maker *m);
 
 #endif

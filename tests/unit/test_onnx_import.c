@@ -287,11 +287,71 @@ static void test_symbols(void **state)
     hsched_graph_destroy(graph);
     four.name = "M";
     ob_fails(&b, &config, HSCHED_ERROR_NOT_FOUND, "'M'");
-    four = (hsched_symbol){ "N", 0 };
+    four = (hsched_symbol){ "N", -1 };
     ob_fails(&b, &config, HSCHED_ERROR_INVALID_ARGUMENT, "symbols[0]");
+    four = (hsched_symbol){ "N", 0 };
+    ob_fails(&b, &config, HSCHED_ERROR_SHAPE, "'y': it is empty, [0,3,1,1]");
+}
+
+/* An input of no elements is none of the graph; what nothing is computed of is left out. */
+static void test_no_elements(void **state)
+{
+    (void)state;
+    static ob_model b;
     begin(&b, 13, "1,0,8,8");
     ob_node(&b, "Relu", "x", "y");
-    ob_fails(&b, NULL, HSCHED_ERROR_SHAPE, "dimension 1 is 0");
+    ob_fails(&b, NULL, HSCHED_ERROR_SHAPE, "'y': it is empty, [1,0,8,8]");
+    begin(&b, 13, "2,3");
+    ob_input(&b, "past", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, "2,P");
+    ob_node(&b, "Relu", "past", "r");
+    ob_int(ob_node(&b, "Concat", "r,x", "y"), "axis", 1);
+    hsched_symbol past = { "P", 0 };
+    hsched_onnx_config config = { HSCHED_ONNX_CONFIG_INIT, .symbols = &past,
+                                  .symbol_count = 1 };
+    hsched_graph *graph = ob_graph(&b, &config);
+    ob_expect(graph, "y", "2,3");
+    assert_int_equal(hsched_graph_input_count(graph), 1);
+    assert_int_equal(graph->symbol_count, 0);
+    hsched_graph_destroy(graph);
+}
+
+/* x and a slice of it that has no elements, joined: `along` which axis it has none. */
+static void build_empty_slice(ob_model *b, int along)
+{
+    begin(b, 13, "N,4");
+    ob_list(b, "from", along ? "2" : "3");
+    ob_list(b, "to", along ? "2" : "9");
+    ob_list(b, "axes", along ? "1" : "0");
+    ob_node(b, "Slice", "x,from,to,axes", "none");
+    ob_int(ob_node(b, "Concat", "none,x", "y"), "axis", along);
+}
+
+static void test_no_elements_pin_what_they_depend_on(void **state)
+{
+    (void)state;
+    static ob_model b;
+    hsched_symbol two = { "N", 2 }, six = { "N", 6 };
+    hsched_onnx_config config = { HSCHED_ONNX_CONFIG_INIT, .symbols = &two,
+                                  .symbol_count = 1 };
+    hsched_graph *other;
+    build_empty_slice(&b, 1);
+    hsched_graph *graph = ob_graph(&b, &config);
+    ob_expect(graph, "y", "2,4");
+    assert_int_equal(hsi_graph_specialise(graph, &six, 1, &other), HSCHED_OK);
+    ob_expect(other, "y", "6,4");
+    hsched_graph_destroy(other);
+    hsched_graph_destroy(graph);
+    build_empty_slice(&b, 0); /* of 6 rows it would have 3 */
+    graph = ob_graph(&b, &config);
+    ob_expect(graph, "y", "2,4");
+    assert_int_equal(graph->symbol_count, 0);
+    hsched_graph_destroy(graph);
+    build_empty_slice(&b, 1); /* its shape is looked at */
+    ob_node(&b, "Shape", "none", "s");
+    ob_output(&b, "s");
+    graph = ob_graph(&b, &config);
+    assert_int_equal(graph->symbol_count, 0);
+    hsched_graph_destroy(graph);
 }
 
 /* x.view(x.size(0), -1), as exporters write it: the batch stays a symbol. */
@@ -504,7 +564,7 @@ static void test_wrong_tensors(void **state)
     begin(&b, 13, "2");
     ob_raw(&b, "w", 1, "0", value, 0);
     ob_node(&b, "Add", "x,w", "y");
-    ob_fails(&b, NULL, HSCHED_ERROR_SHAPE, "'w' is empty");
+    ob_fails(&b, NULL, HSCHED_ERROR_SHAPE, "[2] and [0] do not broadcast");
     begin(&b, 13, "2");
     ob_raw(&b, "w", 1, "4611686018427387904,4611686018427387904", value, 8);
     ob_node(&b, "Add", "x,w", "y");
@@ -755,6 +815,8 @@ int main(void)
         cmocka_unit_test(test_order_does_not_matter),
         cmocka_unit_test(test_weights_are_not_copied),
         cmocka_unit_test(test_symbols),
+        cmocka_unit_test(test_no_elements),
+        cmocka_unit_test(test_no_elements_pin_what_they_depend_on),
         cmocka_unit_test(test_shapes_stay_symbolic),
         cmocka_unit_test(test_symbols_are_pinned),
         cmocka_unit_test(test_unsupported_is_listed),

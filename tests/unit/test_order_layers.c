@@ -169,6 +169,28 @@ static void sums_up_to_each(void **state)
     }
 }
 
+static void products_up_to_each(void **state)
+{
+    (void)state;
+    const float x[] = { 1, 2, 3, 4, 5, -6 };
+    static const float expected[2][2][2][6] = {
+        { { { 1, 2, 3, 4, 10, -18 }, { 4, 10, -18, 4, 5, -6 } },
+          { { 1, 1, 1, 1, 2, 3 }, { 4, 5, -6, 1, 1, 1 } } },
+        { { { 1, 2, 6, 4, 20, -120 }, { 6, 6, 3, -120, -30, -6 } },
+          { { 1, 1, 2, 1, 4, 20 }, { 6, 3, 1, -30, -6, 1 } } },
+    };
+    for (int k = 0; k < 8; k++) {
+        const int axis = k >> 2, exclusive = k >> 1 & 1, reverse = k & 1;
+        float y[6];
+        hsched_tensor a, t;
+        hsched_graph *g = graph(HSCHED_FLOAT32, 2, (int64_t[]){ 2, 3 }, &a);
+        assert_ok(hsched_graph_add_cumprod(g, "y", a, axis, exclusive, reverse, &t));
+        assert_ok(hsched_graph_add_output(g, t));
+        run(g, x, sizeof x, y, sizeof y);
+        assert_memory_equal(y, expected[axis][exclusive][reverse], sizeof y);
+    }
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -198,9 +220,13 @@ static void what_cannot_be_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(places_of_extremes), cmocka_unit_test(not_a_number_is_found),
-        cmocka_unit_test(places_in_integers), cmocka_unit_test(the_first_of_them),
-        cmocka_unit_test(sums_up_to_each),    cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(places_of_extremes),
+        cmocka_unit_test(not_a_number_is_found),
+        cmocka_unit_test(places_in_integers),
+        cmocka_unit_test(the_first_of_them),
+        cmocka_unit_test(sums_up_to_each),
+        cmocka_unit_test(products_up_to_each),
+        cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,6 +26,24 @@ static void test_conv_bn_relu(void **state)
     hsched_graph_destroy(g);
 }
 
+static void test_norm_relu(void **state)
+{
+    (void)state;
+    hsched_graph *g = new_graph();
+    hsched_tensor y;
+    assert_ok(hsched_graph_add_instance_norm(
+        g, "norm", image(g, 3, 6, 6), HSCHED_NO_TENSOR, HSCHED_NO_TENSOR, 1e-5f, &y));
+    assert_ok(hsched_graph_add_output(g, relu(g, "relu", y)));
+    hsi_plan *plan = plan_of(g, NULL);
+    const hsi_plan_step *s = step_named(plan, "norm+relu");
+    assert_int_equal(s->step.kind, HSCHED_STEP_NORM);
+    assert_int_equal(s->step.act.kind, HSCHED_ACTIVATION_RELU);
+    assert_int_equal(s->step.u.norm.groups, 3);
+    assert_int_equal(plan->step_count, 1);
+    hsi_plan_destroy(plan);
+    hsched_graph_destroy(g);
+}
+
 /* Identity block: the residual is there before and dies, so the sum is in place. */
 static void test_residual(void **state)
 {
@@ -286,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv_bn_relu),
+        cmocka_unit_test(test_norm_relu),
         cmocka_unit_test(test_residual),
         cmocka_unit_test(test_preserved_inputs_are_not_overwritten),
         cmocka_unit_test(test_own_input_as_residual),

@@ -72,6 +72,22 @@ static void large_exponents(void **state)
     hsched_graph_destroy(g);
 }
 
+/* The limits: the logarithm of nothing, and of more than any number. */
+static void infinite_exponents(void **state)
+{
+    (void)state;
+    const float x[] = { -INFINITY, -INFINITY, -INFINITY, -INFINITY, 1, INFINITY };
+    const float half[] = { -INFINITY, 2, -INFINITY, -INFINITY, NAN, INFINITY };
+    float y[2];
+    hsched_graph *g = reduction(HSCHED_FLOAT32, HSCHED_REDUCE_LOG_SUM_EXP, 1);
+    run(g, x, sizeof x, y, sizeof y);
+    assert_true(y[0] == -INFINITY && y[1] == INFINITY);
+    run(g, half, sizeof half, y, sizeof y);
+    assert_float_equal(y[0], 2, 1e-6);
+    assert_true(isnan(y[1]));
+    hsched_graph_destroy(g);
+}
+
 static void integers(void **state)
 {
     (void)state;
@@ -116,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(floats),
         cmocka_unit_test(large_exponents),
+        cmocka_unit_test(infinite_exponents),
         cmocka_unit_test(integers),
         cmocka_unit_test(what_cannot_be_is_refused),
     };

@@ -55,15 +55,21 @@ static make_up count(const hsched_graph *graph)
     return m;
 }
 
-static void check_tensor(const hsched_graph *graph, hsched_tensor tensor,
-                         const char *name, uint32_t rank, const int64_t *dims)
+static void check_typed(const hsched_graph *graph, hsched_tensor tensor, const char *name,
+                        hsched_dtype dtype, uint32_t rank, const int64_t *dims)
 {
     hsched_tensor_info info = { HSCHED_TENSOR_INFO_INIT };
     assert_int_equal(hsched_graph_tensor_info(graph, tensor, &info), HSCHED_OK);
     assert_string_equal(info.name, name);
-    assert_int_equal(info.dtype, HSCHED_FLOAT32);
+    assert_int_equal(info.dtype, dtype);
     assert_int_equal(info.rank, rank);
     assert_memory_equal(info.dims, dims, rank * sizeof(int64_t));
+}
+
+static void check_tensor(const hsched_graph *graph, hsched_tensor tensor,
+                         const char *name, uint32_t rank, const int64_t *dims)
+{
+    check_typed(graph, tensor, name, HSCHED_FLOAT32, rank, dims);
 }
 
 static void check_image(const hsched_graph *graph, int64_t size)
@@ -317,22 +323,42 @@ static void detectors_agree_with_their_weight_files(void **state)
         10647);
 }
 
-/* As PyTorch counts them: each gate has weights for inputs and states, and two biases. */
+static void detectors_choose_boxes(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "yolov3_tiny_nms", "yolov3_nms" };
+    for (int k = 0; k < 2; k++) {
+        hsched_graph *graph = build(names[k], 1);
+        hsched_tensor_info info = { HSCHED_TENSOR_INFO_INIT };
+        assert_int_equal(hsched_graph_output_count(graph), 3);
+        assert_int_equal(
+            hsched_graph_tensor_info(graph, hsched_graph_output(graph, 2), &info),
+            HSCHED_OK);
+        assert_string_equal(info.name, "selected");
+        assert_int_equal(info.dtype, HSCHED_INT64);
+        assert_int_equal(info.dims[0], 80 * 100);
+        hsched_graph_destroy(graph);
+    }
+}
+
+/* As PyTorch counts them: each gate has weights for inputs and states, and two biases. The
+ * vocabulary has 25000 tokens of 300 numbers. */
 static void text_classifiers_are_as_described(void **state)
 {
     (void)state;
     static const char *const names[] = { "text_bilstm", "text_gru" };
     const uint64_t parameters[] = {
-        2 * 4 * 256 * (300 + 256 + 2) + 4 * (512 + 1),
-        3 * 256 * (300 + 256 + 2) + 3 * 256 * (256 + 256 + 2) + 4 * (256 + 1),
+        25000 * 300 + 2 * 4 * 256 * (300 + 256 + 2) + 4 * (512 + 1),
+        25000 * 300 + 3 * 256 * (300 + 256 + 2) + 3 * 256 * (256 + 256 + 2) +
+            4 * (256 + 1),
     };
     for (int i = 0; i < 2; i++) {
         hsched_graph *graph = build(names[i], 1);
         compare(graph,
                 &(make_up){ .fcs = 1, .softmaxes = 1, .parameters = parameters[i] });
         assert_int_equal(hsched_graph_input_count(graph), 1);
-        check_tensor(graph, hsched_graph_input(graph, 0), "input", 3,
-                     (const int64_t[]){ 64, 1, 300 });
+        check_typed(graph, hsched_graph_input(graph, 0), "input", HSCHED_INT64, 2,
+                    (const int64_t[]){ 1, 64 });
         check_output(graph, 2, (const int64_t[]){ 1, 4 });
         hsched_graph_destroy(graph);
     }
@@ -442,7 +468,7 @@ static void unknown_names_are_refused(void **state)
     assert_null(graph);
     assert_int_equal(zoo_build(NULL, 1, &graph), HSCHED_ERROR_INVALID_ARGUMENT);
     assert_int_equal(zoo_build("mlp", 1, NULL), HSCHED_ERROR_INVALID_ARGUMENT);
-    assert_int_equal(zoo_count(), 21);
+    assert_int_equal(zoo_count(), 23);
     assert_null(zoo_name(zoo_count()));
     assert_null(zoo_describe(zoo_count()));
     for (uint32_t i = 0; i < zoo_count(); i++)
@@ -458,6 +484,7 @@ int main(void)
         cmocka_unit_test(the_mlp_is_as_described),
         cmocka_unit_test(the_unet_is_as_described),
         cmocka_unit_test(detectors_agree_with_their_weight_files),
+        cmocka_unit_test(detectors_choose_boxes),
         cmocka_unit_test(text_classifiers_are_as_described),
         cmocka_unit_test(the_vision_transformer_agrees_with_timm),
         cmocka_unit_test(macs_agree_with_publications),

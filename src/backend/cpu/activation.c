@@ -1,67 +1,15 @@
 /*
  * Activations over contiguous floats. Each is one branch-free loop that the compiler
- * turns into vector code; exp, expm1, erf and log1p are polynomials good to a few units
- * in the last place over the whole range: overflow gives infinity, underflow denormals or
- * zero, NaN stays NaN.
+ * turns into vector code; exp, expm1, erf, log and log1p are polynomials good to a few units
+ * in the last place over the whole range: overflow gives infinity, underflow zero, NaN stays
+ * NaN.
  */
+#include "backend/cpu/exp.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/kernel.h"
 
 #include <math.h>
-
-HSI_ISA_INLINE float float_of(uint32_t bits)
-{
-    float value;
-    __builtin_memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-HSI_ISA_INLINE uint32_t bits_of(float value)
-{
-    uint32_t bits;
-    __builtin_memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-/*
- * x = n * log(2) + r, |r| <= log(2)/2, n in *exponent; gives exp(r) - 1. Adding 1.5 *
- * 2^23 rounds to an integer and leaves it in the low bits of the sum, without a
- * conversion that NaN would make undefined.
- */
-HSI_ISA_INLINE float exp_reduced(float x, int32_t *exponent)
-{
-    const float magic = 12582912.0f;
-    float shifted = x * 1.44269504f + magic;
-    float n = shifted - magic;
-    *exponent = (int32_t)(bits_of(shifted) - bits_of(magic));
-    float r = x - n * 0.693359375f;
-    r = r - n * -2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    return p * r * r + r;
-}
-
-/* 2^n for -126 <= n <= 127; anything for an n that came from NaN. */
-HSI_ISA_INLINE float power_of_two(int32_t n)
-{
-    return float_of((uint32_t)(n + 127) << 23);
-}
-
-HSI_ISA_INLINE float exp_inline(float x)
-{
-    x = x < -104.0f ? -104.0f : x;
-    x = x > 89.0f ? 89.0f : x;
-    int32_t n;
-    float p = exp_reduced(x, &n) + 1.0f;
-    /* In two factors, since 2^-150 and 2^128 are not floats but their products with p can
-     * be. */
-    int32_t half = n >> 1;
-    return p * power_of_two(half) * power_of_two(n - half);
-}
+#include <string.h>
 
 /* exp(x) - 1 for x <= 0, without cancellation near 0. */
 HSI_ISA_INLINE float expm1_inline(float x)
@@ -71,6 +19,32 @@ HSI_ISA_INLINE float expm1_inline(float x)
     float p = exp_reduced(x, &n);
     float scale = power_of_two(n);
     return scale * p + (scale - 1.0f);
+}
+
+/* x = m * 2^n with m in [sqrt(1/2), sqrt(2)), and log(m) as a polynomial. */
+HSI_ISA_INLINE float log_inline(float x)
+{
+    const int tiny = x < 1.17549435e-38f; /* no normal number: made one, and n less */
+    const uint32_t bits = bits_of(tiny ? x * 8388608.0f : x);
+    const uint32_t above = bits - UINT32_C(0x3f3504f3); /* sqrt(1/2) */
+    const int32_t exponent = (int32_t)above >> 23;
+    const float n = (float)(exponent - (tiny ? 23 : 0));
+    const float m = float_of(bits - ((uint32_t)exponent << 23)) - 1.0f;
+    const float z = m * m;
+    float p = 7.0376836292e-2f;
+    p = p * m - 1.1514610310e-1f;
+    p = p * m + 1.1676998740e-1f;
+    p = p * m - 1.2420140846e-1f;
+    p = p * m + 1.4249322787e-1f;
+    p = p * m - 1.6668057665e-1f;
+    p = p * m + 2.0000714765e-1f;
+    p = p * m - 2.4999993993e-1f;
+    p = p * m + 3.3333331174e-1f;
+    float y = p * m * z - 2.12194440e-4f * n - 0.5f * z;
+    y = m + y + 0.693359375f * n;
+    y = x > 3.40282347e38f ? x : y; /* infinity */
+    y = x == 0.0f ? -__builtin_inff() : y;
+    return x >= 0.0f ? y : __builtin_nanf("");
 }
 
 /* log(1 + t) for 0 <= t <= 1, as 2 * atanh(t / (2 + t)). */
@@ -237,18 +211,22 @@ HSI_ISA_INLINE float cosh_inline(float x)
     return 0.5f * e * e + 0.5f / e / e;
 }
 
-/* One loop for each activation; x is the element, a and b the parameters. */
+/* One loop for each activation; x is the element, a and b the parameters. from may be y: each
+ * element is read before it is written, which is what ivdep promises. */
 #define HSI_ACTIVATION_LOOP(name, expression)                                            \
-    HSI_ISA_INLINE void name##_body(float *restrict y, size_t n, float a, float b)       \
+    HSI_ISA_INLINE void name##_body(const float *from, float *y, size_t n, float a,      \
+                                    float b)                                             \
     {                                                                                    \
         (void)a;                                                                         \
         (void)b;                                                                         \
-        for (size_t i = 0; i < n; i++) {                                                 \
-            float x = y[i];                                                              \
+        _Pragma("GCC ivdep") for (size_t i = 0; i < n; i++)                              \
+        {                                                                                \
+            float x = from[i];                                                           \
             y[i] = (expression);                                                         \
         }                                                                                \
     }                                                                                    \
-    HSI_ISA_DISPATCH(name, (float *restrict y, size_t n, float a, float b), (y, n, a, b))
+    HSI_ISA_DISPATCH(name, (const float *from, float *y, size_t n, float a, float b),    \
+                     (from, y, n, a, b))
 
 HSI_ACTIVATION_LOOP(relu, x < 0.0f ? 0.0f : x)
 HSI_ACTIVATION_LOOP(leaky_relu, x < 0.0f ? a * x : x)
@@ -274,14 +252,14 @@ HSI_ACTIVATION_LOOP(floor_loop, floorf(x))
 HSI_ACTIVATION_LOOP(ceil_loop, ceilf(x))
 HSI_ACTIVATION_LOOP(gelu_tanh, gelu_tanh_inline(x))
 HSI_ACTIVATION_LOOP(thresholded_relu, x > a ? x : 0.0f)
-HSI_ACTIVATION_LOOP(log_loop, logf(x)) /* rare: the C library's, one at a time */
+HSI_ACTIVATION_LOOP(log_loop, log_inline(x))
 
 HSI_ACTIVATION_LOOP(round_loop, rintf(x))
 HSI_ACTIVATION_LOOP(sign_loop, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x)
 HSI_ACTIVATION_LOOP(atan_loop, atan_inline(x))
 HSI_ACTIVATION_LOOP(sinh_loop, sinh_inline(x))
 HSI_ACTIVATION_LOOP(cosh_loop, cosh_inline(x))
-HSI_ACTIVATION_LOOP(tan_loop, tanf(x)) /* these, too, are rare */
+HSI_ACTIVATION_LOOP(tan_loop, tanf(x)) /* rare: the C library's, one at a time */
 HSI_ACTIVATION_LOOP(asin_loop, asin_inline(x))
 HSI_ACTIVATION_LOOP(acos_loop, acos_inline(x))
 HSI_ACTIVATION_LOOP(asinh_loop, asinhf(x))
@@ -301,21 +279,21 @@ HSI_ISA_INLINE void is_near_body(const float *x, size_t n, int *near)
 }
 HSI_ISA_DISPATCH(is_near, (const float *x, size_t n, int *near), (x, n, near))
 
-static void sin_loop(float *restrict y, size_t n, float a, float b)
+static void sin_loop(const float *from, float *y, size_t n, float a, float b)
 {
     int near;
-    is_near(y, n, &near);
-    (near ? sin_near : sin_far)(y, n, a, b);
+    is_near(from, n, &near);
+    (near ? sin_near : sin_far)(from, y, n, a, b);
 }
 
-static void cos_loop(float *restrict y, size_t n, float a, float b)
+static void cos_loop(const float *from, float *y, size_t n, float a, float b)
 {
     int near;
-    is_near(y, n, &near);
-    (near ? cos_near : cos_far)(y, n, a, b);
+    is_near(from, n, &near);
+    (near ? cos_near : cos_far)(from, y, n, a, b);
 }
 
-typedef void activation_loop(float *restrict y, size_t n, float a, float b);
+typedef void activation_loop(const float *from, float *y, size_t n, float a, float b);
 
 static activation_loop *const loops[] = {
     [HSCHED_ACTIVATION_RELU] = relu,
@@ -361,7 +339,15 @@ static activation_loop *const loops[] = {
 void hsi_cpu_activate(hsched_activation act, float *y, size_t n)
 {
     if ((size_t)act.kind < sizeof loops / sizeof *loops && loops[act.kind])
-        loops[act.kind](y, n, act.a, act.b);
+        loops[act.kind](y, y, n, act.a, act.b);
+}
+
+void hsi_cpu_activate_to(hsched_activation act, const float *x, float *y, size_t n)
+{
+    if ((size_t)act.kind < sizeof loops / sizeof *loops && loops[act.kind])
+        loops[act.kind](x, y, n, act.a, act.b);
+    else if (x != y)
+        memcpy(y, x, n * sizeof *y);
 }
 
 int hsi_cpu_activation_is_clamp(hsched_activation act, float *lo, float *hi)

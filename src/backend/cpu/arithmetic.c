@@ -160,15 +160,50 @@ INTEGER_LOOPS(int32_t, uint32_t, int32_t, 32)
 INTEGER_LOOPS(int8_t, uint32_t, int32_t, 8)
 INTEGER_LOOPS(uint8_t, uint32_t, int32_t, 8)
 
-static inline float modulus(float u, float v)
+/* fmod(u, v) where |u / v| < 2^28: in doubles the quotient has room, and its product with v is
+ * exact. A quotient that was rounded up to an integer gives a negative rest. */
+#define NEAR_QUOTIENTS 268435456.0
+HSI_ISA_INLINE float near_remainder(float u, float v)
 {
-    float r = fmodf(u, v);
-    return r != 0 && (r < 0) != (v < 0) ? r + v : r;
+    const double a = fabs((double)u), b = fabs((double)v), quotient = a / b;
+    const int32_t whole = (int32_t)(quotient < NEAR_QUOTIENTS ? quotient : 0);
+    const double rest = a - (double)whole * b;
+    return copysignf((float)(rest < 0 ? rest + b : rest), u);
 }
 
+HSI_ISA_INLINE float floor_modulus(float r, float v)
+{
+    const float other = r + v;
+    return (r != 0) & ((r < 0) != (v < 0)) ? other : r;
+}
+
+BINARY_LOOP(near_mod, float, float, floor_modulus(near_remainder(u, v), v))
+BINARY_LOOP(near_fmod, float, float, near_remainder(u, v))
+PLAIN_LOOP(far_mod, float, floor_modulus(fmodf(u, v), v))
+PLAIN_LOOP(far_fmod, float, fmodf(u, v))
+
+HSI_ISA_INLINE void all_near_body(const float *a, const float *b, int64_t n, int *near)
+{
+    int all = 1;
+    for (int64_t i = 0; i < n; i++)
+        all &= (fabs((double)a[i]) < NEAR_QUOTIENTS * fabs((double)b[i])) &
+               (fabsf(b[i]) < INFINITY);
+    *near = all;
+}
+HSI_ISA_DISPATCH(all_near, (const float *a, const float *b, int64_t n, int *near),
+                 (a, b, n, near))
+
+/* Not for infinity and not-a-number, and divisions by 0. */
+#define FLOAT_MOD(name)                                                                  \
+    static void name##_float(const void *const *in, void *out, int64_t n)                \
+    {                                                                                    \
+        int near;                                                                        \
+        all_near(in[0], in[1], n, &near);                                                \
+        (near ? near_##name : far_##name)(in, out, n);                                   \
+    }
 COMPARISONS(float)
-PLAIN_LOOP(mod_float, float, modulus(u, v))
-PLAIN_LOOP(fmod_float, float, fmodf(u, v))
+FLOAT_MOD(mod)
+FLOAT_MOD(fmod)
 
 /* Of bool, where anything but 0 is true. */
 BINARY_LOOP(equal_bool, uint8_t, uint8_t, (u != 0) == (v != 0))

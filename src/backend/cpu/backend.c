@@ -114,9 +114,10 @@ static int cpu_supports(const hsched_backend_device *device, const hsched_step *
     if (step->kind == HSCHED_STEP_PAD || step->kind == HSCHED_STEP_GATHER ||
         step->kind == HSCHED_STEP_TUPLE_INDEX || step->kind == HSCHED_STEP_SCATTER ||
         step->kind == HSCHED_STEP_ARG || step->kind == HSCHED_STEP_CUMSUM ||
-        step->kind == HSCHED_STEP_TOP_K || step->kind == HSCHED_STEP_REDUCE ||
-        step->kind == HSCHED_STEP_UNARY || step->kind == HSCHED_STEP_BINARY ||
-        step->kind == HSCHED_STEP_CAST || step->kind == HSCHED_STEP_WHERE)
+        step->kind == HSCHED_STEP_TOP_K || step->kind == HSCHED_STEP_NORM ||
+        step->kind == HSCHED_STEP_REDUCE || step->kind == HSCHED_STEP_UNARY ||
+        step->kind == HSCHED_STEP_BINARY || step->kind == HSCHED_STEP_CAST ||
+        step->kind == HSCHED_STEP_WHERE || step->kind == HSCHED_STEP_NMS)
         return hsi_ref_fault(step) == NULL;
     for (uint32_t i = 0; i < step->input_count; i++)
         if (!is_float(&step->in[i]) && (step->kind != HSCHED_STEP_RECURRENT || i != 4 ||

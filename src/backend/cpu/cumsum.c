@@ -1,4 +1,5 @@
-/* CUMSUM: many groups at a time, step by step along the axis; floats are added up as doubles. */
+/* CUMSUM: many groups at a time, step by step along the axis; floats are added up, or multiplied,
+ * as doubles. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -8,7 +9,8 @@
 #include "backend/cpu/loop.h"
 #include "backend/ref/ref.h"
 
-#define ACROSS 128
+#define ACROSS  1024 /* neighbouring groups, whose sums stay in the first-level cache */
+#define STREAMS 8    /* groups that are contiguous: the cache follows so many at once */
 
 /* `width` (at most ACROSS) groups, which begin x_pitch and y_pitch apart; along the axis n
  * elements, x_stride and y_stride apart. */
@@ -22,50 +24,64 @@ typedef struct cumsum_state {
     int64_t x_first, y_first;   /* where a group begins */
     int64_t count, size;        /* along the axis, of an element */
     int exclusive;
+    int64_t each; /* groups at a time */
     sum_groups *sum;
 } cumsum_state;
 
-#define SUM(type, wide)                                                                  \
-    HSI_ISA_INLINE void type##_some(const type *x, int64_t x_pitch, int64_t x_stride,    \
-                                    type *y, int64_t y_pitch, int64_t y_stride,          \
-                                    int64_t n, int64_t width, int exclusive)             \
+#define RUNNING(name, type, wide, op, first)                                             \
+    HSI_ISA_INLINE void name##_some(                                                     \
+        const type *restrict x, int64_t x_pitch, int64_t x_stride, type *restrict y,     \
+        int64_t y_pitch, int64_t y_stride, int64_t n, int64_t width, int exclusive)      \
     {                                                                                    \
-        wide sums[ACROSS] = { 0 };                                                       \
+        wide sums[ACROSS];                                                               \
+        for (int64_t i = 0; i < width; i++)                                              \
+            sums[i] = first;                                                             \
         for (int64_t k = 0; k < n; k++, x += x_stride, y += y_stride)                    \
             for (int64_t i = 0; i < width; i++) {                                        \
-                const wide before = sums[i], after = before + (wide)x[i * x_pitch];      \
+                const wide before = sums[i], after = before op(wide) x[i * x_pitch];     \
                 y[i * y_pitch] = (type)(exclusive ? before : after);                     \
                 sums[i] = after;                                                         \
             }                                                                            \
     }                                                                                    \
-    HSI_ISA_INLINE void type##_sum_body(                                                 \
-        const void *from, int64_t x_pitch, int64_t x_stride, void *to, int64_t y_pitch,  \
-        int64_t y_stride, int64_t n, int64_t width, int exclusive)                       \
+    HSI_ISA_INLINE void name##_body(const void *from, int64_t x_pitch, int64_t x_stride, \
+                                    void *to, int64_t y_pitch, int64_t y_stride,         \
+                                    int64_t n, int64_t width, int exclusive)             \
     {                                                                                    \
         if (x_pitch == 1 && y_pitch == 1 && exclusive)                                   \
-            type##_some(from, 1, x_stride, to, 1, y_stride, n, width, 1);                \
+            name##_some(from, 1, x_stride, to, 1, y_stride, n, width, 1);                \
         else if (x_pitch == 1 && y_pitch == 1)                                           \
-            type##_some(from, 1, x_stride, to, 1, y_stride, n, width, 0);                \
+            name##_some(from, 1, x_stride, to, 1, y_stride, n, width, 0);                \
+        else if (width == STREAMS && x_stride == 1 && y_stride == 1 && !exclusive)       \
+            name##_some(from, x_pitch, 1, to, y_pitch, 1, n, STREAMS, 0);                \
         else                                                                             \
-            type##_some(from, x_pitch, x_stride, to, y_pitch, y_stride, n, width,        \
+            name##_some(from, x_pitch, x_stride, to, y_pitch, y_stride, n, width,        \
                         exclusive);                                                      \
     }                                                                                    \
     HSI_ISA_DISPATCH(                                                                    \
-        type##_sum,                                                                      \
+        name,                                                                            \
         (const void *from, int64_t x_pitch, int64_t x_stride, void *to, int64_t y_pitch, \
          int64_t y_stride, int64_t n, int64_t width, int exclusive),                     \
         (from, x_pitch, x_stride, to, y_pitch, y_stride, n, width, exclusive))
 
-SUM(float, double)
-SUM(double, double)
-SUM(int64_t, uint64_t)
-SUM(int32_t, uint32_t)
+RUNNING(float_sum, float, double, +, 0)
+RUNNING(double_sum, double, double, +, 0)
+RUNNING(int64_sum, int64_t, uint64_t, +, 0)
+RUNNING(int32_sum, int32_t, uint32_t, +, 0)
+RUNNING(float_product, float, double, *, 1)
+RUNNING(double_product, double, double, *, 1)
+RUNNING(int64_product, int64_t, uint64_t, *, 1)
+RUNNING(int32_product, int32_t, uint32_t, *, 1)
 
-static sum_groups *const sums[] = {
-    [HSCHED_FLOAT32] = float_sum,
-    [HSCHED_FLOAT64] = double_sum,
-    [HSCHED_INT64] = int64_t_sum,
-    [HSCHED_INT32] = int32_t_sum,
+/* By whether it is a product. */
+static sum_groups *const sums[2][HSCHED_FLOAT64 + 1] = {
+    { [HSCHED_FLOAT32] = float_sum,
+      [HSCHED_FLOAT64] = double_sum,
+      [HSCHED_INT64] = int64_sum,
+      [HSCHED_INT32] = int32_sum },
+    { [HSCHED_FLOAT32] = float_product,
+      [HSCHED_FLOAT64] = double_product,
+      [HSCHED_INT64] = int64_product,
+      [HSCHED_INT32] = int32_product },
 };
 
 static hsched_status cumsum_run(const hsched_step *step, const void *state,
@@ -82,7 +98,7 @@ static hsched_status cumsum_run(const hsched_step *step, const void *state,
     hsi_cursor_begin(&cursor, &s->loop, begin, end);
     while (hsi_cursor_next(&cursor, &t))
         for (int64_t r = 0; r < t.rows; r++)
-            for (int64_t c = 0; c < t.cols; c += ACROSS)
+            for (int64_t c = 0; c < t.cols; c += s->each)
                 s->sum((const char *)operands[0] +
                            (s->x_first + t.offset[0] + r * t.row_stride[0] +
                             c * t.col_stride[0]) *
@@ -92,7 +108,7 @@ static hsched_status cumsum_run(const hsched_step *step, const void *state,
                                               r * t.row_stride[1] + c * t.col_stride[1]) *
                                                  s->size,
                        t.col_stride[1], s->y_stride, s->count,
-                       t.cols - c < ACROSS ? t.cols - c : ACROSS, s->exclusive);
+                       t.cols - c < s->each ? t.cols - c : s->each, s->exclusive);
     return HSCHED_OK;
 }
 
@@ -126,7 +142,8 @@ static hsched_status cumsum_prepare(const hsi_cpu_prepare_context *context,
     }
     s->size = (int64_t)hsched_dtype_size(x->dtype);
     s->exclusive = step->u.cumsum.exclusive != 0;
-    s->sum = sums[x->dtype];
+    s->each = s->x_stride == 1 || s->x_stride == -1 ? STREAMS : ACROSS;
+    s->sum = sums[step->u.cumsum.product != 0][x->dtype];
     prepared->state = s;
     hsi_lower_parts(step, 2 * hsi_operand_count(x) * (double)s->size, s->loop.total);
     return HSCHED_OK;

@@ -281,9 +281,7 @@ static void unary_row(hsched_activation act, const float *x, int64_t xs, float *
         int64_t count = n - i < HSI_BLOCK ? n - i : HSI_BLOCK;
         float *w = ys == 1 ? y + i : block;
         const float *from = hsi_gather(x + i * xs, xs, count, w);
-        if (from != w)
-            memcpy(w, from, (size_t)count * sizeof(float));
-        hsi_cpu_activate(act, w, (size_t)count);
+        hsi_cpu_activate_to(act, from, w, (size_t)count);
         if (ys != 1)
             hsi_scatter(w, y + i * ys, ys, count);
     }

@@ -2,21 +2,23 @@
  * Fully connected: y [m, o] = act(x [m, k] * weights [o, k]^T + bias).
  *
  * With few rows the time is that of reading the weights once: dot products with the
- * weights as they are, four rows of them against some rows of x at a time. With many rows
- * a library's product.
+ * weights as they are, four rows of them against some rows of x at a time. With more rows
+ * oneDNN, with the weights transposed while preparing, or with many OpenBLAS.
  */
 #include <limits.h>
 #include <string.h>
 
-#include "backend/cpu/gemm.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/kernel.h"
+#include "backend/cpu/product.h"
 #include "base/alloc.h"
 #include "base/status.h"
 
-/* From so many rows on sgemm, which packs the weights first. Its time over that of the
- * dot products, measured for 512x512 and 2048x1000 weights: 0.9 and 2.0 with 16 rows, 0.7
- * and 1.3 with 32. */
+/* From so many rows on oneDNN's product. Its time over that of the dot products, measured
+ * for 512x512 and 2048x1000 weights: 0.6 and 0.8 with 4 rows, 0.4 and 0.5 with 16. */
+#define PRODUCT_ROWS 4
+/* From so many rows on OpenBLAS's, which packs the weights first. Its time over that of the
+ * dot products, measured for the same: 0.9 and 2.0 with 16 rows, 0.7 and 1.3 with 32. */
 #define GEMM_ROWS 32
 /* Columns of y between two calls of the epilogue. */
 #define OWN_CHUNK 64
@@ -68,6 +70,7 @@ static const dot_functions *choose_dots(void)
 typedef struct fc_state {
     int64_t m, k, o, x_row, y_row;
     const float *weights, *bias;
+    int flipped; /* weights are [k,o] here */
     void *owned_weights, *owned_bias;
 } fc_state;
 
@@ -85,7 +88,7 @@ static int own_supports(const hsched_step *step)
             step->in[2].constant);
 }
 
-/* The libraries want row strides of at least a row, and counts in int. */
+/* OpenBLAS wants row strides of at least a row, and counts in int. */
 static int fits_blas(const hsched_operand *operand)
 {
     return operand->dims[0] <= INT_MAX && operand->dims[1] <= INT_MAX &&
@@ -100,7 +103,9 @@ static int gemm_supports(const hsched_step *step)
 
 static int onednn_supports(const hsched_step *step)
 {
-    return hsi_cpu_gemm_has_onednn() && gemm_supports(step);
+    return hsi_onednn_multiplies() && own_supports(step) &&
+           step->in[0].dims[0] >= PRODUCT_ROWS && fits_blas(&step->in[0]) &&
+           fits_blas(&step->out);
 }
 
 static void fc_destroy(void *pointer)
@@ -113,8 +118,34 @@ static void fc_destroy(void *pointer)
     hsi_free(state);
 }
 
-static hsched_status fc_prepare(const hsi_cpu_prepare_context *context, hsched_step *step,
-                                hsi_cpu_prepared *prepared)
+/* [o,k] as [k,o], in squares that stay in the first-level cache. */
+static void transpose_weights(const hsched_operand *weights, float *to)
+{
+    const int64_t o = weights->dims[0], k = weights->dims[1], square = 32;
+    const float *from = weights->constant;
+    for (int64_t i0 = 0; i0 < o; i0 += square)
+        for (int64_t j0 = 0; j0 < k; j0 += square)
+            for (int64_t i = i0; i < o && i < i0 + square; i++)
+                for (int64_t j = j0; j < k && j < j0 + square; j++)
+                    to[j * o + i] =
+                        from[i * weights->strides[0] + j * weights->strides[1]];
+}
+
+static hsched_status keep_flipped(const hsched_operand *weights, fc_state *state,
+                                  uint64_t *weight_bytes)
+{
+    const size_t bytes = (size_t)(weights->dims[0] * weights->dims[1]) * sizeof(float);
+    float *copy = state->owned_weights = hsi_alloc_aligned(bytes);
+    if (copy == NULL)
+        return hsi_out_of_memory("transposed weights");
+    transpose_weights(weights, copy);
+    state->weights = copy;
+    *weight_bytes += bytes;
+    return HSCHED_OK;
+}
+
+static hsched_status prepare(int flip, const hsi_cpu_prepare_context *context,
+                             hsched_step *step, hsi_cpu_prepared *prepared)
 {
     const hsched_operand *x = &step->in[0], *y = &step->out;
     fc_state *state = HSI_NEW(fc_state);
@@ -126,10 +157,15 @@ static hsched_status fc_prepare(const hsi_cpu_prepare_context *context, hsched_s
         .o = y->dims[1],
         .x_row = x->dims[0] == 1 ? x->dims[1] : x->strides[0],
         .y_row = y->dims[0] == 1 ? y->dims[1] : y->strides[0],
+        .flipped = flip,
     };
     hsched_status status;
-    state->weights = hsi_cpu_keep_constant(context, &step->in[1], &state->owned_weights,
-                                           &prepared->weight_bytes, &status);
+    if (flip)
+        status = keep_flipped(&step->in[1], state, &prepared->weight_bytes);
+    else
+        state->weights =
+            hsi_cpu_keep_constant(context, &step->in[1], &state->owned_weights,
+                                  &prepared->weight_bytes, &status);
     if (status == HSCHED_OK && step->input_count > 2)
         state->bias = hsi_cpu_keep_constant(context, &step->in[2], &state->owned_bias,
                                             &prepared->weight_bytes, &status);
@@ -140,6 +176,18 @@ static hsched_status fc_prepare(const hsi_cpu_prepare_context *context, hsched_s
     step->parts = hsi_cpu_parts(step, ((uint64_t)state->o + 15) / 16);
     prepared->state = state;
     return HSCHED_OK;
+}
+
+static hsched_status fc_prepare(const hsi_cpu_prepare_context *context, hsched_step *step,
+                                hsi_cpu_prepared *prepared)
+{
+    return prepare(0, context, step, prepared);
+}
+
+static hsched_status onednn_prepare(const hsi_cpu_prepare_context *context,
+                                    hsched_step *step, hsi_cpu_prepared *prepared)
+{
+    return prepare(1, context, step, prepared);
 }
 
 /* Columns of a part: whole groups of 16, so that only the last group is not full. */
@@ -204,51 +252,49 @@ static hsched_status own_run(const hsched_step *step, const void *pointer,
     return HSCHED_OK;
 }
 
-/* A part by a library's product. */
-static hsched_status gemm_part(const hsched_step *step, const fc_state *state,
-                               void *const *operands, uint32_t part, hsi_cpu_gemm *gemm)
+static hsched_status run_with(hsi_multiply *multiply, const hsched_step *step,
+                              const fc_state *state, void *const *operands, uint32_t part)
 {
     float *y = operands[step->input_count];
     int64_t begin, end;
     part_columns(step, state, part, &begin, &end);
-    const hsi_cpu_product product = {
+    const hsi_product product = {
         .m = state->m,
-        .n = end - begin,
         .k = state->k,
+        .n = end - begin,
         .a = operands[0],
+        .b = state->weights + begin * (state->flipped ? 1 : state->k),
+        .c = y + begin,
         .a_lead = state->x_row,
-        .b = state->weights + begin * state->k,
-        .b_lead = state->k,
-        .b_flip = 1,
-        .out = y + begin,
-        .out_lead = state->y_row,
+        .b_lead = state->flipped ? state->o : state->k,
+        .c_lead = state->y_row,
+        .b_flip = !state->flipped,
     };
-    hsched_status status = gemm(&product);
-    if (status != HSCHED_OK)
-        return status;
+    const hsched_status status = multiply(&product);
     hsi_cpu_epilogue epilogue = { .bias = state->bias ? state->bias + begin : NULL,
                                   .act = step->act };
-    hsi_cpu_epilogue_run(&epilogue, y + begin, state->y_row, NULL, 0, state->m,
-                         end - begin);
-    return HSCHED_OK;
+    if (status == HSCHED_OK)
+        hsi_cpu_epilogue_run(&epilogue, y + begin, state->y_row, NULL, 0, state->m,
+                             end - begin);
+    return status;
 }
 
-static hsched_status onednn_run(const hsched_step *step, const void *pointer,
-                                void *slot_state, void *const *operands, uint32_t part,
-                                void *scratch)
-{
-    (void)slot_state;
-    (void)scratch;
-    return gemm_part(step, pointer, operands, part, hsi_cpu_gemm_onednn);
-}
-
-static hsched_status openblas_run(const hsched_step *step, const void *pointer,
+static hsched_status openblas_run(const hsched_step *step, const void *state,
                                   void *slot_state, void *const *operands, uint32_t part,
                                   void *scratch)
 {
     (void)slot_state;
     (void)scratch;
-    return gemm_part(step, pointer, operands, part, hsi_cpu_gemm_openblas);
+    return run_with(hsi_openblas_multiply, step, state, operands, part);
+}
+
+static hsched_status onednn_run(const hsched_step *step, const void *state,
+                                void *slot_state, void *const *operands, uint32_t part,
+                                void *scratch)
+{
+    (void)slot_state;
+    (void)scratch;
+    return run_with(hsi_onednn_multiply, step, state, operands, part);
 }
 
 static const hsi_cpu_kernel onednn_fc = {
@@ -256,7 +302,7 @@ static const hsi_cpu_kernel onednn_fc = {
     .kind = HSCHED_STEP_FC,
     .library = HSCHED_LIBRARY_ONEDNN,
     .supports = onednn_supports,
-    .prepare = fc_prepare,
+    .prepare = onednn_prepare,
     .destroy = fc_destroy,
     .run = onednn_run,
 };

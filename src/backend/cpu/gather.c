@@ -10,21 +10,67 @@
 #include "backend/cpu/loop.h"
 #include "backend/ref/ref.h"
 
-typedef struct gather_state {
+typedef struct gather_state gather_state;
+typedef void gather_loop(const gather_state *s, const hsi_tile *t, const void *from,
+                         const void *indices, void *to);
+
+struct gather_state {
     hsi_loop loop;         /* x, indices, output */
     int64_t size;          /* of an element */
     int64_t stride, count; /* of x along the axis */
     int narrow;            /* indices are int32 */
-} gather_state;
+    gather_loop *elements; /* of a row */
+};
 
 /* Where element `index` along the axis is, from the one with index 0; -1: out of range. */
-static int64_t place_of(const gather_state *s, const void *indices, int64_t offset)
+static inline int64_t place_of(int64_t index, int64_t count)
 {
-    int64_t index = s->narrow ? ((const int32_t *)indices)[offset]
-                              : ((const int64_t *)indices)[offset];
-    if (index < 0)
-        index += s->count;
-    return index < 0 || index >= s->count ? -1 : index;
+    index += index < 0 ? count : 0;
+    return index < 0 || index >= count ? -1 : index;
+}
+
+static int64_t index_at(const gather_state *s, const void *indices, int64_t offset)
+{
+    return s->narrow ? ((const int32_t *)indices)[offset]
+                     : ((const int64_t *)indices)[offset];
+}
+
+/* Elements of `type` of a row, by indices of `itype`. */
+#define GATHER_LOOP(type, itype)                                                         \
+    static void type##_by_##itype(const gather_state *s, const hsi_tile *t,              \
+                                  const void *from, const void *indices, void *to)       \
+    {                                                                                    \
+        const type *x = from;                                                            \
+        const itype *index = indices;                                                    \
+        type *y = to;                                                                    \
+        const int64_t xs = t->col_stride[0], is = t->col_stride[1],                      \
+                      ys = t->col_stride[2], stride = s->stride, count = s->count;       \
+        for (int64_t c = 0; c < t->cols; c++) {                                          \
+            const int64_t place = place_of(index[c * is], count);                        \
+            y[c * ys] = place < 0 ? 0 : x[c * xs + place * stride];                      \
+        }                                                                                \
+    }
+GATHER_LOOP(uint8_t, int32_t)
+GATHER_LOOP(uint16_t, int32_t)
+GATHER_LOOP(uint32_t, int32_t)
+GATHER_LOOP(uint64_t, int32_t)
+GATHER_LOOP(uint8_t, int64_t)
+GATHER_LOOP(uint16_t, int64_t)
+GATHER_LOOP(uint32_t, int64_t)
+GATHER_LOOP(uint64_t, int64_t)
+
+static gather_loop *loop_of(int64_t size, int narrow)
+{
+    switch (size) {
+    case 1:
+        return narrow ? uint8_t_by_int32_t : uint8_t_by_int64_t;
+    case 2:
+        return narrow ? uint16_t_by_int32_t : uint16_t_by_int64_t;
+    case 4:
+        return narrow ? uint32_t_by_int32_t : uint32_t_by_int64_t;
+    default:
+        return narrow ? uint64_t_by_int32_t : uint64_t_by_int64_t;
+    }
 }
 
 static void gather_row(const gather_state *s, const hsi_tile *t, int64_t row,
@@ -36,28 +82,14 @@ static void gather_row(const gather_state *s, const hsi_tile *t, int64_t row,
     char *y = (char *)operands[2] + (t->offset[2] + row * t->row_stride[2]) * size;
     const int64_t first = t->offset[1] + row * t->row_stride[1];
     if (t->col_stride[1] == 0 && t->col_stride[0] == 1 && t->col_stride[2] == 1) {
-        const int64_t index = place_of(s, operands[1], first);
-        if (index < 0)
+        const int64_t place = place_of(index_at(s, operands[1], first), s->count);
+        if (place < 0)
             memset(y, 0, (size_t)(t->cols * size));
         else
-            memcpy(y, x + index * s->stride * size, (size_t)(t->cols * size));
+            memcpy(y, x + place * s->stride * size, (size_t)(t->cols * size));
         return;
     }
-    for (int64_t c = 0; c < t->cols; c++) {
-        const int64_t index = place_of(s, operands[1], first + c * t->col_stride[1]);
-        char *to = y + c * t->col_stride[2] * size;
-        if (index < 0) {
-            memset(to, 0, (size_t)size);
-            continue;
-        }
-        const char *from = x + (c * t->col_stride[0] + index * s->stride) * size;
-        if (size == 4)
-            memcpy(to, from, 4);
-        else if (size == 8)
-            memcpy(to, from, 8);
-        else
-            memcpy(to, from, (size_t)size);
-    }
+    s->elements(s, t, x, (const char *)operands[1] + first * (s->narrow ? 4 : 8), y);
 }
 
 static hsched_status gather_run(const hsched_step *step, const void *state,
@@ -101,6 +133,7 @@ static hsched_status gather_prepare(const hsi_cpu_prepare_context *context,
     s->stride = x->strides[axis];
     s->count = x->dims[axis];
     s->narrow = step->in[1].dtype == HSCHED_INT32;
+    s->elements = loop_of(s->size, s->narrow);
     prepared->state = s;
     hsi_lower_parts(step, 2 * hsi_operand_count(y) * (double)s->size, s->loop.total);
     return HSCHED_OK;

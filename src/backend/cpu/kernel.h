@@ -55,6 +55,7 @@ extern const hsi_cpu_kernel *const hsi_cpu_kernels_pool2d[];      /* pool2d.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_scale[];       /* scale.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_lrn[];         /* lrn.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_softmax[];     /* softmax.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_norm[];        /* norm.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_unary[];       /* elementwise.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_binary[];      /* elementwise.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_copy[];        /* copy.c */
@@ -68,6 +69,8 @@ extern const hsi_cpu_kernel *const hsi_cpu_kernels_top_k[];       /* top_k.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_tuple_index[]; /* tuple_index.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_scatter[];     /* scatter.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_cumsum[];      /* cumsum.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_grid_sample[]; /* grid_sample.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_nms[];         /* nms.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_recurrent[];   /* recurrent.c */
 
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_cast[];  /* cast.c */
@@ -82,6 +85,8 @@ extern const hsi_cpu_kernel hsi_cpu_kernel_reference;  /* any kind; reference.c 
 /* Applies an activation in place to n contiguous floats (activation.c). NONE does
  * nothing. */
 void hsi_cpu_activate(hsched_activation act, float *y, size_t n);
+/* y = act(x), x not in place or all in place. */
+void hsi_cpu_activate_to(hsched_activation act, const float *x, float *y, size_t n);
 /* 1 if the activation is min(max(x, lo), hi), NONE included: then kernels can do it
  * themselves. */
 int hsi_cpu_activation_is_clamp(hsched_activation act, float *lo, float *hi);

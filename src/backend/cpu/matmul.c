@@ -1,6 +1,6 @@
 /*
- * Matrix products of two activations by a library: out [..., m, n] = act(a [..., m, k] * b
- * [..., k, n]), whose rows may lie apart.
+ * Matrix products of two activations by oneDNN or OpenBLAS: out [..., m, n] = act(a [..., m, k]
+ * * b [..., k, n]), whose rows may lie apart.
  *
  * A matrix goes to the library as it is if it is contiguous along its rows or its columns,
  * else through a dense copy in scratch. Parts are ranges of the rows of all matrices of
@@ -9,21 +9,21 @@
 #include <limits.h>
 #include <string.h>
 
-#include "backend/cpu/gemm.h"
 #include "backend/cpu/kernel.h"
+#include "backend/cpu/product.h"
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/status.h"
 
-/* How the library sees a matrix of which element (i, j) is at i * row + j * column. */
-typedef struct library_matrix {
+/* How a library sees a matrix of which element (i, j) is at i * row + j * column. */
+typedef struct blas_matrix {
     int64_t row, column; /* strides */
     int transposed;      /* column-contiguous */
     int copied;          /* to scratch, dense, first */
-    int64_t lead;        /* leading dimension, as it is given to it */
+    int64_t lead;        /* leading dimension, as it is given to the library */
     const float *constant;
     void *owned;
-} library_matrix;
+} blas_matrix;
 
 typedef struct matmul_state {
     int64_t batch, m, k, n;
@@ -31,11 +31,11 @@ typedef struct matmul_state {
     int64_t batch_dims[HSCHED_MAX_DIMS], a_strides[HSCHED_MAX_DIMS],
         b_strides[HSCHED_MAX_DIMS], out_strides[HSCHED_MAX_DIMS];
     int64_t out_row;
-    library_matrix a, b;
+    blas_matrix a, b;
     size_t b_offset; /* in scratch; the copy of a is at 0 */
 } matmul_state;
 
-static void describe_matrix(library_matrix *matrix, int64_t rows, int64_t columns)
+static void describe_matrix(blas_matrix *matrix, int64_t rows, int64_t columns)
 {
     int64_t row = matrix->row, column = matrix->column;
     if ((columns == 1 || column == 1) && (rows == 1 || row >= columns)) {
@@ -63,9 +63,9 @@ static int read_matmul(const hsched_step *step, matmul_state *state)
     state->k = a->dims[rank - 1];
     state->n = b->dims[rank - 1];
     state->a =
-        (library_matrix){ .row = a->strides[rank - 2], .column = a->strides[rank - 1] };
+        (blas_matrix){ .row = a->strides[rank - 2], .column = a->strides[rank - 1] };
     state->b =
-        (library_matrix){ .row = b->strides[rank - 2], .column = b->strides[rank - 1] };
+        (blas_matrix){ .row = b->strides[rank - 2], .column = b->strides[rank - 1] };
     state->out_row = out->strides[rank - 2];
     uint32_t left = rank - 2;
     while (left > 0) {
@@ -106,11 +106,6 @@ static int matmul_supports(const hsched_step *step)
     return read_matmul(step, &state) && state.m <= INT_MAX && state.k <= INT_MAX &&
            state.n <= INT_MAX && state.a.lead <= INT_MAX && state.b.lead <= INT_MAX &&
            state.out_row <= INT_MAX;
-}
-
-static int onednn_supports(const hsched_step *step)
-{
-    return hsi_cpu_gemm_has_onednn() && matmul_supports(step);
 }
 
 static void matmul_destroy(void *pointer)
@@ -165,7 +160,7 @@ static hsched_status matmul_prepare(const hsi_cpu_prepare_context *context,
     return HSCHED_OK;
 }
 
-static void copy_matrix(const library_matrix *matrix, const float *from, int64_t rows,
+static void copy_matrix(const blas_matrix *matrix, const float *from, int64_t rows,
                         int64_t columns, float *to)
 {
     for (int64_t i = 0; i < rows; i++)
@@ -187,26 +182,6 @@ static void batch_offsets(const matmul_state *state, int64_t index, int64_t *a,
     }
 }
 
-/* `rows` rows of one product. */
-static hsched_status multiply(const matmul_state *state, const float *a, const float *b,
-                              int64_t rows, float *out, hsi_cpu_gemm *gemm)
-{
-    const hsi_cpu_product product = {
-        .m = rows,
-        .n = state->n,
-        .k = state->k,
-        .a = a,
-        .a_lead = state->a.lead,
-        .a_flip = state->a.transposed,
-        .b = b,
-        .b_lead = state->b.lead,
-        .b_flip = state->b.transposed,
-        .out = out,
-        .out_lead = state->out_row,
-    };
-    return gemm(&product);
-}
-
 static void activate_rows(hsched_activation act, float *y, int64_t rows,
                           const matmul_state *state)
 {
@@ -217,9 +192,9 @@ static void activate_rows(hsched_activation act, float *y, int64_t rows,
             hsi_cpu_activate(act, y + i * state->out_row, (size_t)state->n);
 }
 
-static hsched_status matmul_part(const hsched_step *step, const matmul_state *state,
-                                 void *const *operands, uint32_t part, void *scratch,
-                                 hsi_cpu_gemm *gemm)
+static hsched_status run_with(hsi_multiply *multiply, const hsched_step *step,
+                              const matmul_state *state, void *const *operands,
+                              uint32_t part, void *scratch)
 {
     const float *all_a = state->a.constant ? state->a.constant : operands[0];
     const float *all_b = state->b.constant ? state->b.constant : operands[1];
@@ -246,7 +221,18 @@ static hsched_status matmul_part(const hsched_step *step, const matmul_state *st
             b = b_copy;
         }
         float *y = out + out_offset + row * state->out_row;
-        hsched_status status = multiply(state, a, b, rows, y, gemm);
+        const hsi_product product = { .m = rows,
+                                      .k = state->k,
+                                      .n = state->n,
+                                      .a = a,
+                                      .b = b,
+                                      .c = y,
+                                      .a_lead = state->a.lead,
+                                      .b_lead = state->b.lead,
+                                      .c_lead = state->out_row,
+                                      .a_flip = state->a.transposed,
+                                      .b_flip = state->b.transposed };
+        const hsched_status status = multiply(&product);
         if (status != HSCHED_OK)
             return status;
         activate_rows(step->act, y, rows, state);
@@ -255,20 +241,25 @@ static hsched_status matmul_part(const hsched_step *step, const matmul_state *st
     return HSCHED_OK;
 }
 
-static hsched_status onednn_run(const hsched_step *step, const void *pointer,
-                                void *slot_state, void *const *operands, uint32_t part,
-                                void *scratch)
-{
-    (void)slot_state;
-    return matmul_part(step, pointer, operands, part, scratch, hsi_cpu_gemm_onednn);
-}
-
-static hsched_status openblas_run(const hsched_step *step, const void *pointer,
+static hsched_status openblas_run(const hsched_step *step, const void *state,
                                   void *slot_state, void *const *operands, uint32_t part,
                                   void *scratch)
 {
     (void)slot_state;
-    return matmul_part(step, pointer, operands, part, scratch, hsi_cpu_gemm_openblas);
+    return run_with(hsi_openblas_multiply, step, state, operands, part, scratch);
+}
+
+static int onednn_supports(const hsched_step *step)
+{
+    return hsi_onednn_multiplies() && matmul_supports(step);
+}
+
+static hsched_status onednn_run(const hsched_step *step, const void *state,
+                                void *slot_state, void *const *operands, uint32_t part,
+                                void *scratch)
+{
+    (void)slot_state;
+    return run_with(hsi_onednn_multiply, step, state, operands, part, scratch);
 }
 
 static const hsi_cpu_kernel onednn_matmul = {

@@ -104,26 +104,40 @@ static const pad_rows rows_by_size[] = { [1] = { fill_uint8_t, row_uint8_t },
                                          [4] = { fill_uint32_t, row_uint32_t },
                                          [8] = { fill_uint64_t, row_uint64_t } };
 
+/* The place of a row in all dimensions but the last, and that of the next one. */
+static void first_row(const pad_state *s, int64_t row, int64_t *index)
+{
+    for (uint32_t d = s->rank - 1; d-- > 0 && s->rows > 0; row /= s->dims[d].out)
+        index[d] = row % s->dims[d].out;
+}
+
+static void next_row(const pad_state *s, int64_t *index)
+{
+    for (uint32_t d = s->rank - 1; d-- > 0; index[d] = 0)
+        if (++index[d] < s->dims[d].out)
+            return;
+}
+
 static hsched_status pad_run(const hsched_step *step, const void *state, void *slot_state,
                              void *const *operands, uint32_t part, void *scratch)
 {
     const pad_state *s = state;
     const pad_dim *inner = &s->dims[s->rank - 1];
     const pad_rows *rows = &rows_by_size[s->size];
-    int64_t begin, end;
+    int64_t begin, end, index[HSCHED_MAX_DIMS];
     (void)slot_state;
     (void)scratch;
     hsi_part_range(s->rows, part, step->parts, &begin, &end);
-    for (int64_t row = begin; row < end; row++) {
-        int64_t rest = row, x_offset = 0, y_offset = 0;
+    first_row(s, begin, index);
+    for (int64_t row = begin; row < end; row++, next_row(s, index)) {
+        int64_t x_offset = 0, y_offset = 0;
         int outside = 0;
-        for (uint32_t d = s->rank - 1; d-- > 0;) {
+        for (uint32_t d = 0; d + 1 < s->rank; d++) {
             const pad_dim *dim = &s->dims[d];
-            int64_t i = rest % dim->out, k = source(dim, s->mode, i);
-            rest /= dim->out;
+            const int64_t k = source(dim, s->mode, index[d]);
             outside |= k < 0;
             x_offset += k * dim->x_stride;
-            y_offset += i * dim->y_stride;
+            y_offset += index[d] * dim->y_stride;
         }
         char *y = (char *)operands[1] + y_offset * (int64_t)s->size;
         const char *x = (const char *)operands[0] + x_offset * (int64_t)s->size;

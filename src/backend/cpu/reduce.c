@@ -1,6 +1,7 @@
 /*
  * REDUCE, means and sums of floats: of in[0] over the dimensions in which out's size is 1 and
- * in[0]'s is not. Sums are kept in double. Others: reduce_any.c.
+ * in[0]'s is not. Sums are kept in double, of floats that eight at a time are added up as such.
+ * Others: reduce_any.c.
  *
  * Two forms: neighbouring outputs read neighbouring inputs (channels-last images over H
  * and W): a block of sums side by side; otherwise each output sums its inputs, in lanes
@@ -12,7 +13,8 @@
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/loop.h"
 
-#define LANES  16
+#define LANES  32
+#define SHORT  8   /* floats that are added up as such */
 #define ACROSS 256 /* sums side by side */
 
 typedef struct reduce_state {
@@ -21,16 +23,23 @@ typedef struct reduce_state {
     int across;
 } reduce_state;
 
+/* The sum of eight rows at i, in floats. */
+HSI_ISA_INLINE float eight_rows(const float *x, int64_t stride, int64_t i)
+{
+    const float *y = x + 4 * stride;
+    const float a = (x[i] + x[stride + i]) + (x[2 * stride + i] + x[3 * stride + i]);
+    const float b = (y[i] + y[stride + i]) + (y[2 * stride + i] + y[3 * stride + i]);
+    return a + b;
+}
+
 /* sum[n] += the rows x[k * stride .. + n], k < rows. */
 HSI_ISA_INLINE void add_rows_body(const float *restrict x, int64_t stride, int64_t rows,
                                   double *restrict sum, int64_t n)
 {
     int64_t k = 0;
-    for (; k + 4 <= rows; k += 4, x += 4 * stride) {
-        const float *a = x, *b = x + stride, *c = x + 2 * stride, *d = x + 3 * stride;
+    for (; k + 8 <= rows; k += 8, x += 8 * stride)
         for (int64_t i = 0; i < n; i++)
-            sum[i] += ((double)a[i] + (double)b[i]) + ((double)c[i] + (double)d[i]);
-    }
+            sum[i] += (double)eight_rows(x, stride, i);
     for (; k < rows; k++, x += stride)
         for (int64_t i = 0; i < n; i++)
             sum[i] += (double)x[i];
@@ -45,13 +54,25 @@ HSI_ISA_INLINE void add_row_body(const float *x, int64_t n, double *sum)
 {
     double lane[LANES] = { 0 }, total = 0;
     int64_t i = 0;
+    for (; i + LANES * SHORT <= n; i += LANES * SHORT) {
+        float few[LANES] = { 0 };
+        for (int j = 0; j < SHORT; j++)
+            for (int k = 0; k < LANES; k++)
+                few[k] += x[i + j * LANES + k];
+        for (int k = 0; k < LANES; k++)
+            lane[k] += (double)few[k];
+    }
     for (; i + LANES <= n; i += LANES)
         for (int k = 0; k < LANES; k++)
             lane[k] += (double)x[i + k];
     for (; i < n; i++)
         total += (double)x[i];
-    for (int k = 0; k < LANES; k++)
-        total += lane[k];
+    for (int k = 0; k < 16; k++)
+        lane[k] += lane[k + 16];
+    for (int k = 0; k < 8; k++)
+        lane[k] += lane[k + 8];
+    for (int k = 0; k < 4; k++)
+        total += lane[k] + lane[k + 4];
     *sum += total;
 }
 HSI_ISA_DISPATCH(add_row, (const float *x, int64_t n, double *sum), (x, n, sum))

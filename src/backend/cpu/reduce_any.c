@@ -12,7 +12,7 @@
 #include "backend/cpu/loop.h"
 #include "backend/ref/ref.h"
 
-#define LANES  16
+#define LANES  64 /* several vectors, since one comparison waits for another */
 #define ACROSS 256
 
 typedef void fold_row(const void *x, int64_t stride, int64_t n, void *sum);
@@ -32,6 +32,11 @@ typedef struct reduce_state {
     int64_t size; /* of an element */
     const reduce_functions *f;
 } reduce_state;
+
+/* Twice `n` lanes become n. */
+#define HALVE(fold, n)                                                                   \
+    for (int k = 0; k < (n); k++)                                                        \
+        lane[k] = fold(lane[k], lane[k + (n)]);
 
 /* Elements of `type` are gathered in `wide`, which begins with `first`; `fold`: of a and v. */
 #define FOLD(name, type, wide, first, fold)                                              \
@@ -53,8 +58,13 @@ typedef struct reduce_state {
             const wide v = (wide)x[i * stride];                                          \
             a = fold(a, v);                                                              \
         }                                                                                \
-        for (int k = 0; k < LANES; k++)                                                  \
-            a = fold(a, lane[k]);                                                        \
+        HALVE(fold, 32)                                                                  \
+        HALVE(fold, 16)                                                                  \
+        HALVE(fold, 8)                                                                   \
+        HALVE(fold, 4)                                                                   \
+        HALVE(fold, 2)                                                                   \
+        HALVE(fold, 1)                                                                   \
+        a = fold(a, lane[0]);                                                            \
         *(wide *)to = a;                                                                 \
     }                                                                                    \
     HSI_ISA_DISPATCH(name##_row,                                                         \

@@ -21,6 +21,7 @@ typedef struct table {
     int64_t *index; /* [size][taps], times x's stride */
     float *weight;
     unsigned char *outside;
+    int any_outside;
 } table;
 
 typedef struct resize_state {
@@ -32,6 +33,7 @@ typedef struct resize_state {
     int64_t inner;          /* contiguous elements that belong together */
     size_t element;         /* bytes */
     int copies;             /* nearest */
+    int doubles;            /* each float along B becomes two, both sides contiguous */
 } resize_state;
 
 static void free_table(table *t)
@@ -65,6 +67,7 @@ static int make_table(const hsched_step *step, uint32_t axis, int64_t stride, ta
     for (int64_t i = 0; i < t->size; i++) {
         const hsi_resize_place p = hsi_resize_at(step, axis, i);
         t->outside[i] = p.outside != 0;
+        t->any_outside |= p.outside != 0;
         for (int64_t k = 0; k < p.taps; k++) {
             t->index[i * t->taps + k] = hsi_resize_index(step, axis, &p, k) * stride;
             t->weight[i * t->taps + k] = hsi_resize_weight(step, axis, &p, k);
@@ -107,6 +110,15 @@ HSI_ISA_DISPATCH(blend,
 HSI_ISA_INLINE void pixels2_body(const table *t, const float *x, float *y,
                                  int64_t y_stride, int64_t n)
 {
+    if (n == 1) {
+        const int64_t *restrict index = t->index;
+        const float *restrict weight = t->weight;
+        float *restrict to = y;
+        for (int64_t o = 0; o < t->size; o++)
+            to[o * y_stride] =
+                x[index[2 * o]] * weight[2 * o] + x[index[2 * o + 1]] * weight[2 * o + 1];
+        return;
+    }
     for (int64_t o = 0; o < t->size; o++) {
         const float *restrict a = x + t->index[2 * o], *restrict b =
                                                            x + t->index[2 * o + 1];
@@ -192,9 +204,29 @@ static void interpolate_row(const hsched_step *step, const resize_state *s,
         pixels2(&s->b, x, y, s->b_y, s->inner);
     else
         pixels(&s->b, x, y, s->b_y, s->inner);
-    for (int64_t b = 0; b < s->b.size; b++)
+    for (int64_t b = 0; s->b.any_outside && b < s->b.size; b++)
         for (int64_t i = 0; s->b.outside[b] && i < s->inner; i++)
             y[b * s->b_y + i] = value;
+}
+
+/* Each of n floats twice. */
+HSI_ISA_INLINE void double_row_body(const float *restrict x, float *restrict y, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        y[2 * i] = y[2 * i + 1] = x[i];
+}
+HSI_ISA_DISPATCH(double_row, (const float *restrict x, float *restrict y, int64_t n),
+                 (x, y, n))
+
+static int doubles_b(const resize_state *s)
+{
+    if (!s->copies || s->element != sizeof(float) || s->inner != 1 || s->b_x != 1 ||
+        s->b_y != 1 || s->b.size != 2 * s->b_in)
+        return 0;
+    for (int64_t b = 0; b < s->b.size; b++)
+        if (s->b.index[b] != b / 2)
+            return 0;
+    return 1;
 }
 
 #define COPY_ROW(type)                                                                   \
@@ -211,6 +243,8 @@ static void copy_row(const hsched_step *step, const resize_state *s, const char 
         for (int64_t b = 0; b < s->b.size; b++)
             memcpy(y + b * s->b_y * size, x + s->b.index[b] * size,
                    (size_t)(s->inner * size));
+    else if (s->doubles)
+        double_row((const float *)(const void *)x, (float *)(void *)y, s->b_in);
     else if (size == 4)
         COPY_ROW(uint32_t);
     else if (size == 1)
@@ -330,6 +364,7 @@ static hsched_status resize_prepare(const hsi_cpu_prepare_context *context,
         resize_destroy(s);
         return hsi_out_of_memory("the tables of a resizing");
     }
+    s->doubles = doubles_b(s);
     prepared->scratch_size = count == 2 && !s->copies ? scratch : 0;
     prepared->state = s;
     hsi_lower_parts(step, hsi_operand_count(y) * s->element, s->rows.total);

@@ -1,20 +1,21 @@
 /*
- * SOFTMAX along one axis of n elements: out = exp(x - max) / sum of exp(x - max).
+ * SOFTMAX along one axis of n elements: out = exp(x - max) / sum of exp(x - max), or its
+ * logarithm, x - max - log of that sum.
  *
  * Three forms: the axis is contiguous (a row of n floats at a time); the positions are
  * (blocks of positions side by side, walking along the axis); neither (each row goes
- * through scratch memory). The exponential is the activation's, so that it is as fast and
- * as exact as that.
+ * through scratch memory). Exponentials that are no normal floats are taken as 0.
  */
 #include <math.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "backend/cpu/exp.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/loop.h"
 
-#define LANES  16
+#define LANES  32
 #define ACROSS 64 /* positions side by side */
 
 typedef enum softmax_mode {
@@ -25,23 +26,24 @@ typedef enum softmax_mode {
 
 typedef struct softmax_state {
     softmax_mode mode;
+    int log;
     hsi_loop positions; /* over all dimensions but the axis: x, out */
     int64_t n, x_stride, y_stride;
 } softmax_state;
-
-static const hsched_activation exponential = { HSCHED_ACTIVATION_EXP, 0, 0 };
 
 /* ---- One row -------------------------------------------------------------- */
 
 HSI_ISA_INLINE void row_max_body(const float *x, int64_t n, float *max)
 {
-    float lane[LANES], best = -INFINITY;
+    float lane[2 * LANES], best = -INFINITY;
     int64_t i = 0;
-    for (int k = 0; k < LANES; k++)
+    for (int k = 0; k < 2 * LANES; k++)
         lane[k] = -INFINITY;
-    for (; i + LANES <= n; i += LANES)
-        for (int k = 0; k < LANES; k++)
+    for (; i + 2 * LANES <= n; i += 2 * LANES)
+        for (int k = 0; k < 2 * LANES; k++)
             lane[k] = x[i + k] > lane[k] ? x[i + k] : lane[k];
+    for (int k = 0; k < LANES; k++)
+        lane[k] = lane[k + LANES] > lane[k] ? lane[k + LANES] : lane[k];
     for (; i < n; i++)
         best = x[i] > best ? x[i] : best;
     for (int k = 0; k < LANES; k++)
@@ -50,29 +52,61 @@ HSI_ISA_INLINE void row_max_body(const float *x, int64_t n, float *max)
 }
 HSI_ISA_DISPATCH(row_max, (const float *x, int64_t n, float *max), (x, n, max))
 
-HSI_ISA_INLINE void subtract_body(const float *x, float value, float *y, int64_t n)
+/* lane[k] += y[k] = exp(x[k] - max); x may be y. */
+HSI_ISA_INLINE void exp_lanes(const float *x, float max, float *y, int stores,
+                              float *restrict lane)
 {
-    _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) y[i] = x[i] - value;
+    _Pragma("GCC ivdep") for (int k = 0; k < LANES; k++)
+    {
+        const float e = exp_inline(x[k] - max);
+        if (stores)
+            y[k] = e;
+        lane[k] += e;
+    }
 }
-HSI_ISA_DISPATCH(subtract, (const float *x, float value, float *y, int64_t n),
-                 (x, value, y, n))
 
-/* *sum += x[0] + ... + x[n-1], n <= HSI_BLOCK */
-HSI_ISA_INLINE void row_sum_body(const float *x, int64_t n, double *sum)
+/* The sum of exp(x - max), which is stored to y, too, if `stores`. */
+HSI_ISA_INLINE double exp_row(const float *x, float max, float *y, int stores, int64_t n)
 {
-    float lane[LANES] = { 0 };
-    double total = 0;
+    double sum = 0;
     int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int k = 0; k < LANES; k++)
-            lane[k] += x[i + k];
-    for (; i < n; i++)
-        total += x[i];
-    for (int k = 0; k < LANES; k++)
-        total += lane[k];
-    *sum += total;
+    while (i < n) {
+        const int64_t end = n - i < HSI_BLOCK ? n : i + HSI_BLOCK;
+        float lane[LANES] = { 0 }, rest[LANES];
+        for (; i + LANES <= end; i += LANES)
+            exp_lanes(x + i, max, y + i, stores, lane);
+        if (i < end) { /* at the row's end; what is added adds nothing */
+            for (int k = 0; k < LANES; k++)
+                rest[k] = i + k < end ? x[i + k] : -INFINITY;
+            exp_lanes(rest, max, rest, 1, lane);
+            for (int k = 0; stores && i + k < end; k++)
+                y[i + k] = rest[k];
+            i = end;
+        }
+        for (int w = LANES / 2; w > 0; w /= 2)
+            for (int k = 0; k < w; k++)
+                lane[k] += lane[k + w];
+        sum += (double)lane[0];
+    }
+    return sum;
 }
-HSI_ISA_DISPATCH(row_sum, (const float *x, int64_t n, double *sum), (x, n, sum))
+
+HSI_ISA_INLINE void exp_and_sum_body(const float *x, float max, float *y, int64_t n,
+                                     double *sum)
+{
+    *sum = exp_row(x, max, y, 1, n);
+}
+HSI_ISA_DISPATCH(exp_and_sum,
+                 (const float *x, float max, float *y, int64_t n, double *sum),
+                 (x, max, y, n, sum))
+
+HSI_ISA_INLINE void exp_sum_body(const float *x, float max, int64_t n, double *sum)
+{
+    float none[LANES];
+    *sum = exp_row(x, max, none, 0, n);
+}
+HSI_ISA_DISPATCH(exp_sum, (const float *x, float max, int64_t n, double *sum),
+                 (x, max, n, sum))
 
 HSI_ISA_INLINE void multiply_body(float *y, float factor, int64_t n)
 {
@@ -85,15 +119,29 @@ HSI_ISA_DISPATCH(multiply, (float *y, float factor, int64_t n), (y, factor, n))
 static void softmax_row(const float *x, float *y, int64_t n)
 {
     float max;
-    double sum = 0;
+    double sum;
     row_max(x, n, &max);
-    for (int64_t i = 0; i < n; i += HSI_BLOCK) {
-        int64_t count = n - i < HSI_BLOCK ? n - i : HSI_BLOCK;
-        subtract(x + i, max, y + i, count);
-        hsi_cpu_activate(exponential, y + i, (size_t)count);
-        row_sum(y + i, count, &sum);
-    }
+    exp_and_sum(x, max, y, n, &sum);
     multiply(y, (float)(1 / sum), n);
+}
+
+HSI_ISA_INLINE void subtract_both_body(const float *x, float max, float log, float *y,
+                                       int64_t n)
+{
+    _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) y[i] = (x[i] - max) - log;
+}
+HSI_ISA_DISPATCH(subtract_both,
+                 (const float *x, float max, float log, float *y, int64_t n),
+                 (x, max, log, y, n))
+
+/* x may be y. */
+static void log_softmax_row(const float *x, float *y, int64_t n)
+{
+    float max;
+    double sum;
+    row_max(x, n, &max);
+    exp_sum(x, max, n, &sum);
+    subtract_both(x, max, (float)log(sum), y, n);
 }
 
 /* ---- Positions side by side ----------------------------------------------- */
@@ -107,23 +155,19 @@ HSI_ISA_INLINE void take_max_body(const float *restrict x, float *restrict max,
 HSI_ISA_DISPATCH(take_max, (const float *restrict x, float *restrict max, int64_t count),
                  (x, max, count))
 
-HSI_ISA_INLINE void subtract_each_body(const float *x, const float *value, float *y,
-                                       int64_t count)
-{
-    _Pragma("GCC ivdep") for (int64_t i = 0; i < count; i++) y[i] = x[i] - value[i];
-}
-HSI_ISA_DISPATCH(subtract_each,
-                 (const float *x, const float *value, float *y, int64_t count),
-                 (x, value, y, count))
-
-HSI_ISA_INLINE void add_to_body(const float *restrict x, double *restrict sum,
-                                int64_t count)
+/* sum[i] += y[i] = exp(x[i] - max[i]) */
+HSI_ISA_INLINE void exp_each_body(const float *restrict x, const float *restrict max,
+                                  float *restrict y, double *restrict sum, int64_t count)
 {
     for (int64_t i = 0; i < count; i++)
-        sum[i] += x[i];
+        y[i] = exp_inline(x[i] - max[i]);
+    for (int64_t i = 0; i < count; i++)
+        sum[i] += (double)y[i];
 }
-HSI_ISA_DISPATCH(add_to, (const float *restrict x, double *restrict sum, int64_t count),
-                 (x, sum, count))
+HSI_ISA_DISPATCH(exp_each,
+                 (const float *restrict x, const float *restrict max, float *restrict y,
+                  double *restrict sum, int64_t count),
+                 (x, max, y, sum, count))
 
 HSI_ISA_INLINE void multiply_each_body(float *restrict y, const float *restrict factor,
                                        int64_t count)
@@ -147,15 +191,45 @@ static void softmax_across(const softmax_state *s, const float *x, float *y,
     }
     for (int64_t k = 0; k < s->n; k++)
         take_max(x + k * s->x_stride, value, count);
-    for (int64_t k = 0; k < s->n; k++) {
-        subtract_each(x + k * s->x_stride, value, y + k * s->y_stride, count);
-        hsi_cpu_activate(exponential, y + k * s->y_stride, (size_t)count);
-        add_to(y + k * s->y_stride, sum, count);
-    }
+    for (int64_t k = 0; k < s->n; k++)
+        exp_each(x + k * s->x_stride, value, y + k * s->y_stride, sum, count);
     for (int64_t i = 0; i < count; i++)
         value[i] = (float)(1 / sum[i]);
     for (int64_t k = 0; k < s->n; k++)
         multiply_each(y + k * s->y_stride, value, count);
+}
+
+HSI_ISA_INLINE void subtract_both_of_each_body(const float *restrict x,
+                                               const float *restrict max,
+                                               const float *restrict log,
+                                               float *restrict y, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        y[i] = (x[i] - max[i]) - log[i];
+}
+HSI_ISA_DISPATCH(subtract_both_of_each,
+                 (const float *restrict x, const float *restrict max,
+                  const float *restrict log, float *restrict y, int64_t count),
+                 (x, max, log, y, count))
+
+static void log_softmax_across(const softmax_state *s, const float *x, float *y,
+                               int64_t count)
+{
+    float max[ACROSS], buffer[ACROSS];
+    double sum[ACROSS];
+    for (int64_t i = 0; i < count; i++) {
+        max[i] = -INFINITY;
+        sum[i] = 0;
+    }
+    for (int64_t k = 0; k < s->n; k++)
+        take_max(x + k * s->x_stride, max, count);
+    for (int64_t k = 0; k < s->n; k++)
+        exp_each(x + k * s->x_stride, max, buffer, sum, count);
+    for (int64_t i = 0; i < count; i++)
+        buffer[i] = (float)log(sum[i]);
+    for (int64_t k = 0; k < s->n; k++)
+        subtract_both_of_each(x + k * s->x_stride, max, buffer, y + k * s->y_stride,
+                              count);
 }
 
 /* ---- The kernel ----------------------------------------------------------- */
@@ -163,24 +237,26 @@ static void softmax_across(const softmax_state *s, const float *x, float *y,
 static void run_tile(const softmax_state *s, const hsi_tile *t, const float *x, float *y,
                      float *row)
 {
+    void (*const one_row)(const float *, float *, int64_t) =
+        s->log ? log_softmax_row : softmax_row;
     for (int64_t r = 0; r < t->rows; r++) {
         const float *from = x + t->offset[0] + r * t->row_stride[0];
         float *to = y + t->offset[1] + r * t->row_stride[1];
         if (s->mode == SOFTMAX_ACROSS) {
             for (int64_t c = 0; c < t->cols; c += ACROSS)
-                softmax_across(s, from + c, to + c,
-                               t->cols - c < ACROSS ? t->cols - c : ACROSS);
+                (s->log ? log_softmax_across : softmax_across)(
+                    s, from + c, to + c, t->cols - c < ACROSS ? t->cols - c : ACROSS);
             continue;
         }
         for (int64_t c = 0; c < t->cols;
              c++, from += t->col_stride[0], to += t->col_stride[1]) {
             if (s->mode == SOFTMAX_ROWS) {
-                softmax_row(from, to, s->n);
+                one_row(from, to, s->n);
                 continue;
             }
             for (int64_t k = 0; k < s->n; k++)
                 row[k] = from[k * s->x_stride];
-            softmax_row(row, row, s->n);
+            one_row(row, row, s->n);
             hsi_scatter(row, to, s->y_stride, s->n);
         }
     }
@@ -222,6 +298,7 @@ static hsched_status softmax_prepare(const hsi_cpu_prepare_context *context,
     for (uint32_t d = 0; d < step->out.rank; d++)
         dims[d] = d == axis ? 1 : step->out.dims[d];
     hsi_loop_init(&s->positions, step->out.rank, dims, 2, strides);
+    s->log = step->u.softmax.log != 0;
     s->n = step->out.dims[axis];
     s->x_stride = step->in[0].strides[axis];
     s->y_stride = step->out.strides[axis];

@@ -173,6 +173,7 @@ hsched_status hsi_cuda_check_dnn(cudnnStatus_t result, const char *call,
     else if (
         result / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000 ||
         result / 1000 == CUDNN_STATUS_BAD_PARAM / 1000 ||
+        result == CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED || /* a part is not installed */
         /* Engines that compile their kernels fail so on shapes they were not made for. */
         result == CUDNN_STATUS_INTERNAL_ERROR_COMPILATION_FAILED)
         status = HSCHED_ERROR_UNSUPPORTED;

@@ -50,7 +50,12 @@
     X(cudnnGetVersion) X(cudnnGetErrorString) X(cudnnCreate) X(cudnnDestroy)               \
     X(cudnnSetStream) X(cudnnBackendCreateDescriptor) X(cudnnBackendDestroyDescriptor)     \
     X(cudnnBackendSetAttribute) X(cudnnBackendGetAttribute) X(cudnnBackendFinalize)        \
-    X(cudnnBackendExecute)
+    X(cudnnBackendExecute) X(cudnnCreateRNNDescriptor) X(cudnnDestroyRNNDescriptor)        \
+    X(cudnnSetRNNDescriptor_v8) X(cudnnCreateRNNDataDescriptor)                            \
+    X(cudnnDestroyRNNDataDescriptor) X(cudnnSetRNNDataDescriptor)                          \
+    X(cudnnCreateTensorDescriptor) X(cudnnDestroyTensorDescriptor)                         \
+    X(cudnnSetTensorNdDescriptor) X(cudnnGetRNNTempSpaceSizes)                             \
+    X(cudnnGetRNNWeightSpaceSize) X(cudnnGetRNNWeightParams) X(cudnnRNNForward)
 
 #define HSI_DNN_OPTIONAL_LIST(X) X(cudnnBackendPopulateCudaGraph)
 

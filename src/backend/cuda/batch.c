@@ -101,7 +101,8 @@ int hsi_cuda_batch_step(const hsched_backend_section *section, uint32_t index,
     *step = section->steps[index];
     if (members == 1)
         return 1;
-    if (step->kind == HSCHED_STEP_RECURRENT) /* sequences stand in the middle */
+    if (step->kind == HSCHED_STEP_RECURRENT || /* sequences stand in the middle */
+        step->kind == HSCHED_STEP_GRID_SAMPLE) /* only images have a grid each */
         return 0;
     if (step->kind == HSCHED_STEP_RESIZE &&
         (step->in[0].rank == 0 || step->in[0].dims[0] != step->out.dims[0] ||
@@ -127,6 +128,8 @@ int hsi_cuda_batch_step(const hsched_backend_section *section, uint32_t index,
         return 1;
     if (step->kind == HSCHED_STEP_SOFTMAX)
         step->u.softmax.axis++;
+    if (step->kind == HSCHED_STEP_NORM)
+        step->u.norm.axis++;
     if (step->kind == HSCHED_STEP_GATHER)
         step->u.gather.axis++;
     if (step->kind == HSCHED_STEP_ARG)

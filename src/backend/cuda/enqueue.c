@@ -168,7 +168,7 @@ static hsched_status launch_step(hsched_backend_section *s, hsi_cuda_variant *v,
     if (launch->recorder)
         announce_step(s, v, launch->recorder, i, port);
     hsched_status status = op->enqueue(op, &call);
-    if (status == HSCHED_ERROR_UNSUPPORTED)
+    if (status == HSCHED_ERROR_UNSUPPORTED && step->step.kind != HSCHED_STEP_RECURRENT)
         status = launch_instead(s, v, i, &call);
     return status;
 }

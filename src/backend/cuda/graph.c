@@ -37,7 +37,7 @@ void hsi_cuda_graphs_drop(hsched_backend_slot *slot)
         if (g->exec)
             hsi_cuda.cuGraphExecDestroy(g->exec);
         g->exec = NULL;
-        g->wanted = 0;
+        g->wanted = g->refused = 0;
     }
 }
 
@@ -112,6 +112,9 @@ hsched_status hsi_cuda_capture(hsched_backend_slot *slot, int *did)
         *did = 1;
         g->wanted = 0;
         status = record(slot, g, &graph);
+        /* With more memory it may do, and a lost device is lost; anything else stays so. */
+        g->refused = status != HSCHED_OK && status != HSCHED_ERROR_OUT_OF_MEMORY &&
+                     status != HSCHED_ERROR_DEVICE;
     }
     hsi_cuda_leave(d);
     if (!*did)

@@ -12,9 +12,14 @@
 #define HSI_CUDA_MODULE_LIST(X)                                                          \
     X(COPY, copy)               /* copies, pad, image, entry and exit of a batch */      \
     X(ELEMENTWISE, elementwise) /* unary, binary, scale */                               \
-    X(NORM, norm)               /* softmax, LRN, reduce */                               \
+    X(NORM, norm)               /* softmax, LRN */                                       \
+    X(REDUCE, reduce)                                                                    \
+    X(RESIZE, resize)                                                                    \
+    X(INDEX, index) /* gather, tuple_index, scatter */                                   \
+    X(TYPES, types) /* cast, where, integers and bool */                                 \
     X(POOL, pool)                                                                        \
-    X(MATMUL, matmul)           /* any strides; FC of few rows */                        \
+    X(MATMUL, matmul) /* any strides; FC of few rows */                                  \
+    X(RECURRENT, recurrent)                                                              \
     X(CONV_DIRECT, conv_direct) /* any convolution; depthwise */                         \
     X(CONV_TILE, conv_tile)     /* implicit GEMM on tensor cores */
 

@@ -35,16 +35,21 @@ static inline size_t hsi_cuda_element_size(const hsched_operand *operand,
                                             : hsi_cuda_dtype_size(operand->dtype);
 }
 
+/* Stores a float as `type` is stored, in host memory. weights.c */
+void hsi_cuda_store_float(void *to, hsi_cuda_type type, float value);
+
 typedef struct hsi_cuda_step {
     hsi_cuda_device *device;
     hsched_step step; /* operands with the batch multiplied in; constants are NULL */
     hsi_cuda_type type;
     int strict; /* F32 only: plain float arithmetic, no tf32 */
     int deterministic;
+    int rnn; /* RECURRENT: the weights are packed for cuDNN (recurrent.h) */
     /* Constants in the GPU's memory (0: the operand is none), always 256-byte aligned:
      * CONV2D in[1]: [O][kh][kw][C/groups] of `type`, except when groups == C == O
      *   (depthwise): [kh][kw][O]; CONV2D in[2], FC in[2]: float [O];
      * FC in[1]: [O][K] of `type`; SCALE in[1], in[2]: float [C];
+     * RECURRENT in[1], if `rnn`: cuDNN's weight space, with in[2] and in[3] in it;
      * other kinds: the operand itself, dense or with its strides, float as `type`. */
     CUdeviceptr constants[HSCHED_STEP_MAX_INPUTS];
     /* What every address of in[i] / out will be a multiple of, in bytes (a power of two). */
@@ -93,10 +98,22 @@ hsi_cuda_maker hsi_cuda_make_scale;          /* SCALE */
 hsi_cuda_maker hsi_cuda_make_softmax;        /* SOFTMAX */
 hsi_cuda_maker hsi_cuda_make_lrn;            /* LRN */
 hsi_cuda_maker hsi_cuda_make_reduce;         /* REDUCE */
+hsi_cuda_maker hsi_cuda_make_cast;           /* CAST */
+hsi_cuda_maker hsi_cuda_make_where;          /* WHERE */
+hsi_cuda_maker hsi_cuda_make_resize;         /* RESIZE */
+hsi_cuda_maker hsi_cuda_make_gather;         /* GATHER */
+hsi_cuda_maker hsi_cuda_make_tuple_index;    /* TUPLE_INDEX */
+hsi_cuda_maker hsi_cuda_make_scatter;        /* SCATTER */
 hsi_cuda_maker hsi_cuda_make_pool;           /* POOL2D */
 hsi_cuda_maker hsi_cuda_make_matmul;         /* MATMUL and FC, any strides: own kernels */
+hsi_cuda_maker hsi_cuda_make_recurrent;      /* RECURRENT, any: own kernels */
+hsi_cuda_maker hsi_cuda_make_rnn;            /* RECURRENT, packed for cuDNN */
 hsi_cuda_maker hsi_cuda_make_conv_direct;    /* CONV2D, any */
 hsi_cuda_maker hsi_cuda_make_conv_depthwise; /* CONV2D with groups == C == O */
+
+/* 1 if the maker of that kind takes the step. */
+int hsi_cuda_takes_resize(const hsched_step *step);
+int hsi_cuda_takes_scatter(const hsched_step *step);
 
 /*
  * Makers of CONV2D, FC and MATMUL that offer several variants. `variants` lists what is

@@ -1,9 +1,10 @@
-/* UNARY, BINARY and SCALE. */
+/* UNARY, BINARY and SCALE, of floats. */
 #include <stdio.h>
 
 #include "backend/cuda/kernels/elementwise.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/nest.h"
+#include "backend/cuda/op_types.h"
 
 /* 1 if out and `inputs` inputs of the nest can be taken 16 bytes at a time. SCALE's
  * constants are aligned and dense already. */
@@ -52,6 +53,8 @@ static hsched_status make(const hsi_cuda_step *s, const char *kind, uint32_t inp
 
 hsched_status hsi_cuda_make_unary(const hsi_cuda_step *s, hsi_cuda_op **op)
 {
+    if (s->step.out.dtype != HSCHED_FLOAT32)
+        return hsi_cuda_make_typed_unary(s, op);
     return make(s, "unary", 1,
                 (const int64_t *const[]){ s->step.out.strides, s->step.in[0].strides },
                 op);
@@ -59,6 +62,8 @@ hsched_status hsi_cuda_make_unary(const hsi_cuda_step *s, hsi_cuda_op **op)
 
 hsched_status hsi_cuda_make_binary(const hsi_cuda_step *s, hsi_cuda_op **op)
 {
+    if (s->step.out.dtype != HSCHED_FLOAT32)
+        return hsi_cuda_make_typed_binary(s, op);
     return make(s, "binary", 2,
                 (const int64_t *const[]){ s->step.out.strides, s->step.in[0].strides,
                                           s->step.in[1].strides },

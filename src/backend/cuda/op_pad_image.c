@@ -1,5 +1,6 @@
 /* PAD, IMAGE and the entry of camera frames. */
 #include <stdio.h>
+#include <string.h>
 
 #include "backend/cuda/kernels/copy.h"
 #include "backend/cuda/launch.h"
@@ -40,6 +41,34 @@ static void add_dim(hsi_cuda_pad_params *p, const hsched_step *s, uint32_t d)
     p->rank++;
 }
 
+/* Writes the constant as it is stored, and says how large it is. */
+static uint32_t store_value(const hsi_cuda_step *s, void *to)
+{
+    const double value = (double)s->step.u.pad.value;
+    switch (s->step.out.dtype) {
+    case HSCHED_FLOAT64:
+        memcpy(to, &value, sizeof value);
+        break;
+    case HSCHED_INT64:
+        memcpy(to, &(int64_t){ (int64_t)value }, sizeof(int64_t));
+        break;
+    case HSCHED_INT32:
+        memcpy(to, &(int32_t){ (int32_t)value }, sizeof(int32_t));
+        break;
+    case HSCHED_INT8:
+        memcpy(to, &(int8_t){ (int8_t)value }, sizeof(int8_t));
+        break;
+    case HSCHED_UINT8:
+    case HSCHED_BOOL:
+        memcpy(to, &(uint8_t){ (uint8_t)value }, sizeof(uint8_t));
+        break;
+    default:
+        hsi_cuda_store_float(to, s->type, s->step.u.pad.value);
+        break;
+    }
+    return (uint32_t)hsi_cuda_element_size(&s->step.out, s->type);
+}
+
 /* 1 if `width` elements at a time can be copied: the innermost dimension is not padded. */
 static int pad_is_wide(const hsi_cuda_pad_params *p, int64_t width)
 {
@@ -50,6 +79,19 @@ static int pad_is_wide(const hsi_cuda_pad_params *p, int64_t width)
         if (p->in_strides[d] % width != 0 || p->out_strides[d] % width != 0)
             return 0;
     return 1;
+}
+
+static void count_in_words(hsi_cuda_pad_params *p, uint32_t elements)
+{
+    if (elements == 1)
+        return;
+    p->count /= elements;
+    p->dims[0] = hsi_cuda_divide_by(p->dims[0].divisor / elements);
+    p->in_dims[0] /= elements;
+    for (uint32_t d = 1; d < p->rank; d++) {
+        p->in_strides[d] /= (int64_t)elements;
+        p->out_strides[d] /= (int64_t)elements;
+    }
 }
 
 hsched_status hsi_cuda_make_pad(const hsi_cuda_step *s, hsi_cuda_op **op)
@@ -63,27 +105,30 @@ hsched_status hsi_cuda_make_pad(const hsi_cuda_step *s, hsi_cuda_op **op)
                            (const int64_t *const[]){ step->out.strides });
     if (status != HSCHED_OK)
         return status;
-    hsi_cuda_pad_params p = { .count = whole.count,
-                              .mode = (int32_t)step->u.pad.mode,
-                              .value = step->u.pad.value };
+    hsi_cuda_pad_params p = { .count = whole.count, .mode = (int32_t)step->u.pad.mode };
+    const uint32_t element = store_value(s, p.fill);
+    for (uint32_t at = element; at < sizeof p.fill; at += element)
+        memcpy((char *)p.fill + at, p.fill, element);
     hsi_cuda_order_dims(step->out.rank, step->out.strides, order);
     for (uint32_t k = step->out.rank; k-- > 0;)
         add_dim(&p, step, order[k]);
-    const uint32_t width = 16 / (uint32_t)hsi_cuda_type_size(s->type);
-    const int wide =
-        pad_is_wide(&p, width) && s->alignment[0] % 16 == 0 && s->out_alignment % 16 == 0;
-    const hsi_cuda_kernel_launch launch = { .device = s->device,
-                                            .module = HSI_CUDA_MODULE_COPY,
-                                            .blocks = hsi_cuda_loop_blocks(
-                                                s->device, p.count / (wide ? width : 1),
-                                                HSI_CUDA_COPY_THREADS),
-                                            .threads = HSI_CUDA_COPY_THREADS,
-                                            .params = &p,
-                                            .params_size = sizeof p };
+    uint32_t word = 16;
+    while (word > element &&
+           !(pad_is_wide(&p, word / element) && s->alignment[0] % word == 0 &&
+             s->out_alignment % word == 0))
+        word /= 2;
+    count_in_words(&p, word / element);
+    const hsi_cuda_kernel_launch launch = {
+        .device = s->device,
+        .module = HSI_CUDA_MODULE_COPY,
+        .blocks = hsi_cuda_loop_blocks(s->device, p.count, HSI_CUDA_COPY_THREADS),
+        .threads = HSI_CUDA_COPY_THREADS,
+        .params = &p,
+        .params_size = sizeof p
+    };
     char kernel[32];
-    snprintf(kernel, sizeof kernel, "pad_%s%s", wide ? "wide_" : "",
-             hsi_cuda_type_suffix(s->type));
-    return hsi_cuda_make_launch(&launch, kernel, op, "own/%s", kernel);
+    snprintf(kernel, sizeof kernel, "pad_%u", word);
+    return hsi_cuda_make_launch(&launch, kernel, op, "own/pad %u of %u", word, element);
 }
 
 /* ---- IMAGE ---------------------------------------------------------------- */

@@ -4,17 +4,24 @@
 
 #include "backend/cuda/background.h"
 #include "backend/cuda/host.h"
+#include "backend/cuda/recurrent.h"
 #include "backend/cuda/slot.h"
 
-/* Kernels for the activation, and for the arithmetic of floats. */
+/* Kernels for the activation, and for floats. */
 static int has_kernel(const hsched_step *step)
 {
-    if (step->kind == HSCHED_STEP_REDUCE && step->u.reduce.kind != HSCHED_REDUCE_MEAN)
+    if (step->kind == HSCHED_STEP_SOFTMAX && step->u.softmax.log)
         return 0;
-    return step->out.dtype == HSCHED_FLOAT32 &&
-           step->act.kind <= HSCHED_ACTIVATION_ATANH &&
-           (step->kind != HSCHED_STEP_BINARY ||
-            step->u.binary.kind <= HSCHED_BINARY_FMOD);
+    return step->out.dtype == HSCHED_FLOAT32 && step->act.kind <= HSCHED_ACTIVATION_ATANH;
+}
+
+/* Of integers and bool there are all that the step may have. */
+static int has_arithmetic(const hsched_step *step)
+{
+    if (step->kind == HSCHED_STEP_BINARY &&
+        step->u.binary.kind > HSCHED_BINARY_SHIFT_RIGHT)
+        return 0;
+    return step->act.kind <= HSCHED_ACTIVATION_ATANH;
 }
 
 int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *step)
@@ -30,12 +37,25 @@ int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *st
     case HSCHED_STEP_SCALE:
     case HSCHED_STEP_LRN:
     case HSCHED_STEP_SOFTMAX:
-    case HSCHED_STEP_UNARY:
-    case HSCHED_STEP_BINARY:
-    case HSCHED_STEP_PAD:
-    case HSCHED_STEP_REDUCE:
     case HSCHED_STEP_IMAGE:
         return has_kernel(step);
+    case HSCHED_STEP_RECURRENT:
+        return hsi_cuda_recurrent_fits(step);
+    case HSCHED_STEP_REDUCE:
+        return step->u.reduce.kind <= HSCHED_REDUCE_PROD;
+    case HSCHED_STEP_UNARY:
+    case HSCHED_STEP_BINARY:
+        return has_arithmetic(step);
+    case HSCHED_STEP_RESIZE:
+        return hsi_cuda_takes_resize(step);
+    case HSCHED_STEP_PAD: /* any type that it may be of */
+    case HSCHED_STEP_CAST:
+    case HSCHED_STEP_WHERE:
+    case HSCHED_STEP_GATHER:
+    case HSCHED_STEP_TUPLE_INDEX:
+        return 1;
+    case HSCHED_STEP_SCATTER:
+        return hsi_cuda_takes_scatter(step);
     default: /* the CPU's */
         return 0;
     }

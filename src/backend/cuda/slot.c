@@ -415,7 +415,7 @@ static hsched_status launch_steps(hsched_backend_slot *slot, const hsched_queue_
         atomic_fetch_add(&d->graph_launches, 1);
         return CU_CHECK("launching a graph", cuGraphLaunch, graph->exec, stream);
     }
-    if (graph) {
+    if (graph && !graph->refused) {
         graph->wanted = 1;
         graph->wanted_arena = arena;
         atomic_store(&d->has_work, 1);

@@ -20,6 +20,7 @@ typedef struct hsi_cuda_graph {
     CUdeviceptr arena;        /* the host's that it was captured for, */
     CUdeviceptr wanted_arena; /*   and that it is wanted for */
     int wanted;               /* to be captured in the background */
+    int refused;              /* a library cannot be captured: the job stays without */
     CUgraphExec exec;         /* NULL: not captured yet */
 } hsi_cuda_graph;
 

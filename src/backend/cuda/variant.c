@@ -50,6 +50,9 @@ static void describe_step(const hsched_backend_section *s, uint32_t i, uint32_t 
             step->alignment[k] = alignment_of(s->constants[i][k] - 1);
         step->step.in[k].constant = NULL;
     }
+    /* One place for all of the weights: cuDNN's. */
+    step->rnn = step->step.kind == HSCHED_STEP_RECURRENT && s->constants[i][1] &&
+                !s->constants[i][2];
     hsi_cuda_locate_constants(s, i, step);
     step->out_alignment =
         operand_alignment(s, members, &places->out, step->step.out.dtype);
@@ -100,6 +103,21 @@ static hsched_status make_op(const hsi_cuda_step *step, const hsi_cuda_step *lik
         return hsi_cuda_make_reduce(step, op);
     case HSCHED_STEP_IMAGE:
         return hsi_cuda_make_image(step, op);
+    case HSCHED_STEP_RECURRENT:
+        return step->rnn ? hsi_cuda_make_rnn(step, op)
+                         : hsi_cuda_make_recurrent(step, op);
+    case HSCHED_STEP_CAST:
+        return hsi_cuda_make_cast(step, op);
+    case HSCHED_STEP_WHERE:
+        return hsi_cuda_make_where(step, op);
+    case HSCHED_STEP_RESIZE:
+        return hsi_cuda_make_resize(step, op);
+    case HSCHED_STEP_GATHER:
+        return hsi_cuda_make_gather(step, op);
+    case HSCHED_STEP_TUPLE_INDEX:
+        return hsi_cuda_make_tuple_index(step, op);
+    case HSCHED_STEP_SCATTER:
+        return hsi_cuda_make_scatter(step, op);
     default: /* hsi_cuda_supports says no */
         break;
     }

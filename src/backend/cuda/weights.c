@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/cuda/host.h"
+#include "backend/cuda/recurrent.h"
 
 enum {
     ALIGNMENT = 256
@@ -43,13 +44,18 @@ static uint16_t bfloat_of(float value)
     return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
-static void put(void *to, size_t index, float value, hsi_cuda_type type)
+void hsi_cuda_put_float(void *to, size_t index, float value, hsi_cuda_type type)
 {
     if (type == HSI_CUDA_F32)
         ((float *)to)[index] = value;
     else
         ((uint16_t *)to)[index] =
             type == HSI_CUDA_F16 ? half_of(value) : bfloat_of(value);
+}
+
+void hsi_cuda_store_float(void *to, hsi_cuda_type type, float value)
+{
+    put(to, 0, value, type);
 }
 
 /* ---- Packing -------------------------------------------------------------- */
@@ -67,7 +73,7 @@ static void pack_conv(const hsched_step *step, void *to, hsi_cuda_type type)
         for (size_t c = 0; c < c_count; c++)
             for (size_t p = 0; p < window; p++) {
                 size_t at = depthwise ? p * o_count + o : (o * window + p) * c_count + c;
-                put(to, at, from[(o * c_count + c) * window + p], type);
+                hsi_cuda_put_float(to, at, from[(o * c_count + c) * window + p], type);
             }
 }
 
@@ -126,18 +132,58 @@ static void pack_constant(const hsched_backend_section *s, const hsched_step *st
         return;
     }
     for (size_t i = 0; i <= before + after; i++)
-        put(to, i, ((const float *)from)[i], type);
+        hsi_cuda_put_float(to, i, ((const float *)from)[i], type);
+}
+
+/* Finds out where cuDNN has the weights of a recurrent step. layouts[i] stays NULL where plain
+ * ones are used, and for other steps. */
+static hsched_status lay_out_recurrent(const hsched_backend_section *s, uint32_t i,
+                                       hsi_cuda_rnn_layout **layouts)
+{
+    if (!s->places[i].here || s->steps[i].kind != HSCHED_STEP_RECURRENT)
+        return HSCHED_OK;
+    hsi_cuda_step step = { .device = s->device,
+                           .step = s->steps[i],
+                           .type = s->type,
+                           .strict = s->strict,
+                           .deterministic = s->deterministic };
+    layouts[i] = HSI_CUDA_NEW(hsi_cuda_rnn_layout);
+    if (!layouts[i])
+        return hsi_cuda_no_memory("a model's weights");
+    hsched_status status = hsi_cuda_enter(s->device);
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_cuda_rnn_lay_out(&step, layouts[i]);
+    hsi_cuda_leave(s->device);
+    if (status != HSCHED_ERROR_UNSUPPORTED)
+        return status;
+    hsi_cuda_host->free(layouts[i]);
+    layouts[i] = NULL;
+    return HSCHED_OK;
+}
+
+static size_t place_rnn(hsched_backend_section *s, uint32_t i,
+                        const hsi_cuda_rnn_layout *layout, char *block, size_t total)
+{
+    if (block)
+        hsi_cuda_rnn_pack(&s->steps[i], layout, s->type, block + total);
+    s->constants[i][1] = total + 1;
+    return (layout->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
 /* One round over all constants: gives them places, and fills them if there is a block. */
-static size_t place_constants(hsched_backend_section *s, char *block)
+static size_t place_constants(hsched_backend_section *s,
+                              hsi_cuda_rnn_layout *const *layouts, char *block)
 {
     size_t total = 0;
     for (uint32_t i = 0; i < s->step_count; i++) {
         const hsched_step *step = &s->steps[i];
+        if (layouts[i])
+            total += place_rnn(s, i, layouts[i], block, total);
         for (uint32_t k = 0; k < step->input_count && s->places[i].here; k++) {
             const hsched_operand *op = &step->in[k];
-            if (op->dtype == HSCHED_DTYPE_NONE || !op->constant)
+            if (op->dtype == HSCHED_DTYPE_NONE || !op->constant ||
+                (layouts[i] && k >= 1 && k <= 3))
                 continue;
             size_t before = 0, after;
             if (!is_packed_kind(step->kind, k))
@@ -152,21 +198,37 @@ static size_t place_constants(hsched_backend_section *s, char *block)
     return total;
 }
 
-hsched_status hsi_cuda_pack_weights(hsched_backend_section *section,
-                                    const hsched_section_config *config)
+static hsched_status pack(hsched_backend_section *section, hsi_cuda_rnn_layout **layouts)
 {
-    section->constants =
-        hsi_cuda_new_array(config->step_count, sizeof *section->constants);
-    if (!section->constants)
-        return hsi_cuda_no_memory("a model's weights");
-    section->weight_bytes = place_constants(section, NULL);
+    hsched_status status = HSCHED_OK;
+    for (uint32_t i = 0; i < section->step_count && status == HSCHED_OK; i++)
+        status = lay_out_recurrent(section, i, layouts);
+    if (status != HSCHED_OK)
+        return status;
+    section->weight_bytes = place_constants(section, layouts, NULL);
     if (section->weight_bytes == 0)
         return HSCHED_OK;
     section->weights_on_host = hsi_cuda_host->alloc(section->weight_bytes);
     if (!section->weights_on_host)
         return hsi_cuda_no_memory("a model's weights");
-    place_constants(section, section->weights_on_host);
+    place_constants(section, layouts, section->weights_on_host);
     return HSCHED_OK;
+}
+
+hsched_status hsi_cuda_pack_weights(hsched_backend_section *section,
+                                    const hsched_section_config *config)
+{
+    section->constants =
+        hsi_cuda_new_array(config->step_count, sizeof *section->constants);
+    hsi_cuda_rnn_layout **layouts =
+        HSI_CUDA_NEW_ARRAY(hsi_cuda_rnn_layout *, config->step_count);
+    hsched_status status = section->constants && layouts
+                               ? pack(section, layouts)
+                               : hsi_cuda_no_memory("a model's weights");
+    for (uint32_t i = 0; layouts && i < config->step_count; i++)
+        hsi_cuda_host->free(layouts[i]);
+    hsi_cuda_host->free(layouts);
+    return status;
 }
 
 hsched_status hsi_cuda_load_weights(hsched_backend_section *section)

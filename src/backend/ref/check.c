@@ -150,6 +150,23 @@ static const char *fault_softmax(const hsched_step *step)
     return fault_same(step);
 }
 
+static const char *fault_norm(const hsched_step *step)
+{
+    const uint32_t axis = step->u.norm.axis;
+    if (axis >= step->in[0].rank)
+        return "the axis must be one of the input's dimensions";
+    if (step->u.norm.groups < 1 || step->in[0].dims[axis] % step->u.norm.groups != 0)
+        return "the groups must divide the dimension that the axis is";
+    if (!(step->u.norm.epsilon >= 0))
+        return "epsilon must not be negative";
+    for (uint32_t i = 1; i < 3; i++)
+        if (hsi_ref_has(step, i) && (step->in[i].dtype != HSCHED_FLOAT32 ||
+                                     !same_shape(&step->in[i], &step->out)))
+            return "scale and bias must be float32 of the output's shape (stride 0 where "
+                   "broadcast)";
+    return fault_same(step);
+}
+
 static const char *fault_unary(const hsched_step *step)
 {
     if (step->in[0].dtype != step->out.dtype ||
@@ -251,6 +268,42 @@ static const char *fault_resize(const hsched_step *step)
     for (uint32_t d = 0; d < y->rank; d++)
         if (!(step->u.resize.scales[d] > 0) || !(step->u.resize.lengths[d] > 0))
             return "scales and lengths must be positive";
+    return NULL;
+}
+
+static const char *fault_grid_sample(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *grid = &step->in[1], *y = &step->out;
+    const uint32_t rank = x->rank;
+    if (!hsi_ref_has(step, 1) || rank < 4 || rank > 5 || !is_float(x, rank) ||
+        !is_float(grid, rank) || !is_float(y, rank))
+        return "input, grid and output must be float32, all of 4 or 5 dimensions";
+    if (step->u.grid_sample.mode < HSCHED_RESIZE_NEAREST ||
+        step->u.grid_sample.mode > HSCHED_RESIZE_CUBIC ||
+        (unsigned)step->u.grid_sample.padding > HSCHED_GRID_REFLECTION)
+        return "unknown way to sample";
+    if (x->dims[0] != y->dims[0] || x->dims[1] != y->dims[1] ||
+        grid->dims[0] != y->dims[0] || grid->dims[rank - 1] != rank - 2)
+        return "input, grid and output must be of as many images, with their channels, "
+               "and "
+               "have a coordinate per dimension";
+    for (uint32_t d = 2; d < rank; d++)
+        if (grid->dims[d - 1] != y->dims[d])
+            return "the grid must have the output's points";
+    return NULL;
+}
+
+static const char *fault_nms(const hsched_step *step)
+{
+    const hsched_operand *boxes = &step->in[0], *scores = &step->in[1], *y = &step->out;
+    if (!hsi_ref_has(step, 1) || !is_float(boxes, 3) || !is_float(scores, 3) ||
+        y->dtype != HSCHED_INT64 || y->rank != 3)
+        return "boxes and scores must be float32, the output int64, all of three "
+               "dimensions";
+    if (boxes->dims[2] != 4 || boxes->dims[0] != scores->dims[0] ||
+        boxes->dims[1] != scores->dims[2] || y->dims[0] != scores->dims[0] ||
+        y->dims[1] != scores->dims[1] || y->dims[2] > boxes->dims[1])
+        return "the shapes must be [B,N,4], [B,C,N] and [B,C,M], M not above N";
     return NULL;
 }
 
@@ -435,7 +488,8 @@ static int takes_activation(hsched_step_kind kind)
 {
     return kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_FC ||
            kind == HSCHED_STEP_MATMUL || kind == HSCHED_STEP_SCALE ||
-           kind == HSCHED_STEP_UNARY || kind == HSCHED_STEP_BINARY;
+           kind == HSCHED_STEP_UNARY || kind == HSCHED_STEP_BINARY ||
+           kind == HSCHED_STEP_NORM;
 }
 
 static const char *fault_kind(const hsched_step *step)
@@ -455,6 +509,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_lrn(step);
     case HSCHED_STEP_SOFTMAX:
         return fault_softmax(step);
+    case HSCHED_STEP_NORM:
+        return fault_norm(step);
     case HSCHED_STEP_UNARY:
         return fault_unary(step);
     case HSCHED_STEP_BINARY:
@@ -469,6 +525,10 @@ static const char *fault_kind(const hsched_step *step)
         return fault_image(step);
     case HSCHED_STEP_RESIZE:
         return fault_resize(step);
+    case HSCHED_STEP_GRID_SAMPLE:
+        return fault_grid_sample(step);
+    case HSCHED_STEP_NMS:
+        return fault_nms(step);
     case HSCHED_STEP_GATHER:
         return fault_gather(step);
     case HSCHED_STEP_ARG:

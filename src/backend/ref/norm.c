@@ -1,7 +1,8 @@
-/* SCALE and LRN on x [N,C,...], SOFTMAX on any shape. */
+/* SCALE and LRN on x [N,C,...], SOFTMAX and NORM on any shape. */
 #include "backend/ref/ref.h"
 
 #include <math.h>
+#include <string.h>
 
 void hsi_ref_scale(const hsched_step *step, const void *const *inputs, void *out)
 {
@@ -42,9 +43,9 @@ void hsi_ref_lrn(const hsched_step *step, const void *const *inputs, void *out)
     } while (hsi_ref_next(step->out.rank, step->out.dims, index));
 }
 
-/* One row along the axis: exp(x - max) / sum. */
+/* One row along the axis: exp(x - max) / sum, or its logarithm. */
 static void softmax_row(const float *x, int64_t x_stride, float *y, int64_t y_stride,
-                        int64_t n)
+                        int64_t n, int log_of_it)
 {
     double max = x[0], sum = 0;
     for (int64_t k = 1; k < n; k++)
@@ -52,7 +53,8 @@ static void softmax_row(const float *x, int64_t x_stride, float *y, int64_t y_st
     for (int64_t k = 0; k < n; k++)
         sum += exp(x[k * x_stride] - max);
     for (int64_t k = 0; k < n; k++)
-        y[k * y_stride] = (float)(exp(x[k * x_stride] - max) / sum);
+        y[k * y_stride] = (float)(log_of_it ? x[k * x_stride] - max - log(sum)
+                                            : exp(x[k * x_stride] - max) / sum);
 }
 
 void hsi_ref_softmax(const hsched_step *step, const void *const *inputs, void *out)
@@ -66,6 +68,61 @@ void hsi_ref_softmax(const hsched_step *step, const void *const *inputs, void *o
         dims[d] = d == axis ? 1 : yop->dims[d]; /* one visit per row */
     do {
         softmax_row(x + hsi_ref_offset(xop, index), xop->strides[axis],
-                    y + hsi_ref_offset(yop, index), yop->strides[axis], yop->dims[axis]);
+                    y + hsi_ref_offset(yop, index), yop->strides[axis], yop->dims[axis],
+                    step->u.softmax.log);
     } while (hsi_ref_next(yop->rank, dims, index));
+}
+
+/* Mean, or 0 if `rms`, and variance about it of the window at x. */
+static void statistics(const hsched_operand *xop, const float *x, const int64_t *window,
+                       int rms, double *mean, double *variance)
+{
+    int64_t k[HSCHED_MAX_DIMS] = { 0 };
+    double sum = 0, squares = 0, count = 0;
+    do {
+        sum += (double)x[hsi_ref_offset(xop, k)];
+        count++;
+    } while (hsi_ref_next(xop->rank, window, k));
+    *mean = rms ? 0 : sum / count;
+    do {
+        const double less = (double)x[hsi_ref_offset(xop, k)] - *mean;
+        squares += less * less;
+    } while (hsi_ref_next(xop->rank, window, k));
+    *variance = squares / count;
+}
+
+void hsi_ref_norm(const hsched_step *step, const void *const *inputs, void *out)
+{
+    const hsched_operand *xop = &step->in[0], *yop = &step->out;
+    const uint32_t axis = step->u.norm.axis;
+    const int64_t members = yop->dims[axis] / step->u.norm.groups;
+    const float *scale = hsi_ref_has(step, 1) ? inputs[1] : NULL,
+                *bias = hsi_ref_has(step, 2) ? inputs[2] : NULL;
+    int64_t outer[HSCHED_MAX_DIMS], window[HSCHED_MAX_DIMS],
+        group[HSCHED_MAX_DIMS] = { 0 };
+    for (uint32_t d = 0; d < yop->rank; d++) {
+        outer[d] = d < axis ? yop->dims[d] : d == axis ? step->u.norm.groups : 1;
+        window[d] = d < axis ? 1 : d == axis ? members : yop->dims[d];
+    }
+    do {
+        int64_t first[HSCHED_MAX_DIMS], k[HSCHED_MAX_DIMS] = { 0 };
+        double mean, variance;
+        memcpy(first, group, sizeof first);
+        first[axis] *= members;
+        const float *x = (const float *)inputs[0] + hsi_ref_offset(xop, first);
+        statistics(xop, x, window, step->u.norm.rms, &mean, &variance);
+        do {
+            int64_t at[HSCHED_MAX_DIMS];
+            for (uint32_t d = 0; d < yop->rank; d++)
+                at[d] = first[d] + k[d];
+            double value = ((double)x[hsi_ref_offset(xop, k)] - mean) /
+                           sqrt(variance + (double)step->u.norm.epsilon);
+            if (scale != NULL)
+                value *= (double)scale[hsi_ref_offset(&step->in[1], at)];
+            if (bias != NULL)
+                value += (double)bias[hsi_ref_offset(&step->in[2], at)];
+            ((float *)out)[hsi_ref_offset(yop, at)] =
+                (float)hsi_ref_activate(step->act, value);
+        } while (hsi_ref_next(yop->rank, window, k));
+    } while (hsi_ref_next(yop->rank, outer, group));
 }

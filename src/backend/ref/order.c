@@ -83,24 +83,27 @@ void hsi_ref_cumsum(const hsched_step *step, const void *const *inputs, void *ou
     const hsched_operand *x = &step->in[0], *y = &step->out;
     const uint32_t axis = step->u.cumsum.axis;
     const int64_t n = x->dims[axis];
+    const int product = step->u.cumsum.product != 0;
     int64_t at[HSCHED_MAX_DIMS] = { 0 }, groups[HSCHED_MAX_DIMS];
     for (uint32_t d = 0; d < y->rank; d++)
         groups[d] = d == axis ? 1 : y->dims[d];
     do {
         const int64_t from = hsi_ref_offset(x, at), to = hsi_ref_offset(y, at);
-        double real = 0;
-        uint64_t whole = 0;
+        double real = product;
+        uint64_t whole = (uint64_t)product;
         for (int64_t k = 0; k < n; k++) {
             const int64_t i = step->u.cumsum.reverse ? n - 1 - k : k;
             const int64_t a = from + i * x->strides[axis], b = to + i * y->strides[axis];
             const double before = real;
             const uint64_t whole_before = whole;
             if (x->dtype == HSCHED_FLOAT32 || x->dtype == HSCHED_FLOAT64) {
-                real += hsi_ref_get_real(x->dtype, inputs[0], a);
+                const double v = hsi_ref_get_real(x->dtype, inputs[0], a);
+                real = product ? real * v : real + v;
                 hsi_ref_put_real(y->dtype, out, b,
                                  step->u.cumsum.exclusive ? before : real);
             } else {
-                whole += (uint64_t)hsi_ref_get_int(x->dtype, inputs[0], a);
+                const uint64_t v = (uint64_t)hsi_ref_get_int(x->dtype, inputs[0], a);
+                whole = product ? whole * v : whole + v;
                 hsi_ref_put_int(
                     y->dtype, out, b,
                     (int64_t)(step->u.cumsum.exclusive ? whole_before : whole));

@@ -23,6 +23,7 @@ void hsi_ref_pool2d(const hsched_step *step, const void *const *inputs, void *ou
 void hsi_ref_scale(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_lrn(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_softmax(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_norm(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_unary(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_binary(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_copy(const hsched_step *step, const void *const *inputs, void *out);
@@ -31,6 +32,8 @@ void hsi_ref_pad(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_pad_value(const hsched_step *step, char *bytes);
 void hsi_ref_reduce(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_resize(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_grid_sample(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_nms(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_cast(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_where(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_gather(const hsched_step *step, const void *const *inputs, void *out);

@@ -275,7 +275,7 @@ TRANSFER_KERNELS(8, uint2, uint2)
 TRANSFER_KERNELS(f16, float, __half)
 TRANSFER_KERNELS(bf16, float, __nv_bfloat16)
 
-/* ---- PAD: element `i` of out, WIDTH at a time where dims[0] is not padded -- */
+/* ---- PAD: element `i` of out, as a word of BYTES ---------------------------- */
 
 /* The position that one outside a dimension of n elements stands for. */
 __device__ __noinline__ int64_t outside_position(int64_t i, int64_t n, int mode)
@@ -293,21 +293,18 @@ __device__ __noinline__ int64_t outside_position(int64_t i, int64_t n, int mode)
     return i < n ? i : period - i;
 }
 
-template <typename T, int WIDTH>
+template <int BYTES>
 __device__ __forceinline__ void pad(const hsi_cuda_pad_params &p,
                                     const hsi_cuda_addresses &a)
 {
-    typedef typename word_of<WIDTH * sizeof(T)>::type word;
-    const T *in = reinterpret_cast<const T *>(a.in[0]);
-    T *out = reinterpret_cast<T *>(a.out);
+    typedef typename word_of<BYTES>::type word;
+    const word *in = reinterpret_cast<const word *>(a.in[0]);
+    word *out = reinterpret_cast<word *>(a.out);
     word filled;
-#pragma unroll
-    for (int k = 0; k < WIDTH; k++)
-        reinterpret_cast<T *>(&filled)[k] = from_float<T>(p.value);
+    memcpy(&filled, p.fill, sizeof filled);
     const uint32_t step = gridDim.x * blockDim.x;
-    for (uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < p.count / WIDTH;
-         i += step) {
-        uint32_t index = i * WIDTH;
+    for (uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < p.count; i += step) {
+        uint32_t index = i;
         int64_t from = 0, to = 0;
         bool inside = true;
         for (uint32_t d = 0; d < p.rank; d++) {
@@ -321,10 +318,22 @@ __device__ __forceinline__ void pad(const hsi_cuda_pad_params &p,
             to += at * p.out_strides[d];
             index = next;
         }
-        *reinterpret_cast<word *>(out + to) =
-            inside ? *reinterpret_cast<const word *>(in + from) : filled;
+        out[to] = inside ? in[from] : filled;
     }
 }
+
+#define PAD_KERNEL(bytes)                                                                \
+    extern "C" __global__ void __launch_bounds__(HSI_CUDA_COPY_THREADS)                  \
+        pad_##bytes(const __grid_constant__ hsi_cuda_pad_params p,                       \
+                    const __grid_constant__ hsi_cuda_addresses a)                        \
+    {                                                                                    \
+        pad<bytes>(p, a);                                                                \
+    }
+PAD_KERNEL(1)
+PAD_KERNEL(2)
+PAD_KERNEL(4)
+PAD_KERNEL(8)
+PAD_KERNEL(16)
 
 /* ---- IMAGE: a block's pixels are read as bytes into shared memory --------- */
 
@@ -381,25 +390,13 @@ __device__ __forceinline__ void image(const hsi_cuda_image_params &p,
     }
 }
 
-#define PAD_IMAGE_KERNELS(name, T)                                                       \
-    extern "C" __global__ void __launch_bounds__(HSI_CUDA_COPY_THREADS)                  \
-        pad_##name(const __grid_constant__ hsi_cuda_pad_params p,                        \
-                   const __grid_constant__ hsi_cuda_addresses a)                         \
-    {                                                                                    \
-        pad<T, 1>(p, a);                                                                 \
-    }                                                                                    \
-    extern "C" __global__ void __launch_bounds__(HSI_CUDA_COPY_THREADS)                  \
-        pad_wide_##name(const __grid_constant__ hsi_cuda_pad_params p,                   \
-                        const __grid_constant__ hsi_cuda_addresses a)                    \
-    {                                                                                    \
-        pad<T, 16 / sizeof(T)>(p, a);                                                    \
-    }                                                                                    \
+#define IMAGE_KERNEL(name, T)                                                            \
     extern "C" __global__ void __launch_bounds__(HSI_CUDA_IMAGE_THREADS)                 \
         image_##name(const __grid_constant__ hsi_cuda_image_params p,                    \
                      const __grid_constant__ hsi_cuda_addresses a)                       \
     {                                                                                    \
         image<T>(p, a);                                                                  \
     }
-PAD_IMAGE_KERNELS(f32, float)
-PAD_IMAGE_KERNELS(f16, __half)
-PAD_IMAGE_KERNELS(bf16, __nv_bfloat16)
+IMAGE_KERNEL(f32, float)
+IMAGE_KERNEL(f16, __half)
+IMAGE_KERNEL(bf16, __nv_bfloat16)

@@ -36,11 +36,12 @@ typedef struct hsi_cuda_transfer_params {
     int64_t slot_stride;
 } hsi_cuda_transfer_params;
 
-/* pad_...: dimensions of out, the innermost first, each with its own bounds. */
+/* pad_BYTES: dimensions of out in words of so many bytes, the innermost first, each with its own
+ * bounds. */
 typedef struct hsi_cuda_pad_params {
     uint32_t rank, count;
-    int32_t mode; /* hsched_pad_mode */
-    float value;
+    int32_t mode;     /* hsched_pad_mode */
+    uint32_t fill[4]; /* the constant as it is stored, repeated */
     hsi_cuda_divisor dims[HSI_CUDA_NEST_DIMS];
     int64_t in_dims[HSI_CUDA_NEST_DIMS], before[HSI_CUDA_NEST_DIMS];
     int64_t in_strides[HSI_CUDA_NEST_DIMS], out_strides[HSI_CUDA_NEST_DIMS];

@@ -1,41 +1,7 @@
-/* SOFTMAX, LRN and REDUCE. Sums are made in an order that depends on the shape alone. */
+/* SOFTMAX and LRN. Sums are made in an order that depends on the shape alone. */
 #include "backend/cuda/kernels/common.cuh"
+#include "backend/cuda/kernels/group.cuh"
 #include "backend/cuda/kernels/norm.h"
-
-/* ---- Reductions over a warp, or over a block of HSI_CUDA_BLOCK_THREADS ---- */
-
-struct plus {
-    static __device__ __forceinline__ float of(float a, float b)
-    {
-        return a + b;
-    }
-};
-struct maximum {
-    static __device__ __forceinline__ float of(float a, float b)
-    {
-        return fmaxf(a, b);
-    }
-};
-
-/* Every thread of the group gets the result. `memory`: a float per warp, for blocks; not to
- * be used again before a barrier. */
-template <typename OPERATION, int GROUP>
-__device__ __forceinline__ float reduce_group(float x, float *memory)
-{
-#pragma unroll
-    for (int offset = 16; offset > 0; offset /= 2)
-        x = OPERATION::of(x, __shfl_xor_sync(0xffffffffu, x, offset));
-    if (GROUP == 32)
-        return x;
-    if (threadIdx.x % 32 == 0)
-        memory[threadIdx.x / 32] = x;
-    __syncthreads();
-    x = memory[0];
-#pragma unroll
-    for (int warp = 1; warp < GROUP / 32; warp++)
-        x = OPERATION::of(x, memory[warp]);
-    return x;
-}
 
 /* ---- SOFTMAX: out = exp(x - max) / sum along an axis ----------------------- */
 
@@ -152,83 +118,6 @@ __device__ __forceinline__ void lrn(const hsi_cuda_lrn_params &p,
             from_float<T>(x[k] * powf(p.bias + p.factor * sum[k], -p.beta));
 }
 
-/* ---- REDUCE: means --------------------------------------------------------- */
-
-/* A group of threads to an element of out; for windows that lie one behind the other. */
-template <typename T, int GROUP>
-__device__ __forceinline__ void reduce_rows(const hsi_cuda_reduce_params &p,
-                                            const hsi_cuda_addresses &a)
-{
-    __shared__ float memory[HSI_CUDA_BLOCK_THREADS / 32];
-    const uint32_t element = blockIdx.x * (blockDim.x / GROUP) + threadIdx.x / GROUP;
-    if (element >= p.kept.count)
-        return; /* only groups that are warps, and those need no barrier */
-    int64_t at[2];
-    nest_offsets(p.kept, element, at);
-    const T *in = reinterpret_cast<const T *>(a.in[0]) + at[1];
-    float sum = 0;
-#pragma unroll 4
-    for (uint32_t i = threadIdx.x % GROUP; i < p.window.count; i += GROUP) {
-        int64_t offset[1];
-        nest_offsets(p.window, i, offset);
-        sum += to_float(in[offset[0]]);
-    }
-    sum = reduce_group<plus, GROUP>(sum, memory);
-    if (threadIdx.x % GROUP == 0)
-        reinterpret_cast<T *>(a.out)[at[0]] = from_float<T>(sum / (float)p.window.count);
-}
-
-/* Elements of out side by side, WIDTH to a lane, a block's rows of lanes sharing their
- * windows: for channels-last images, whose channels lie one behind the other. */
-template <typename T, int WIDTH>
-__device__ __forceinline__ void reduce_columns(const hsi_cuda_reduce_params &p,
-                                               const hsi_cuda_addresses &a)
-{
-    __shared__ float memory[WIDTH][HSI_CUDA_BLOCK_THREADS]; /* by row, then lane */
-    const uint32_t lanes = 1u << p.lanes_log2;
-    const uint32_t row = threadIdx.x >> p.lanes_log2;
-    const uint32_t rows = HSI_CUDA_BLOCK_THREADS >> p.lanes_log2;
-    const uint32_t column = blockIdx.x * lanes + (threadIdx.x & (lanes - 1));
-    const bool exists = column < p.kept.count / WIDTH;
-    int64_t at[2];
-    float sum[WIDTH];
-    nest_offsets(p.kept, exists ? column * WIDTH : 0, at);
-    const T *in = reinterpret_cast<const T *>(a.in[0]) + at[1];
-#pragma unroll
-    for (int k = 0; k < WIDTH; k++)
-        sum[k] = 0;
-    if (exists) {
-#pragma unroll 4
-        for (uint32_t i = row; i < p.window.count; i += rows) {
-            int64_t offset[1];
-            float x[WIDTH];
-            nest_offsets(p.window, i, offset);
-            load_floats(in + offset[0], x);
-#pragma unroll
-            for (int k = 0; k < WIDTH; k++)
-                sum[k] += x[k];
-        }
-    }
-    for (uint32_t half = rows / 2; half > 0; half /= 2) {
-        /* Rows half..2*half-1 hand theirs to rows 0..half-1. */
-        if (row >= half && row < 2 * half)
-#pragma unroll
-            for (int k = 0; k < WIDTH; k++)
-                memory[k][threadIdx.x] = sum[k];
-        __syncthreads();
-        if (row < half)
-#pragma unroll
-            for (int k = 0; k < WIDTH; k++)
-                sum[k] += memory[k][threadIdx.x + half * lanes];
-    }
-    if (!exists || row > 0)
-        return;
-#pragma unroll
-    for (int k = 0; k < WIDTH; k++)
-        sum[k] /= (float)p.window.count;
-    store_floats(reinterpret_cast<T *>(a.out) + at[0], sum);
-}
-
 /* ---- Kernels ---------------------------------------------------------------- */
 
 #define NORM_KERNEL(name, threads, params, call)                                         \
@@ -237,7 +126,7 @@ __device__ __forceinline__ void reduce_columns(const hsi_cuda_reduce_params &p,
     {                                                                                    \
         call(p, a);                                                                      \
     }
-#define NORM_KERNELS(name, T, width)                                                     \
+#define NORM_KERNELS(name, T)                                                            \
     NORM_KERNEL(softmax_warp_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_softmax_params,     \
                 (softmax_group<T, 32>))                                                  \
     NORM_KERNEL(softmax_block_##name, HSI_CUDA_BLOCK_THREADS, hsi_cuda_softmax_params,   \
@@ -246,15 +135,7 @@ __device__ __forceinline__ void reduce_columns(const hsi_cuda_reduce_params &p,
                 (softmax_thread<T>))                                                     \
     NORM_KERNEL(lrn_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_lrn_params, (lrn<T, 1>))     \
     NORM_KERNEL(lrn_wide_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_lrn_params,             \
-                (lrn<T, 4>))                                                             \
-    NORM_KERNEL(reduce_warp_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_reduce_params,       \
-                (reduce_rows<T, 32>))                                                    \
-    NORM_KERNEL(reduce_block_##name, HSI_CUDA_BLOCK_THREADS, hsi_cuda_reduce_params,     \
-                (reduce_rows<T, HSI_CUDA_BLOCK_THREADS>))                                \
-    NORM_KERNEL(reduce_columns_##name, HSI_CUDA_BLOCK_THREADS, hsi_cuda_reduce_params,   \
-                (reduce_columns<T, 1>))                                                  \
-    NORM_KERNEL(reduce_columns_wide_##name, HSI_CUDA_BLOCK_THREADS,                      \
-                hsi_cuda_reduce_params, (reduce_columns<T, width>))
-NORM_KERNELS(f32, float, 4)
-NORM_KERNELS(f16, __half, 8)
-NORM_KERNELS(bf16, __nv_bfloat16, 8)
+                (lrn<T, 4>))
+NORM_KERNELS(f32, float)
+NORM_KERNELS(f16, __half)
+NORM_KERNELS(bf16, __nv_bfloat16)

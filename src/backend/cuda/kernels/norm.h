@@ -4,8 +4,8 @@
 
 #include "backend/cuda/kernels/nest.h"
 
-#define HSI_CUDA_NORM_THREADS  128 /* softmax_warp, softmax_line, lrn, reduce_warp */
-#define HSI_CUDA_BLOCK_THREADS 256 /* softmax_block, reduce_block, reduce_columns */
+#define HSI_CUDA_NORM_THREADS  128 /* softmax_warp, softmax_thread, lrn */
+#define HSI_CUDA_BLOCK_THREADS 256 /* softmax_block */
 
 /* Lines are all dimensions but the axis: nest operands are out and in. */
 typedef struct hsi_cuda_softmax_params {
@@ -24,11 +24,5 @@ typedef struct hsi_cuda_lrn_params {
     int64_t before, after; /* reach of the window */
     float factor, beta, bias;
 } hsi_cuda_lrn_params;
-
-/* Nest operands are out and in; of `window`, what one element of out is the mean of, in. */
-typedef struct hsi_cuda_reduce_params {
-    hsi_cuda_nest kept, window;
-    uint32_t lanes_log2; /* reduce_columns: threads of a block side by side */
-} hsi_cuda_reduce_params;
 
 #endif

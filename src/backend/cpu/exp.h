@@ -1,0 +1,62 @@
+/* The exponential for loops that the compiler turns into vector code (isa.h). */
+#ifndef HSI_BACKEND_CPU_EXP_H
+#define HSI_BACKEND_CPU_EXP_H
+
+#include <stdint.h>
+
+#include "backend/cpu/isa.h"
+
+HSI_ISA_INLINE float float_of(uint32_t bits)
+{
+    float value;
+    __builtin_memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+HSI_ISA_INLINE uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    __builtin_memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/*
+ * x = n * log(2) + r, |r| <= log(2)/2, n in *exponent; gives exp(r) - 1. Adding 1.5 *
+ * 2^23 rounds to an integer and leaves it in the low bits of the sum, without a
+ * conversion that NaN would make undefined.
+ */
+HSI_ISA_INLINE float exp_reduced(float x, int32_t *exponent)
+{
+    const float magic = 12582912.0f;
+    float shifted = x * 1.44269504f + magic;
+    float n = shifted - magic;
+    *exponent = (int32_t)(bits_of(shifted) - bits_of(magic));
+    float r = x - n * 0.693359375f;
+    r = r - n * -2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    return p * r * r + r;
+}
+
+/* 2^n for -126 <= n <= 127, 0 for -127; anything for an n that came from NaN. */
+HSI_ISA_INLINE float power_of_two(int32_t n)
+{
+    return float_of((uint32_t)(n + 127) << 23);
+}
+
+HSI_ISA_INLINE float exp_inline(float x)
+{
+    x = x < -87.6f ? -87.6f : x; /* n is -126 */
+    x = x > 89.0f ? 89.0f : x;
+    int32_t n;
+    /* Twice exp(r), and half of 2^n: 2^128 is no float, but its product with exp(r) can be. At
+     * the other end 2^-127, which is none either, becomes 0. */
+    float p = 2.0f * exp_reduced(x, &n) + 2.0f;
+    return p * power_of_two(n - 1);
+}
+
+#endif

@@ -1,0 +1,67 @@
+/* Random steps that sample images, and choose boxes: GRID_SAMPLE, NMS. */
+#include <math.h>
+
+#include "backend/random_maker.h"
+
+/* Coordinates reach a good way beyond the image; at times none lies in it. */
+void random_make_grid_sample(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const uint32_t rank = chance(m, 70) ? 4 : 5;
+    int64_t x[HSCHED_MAX_DIMS], y[HSCHED_MAX_DIMS], grid[HSCHED_MAX_DIMS];
+    random_dims(m, rank, 2000, x);
+    random_dims(m, rank, 2000, y);
+    if (chance(m, 20)) /* more than one block of points */
+        y[2] = range(m, 20, 60);
+    y[0] = grid[0] = x[0];
+    y[1] = x[1];
+    for (uint32_t d = 2; d < rank; d++)
+        grid[d - 1] = y[d];
+    grid[rank - 1] = rank - 2;
+    s->u.grid_sample.mode = (hsched_resize_mode)(1 + m->index % 3);
+    s->u.grid_sample.padding = (hsched_grid_padding)range(m, 0, HSCHED_GRID_REFLECTION);
+    s->u.grid_sample.align_corners = chance(m, 50);
+    s->u.grid_sample.pixels = chance(m, 20);
+    s->input_count = 2;
+    random_set_shape(&s->in[0], HSCHED_FLOAT32, rank, x);
+    random_set_any_strides(m, &s->in[0], 1);
+    random_set_shape(&s->in[1], HSCHED_FLOAT32, rank, grid);
+    random_set_any_strides(m, &s->in[1], 1);
+    random_set_shape(&s->out, HSCHED_FLOAT32, rank, y);
+    random_set_any_strides(m, &s->out, 0);
+    NOTE(m, "mode %d padding %d corners %d pixels %d", (int)s->u.grid_sample.mode,
+         (int)s->u.grid_sample.padding, s->u.grid_sample.align_corners,
+         s->u.grid_sample.pixels);
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    const double reach = s->u.grid_sample.pixels ? 9 : chance(m, 20) ? 40 : 1.6;
+    random_input(m, 1, -reach, reach);
+}
+
+/* Boxes of which many overlap; scores of which some are equal, or below the threshold. */
+void random_make_nms(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const int64_t b = range(m, 1, 3), c = range(m, 1, 5),
+                  n = chance(m, 20) ? range(m, 100, 400) : range(m, 1, 40);
+    s->u.nms.iou_threshold = chance(m, 20) ? 0 : uniform(m, 0, 1);
+    s->u.nms.score_threshold = chance(m, 40) ? -INFINITY : uniform(m, -0.5, 0.9);
+    s->u.nms.center = chance(m, 50);
+    s->input_count = 2;
+    random_set_shape(&s->in[0], HSCHED_FLOAT32, 3, (const int64_t[]){ b, n, 4 });
+    random_set_any_strides(m, &s->in[0], 1);
+    random_set_shape(&s->in[1], HSCHED_FLOAT32, 3, (const int64_t[]){ b, c, n });
+    random_set_any_strides(m, &s->in[1], 1);
+    random_set_shape(&s->out, HSCHED_INT64, 3,
+                     (const int64_t[]){ b, c, chance(m, 50) ? n : range(m, 1, n) });
+    random_set_any_strides(m, &s->out, 0);
+    NOTE(m, "iou %g score %g center %d", (double)s->u.nms.iou_threshold,
+         (double)s->u.nms.score_threshold, s->u.nms.center);
+    m->values = chance(m, 50) ? RANDOM_VALUES_GRID : RANDOM_VALUES_PLAIN;
+    m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input(m, 0, s->u.nms.center ? 0 : -1, 1);
+    random_input_role(m, 1, RANDOM_ROLE_DATA, 1);
+    if (chance(m, 30))
+        random_not_numbers(m, 1, 10);
+}

@@ -1,0 +1,167 @@
+"""Tensors of no elements inside a model, against ONNX Runtime: what joins them leaves them out."""
+import numpy as np
+import onnx
+import onnx.parser
+import onnxruntime as ort
+import pytest
+
+import hsched
+
+RNG = np.random.default_rng(11)
+HEAD = '<ir_version: 9, opset_import: ["" : 18]>\n'
+
+
+def loaded(model, tmp_path, symbols=None):
+    path = tmp_path / "empty.onnx"
+    onnx.save(model, path)
+    runtime = hsched.Runtime(cpu_workers=1)
+    return runtime, path, runtime.load(path, symbols=symbols or {})
+
+
+def check(text, feed, tmp_path, symbols=None):
+    model = onnx.parser.parse_model(HEAD + text)
+    names = [o.name for o in model.graph.output]
+    expected = ort.InferenceSession(model.SerializeToString(),
+                                    providers=["CPUExecutionProvider"]).run(names, feed)
+    runtime, _, network = loaded(model, tmp_path, symbols)
+    with runtime:
+        found = network.infer_exactly(feed)
+    for name, value in zip(names, expected):
+        assert found[name].dtype == value.dtype and found[name].shape == value.shape, name
+        np.testing.assert_allclose(found[name], value, rtol=1e-5, err_msg=name)
+    return network
+
+
+def floats(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+CONSTANT = "Constant <value = {type}[{size}] {{{values}}}> ()"
+
+
+def ints(*values):
+    return CONSTANT.format(type="int64", size=len(values), values=", ".join(map(str, values)))
+
+
+def test_a_roll_by_nothing(tmp_path):
+    """As torch.roll(x, (-3, 0), (1, 2)) is written: two slices of each axis, joined."""
+    check(f"""main (float[2,7,7,4] x) => (float[2,7,7,4] y) {{
+        zero = {ints(0)}  three = {ints(3)}  all = {ints(9223372036854775807)}  one = {ints(1)}  two = {ints(2)}
+        a = Slice (x, three, all, one)
+        b = Slice (x, zero, three, one)
+        c = Concat <axis = 1> (a, b)
+        d = Slice (c, zero, all, two)
+        e = Slice (c, zero, zero, two)
+        y = Concat <axis = 2> (e, d, e)
+      }}""", {"x": floats(2, 7, 7, 4)}, tmp_path)
+
+
+def test_a_mask_of_windows(tmp_path):
+    """Regions of a mask are written by ScatterND, one of them empty, then compared."""
+    check(f"""main (float[1,4,4] x) => (float[1,4,4] y) {{
+        shape = {ints(4)}
+        m = ConstantOfShape <value = float[1] {{0}}> (shape)
+        none = Constant <value = int64[0,1] {{}}> ()
+        nothing = Constant <value = float[0] {{}}> ()
+        some = Constant <value = int64[2,1] {{1, 3}}> ()
+        values = Constant <value = float[2] {{1, 2}}> ()
+        a = ScatterND (m, none, nothing)
+        b = ScatterND (a, some, values)
+        zero = {ints(0)}  one = {ints(1)}
+        r = Unsqueeze (b, zero)
+        c = Unsqueeze (b, one)
+        d = Sub (r, c)
+        z = Constant <value = float {{0}}> ()
+        low = Constant <value = float {{-100}}> ()
+        same = Equal (d, z)
+        mask = Where (same, z, low)
+        y = Add (x, mask)
+      }}""", {"x": floats(1, 4, 4)}, tmp_path)
+
+
+def test_nothing_is_put(tmp_path):
+    check("""main (float[4] x) => (float[4] y) {
+        none = Constant <value = int64[0,1] {}> ()
+        nothing = Constant <value = float[0] {}> ()
+        h = Neg (x)
+        y = ScatterND (h, none, nothing)
+      }""", {"x": floats(4)}, tmp_path)
+
+
+def test_the_rest_of_a_split(tmp_path):
+    """What is not rotated is nothing; what is computed on it neither."""
+    check(f"""main (float[2,3,8] x) => (float[2,3,8] y, int64[3] s) {{
+        sizes = {ints(8, 0)}
+        a, rest = Split <axis = 2> (x, sizes)
+        b = Sin (a)
+        half = Constant <value = float {{0.5}}> ()
+        c = Mul (rest, half)
+        d = Gelu (c)
+        e = Add (d, d)
+        s = Shape (e)
+        y = Concat <axis = 2> (b, e)
+      }}""".replace("Gelu", "HardSwish"), {"x": floats(2, 3, 8)}, tmp_path)
+
+
+def test_repeated_not_at_all(tmp_path):
+    check(f"""main (float[1,3] x) => (float[2,3] y, float[3] m, float p) {{
+        none = {ints(0, 3)}  never = {ints(0, 1)}  no = Constant <value = int64[0] {{}}> ()  zero = {ints(0)}
+        a = Expand (x, none)
+        b = Tile (x, never)
+        c = Gather <axis = 0> (x, no)
+        y = Concat <axis = 0> (a, x, b, c, x)
+        m = ReduceMax <keepdims = 0> (a, zero)
+        p = ReduceProd <keepdims = 0> (a)
+      }}""", {"x": floats(1, 3)}, tmp_path)
+
+
+def test_padded(tmp_path):
+    check(f"""main (float[2,3] x) => (float[2,5] y) {{
+        zero = {ints(0)}  one = {ints(1)}  pads = {ints(0, 2, 0, 0)}
+        none = Slice (x, zero, zero, one)
+        value = Constant <value = float {{1.5}}> ()
+        p = Pad (none, pads, value)
+        y = Concat <axis = 1> (p, x)
+      }}""", {"x": floats(2, 3)}, tmp_path)
+
+
+CACHE = """main (float[N,4,P,8] past, float[N,4,T,8] x) => (float[N,4,K,8] present, float[N,4,T,K] y) {
+    present = Concat <axis = 2> (past, x)
+    t = Transpose <perm = [0, 1, 3, 2]> (present)
+    y = MatMul (x, t)
+  }"""
+
+
+@pytest.mark.parametrize("past", [0, 5])
+def test_a_cache_that_is_empty_at_first(past, tmp_path):
+    feed = {"past": floats(2, 4, past, 8), "x": floats(2, 4, 3, 8)}
+    network = check(CACHE, feed, tmp_path, {"N": 2, "P": past, "T": 3})
+    assert [name for name, _, _ in network.inputs] == (["past", "x"] if past else ["x"])
+
+
+def test_sizes_stay_open_beside_what_is_left_out(tmp_path):
+    """An empty slice pins only the dimension that it is empty along."""
+    model = onnx.parser.parse_model(HEAD + f"""main (float[N,3] x) => (float[N,3] y) {{
+        zero = {ints(0)}  one = {ints(1)}
+        none = Slice (x, zero, zero, one)
+        y = Concat <axis = 1> (none, x)
+      }}""")
+    path = tmp_path / "open.onnx"
+    onnx.save(model, path)
+    with hsched.Runtime(cpu_workers=1) as rt:
+        network = rt.load(path, symbols={"N": 2})
+        x = floats(2, 3)
+        np.testing.assert_array_equal(network.infer_exactly({"x": x})["y"], x)
+
+
+@pytest.mark.parametrize("text, reason", [
+    (f"main (float[2,3] x) => (float[2,0] y) {{ z = {ints(0)}  o = {ints(1)}  y = Slice (x, z, z, o) }}",
+     "output 'y': it is empty"),
+    (f"main (float[2,3] x) => (int64[2] y) {{ z = {ints(0)}  o = {ints(1)}  e = Slice (x, z, z, o)"
+     " y = ArgMax <axis = 1, keepdims = 0> (e) }", "is empty"),
+])
+def test_what_would_have_to_run_is_refused(text, reason, tmp_path):
+    path = tmp_path / "refused.onnx"
+    onnx.save(onnx.parser.parse_model(HEAD + text), path)
+    with hsched.Runtime(cpu_workers=1) as rt, pytest.raises(hsched.HschedError, match=reason):
+        rt.load(path)

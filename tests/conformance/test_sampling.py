@@ -1,0 +1,38 @@
+"""GridSample against ONNX Runtime."""
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper
+
+import hsched
+
+RNG = np.random.default_rng(24)
+
+
+def run(tmp_path, x, grid, **attributes):
+    path = tmp_path / "sample.onnx"
+    graph = helper.make_graph(
+        [helper.make_node("GridSample", ["x", "grid"], ["y"], **attributes)], "sample",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape),
+         helper.make_tensor_value_info("grid", TensorProto.FLOAT, grid.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
+    feed = {"x": x, "grid": grid}
+    with hsched.Runtime(cpu_workers=1) as rt:
+        (ours,) = rt.load(path).infer(feed).values()
+    (expected,) = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, feed)
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("corners", [0, 1])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["linear", "nearest", "cubic"])
+@pytest.mark.parametrize("sizes", [(9, 12), (2, 5), (3, 4, 5)])
+def test_grid_sample(sizes, mode, padding, corners, tmp_path):
+    if mode == "cubic" and len(sizes) == 3:
+        pytest.skip("ONNX Runtime has no cubic sampling of volumes")
+    x = RNG.standard_normal((2, 3, *sizes)).astype(np.float32)
+    points = [int(n) for n in RNG.integers(1, 16, len(sizes))]
+    grid = RNG.uniform(-1.7, 1.7, (2, *points, len(sizes))).astype(np.float32)
+    run(tmp_path, x, grid, mode=mode, padding_mode=padding, align_corners=corners)
