@@ -40,7 +40,8 @@ extern "C" {
  * FC         out = act(in[0] * in[1]^T + in[2]); x [M,K], out [M,O]: inner stride 1, any row
  *            stride; weights in[1] [O,K] dense and bias in[2] [O] (may be absent) are constants.
  * MATMUL     out = act(in[0] * in[1]); [...,M,K] x [...,K,N]; both have out's rank; leading strides
- *            are 0 where an operand is broadcast; any strides elsewhere; out is dense.
+ *            are 0 where an operand is broadcast; any strides elsewhere; out: inner stride 1, rows
+ *            that do not overlap, any other strides.
  * POOL2D     x, out channels-last with any pixel stride. pads and the size of out are explicit.
  * SCALE      out = act(in[0] * in[1][c] + in[2][c]), c the index along dimension 1; in[1] and in[2]
  *            are constants [C]; x, out have any strides (channels-last is the fast case).

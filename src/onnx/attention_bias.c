@@ -92,8 +92,8 @@ static hsched_tensor mask_bias(hsi_composer *c, hsched_tensor mask, int64_t keys
     else
         mask = hsi_compose_cast(c, mask, dtype);
     const uint32_t rank = hsi_compose_rank(c, mask);
-    if (c->status == HSCHED_OK && rank == 0)
-        c->status = hsi_onnx_malformed(c->node, "its mask has no dimension");
+    if (c->status == HSCHED_OK && (rank == 0 || rank > 4))
+        c->status = hsi_onnx_malformed(c->node, "its mask has %u dimensions", rank);
     if (c->status != HSCHED_OK || hsi_compose_size(c, mask, rank - 1) >= keys)
         return mask;
     const int64_t have = hsi_compose_fixed(c, mask, rank - 1);

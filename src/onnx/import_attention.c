@@ -256,6 +256,8 @@ hsched_status hsi_onnx_build_attention(hsi_onnx_import *im, const hsi_onnx_node 
         if (hsi_onnx_has_input(node, PAST_KEY))
             return hsi_onnx_malformed(node, "nonpad_kv_seqlen beside past_key");
         a.sight.lengths = hsi_compose_input(&a.c, LENGTHS);
+        if (a.c.status == HSCHED_OK && hsi_compose_rank(&a.c, a.sight.lengths) != 1)
+            return hsi_onnx_malformed(node, "nonpad_kv_seqlen is no vector");
     }
     if (a.c.status == HSCHED_OK)
         read_inputs(&a);

@@ -251,12 +251,19 @@ static void join(hsi_composer *c, operand *a, operand *b, uint64_t keep,
 
     const uint64_t of_a = hsi_einsum_set(&a->term), of_b = hsi_einsum_set(&b->term);
     const uint64_t summed = of_a & of_b & ~keep;
+    const int by_pairs = summed == 0 || hsi_is_integer(hsi_compose_dtype(c, a->x));
     hsi_einsum_term all = { 0 }, sums = { 0 };
+    if (__builtin_popcountll((of_a | of_b) & ~(by_pairs ? 0 : summed)) >
+        HSCHED_MAX_DIMS) {
+        c->status = hsi_onnx_unsupported(c->im, c->node, "more than %d dimensions",
+                                         HSCHED_MAX_DIMS);
+        return;
+    }
     append(&all, result, of_a | of_b);
     append(&all, &a->term, ~hsi_einsum_set(&all) & ~summed);
     append(&all, &b->term, ~hsi_einsum_set(&all) & ~summed);
     append(&sums, &a->term, summed);
-    if (sums.rank == 0 || hsi_is_integer(hsi_compose_dtype(c, a->x))) {
+    if (by_pairs) {
         append(&all, &sums, ~UINT64_C(0));
         multiply(c, a, b, &all);
         sum_over(c, a, summed);

@@ -38,9 +38,15 @@ static int suits(const hsi_value *owner, const int64_t *strides)
            hsi_is_nhwc(owner->rank, owner->dims, strides, &pixel_stride);
 }
 
-/* Makes `value` lie at the given place by moving the owner that it is a view of; 0 if
- * that cannot be. */
-static int move(hsi_value *value, hsi_root *root, int64_t offset, const int64_t *strides)
+static hsi_value *owner_of(hsi_value *value)
+{
+    while (value->producer != NULL && hsi_is_view(value->producer))
+        value = value->producer->in[0];
+    return value;
+}
+
+int hsi_move_owner(hsi_value *value, hsi_root *root, int64_t offset,
+                   const int64_t *strides)
 {
     int64_t wanted[HSCHED_MAX_DIMS] = { 0 }, back[HSCHED_MAX_DIMS] = { 0 };
     int64_t forth[HSCHED_MAX_DIMS] = { 0 }, forth_offset;
@@ -60,7 +66,15 @@ static int move(hsi_value *value, hsi_root *root, int64_t offset, const int64_t 
     value->root = root;
     value->offset = offset;
     memcpy(value->strides, wanted, sizeof wanted);
-    value->in_joint = 1;
+    return 1;
+}
+
+/* Into a joint tensor, where it then stays. */
+static int move(hsi_value *value, hsi_root *root, int64_t offset, const int64_t *strides)
+{
+    if (!hsi_move_owner(value, root, offset, strides))
+        return 0;
+    owner_of(value)->in_joint = 1;
     return 1;
 }
 

@@ -183,7 +183,8 @@ int hsi_same_place(const hsi_value *value, const hsi_root *root, int64_t offset,
 typedef enum hsi_demand {
     HSI_DEMAND_NONE = 0,
     HSI_DEMAND_CHANNELS_LAST,
-    HSI_DEMAND_ROWS, /* rank 2, inner stride 1, rows that do not overlap */
+    HSI_DEMAND_ROWS,     /* rank 2, inner stride 1, rows that do not overlap */
+    HSI_DEMAND_MATRICES, /* the same for the last two dimensions, others as they are */
     HSI_DEMAND_DENSE
 } hsi_demand;
 hsi_demand hsi_demand_of_input(int kind, uint32_t index);
@@ -198,6 +199,11 @@ int hsi_view_strides(const hsi_op *op, int64_t offset, const int64_t *strides,
 /* The other way round, for RESHAPE and TRANSPOSE: how the input must lie so that the
  * output lies so. */
 int hsi_view_strides_back(const hsi_op *op, const int64_t *out_strides, int64_t *strides);
+
+/* Makes `value` lie at the given place by moving the owner that it is a view of; 0 if its maker
+ * cannot write so. Views in between lie right after the next views pass. In concat.c. */
+int hsi_move_owner(hsi_value *value, hsi_root *root, int64_t offset,
+                   const int64_t *strides);
 
 /* ---- build.c: steps from operations --------------------------------------- */
 

@@ -102,11 +102,17 @@ hsi_demand hsi_demand_of_output(int kind)
     case HSCHED_STEP_FC:
         return HSI_DEMAND_ROWS;
     case HSCHED_STEP_MATMUL:
+        return HSI_DEMAND_MATRICES;
     case HSCHED_STEP_RECURRENT:
         return HSI_DEMAND_DENSE;
     default:
         return HSI_DEMAND_NONE;
     }
+}
+
+static int are_rows(const int64_t *dims, const int64_t *strides)
+{
+    return (dims[1] == 1 || strides[1] == 1) && (dims[0] == 1 || strides[0] >= dims[1]);
 }
 
 int hsi_meets(hsi_demand demand, uint32_t rank, const int64_t *dims,
@@ -119,8 +125,9 @@ int hsi_meets(hsi_demand demand, uint32_t rank, const int64_t *dims,
     case HSI_DEMAND_CHANNELS_LAST:
         return hsi_is_nhwc(rank, dims, strides, &pixel_stride);
     case HSI_DEMAND_ROWS:
-        return rank == 2 && (dims[1] == 1 || strides[1] == 1) &&
-               (dims[0] == 1 || strides[0] >= dims[1]);
+        return rank == 2 && are_rows(dims, strides);
+    case HSI_DEMAND_MATRICES:
+        return rank >= 2 && are_rows(dims + rank - 2, strides + rank - 2);
     case HSI_DEMAND_DENSE:
         return hsi_is_dense(rank, dims, strides);
     }

@@ -5,11 +5,14 @@
  * copy serves all who need it.
  *
  * The pass runs twice: before the concat pass to show how things lie by themselves, and
- * after it (final = 1), since owners have moved into joint tensors.
+ * after it (final = 1), since owners have moved, in the first run or into joint tensors.
  */
 #include "plan/passes.h"
 
+#include <string.h>
+
 #include "base/status.h"
+#include "base/tensor.h"
 
 /* Puts a copy of *value before `user` and makes *value that copy. */
 static hsched_status copy_operand(hsi_ir *ir, hsi_op *user, hsi_value **value,
@@ -31,11 +34,33 @@ static hsched_status copy_operand(hsi_ir *ir, hsi_op *user, hsi_value **value,
     return HSCHED_OK;
 }
 
-static hsched_status place_view(hsi_ir *ir, hsi_op *op)
+/* Products that nobody reads but through this view are written in the order in which its input has
+ * them, as the heads of an attention are, each into its columns. */
+static int reorder_product(hsi_op *view)
+{
+    hsi_value *x = view->in[0];
+    const hsi_value *owner = x;
+    int64_t dense[HSCHED_MAX_DIMS];
+    while (owner->user_count == 1 && owner->producer != NULL &&
+           hsi_is_view(owner->producer))
+        owner = owner->producer->in[0];
+    if (owner->user_count != 1 || owner->producer == NULL ||
+        owner->producer->kind != HSCHED_STEP_MATMUL)
+        return 0;
+    hsi_dense_strides(x->rank, x->dims, dense);
+    if (!hsi_move_owner(x, x->root, owner->offset, dense))
+        return 0;
+    memcpy(x->strides, dense, sizeof dense);
+    return 1;
+}
+
+static hsched_status place_view(hsi_ir *ir, hsi_op *op, int final)
 {
     hsi_value *y = op->out;
     const hsi_value *x = op->in[0];
-    if (!hsi_view_strides(op, x->offset, x->strides, &y->offset, y->strides)) {
+    if (!hsi_view_strides(op, x->offset, x->strides, &y->offset, y->strides) &&
+        (final || !reorder_product(op) ||
+         !hsi_view_strides(op, x->offset, x->strides, &y->offset, y->strides))) {
         hsched_status status = copy_operand(ir, op, &op->in[0], 0);
         if (status != HSCHED_OK)
             return status;
@@ -89,7 +114,7 @@ hsched_status hsi_pass_views(hsi_ir *ir, int final)
     hsched_status status = HSCHED_OK;
     for (hsi_op *op = ir->first; op != NULL && status == HSCHED_OK; op = op->next) {
         if (hsi_is_view(op))
-            status = place_view(ir, op);
+            status = place_view(ir, op, final);
         else if (hsi_is_step(op))
             status = place_step(ir, op);
         else if (final)

@@ -97,8 +97,6 @@ hsched_tensor zoo_transpose(zoo_net *net, const char *name, hsched_tensor x,
 hsched_tensor zoo_matmul(zoo_net *net, const char *name, hsched_tensor a,
                          hsched_tensor b);
 hsched_tensor zoo_softmax(zoo_net *net, const char *name, hsched_tensor x, int axis);
-/* Over the last dimension, which becomes 1. */
-hsched_tensor zoo_mean_last(zoo_net *net, const char *name, hsched_tensor x);
 /* Elements `start` to before `end` along one axis. */
 hsched_tensor zoo_slice(zoo_net *net, const char *name, hsched_tensor x, int64_t axis,
                         int64_t start, int64_t end);

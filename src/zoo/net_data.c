@@ -56,16 +56,6 @@ hsched_tensor zoo_softmax(zoo_net *net, const char *name, hsched_tensor x, int a
     return zoo_made(net, hsched_graph_add_softmax(net->graph, name, x, axis, &y), &y);
 }
 
-hsched_tensor zoo_mean_last(zoo_net *net, const char *name, hsched_tensor x)
-{
-    static const int64_t last = -1;
-    hsched_tensor y = HSCHED_NO_TENSOR;
-    if (net->status != HSCHED_OK)
-        return y;
-    return zoo_made(
-        net, hsched_graph_add_reduce_mean(net->graph, name, x, 1, &last, 1, &y), &y);
-}
-
 hsched_tensor zoo_slice(zoo_net *net, const char *name, hsched_tensor x, int64_t axis,
                         int64_t start, int64_t end)
 {

@@ -21,33 +21,18 @@ enum {
     CLASSES = 1000
 };
 
-/* (x - mean) / sqrt(variance + epsilon) * weight + bias, over the last dimension. */
+/* Over the numbers of each token. */
 static hsched_tensor layer_norm(zoo_net *net, const char *name, hsched_tensor x)
 {
-    static const float epsilon = 1e-6f;
-    static const hsched_activation root = { .kind = HSCHED_ACTIVATION_SQRT };
-    char part[ZOO_NAME_MAX];
-    snprintf(part, sizeof part, "%s.mean", name);
-    hsched_tensor mean = zoo_mean_last(net, part, x);
-    snprintf(part, sizeof part, "%s.centred", name);
-    x = zoo_binary(net, part, HSCHED_BINARY_SUB, x, mean);
-    snprintf(part, sizeof part, "%s.square", name);
-    hsched_tensor variance = zoo_binary(net, part, HSCHED_BINARY_MUL, x, x);
-    snprintf(part, sizeof part, "%s.variance", name);
-    variance = zoo_mean_last(net, part, variance);
-    snprintf(part, sizeof part, "%s.epsilon", name);
-    hsched_tensor small = zoo_constant(net, part, 0, NULL, &epsilon);
-    snprintf(part, sizeof part, "%s.positive", name);
-    variance = zoo_add(net, part, variance, small);
-    snprintf(part, sizeof part, "%s.deviation", name);
-    hsched_tensor deviation = zoo_activation(net, part, variance, root);
-    snprintf(part, sizeof part, "%s.normal", name);
-    x = zoo_binary(net, part, HSCHED_BINARY_DIV, x, deviation);
+    hsched_tensor y = HSCHED_NO_TENSOR;
     hsched_tensor weight = zoo_weights_around(net, name, "weight", WIDTH, 1.0f, 0.2f);
-    snprintf(part, sizeof part, "%s.scaled", name);
-    x = zoo_binary(net, part, HSCHED_BINARY_MUL, x, weight);
     hsched_tensor bias = zoo_weights_around(net, name, "bias", WIDTH, 0.0f, 0.2f);
-    return zoo_add(net, name, x, bias);
+    if (net->status != HSCHED_OK)
+        return y;
+    return zoo_made(
+        net,
+        hsched_graph_add_layer_norm(net->graph, name, x, weight, bias, -1, 1e-6f, &y),
+        &y);
 }
 
 /* Every token by itself: [1,TOKENS,in] to [1,TOKENS,out], around zero. */

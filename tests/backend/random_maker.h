@@ -85,6 +85,7 @@ void random_set_channels_last(random_maker *m, hsched_operand *op);
 void random_set_scattered(random_maker *m, hsched_operand *op, int is_input);
 /* For operands of "any strides": often dense or channels-last, which kernels treat
  * specially. */
+void random_set_matrices(random_maker *m, hsched_operand *op);
 void random_set_any_strides(random_maker *m, hsched_operand *op, int is_input);
 
 /* An activation with parameters; sets m->values to what it needs. */

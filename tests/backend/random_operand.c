@@ -63,6 +63,20 @@ void random_set_scattered(random_maker *m, hsched_operand *op, int is_input)
     }
 }
 
+/* Inner stride 1, the other dimensions in any order with any gaps. */
+void random_set_matrices(random_maker *m, hsched_operand *op)
+{
+    uint32_t order[HSCHED_MAX_DIMS];
+    const uint32_t last = op->rank - 1;
+    shuffle(m, order, last);
+    int64_t stride = op->dims[last] + (chance(m, 30) ? range(m, 1, 5) : 0);
+    op->strides[last] = 1;
+    for (uint32_t k = last; k-- > 0;) {
+        op->strides[order[k]] = stride;
+        stride = stride * op->dims[order[k]] + (chance(m, 30) ? range(m, 1, 5) : 0);
+    }
+}
+
 /* For operands of "any strides": often dense or channels-last, which kernels treat
  * specially. */
 void random_set_any_strides(random_maker *m, hsched_operand *op, int is_input)

@@ -188,7 +188,10 @@ void random_make_matmul(random_maker *m)
                 s->in[i].strides[d] = 0;
     }
     random_set_shape(&s->out, HSCHED_FLOAT32, rank, dims[2]);
-    random_set_dense(&s->out, NULL);
+    if (chance(m, 60))
+        random_set_dense(&s->out, NULL);
+    else
+        random_set_matrices(m, &s->out);
     random_output(m);
     random_input_role(m, 0, RANDOM_ROLE_DATA, 1);
     random_input_role(m, 1, RANDOM_ROLE_WEIGHT, random_weight_bound(m, k));

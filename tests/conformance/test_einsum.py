@@ -55,7 +55,7 @@ SIZES = {letter: n for letter, n in zip("abcdhijkmnqwAB", [2, 3, 4, 5, 3, 4, 5, 
     "bhij,bjhd->bihd", "bqhd,bkhd->bhqk", "bhwc,hkc->bhwk", "bhwc,wkc->bhwk", "ijk,ilm->jklm".replace(
         "l", "n"), "abcd,cd->ab", "abcd,dc->ba", "abc,cde->abde".replace("e", "h"), "ab,cd->abcd", "ab,cd->dacb",
     "ij,jk,kn->in", "ab,bc,cd,da->", "i,ij,j->", "i,ij,j", "ab,ab->ba", "Ab,bA->A", "BA,Ab", "ij,kj->",
-    "ij,ik->", "a,b,c->cba", "abc,ad->bcd", "ai,aj,ak->ijk", "iij,jk->ik", "ij,ii->j"])
+    "ij,ik->", "abcd,hij,abcdhi->j", "a,b,c->cba", "abc,ad->bcd", "ai,aj,ak->ijk", "iij,jk->ik", "ij,ii->j"])
 @pytest.mark.parametrize("dtype", [np.float32, np.int64])
 def test_equations(equation, dtype, runtime, tmp_path):
     check(runtime, tmp_path, equation, operands(np.random.default_rng(1), equation, SIZES, dtype))
@@ -102,7 +102,8 @@ def test_symbols(equation, shapes, runtime, tmp_path):
 @pytest.mark.parametrize("equation,shapes", [
     ("ij->k", [(2, 3)]), ("ij->ii", [(2, 3)]), ("ij", [(2, 3, 4)]), ("ij,jk", [(2, 3)]), ("i.j", [(2, 3)]),
     ("...i->i", [(2, 3)]), ("", [(2,)]), ("ii", [(2, 3)]), ("i->i)", [(2,)]), ("......", [(2,)]),
-    ("ij,jk", [(2, 3), (4, 5)])])
-def test_what_is_no_equation(equation, shapes, runtime, tmp_path):
+    ("ij,jk", [(2, 3), (4, 5)]), ("abcde,fghij->abcdefghij", [(2,) * 5] * 2),
+    ("abcdei,fghij->abcdefghj", [(1,) * 6, (1,) * 5]), ("abcde,fghij,abcdefgh,ij->", [(1,) * 5, (1,) * 5, (1,) * 8, (1,) * 2])])
+def test_what_cannot_be_done(equation, shapes, runtime, tmp_path):
     with pytest.raises(hsched.HschedError, match="Einsum"):
         run(runtime, tmp_path, equation, [np.zeros(s, np.float32) for s in shapes])

@@ -89,6 +89,14 @@ static int rows(const hsched_operand *operand)
            operand->strides[0] >= operand->dims[1];
 }
 
+static int matrices(const hsched_operand *operand)
+{
+    const int64_t *dims = operand->dims + operand->rank - 2;
+    const int64_t *strides = operand->strides + operand->rank - 2;
+    return operand->rank >= 2 && (dims[1] == 1 || strides[1] == 1) &&
+           (dims[0] == 1 || strides[0] >= dims[1]);
+}
+
 static int is_constant_operand(hsched_step_kind kind, uint32_t i)
 {
     return (kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_FC ||
@@ -109,7 +117,7 @@ static int keeps_kind_contract(const hsched_step *step)
     case HSCHED_STEP_FC:
         return rows(&in[0]) && rows(out) && hsi_is_dense(2, in[1].dims, in[1].strides);
     case HSCHED_STEP_MATMUL:
-        return hsi_is_dense(out->rank, out->dims, out->strides);
+        return matrices(out);
     case HSCHED_STEP_IMAGE:
         return hsi_is_dense(in[0].rank, in[0].dims, in[0].strides);
     case HSCHED_STEP_RECURRENT:

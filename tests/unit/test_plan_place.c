@@ -241,6 +241,53 @@ static void test_slices_are_views(void **state)
     hsched_graph_destroy(g);
 }
 
+/* Heads of an attention: parts of one product with the weights, read where they are; what they see
+ * is written to where the next product reads rows. `seen_twice`: not where others read it, too. */
+static hsi_plan *plan_of_heads(hsched_graph *g, int seen_twice)
+{
+    const int64_t weights[2] = { 24, 72 }, back[2] = { 24, 24 };
+    hsched_tensor x = input(g, "x", 3, (int64_t[]){ 2, 5, 24 }), part[3], y;
+    assert_ok(hsched_graph_add_matmul(g, "qkv", x, constant(g, 2, weights, 0.2f, 1), &y));
+    assert_ok(hsched_graph_add_reshape(g, NULL, y, 5, (int64_t[]){ 2, 5, 3, 4, 6 }, &y));
+    assert_ok(hsched_graph_add_transpose(g, NULL, y, (int64_t[]){ 2, 0, 3, 1, 4 }, &y));
+    for (int64_t k = 0; k < 3; k++) {
+        assert_ok(hsched_graph_add_slice(g, NULL, y, 1, &k, (int64_t[]){ k + 1 }, NULL,
+                                         NULL, &part[k]));
+        assert_ok(
+            hsched_graph_add_squeeze(g, NULL, part[k], 1, (int64_t[]){ 0 }, &part[k]));
+    }
+    assert_ok(hsched_graph_add_transpose(g, NULL, part[1], (int64_t[]){ 0, 1, 3, 2 },
+                                         &part[1]));
+    assert_ok(hsched_graph_add_matmul(g, "scores", part[0], part[1], &y));
+    assert_ok(hsched_graph_add_softmax(g, "softmax", y, 3, &y));
+    assert_ok(hsched_graph_add_matmul(g, "seen", y, part[2], &y));
+    if (seen_twice)
+        assert_ok(hsched_graph_add_output(g, y));
+    assert_ok(hsched_graph_add_transpose(g, NULL, y, (int64_t[]){ 0, 2, 1, 3 }, &y));
+    assert_ok(hsched_graph_add_reshape(g, NULL, y, 3, (int64_t[]){ 2, 5, 24 }, &y));
+    assert_ok(hsched_graph_add_matmul(g, "proj", y, constant(g, 2, back, 0.2f, 2), &y));
+    assert_ok(hsched_graph_add_output(g, y));
+    return plan_of(g, NULL);
+}
+
+static void test_heads_are_written_into_their_columns(void **state)
+{
+    (void)state;
+    hsched_graph *g = new_graph();
+    hsi_plan *plan = plan_of_heads(g, 0);
+    assert_copies(plan, 0);
+    const int64_t *strides = step_named(plan, "seen")->step.out.strides;
+    assert_int_equal(strides[1], 6);
+    assert_int_equal(strides[2], 24);
+    hsi_plan_destroy(plan);
+    hsched_graph_destroy(g);
+    g = new_graph();
+    plan = plan_of_heads(g, 1);
+    assert_copies(plan, 1);
+    hsi_plan_destroy(plan);
+    hsched_graph_destroy(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_transposed_input),
         cmocka_unit_test(test_copies_that_must_be),
         cmocka_unit_test(test_slices_are_views),
+        cmocka_unit_test(test_heads_are_written_into_their_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

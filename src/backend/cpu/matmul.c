@@ -1,6 +1,6 @@
 /*
  * Matrix products of two activations by oneDNN or OpenBLAS: out [..., m, n] = act(a [..., m, k]
- * * b [..., k, n]).
+ * * b [..., k, n]), whose rows may lie apart.
  *
  * A matrix goes to the library as it is if it is contiguous along its rows or its columns,
  * else through a dense copy in scratch. Parts are ranges of the rows of all matrices of
@@ -14,7 +14,6 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/status.h"
-#include "base/tensor.h"
 
 /* How a library sees a matrix of which element (i, j) is at i * row + j * column. */
 typedef struct blas_matrix {
@@ -30,7 +29,8 @@ typedef struct matmul_state {
     int64_t batch, m, k, n;
     uint32_t batch_rank;
     int64_t batch_dims[HSCHED_MAX_DIMS], a_strides[HSCHED_MAX_DIMS],
-        b_strides[HSCHED_MAX_DIMS];
+        b_strides[HSCHED_MAX_DIMS], out_strides[HSCHED_MAX_DIMS];
+    int64_t out_row;
     blas_matrix a, b;
     size_t b_offset; /* in scratch; the copy of a is at 0 */
 } matmul_state;
@@ -49,15 +49,15 @@ static void describe_matrix(blas_matrix *matrix, int64_t rows, int64_t columns)
     }
 }
 
-/* Shapes and strides; leading dimensions over which b is the same and the rows of a go on
- * evenly become rows of one product. */
+/* Shapes and strides; leading dimensions over which b is the same and the rows of a and out
+ * go on evenly become rows of one product. */
 static int read_matmul(const hsched_step *step, matmul_state *state)
 {
     const hsched_operand *a = &step->in[0], *b = &step->in[1], *out = &step->out;
     uint32_t rank = out->rank;
     *state = (matmul_state){ .batch = 1 };
     if (step->input_count < 2 || rank < 2 || a->rank != rank || b->rank != rank ||
-        !hsi_is_dense(rank, out->dims, out->strides))
+        (out->dims[rank - 1] != 1 && out->strides[rank - 1] != 1))
         return 0;
     state->m = a->dims[rank - 2];
     state->k = a->dims[rank - 1];
@@ -66,6 +66,7 @@ static int read_matmul(const hsched_step *step, matmul_state *state)
         (blas_matrix){ .row = a->strides[rank - 2], .column = a->strides[rank - 1] };
     state->b =
         (blas_matrix){ .row = b->strides[rank - 2], .column = b->strides[rank - 1] };
+    state->out_row = out->strides[rank - 2];
     uint32_t left = rank - 2;
     while (left > 0) {
         uint32_t last = left - 1;
@@ -73,10 +74,13 @@ static int read_matmul(const hsched_step *step, matmul_state *state)
         if (size != 1) {
             if (b->strides[last] != 0 || state->m < 1)
                 break;
-            if (state->m == 1)
+            if (state->m == 1) {
                 state->a.row = a->strides[last];
-            else if (a->strides[last] != state->a.row * state->m)
+                state->out_row = out->strides[last];
+            } else if (a->strides[last] != state->a.row * state->m ||
+                       out->strides[last] != state->out_row * state->m) {
                 break;
+            }
             state->m *= size;
         }
         left--;
@@ -86,18 +90,22 @@ static int read_matmul(const hsched_step *step, matmul_state *state)
         state->batch_dims[i] = out->dims[i];
         state->a_strides[i] = a->strides[i];
         state->b_strides[i] = b->strides[i];
+        state->out_strides[i] = out->strides[i];
         state->batch *= out->dims[i];
     }
+    if (state->m == 1)
+        state->out_row = state->n;
     describe_matrix(&state->a, state->m, state->k);
     describe_matrix(&state->b, state->k, state->n);
-    return 1;
+    return state->out_row >= state->n;
 }
 
 static int matmul_supports(const hsched_step *step)
 {
     matmul_state state;
     return read_matmul(step, &state) && state.m <= INT_MAX && state.k <= INT_MAX &&
-           state.n <= INT_MAX && state.a.lead <= INT_MAX && state.b.lead <= INT_MAX;
+           state.n <= INT_MAX && state.a.lead <= INT_MAX && state.b.lead <= INT_MAX &&
+           state.out_row <= INT_MAX;
 }
 
 static void matmul_destroy(void *pointer)
@@ -162,15 +170,26 @@ static void copy_matrix(const blas_matrix *matrix, const float *from, int64_t ro
 
 /* Where matrices number `index` of the batch begin. */
 static void batch_offsets(const matmul_state *state, int64_t index, int64_t *a,
-                          int64_t *b)
+                          int64_t *b, int64_t *out)
 {
-    *a = *b = 0;
+    *a = *b = *out = 0;
     for (uint32_t i = state->batch_rank; i-- > 0;) {
         int64_t at = index % state->batch_dims[i];
         index /= state->batch_dims[i];
         *a += at * state->a_strides[i];
         *b += at * state->b_strides[i];
+        *out += at * state->out_strides[i];
     }
+}
+
+static void activate_rows(hsched_activation act, float *y, int64_t rows,
+                          const matmul_state *state)
+{
+    if (state->out_row == state->n)
+        hsi_cpu_activate(act, y, (size_t)(rows * state->n));
+    else if (act.kind != HSCHED_ACTIVATION_NONE)
+        for (int64_t i = 0; i < rows; i++)
+            hsi_cpu_activate(act, y + i * state->out_row, (size_t)state->n);
 }
 
 static hsched_status run_with(hsi_multiply *multiply, const hsched_step *step,
@@ -185,10 +204,11 @@ static hsched_status run_with(hsi_multiply *multiply, const hsched_step *step,
     int64_t end = hsi_cpu_part_begin(state->batch * state->m, part + 1, step->parts);
     const float *copied_b = NULL; /* which one b_copy holds */
     while (at < end) {
-        int64_t row = at % state->m, rows = state->m - row, a_offset, b_offset;
+        int64_t row = at % state->m, rows = state->m - row;
+        int64_t a_offset, b_offset, out_offset;
         if (rows > end - at)
             rows = end - at;
-        batch_offsets(state, at / state->m, &a_offset, &b_offset);
+        batch_offsets(state, at / state->m, &a_offset, &b_offset, &out_offset);
         const float *a = all_a + a_offset + row * state->a.row, *b = all_b + b_offset;
         if (state->a.copied) {
             copy_matrix(&state->a, a, rows, state->k, scratch);
@@ -200,7 +220,7 @@ static hsched_status run_with(hsi_multiply *multiply, const hsched_step *step,
             copied_b = b;
             b = b_copy;
         }
-        float *y = out + at * state->n;
+        float *y = out + out_offset + row * state->out_row;
         const hsi_product product = { .m = rows,
                                       .k = state->k,
                                       .n = state->n,
@@ -209,13 +229,13 @@ static hsched_status run_with(hsi_multiply *multiply, const hsched_step *step,
                                       .c = y,
                                       .a_lead = state->a.lead,
                                       .b_lead = state->b.lead,
-                                      .c_lead = state->n,
+                                      .c_lead = state->out_row,
                                       .a_flip = state->a.transposed,
                                       .b_flip = state->b.transposed };
         const hsched_status status = multiply(&product);
         if (status != HSCHED_OK)
             return status;
-        hsi_cpu_activate(step->act, y, (size_t)(rows * state->n));
+        activate_rows(step->act, y, rows, state);
         at += rows;
     }
     return HSCHED_OK;
