@@ -74,6 +74,12 @@ extern "C" {
  *            than iou_threshold is left out. The numbers are those of two opposite corners, (y, x)
  *            each, or, `center`, x, y, width, height; a score that is not a number is none. Any
  *            strides.
+ * POOL_INDEX  out's element, int64, is the number of the largest element of in[0] in a window of
+ *            kernel taps, `dilations` apart, that begins at out's index times strides, less before:
+ *            of equal ones the first, a not-a-number being larger than all; -1 for a window of no
+ *            element. in[0] [N,C,...] and out have 1 to 3 more dimensions; all of in[0] is counted
+ *            row by row or, column_major, these so that the first of them changes fastest. Any
+ *            strides.
  * IMAGE      in[0] uint8 [N,H,W,C] dense; out float32 [N,C,H,W], any strides:
  *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c],  c' = c
  *            or, swapped (C >= 3), 2 - c for c < 3.
@@ -153,7 +159,8 @@ extern "C" {
     X(RECURRENT, 23, "recurrent", HSCHED_CLASS_MATMUL)      \
     X(GRID_SAMPLE, 24, "grid_sample", HSCHED_CLASS_DATA)    \
     X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA) \
-    X(NMS, 27, "nms", HSCHED_CLASS_DATA)
+    X(NMS, 27, "nms", HSCHED_CLASS_DATA) \
+    X(POOL_INDEX, 28, "pool_index", HSCHED_CLASS_POOLING)
 
 typedef enum hsched_step_kind {
 #define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
@@ -256,6 +263,10 @@ typedef struct hsched_step {
             float iou_threshold, score_threshold;
             int center;
         } nms;
+        struct {
+            int64_t kernel[3], strides[3], before[3], dilations[3];
+            int column_major;
+        } pool_index;
         struct {
             hsched_reduce_kind kind;
         } reduce;

@@ -772,6 +772,14 @@ HSCHED_API hsched_status hsched_graph_add_pool(hsched_graph *graph, const char *
                                                hsched_pool_kind kind, hsched_tensor x,
                                                const hsched_pool_config *config,
                                                hsched_tensor *y);
+/* Where the elements that hsched_graph_add_pool gives with HSCHED_POOL_MAX come from: int64
+ * [N,C,D1'..Dk'], of equal ones the first. All elements of x are counted as they lie or, with
+ * `column_major`, those of an image's channel so that the first of its dimensions changes fastest.
+ * hsched_graph_add_scatter_elements puts elements back to such places of a flattened tensor. */
+HSCHED_API hsched_status hsched_graph_add_max_pool_indices(hsched_graph *graph, const char *name,
+                                                           hsched_tensor x,
+                                                           const hsched_pool_config *config,
+                                                           int column_major, hsched_tensor *y);
 /* x [N,C,D1..Dk], k >= 1 -> [N,C,1..1]. */
 HSCHED_API hsched_status hsched_graph_add_global_pool(hsched_graph *graph, const char *name,
                                                       hsched_pool_kind kind, hsched_tensor x,

@@ -131,6 +131,9 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
         return mix_conv_transpose(hash, &a->conv_transpose);
     case HSI_LAYER_POOL:
         return mix_pool(hsi_cost_mix(hash, a->pool.kind), &a->pool.config);
+    case HSI_LAYER_MAX_POOL_INDICES:
+        return mix_pool(hsi_cost_mix(hash, (uint64_t)a->pool.column_major),
+                        &a->pool.config);
     case HSI_LAYER_GLOBAL_POOL:
         return hsi_cost_mix(hash, a->global_pool);
     case HSI_LAYER_BATCH_NORM:

@@ -54,6 +54,7 @@
     X(CUMSUM, "cumsum")                                                                  \
     X(GRID_SAMPLE, "grid_sample")                                                        \
     X(NMS, "non_max_suppression")                                                        \
+    X(MAX_POOL_INDICES, "max_pool_indices")                                              \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -172,6 +173,7 @@ typedef union hsi_layer_attrs {
         /* 1 or 3 spatial dimensions; as in pool2d */
         hsched_pool_config config;
         hsched_pool_kind kind;
+        int column_major; /* MAX_POOL_INDICES, which may have 2 of them as well */
     } pool;
     hsched_resize_config resize; /* all scales set; the output's size is in its tensor */
     hsched_grid_sample_config grid_sample;

@@ -48,6 +48,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_TOP_K] = hsi_infer_top_k,
     [HSI_LAYER_CUMSUM] = hsi_infer_cumsum,
     [HSI_LAYER_GRID_SAMPLE] = hsi_infer_grid_sample,
+    [HSI_LAYER_MAX_POOL_INDICES] = hsi_infer_max_pool_indices,
     [HSI_LAYER_NMS] = hsi_infer_nms,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
 };

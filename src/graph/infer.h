@@ -101,6 +101,7 @@ hsched_status hsi_infer_image_input(hsi_infer *f);
 
 hsched_status hsi_infer_conv(hsi_infer *f);
 hsched_status hsi_infer_pool(hsi_infer *f);
+hsched_status hsi_infer_max_pool_indices(hsi_infer *f);
 hsched_status hsi_infer_conv_transpose(hsi_infer *f);
 hsched_status hsi_infer_resize(hsi_infer *f);
 hsched_status hsi_infer_grid_sample(hsi_infer *f);

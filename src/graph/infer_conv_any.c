@@ -118,6 +118,13 @@ hsched_status hsi_infer_pool(hsi_infer *f)
     return HSCHED_OK;
 }
 
+hsched_status hsi_infer_max_pool_indices(hsi_infer *f)
+{
+    hsched_status status = hsi_infer_pool(f);
+    f->dtype = HSCHED_INT64;
+    return status;
+}
+
 /* ---- Transposed ----------------------------------------------------------- */
 
 /* The most elements that the weights may have as they are laid out for the convolution that

@@ -90,6 +90,27 @@ HSCHED_API hsched_status hsched_graph_add_pool(hsched_graph *graph, const char *
     return hsi_draft_append(&d);
 }
 
+HSCHED_API hsched_status hsched_graph_add_max_pool_indices(
+    hsched_graph *graph, const char *name, hsched_tensor x,
+    const hsched_pool_config *config, int column_major, hsched_tensor *y)
+{
+    hsi_draft d = { graph, HSI_LAYER_MAX_POOL_INDICES, name, &x, 1, y };
+    hsched_status status = hsi_draft_begin(&d);
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_config_read(config, &d.given.pool.config, sizeof d.given.pool.config,
+                             "hsched_pool_config");
+    if (status == HSCHED_OK && is_flat(graph, x))
+        status = third_unused(d.given.pool.config.pads,
+                              (const int64_t *const[]){ d.given.pool.config.kernel,
+                                                        d.given.pool.config.strides,
+                                                        d.given.pool.config.dilations },
+                              3);
+    d.given.pool.kind = HSCHED_POOL_MAX;
+    d.given.pool.column_major = column_major != 0;
+    return status == HSCHED_OK ? hsi_draft_append(&d) : hsi_draft_fail(&d, status);
+}
+
 HSCHED_API hsched_status hsched_graph_add_conv_transpose(
     hsched_graph *graph, const char *name, hsched_tensor x, hsched_tensor weights,
     hsched_tensor bias, const hsched_conv_transpose_config *config, hsched_tensor *y)

@@ -72,6 +72,7 @@ hsched_status hsi_onnx_export_cumsum(hsi_onnx_export *e, const hsi_layer *layer)
 hsched_status hsi_onnx_export_norm(hsi_onnx_export *e, const hsi_layer *layer);
 void hsi_onnx_export_conv(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_pool(hsi_onnx_export *e, const hsi_layer *layer);
+hsched_status hsi_onnx_export_pool_indices(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_reshape(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_recurrent(hsi_onnx_export *e, const hsi_layer *layer);
 /* The data type that ONNX numbers so. */

@@ -354,6 +354,8 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
     case HSI_LAYER_POOL2D:
     case HSI_LAYER_POOL:
         return hsi_onnx_export_pool(e, layer);
+    case HSI_LAYER_MAX_POOL_INDICES:
+        return hsi_onnx_export_pool_indices(e, layer);
     case HSI_LAYER_GLOBAL_POOL:
         global_pool(e, layer);
         break;

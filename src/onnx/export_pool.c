@@ -255,3 +255,30 @@ hsched_status hsi_onnx_export_pool(hsi_onnx_export *e, const hsi_layer *layer)
     max_pool(e, &p);
     return HSCHED_OK;
 }
+
+/* The second output of a pooling whose first one nobody reads. */
+hsched_status hsi_onnx_export_pool_indices(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    const hsi_graph_tensor *x = &e->graph->tensors[layer->inputs[0]];
+    pool p = { .config = &layer->attrs.pool.config,
+               .spatial = (int)x->rank - 2,
+               .x = hsi_onnx_tensor_name(e, layer->inputs[0]),
+               .y = hsi_onnx_tensor_name(e, layer->output),
+               .in = x->dims,
+               .out = e->graph->tensors[layer->output].dims };
+    grow_pads(&p);
+    if (e->graph->symbol_count || !pads_are_small(&p))
+        return hsi_error(
+            HSCHED_ERROR_UNSUPPORTED,
+            "layer '%.200s': the indices of a pooling with pads as large as the "
+            "kernel, or of a graph with symbols, cannot be written",
+            layer->name);
+    hsi_onnx_node_begin(e, "MaxPool", hsi_onnx_new_name(e, p.y), p.x, NULL, NULL);
+    hsi_onnx_node_output(e, p.y);
+    window_attributes(e, &p);
+    hsi_onnx_node_ints(e, "dilations", p.config->dilations, (uint32_t)p.spatial);
+    hsi_onnx_node_ints(e, "pads", p.pads, 2 * (uint32_t)p.spatial);
+    hsi_onnx_node_int(e, "storage_order", layer->attrs.pool.column_major);
+    hsi_onnx_node_end(e);
+    return HSCHED_OK;
+}

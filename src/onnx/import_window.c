@@ -171,9 +171,9 @@ hsched_status hsi_onnx_build_pool(hsi_onnx_import *im, const hsi_onnx_node *node
     hsched_status status = hsi_onnx_read_image(im, node, &x, &spatial);
     if (status)
         return status;
-    if (hsi_onnx_output_used(im, node, 1))
-        return hsi_onnx_unsupported(im, node, "its second output, the indices");
     status = hsi_onnx_read_pool(node, spatial, &config);
+    if (!status && hsi_onnx_output_used(im, node, 1))
+        status = hsi_onnx_build_pool_indices(im, node, x, &config);
     if (!status)
         status = hsi_onnx_at_node(
             node, hsched_graph_add_pool(im->graph, hsi_onnx_output_name(im, node, 0),

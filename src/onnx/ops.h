@@ -102,8 +102,8 @@ hsi_onnx_builder hsi_onnx_build_rotary, hsi_onnx_build_swiglu,
 hsi_onnx_builder hsi_onnx_build_einsum;
 /* import_sample.c */
 hsi_onnx_builder hsi_onnx_build_grid_sample, hsi_onnx_build_affine_grid;
-/* import_nms.c */
-hsi_onnx_builder hsi_onnx_build_nms;
+/* import_nms.c, import_unpool.c */
+hsi_onnx_builder hsi_onnx_build_nms, hsi_onnx_build_max_unpool;
 /* import_recurrent.c */
 hsi_onnx_builder hsi_onnx_build_recurrent;
 

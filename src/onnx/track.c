@@ -193,6 +193,7 @@ static int is_all_times(const hsi_onnx_import *im, const hsi_layer *layer,
 static void window(view x, const hsi_layer *layer, uint64_t *out)
 {
     const int pools = layer->kind == HSI_LAYER_POOL2D || layer->kind == HSI_LAYER_POOL ||
+                      layer->kind == HSI_LAYER_MAX_POOL_INDICES ||
                       layer->kind == HSI_LAYER_GLOBAL_POOL;
     out[0] = x.tags[0];
     out[1] = pools ? x.tags[1] : 0;
@@ -281,6 +282,7 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
     case HSI_LAYER_GLOBAL_POOL:
     case HSI_LAYER_CONV:
     case HSI_LAYER_POOL:
+    case HSI_LAYER_MAX_POOL_INDICES:
     case HSI_LAYER_CONV_TRANSPOSE:
         window(x, layer, out);
         break;

@@ -20,4 +20,9 @@ hsched_status hsi_onnx_read_kernel(hsi_onnx_import *im, const hsi_onnx_node *nod
 hsched_status hsi_onnx_read_pool(const hsi_onnx_node *node, uint32_t spatial,
                                  hsched_pool_config *config);
 
+/* The second output of a MaxPool of x: import_unpool.c. */
+hsched_status hsi_onnx_build_pool_indices(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                          hsched_tensor x,
+                                          const hsched_pool_config *config);
+
 #endif

@@ -130,3 +130,20 @@ hsched_status hsi_lower_global_pool(hsi_ir *ir, const hsi_layer *layer, hsi_valu
         return HSCHED_OK;
     return hsi_lower_reshape(ir, name, y, out) != NULL ? HSCHED_OK : hsi_ir_no_memory();
 }
+
+hsched_status hsi_lower_pool_indices(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                                     hsi_value *out)
+{
+    const hsched_pool_config *c = &layer->attrs.pool.config;
+    hsi_op *op = hsi_ir_op(ir, HSCHED_STEP_POOL_INDEX, layer->name, 1, out);
+    if (op == NULL)
+        return hsi_ir_no_memory();
+    op->in[0] = x;
+    op->tensor = layer->output;
+    memcpy(op->step.u.pool_index.kernel, c->kernel, sizeof c->kernel);
+    memcpy(op->step.u.pool_index.strides, c->strides, sizeof c->strides);
+    memcpy(op->step.u.pool_index.dilations, c->dilations, sizeof c->dilations);
+    memcpy(op->step.u.pool_index.before, c->pads, sizeof op->step.u.pool_index.before);
+    op->step.u.pool_index.column_major = layer->attrs.pool.column_major;
+    return hsi_lower_add(ir, op);
+}

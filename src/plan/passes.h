@@ -266,6 +266,8 @@ hsched_status hsi_lower_add_bias(hsi_ir *ir, const hsi_layer *layer, hsi_value *
                                  hsi_value *bias, hsi_value *out);
 hsched_status hsi_lower_pool(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                              hsi_value *out);
+hsched_status hsi_lower_pool_indices(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
+                                     hsi_value *out);
 hsched_status hsi_lower_resize(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                hsi_value *out); /* lower_resize.c */
 hsched_status hsi_lower_grid_sample(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,

@@ -1,4 +1,4 @@
-/* Random steps that sample images, and choose boxes: GRID_SAMPLE, NMS. */
+/* Random steps that sample images, and choose boxes or elements: GRID_SAMPLE, NMS, POOL_INDEX. */
 #include <math.h>
 
 #include "backend/random_maker.h"
@@ -64,4 +64,38 @@ void random_make_nms(random_maker *m)
     random_input_role(m, 1, RANDOM_ROLE_DATA, 1);
     if (chance(m, 30))
         random_not_numbers(m, 1, 10);
+}
+
+/* Few different values, so that windows have several largest ones. */
+void random_make_pool_index(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const uint32_t rank = (uint32_t)range(m, 3, 5);
+    int64_t x[HSCHED_MAX_DIMS], y[HSCHED_MAX_DIMS];
+    random_dims(m, rank, 2000, x);
+    if (chance(m, 20))
+        x[rank - 1] = range(m, 100, 300);
+    memcpy(y, x, sizeof y);
+    for (uint32_t d = 0; d + 2 < rank; d++) {
+        s->u.pool_index.kernel[d] = range(m, 1, 4);
+        s->u.pool_index.strides[d] = range(m, 1, 3);
+        s->u.pool_index.dilations[d] = chance(m, 70) ? 1 : range(m, 1, 3);
+        s->u.pool_index.before[d] = range(m, 0, 2);
+        y[2 + d] = range(m, 0, x[2 + d] + 1) / s->u.pool_index.strides[d] + 1;
+    }
+    s->u.pool_index.column_major = chance(m, 30);
+    s->input_count = 1;
+    random_set_shape(&s->in[0], HSCHED_FLOAT32, rank, x);
+    random_set_any_strides(m, &s->in[0], 1);
+    random_set_shape(&s->out, HSCHED_INT64, rank, y);
+    random_set_any_strides(m, &s->out, 0);
+    NOTE(m, "kernel %d stride %d in the first%s", (int)s->u.pool_index.kernel[0],
+         (int)s->u.pool_index.strides[0],
+         s->u.pool_index.column_major ? ", by columns" : "");
+    m->values = chance(m, 50) ? RANDOM_VALUES_GRID : RANDOM_VALUES_PLAIN;
+    m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input_role(m, 0, RANDOM_ROLE_DATA, 1);
+    if (chance(m, 30))
+        random_not_numbers(m, 0, 10);
 }

@@ -1,4 +1,4 @@
-"""GridSample against ONNX Runtime."""
+"""GridSample, and MaxPool with indices, against ONNX Runtime."""
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -36,3 +36,22 @@ def test_grid_sample(sizes, mode, padding, corners, tmp_path):
     points = [int(n) for n in RNG.integers(1, 16, len(sizes))]
     grid = RNG.uniform(-1.7, 1.7, (2, *points, len(sizes))).astype(np.float32)
     run(tmp_path, x, grid, mode=mode, padding_mode=padding, align_corners=corners)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+@pytest.mark.parametrize("sizes", [(17,), (9, 12), (5, 6, 7)])
+def test_max_pool_with_indices(sizes, order, tmp_path):
+    path = tmp_path / "pool.onnx"
+    k = len(sizes)
+    x = RNG.integers(0, 9, (2, 3, *sizes)).astype(np.float32)
+    node = helper.make_node("MaxPool", ["x"], ["y", "i"], kernel_shape=[3, 2, 2][:k], strides=[2, 1, 3][:k],
+                            pads=[1, 0, 1, 0, 1, 0][:2 * k] if k > 1 else [1, 0], storage_order=order)
+    graph = helper.make_graph([node], "pool", [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None),
+                               helper.make_tensor_value_info("i", TensorProto.INT64, None)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=9), path)
+    with hsched.Runtime(cpu_workers=1) as rt:
+        ours = rt.load(path).infer({"x": x})
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for name, expected in zip("yi", session.run(["y", "i"], {"x": x})):
+        np.testing.assert_array_equal(ours[name], expected)

@@ -473,9 +473,14 @@ static void test_reasons(void **state)
     ob_fails(&b, NULL, HSCHED_ERROR_SHAPE, "float16");
     assert_non_null(strstr(hsched_error_detail(), "'half'"));
     begin(&b, 13, "1,3,8,8");
-    ob_output(&b, "indices");
-    ob_ints(ob_node(&b, "MaxPool", "x", "y,indices"), "kernel_shape", "2,2");
-    ob_fails(&b, NULL, HSCHED_ERROR_UNSUPPORTED, "indices");
+    ob_node(&b, "MaxPool", "x", "y");
+    ob_fails(&b, NULL, HSCHED_ERROR_FORMAT, "kernel_shape");
+    begin(&b, 13, "1,6,4"); /* rows that stand for no box would be read */
+    ob_input(&b, "s", 1, "1,2,6");
+    ob_list(&b, "most", "3");
+    ob_node(&b, "NonMaxSuppression", "x,s,most", "rows");
+    ob_node(&b, "Abs", "rows", "y");
+    ob_fails(&b, NULL, HSCHED_ERROR_UNSUPPORTED, "goes into Abs");
 }
 
 static void test_opsets(void **state)

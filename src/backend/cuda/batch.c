@@ -101,8 +101,10 @@ int hsi_cuda_batch_step(const hsched_backend_section *section, uint32_t index,
     *step = section->steps[index];
     if (members == 1)
         return 1;
-    if (step->kind == HSCHED_STEP_RECURRENT || /* sequences stand in the middle */
-        step->kind == HSCHED_STEP_GRID_SAMPLE) /* only images have a grid each */
+    if (step->kind == HSCHED_STEP_RECURRENT ||   /* sequences stand in the middle */
+        step->kind == HSCHED_STEP_GRID_SAMPLE || /* only images have a grid each */
+        step->kind == HSCHED_STEP_NMS ||         /* classes are in the middle */
+        step->kind == HSCHED_STEP_POOL_INDEX)    /* numbers depend on the image's */
         return 0;
     if (step->kind == HSCHED_STEP_RESIZE &&
         (step->in[0].rank == 0 || step->in[0].dims[0] != step->out.dims[0] ||

@@ -307,6 +307,21 @@ static const char *fault_nms(const hsched_step *step)
     return NULL;
 }
 
+static const char *fault_pool_index(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    if (x->rank < 3 || x->rank > 5 || !is_float(x, x->rank) || y->dtype != HSCHED_INT64 ||
+        y->rank != x->rank || x->dims[0] != y->dims[0] || x->dims[1] != y->dims[1])
+        return "the input must be float32 [N,C,...] of 3 to 5 dimensions, the output "
+               "int64 of "
+               "as many";
+    for (uint32_t d = 0; d + 2 < x->rank; d++)
+        if (step->u.pool_index.kernel[d] < 1 || step->u.pool_index.strides[d] < 1 ||
+            step->u.pool_index.dilations[d] < 1 || step->u.pool_index.before[d] < 0)
+            return "kernel, strides and dilations must be 1 at least, pads not negative";
+    return NULL;
+}
+
 static int is_cube(const hsched_operand *op, int64_t a, int64_t b, int64_t c)
 {
     return is_float(op, 3) && op->dims[0] == a && op->dims[1] == b && op->dims[2] == c;
@@ -527,6 +542,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_resize(step);
     case HSCHED_STEP_GRID_SAMPLE:
         return fault_grid_sample(step);
+    case HSCHED_STEP_POOL_INDEX:
+        return fault_pool_index(step);
     case HSCHED_STEP_NMS:
         return fault_nms(step);
     case HSCHED_STEP_GATHER:
