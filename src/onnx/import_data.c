@@ -96,6 +96,7 @@ hsched_status hsi_onnx_build_slice(hsi_onnx_import *im, const hsi_onnx_node *nod
 typedef struct padding {
     int64_t before[HSCHED_MAX_DIMS], after[HSCHED_MAX_DIMS];
     hsched_pad_mode mode;
+    int wraps; /* instead of a mode */
     float value;
 } padding;
 
@@ -104,10 +105,12 @@ static hsched_status pad_mode(hsi_onnx_import *im, const hsi_onnx_node *node, pa
     static const char *const names[] = { [HSCHED_PAD_MODE_CONSTANT] = "constant",
                                          [HSCHED_PAD_MODE_REFLECT] = "reflect",
                                          [HSCHED_PAD_MODE_EDGE] = "edge" };
+    hsched_status status = hsi_onnx_attr_is(node, "mode", "constant", "wrap", &p->wraps);
+    if (status || p->wraps)
+        return status;
     for (int k = 0; k < 3; k++) {
         int equal;
-        hsched_status status =
-            hsi_onnx_attr_is(node, "mode", "constant", names[k], &equal);
+        status = hsi_onnx_attr_is(node, "mode", "constant", names[k], &equal);
         if (status)
             return status;
         if (equal) {
@@ -115,7 +118,8 @@ static hsched_status pad_mode(hsi_onnx_import *im, const hsi_onnx_node *node, pa
             return HSCHED_OK;
         }
     }
-    return hsi_onnx_unsupported(im, node, "a mode that is not constant, reflect or edge");
+    return hsi_onnx_unsupported(im, node,
+                                "a mode that is not constant, reflect, edge or wrap");
 }
 
 /* Opset 18 can name the axes; before, all are listed: first all begins, then all ends. */
@@ -168,7 +172,7 @@ static hsched_status take_away(hsi_onnx_import *im, const hsi_onnx_node *node, p
     }
     if (!any)
         return HSCHED_OK;
-    if (p->mode != HSCHED_PAD_MODE_CONSTANT)
+    if (p->mode != HSCHED_PAD_MODE_CONSTANT || p->wraps)
         return hsi_onnx_unsupported(im, node,
                                     "negative pads in another mode than constant");
     const char *name = hsi_onnx_made_name(im, node->label, "cut");
@@ -240,8 +244,10 @@ hsched_status hsi_onnx_build_pad(hsi_onnx_import *im, const hsi_onnx_node *node)
         status = take_away(im, node, &p, &x);
     if (!status)
         status = hsi_onnx_at_node(
-            node, hsched_graph_add_pad(im->graph, hsi_onnx_output_name(im, node, 0), x,
-                                       p.before, p.after, p.mode, p.value, &y));
+            node, p.wraps
+                      ? hsi_onnx_wrap_around(im, node, x, p.before, p.after, &y)
+                      : hsched_graph_add_pad(im->graph, hsi_onnx_output_name(im, node, 0),
+                                             x, p.before, p.after, p.mode, p.value, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
     return status;

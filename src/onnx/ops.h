@@ -100,6 +100,12 @@ hsi_onnx_builder hsi_onnx_build_rotary, hsi_onnx_build_swiglu,
     hsi_onnx_build_tensor_scatter, hsi_onnx_build_causal_conv;
 /* import_einsum.c */
 hsi_onnx_builder hsi_onnx_build_einsum;
+/* import_crop_pad.c, import_col2im.c */
+hsi_onnx_builder hsi_onnx_build_center_crop_pad, hsi_onnx_build_col2im;
+/* Pads as if x went on for ever. */
+hsched_status hsi_onnx_wrap_around(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   hsched_tensor x, const int64_t *before,
+                                   const int64_t *after, hsched_tensor *y);
 /* import_sample.c */
 hsi_onnx_builder hsi_onnx_build_grid_sample, hsi_onnx_build_affine_grid;
 /* import_nms.c, import_unpool.c */

@@ -1,4 +1,4 @@
-"""GridSample, and MaxPool with indices, against ONNX Runtime."""
+"""GridSample and MaxPool with indices against ONNX Runtime; wrapped padding against numpy."""
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -55,3 +55,18 @@ def test_max_pool_with_indices(sizes, order, tmp_path):
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     for name, expected in zip("yi", session.run(["y", "i"], {"x": x})):
         np.testing.assert_array_equal(ours[name], expected)
+
+
+@pytest.mark.parametrize("pads", [(0, 2, 1, 0, 3, 0), (2, 0, 7, 5, 0, 8)])
+def test_wrapped_padding(pads, tmp_path):
+    """Also by more than there is, several times over."""
+    path = tmp_path / "wrap.onnx"
+    x = RNG.standard_normal((2, 3, 4)).astype(np.float32)
+    node = helper.make_node("Pad", ["x", "pads"], ["y"], mode="wrap")
+    graph = helper.make_graph([node], "wrap", [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+                              [onnx.numpy_helper.from_array(np.array(pads, np.int64), "pads")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9), path)
+    with hsched.Runtime(cpu_workers=1) as rt:
+        (ours,) = rt.load(path).infer({"x": x}).values()
+    np.testing.assert_array_equal(ours, np.pad(x, list(zip(pads[:3], pads[3:])), mode="wrap"))
