@@ -80,6 +80,13 @@ extern "C" {
  *            element. in[0] [N,C,...] and out have 1 to 3 more dimensions; all of in[0] is counted
  *            row by row or, column_major, these so that the first of them changes fastest. Any
  *            strides.
+ * ROI_ALIGN  out [R,C,h,w] is, for each of R regions of in[0] [N,C,H,W], h*w bins: the mean of a
+ *            bin's samples or, `max`, the largest of their four weighted elements. in[1] [R,4] are
+ *            the regions' corners (x, y, x, y), times `scale` in elements of in[0], less a half if
+ *            half_pixel; else they are 1 long at least. in[2] [R], int64 or int32, are their
+ *            images; of one that is not there all is 0. A bin has sampling_ratio samples along each
+ *            side or, if that is 0, as many as it has elements, rounded up; one beyond the elements
+ *            around in[0] is 0. Any strides (channels-last is a fast case).
  * IMAGE      in[0] uint8 [N,H,W,C] dense; out float32 [N,C,H,W], any strides:
  *            out[n,c,h,w] = (in[n,h,w,c'] - mean[c]) * scale[c],  c' = c
  *            or, swapped (C >= 3), 2 - c for c < 3.
@@ -160,7 +167,8 @@ extern "C" {
     X(GRID_SAMPLE, 24, "grid_sample", HSCHED_CLASS_DATA)    \
     X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA) \
     X(NMS, 27, "nms", HSCHED_CLASS_DATA) \
-    X(POOL_INDEX, 28, "pool_index", HSCHED_CLASS_POOLING)
+    X(POOL_INDEX, 28, "pool_index", HSCHED_CLASS_POOLING) \
+    X(ROI_ALIGN, 31, "roi_align", HSCHED_CLASS_POOLING)
 
 typedef enum hsched_step_kind {
 #define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
@@ -267,6 +275,11 @@ typedef struct hsched_step {
             int64_t kernel[3], strides[3], before[3], dilations[3];
             int column_major;
         } pool_index;
+        struct {
+            int max, half_pixel;
+            int64_t sampling_ratio;
+            float scale;
+        } roi_align;
         struct {
             hsched_reduce_kind kind;
         } reduce;

@@ -1264,6 +1264,26 @@ HSCHED_API hsched_status hsched_graph_add_grid_sample(hsched_graph *graph, const
                                                       const hsched_grid_sample_config *config,
                                                       hsched_tensor *y);
 
+typedef struct hsched_roi_align_config {
+    size_t struct_size;
+    hsched_pool_kind kind;   /* default AVERAGE */
+    int64_t height, width;   /* bins; default 1 */
+    int64_t sampling_ratio;  /* samples along each side of a bin; 0: as many as it has elements */
+    float spatial_scale;     /* from the regions' coordinates to x's; default 1 */
+    int output_half_pixel;   /* as ONNX before opset 16: no half pixel is taken off, and regions
+                                are 1 long at least */
+} hsched_roi_align_config;
+#define HSCHED_ROI_ALIGN_CONFIG_INIT .struct_size = sizeof(hsched_roi_align_config)
+
+/* Regions of images at one size: x [N,C,H,W], regions [R,4] of corners (x, y, x, y), and in which
+ * image each is, `images` [R], int64 or int32 -> [R,C,height,width]. As ONNX's RoiAlign; MAX is
+ * the largest of the samples' weighted elements. */
+HSCHED_API hsched_status hsched_graph_add_roi_align(hsched_graph *graph, const char *name,
+                                                    hsched_tensor x, hsched_tensor regions,
+                                                    hsched_tensor images,
+                                                    const hsched_roi_align_config *config,
+                                                    hsched_tensor *y);
+
 typedef struct hsched_nms_config {
     size_t struct_size;
     int64_t max_per_class; /* required; more than there are boxes is as many as there are */

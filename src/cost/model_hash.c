@@ -121,6 +121,11 @@ static uint64_t mix_attrs(uint64_t hash, const hsi_layer *layer, uint32_t rank)
     case HSI_LAYER_NMS: /* how many is in the shapes */
         hash = mix_float(mix_float(hash, a->nms.iou_threshold), a->nms.score_threshold);
         return hsi_cost_mix(hash, (uint64_t)(a->nms.center_point_box != 0));
+    case HSI_LAYER_ROI_ALIGN: /* bins are in the shapes */
+        hash = hsi_cost_mix(hash, a->roi_align.kind);
+        hash = hsi_cost_mix(hash, (uint64_t)a->roi_align.sampling_ratio * 2 +
+                                      (uint64_t)(a->roi_align.output_half_pixel != 0));
+        return mix_float(hash, a->roi_align.spatial_scale);
     case HSI_LAYER_GRID_SAMPLE:
         hash = hsi_cost_mix(hash, a->grid_sample.mode);
         return hsi_cost_mix(hash, (uint64_t)a->grid_sample.padding * 2 +

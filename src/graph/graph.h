@@ -55,6 +55,7 @@
     X(GRID_SAMPLE, "grid_sample")                                                        \
     X(NMS, "non_max_suppression")                                                        \
     X(MAX_POOL_INDICES, "max_pool_indices")                                              \
+    X(ROI_ALIGN, "roi_align")                                                            \
     X(IMAGE_INPUT, "image_input")
 
 typedef enum hsi_layer_kind {
@@ -177,7 +178,8 @@ typedef union hsi_layer_attrs {
     } pool;
     hsched_resize_config resize; /* all scales set; the output's size is in its tensor */
     hsched_grid_sample_config grid_sample;
-    hsched_nms_config nms; /* max_per_class at most the number of boxes */
+    hsched_roi_align_config roi_align; /* all defaults filled in */
+    hsched_nms_config nms;             /* max_per_class at most the number of boxes */
 } hsi_layer_attrs;
 
 /*

@@ -48,6 +48,7 @@ static hsched_status (*const infer_functions[HSI_LAYER_KINDS])(hsi_infer *f) = {
     [HSI_LAYER_TOP_K] = hsi_infer_top_k,
     [HSI_LAYER_CUMSUM] = hsi_infer_cumsum,
     [HSI_LAYER_GRID_SAMPLE] = hsi_infer_grid_sample,
+    [HSI_LAYER_ROI_ALIGN] = hsi_infer_roi_align,
     [HSI_LAYER_MAX_POOL_INDICES] = hsi_infer_max_pool_indices,
     [HSI_LAYER_NMS] = hsi_infer_nms,
     [HSI_LAYER_IMAGE_INPUT] = hsi_infer_image_input,
@@ -70,6 +71,7 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
     static const char *const scatter[] = { "x", "indices", "updates" };
     static const char *const choice[] = { "condition", "a", "b" };
     static const char *const sampled[] = { "x", "grid" };
+    static const char *const regions[] = { "x", "regions", "images" };
     static const char *const scored[] = { "boxes", "scores" };
     switch (kind) {
     case HSI_LAYER_CONV2D:
@@ -96,6 +98,8 @@ const char *hsi_input_role(hsi_layer_kind kind, uint32_t place)
         return place < 2 ? sampled[place] : "input";
     case HSI_LAYER_NMS:
         return place < 2 ? scored[place] : "input";
+    case HSI_LAYER_ROI_ALIGN:
+        return place < 3 ? regions[place] : "input";
     case HSI_LAYER_WHERE:
         return place < 3 ? choice[place] : "input";
     case HSI_LAYER_CONCAT:

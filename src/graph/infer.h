@@ -105,6 +105,7 @@ hsched_status hsi_infer_max_pool_indices(hsi_infer *f);
 hsched_status hsi_infer_conv_transpose(hsi_infer *f);
 hsched_status hsi_infer_resize(hsi_infer *f);
 hsched_status hsi_infer_grid_sample(hsi_infer *f);
+hsched_status hsi_infer_roi_align(hsi_infer *f);
 hsched_status hsi_infer_nms(hsi_infer *f);
 
 hsched_status hsi_infer_fully_connected(hsi_infer *f);

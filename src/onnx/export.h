@@ -64,6 +64,7 @@ int hsi_onnx_is_composed(hsched_activation_kind kind);
 void hsi_onnx_export_activation(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_resize(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_grid_sample(hsi_onnx_export *e, const hsi_layer *layer);
+hsched_status hsi_onnx_export_roi_align(hsi_onnx_export *e, const hsi_layer *layer);
 void hsi_onnx_export_nms(hsi_onnx_export *e, const hsi_layer *layer);
 void hsi_onnx_export_arg(hsi_onnx_export *e, const hsi_layer *layer);
 void hsi_onnx_export_top_k(hsi_onnx_export *e, const hsi_layer *layer);

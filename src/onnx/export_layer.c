@@ -342,6 +342,8 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
     case HSI_LAYER_NMS:
         hsi_onnx_export_nms(e, layer);
         break;
+    case HSI_LAYER_ROI_ALIGN:
+        return hsi_onnx_export_roi_align(e, layer);
     case HSI_LAYER_GRID_SAMPLE:
         return hsi_onnx_export_grid_sample(e, layer);
     case HSI_LAYER_FULLY_CONNECTED:

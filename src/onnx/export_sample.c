@@ -58,3 +58,25 @@ void hsi_onnx_export_nms(hsi_onnx_export *e, const hsi_layer *layer)
                         hsi_onnx_put_ints(e, y, rows, 1));
     hsi_onnx_node_end(e);
 }
+
+/* Opset 13 knows one sort of coordinates. */
+hsched_status hsi_onnx_export_roi_align(hsi_onnx_export *e, const hsi_layer *layer)
+{
+    const hsched_roi_align_config *c = &layer->attrs.roi_align;
+    if (!c->output_half_pixel)
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "layer '%.200s': opset %d, in which models are written, has no "
+                         "half pixels in RoiAlign; use output_half_pixel",
+                         layer->name, HSI_ONNX_EXPORT_OPSET);
+    hsi_onnx_node_begin(e, "RoiAlign", hsi_onnx_tensor_name(e, layer->output),
+                        hsi_onnx_tensor_name(e, layer->inputs[0]),
+                        hsi_onnx_tensor_name(e, layer->inputs[1]),
+                        hsi_onnx_tensor_name(e, layer->inputs[2]));
+    hsi_onnx_node_text(e, "mode", c->kind == HSCHED_POOL_MAX ? "max" : "avg");
+    hsi_onnx_node_int(e, "output_height", c->height);
+    hsi_onnx_node_int(e, "output_width", c->width);
+    hsi_onnx_node_int(e, "sampling_ratio", c->sampling_ratio);
+    hsi_onnx_node_float(e, "spatial_scale", c->spatial_scale);
+    hsi_onnx_node_end(e);
+    return HSCHED_OK;
+}

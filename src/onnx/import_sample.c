@@ -139,3 +139,36 @@ hsched_status hsi_onnx_build_affine_grid(hsi_onnx_import *im, const hsi_onnx_nod
         hsi_onnx_set_tensor(im, node, 0, y);
     return hsi_onnx_at_node(node, status);
 }
+
+/* Before opset 16 coordinates were not moved by half a pixel. */
+hsched_status hsi_onnx_build_roi_align(hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    static const choice kinds[] = { { "avg", HSCHED_POOL_AVERAGE },
+                                    { "max", HSCHED_POOL_MAX } };
+    static const choice places[] = { { "half_pixel", 0 }, { "output_half_pixel", 1 } };
+    hsched_roi_align_config config = { HSCHED_ROI_ALIGN_CONFIG_INIT };
+    hsched_tensor in[3], y;
+    int kind = 0, place = 1;
+    hsched_status status = CHOOSE("mode", "avg", kinds, &kind);
+    if (!status && node->version >= 16)
+        status = CHOOSE("coordinate_transformation_mode", "half_pixel", places, &place);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "output_height", 1, &config.height);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "output_width", 1, &config.width);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "sampling_ratio", 0, &config.sampling_ratio);
+    if (!status)
+        status = hsi_onnx_attr_float(node, "spatial_scale", 1, &config.spatial_scale);
+    for (uint32_t k = 0; k < 3 && !status; k++)
+        status = hsi_onnx_input(im, node, k, &in[k]);
+    if (status)
+        return status;
+    config.kind = (hsched_pool_kind)kind;
+    config.output_half_pixel = place;
+    status = hsched_graph_add_roi_align(im->graph, hsi_onnx_output_name(im, node, 0),
+                                        in[0], in[1], in[2], &config, &y);
+    if (!status)
+        hsi_onnx_set_tensor(im, node, 0, y);
+    return hsi_onnx_at_node(node, status);
+}

@@ -282,6 +282,10 @@ static const hsi_onnx_op ops[] = {
       0, .layers = "resize" },
     { "ReverseSequence", 10, BUILD(reverse_sequence), NULL, " batch_axis time_axis ", 0,
       .layers = "binary, where, gather_nd", .types = "any", .cpu_only = 1 },
+    { "RoiAlign", 10, BUILD(roi_align), NULL,
+      " coordinate_transformation_mode mode output_height output_width sampling_ratio "
+      "spatial_scale ",
+      0, .layers = "roi_align", .cpu_only = 1 },
     { "RotaryEmbedding", 23, BUILD(rotary), NULL,
       " interleaved num_heads rotary_embedding_dim ", 0,
       .layers = "binary, slice, concat; gather for position_ids, reshape" },

@@ -326,6 +326,10 @@ static void track_layer(const hsi_onnx_import *im, const hsi_layer *layer, uint6
         out[0] = mixed(all_of(x, 0, 2), 0);
         out[0] = mixed(out[0], view_of(im, layer->inputs[1]).tags[1]);
         break;
+    case HSI_LAYER_ROI_ALIGN:
+        out[0] = view_of(im, layer->inputs[1]).tags[0];
+        out[1] = x.tags[1];
+        break;
     case HSI_LAYER_GRID_SAMPLE:
         grid_sample(x, view_of(im, layer->inputs[1]), out);
         break;

@@ -58,6 +58,7 @@ static int is_flexible(const hsi_op *op)
     case HSCHED_STEP_REDUCE:
     case HSCHED_STEP_RESIZE:
     case HSCHED_STEP_GRID_SAMPLE:
+    case HSCHED_STEP_ROI_ALIGN:
     case HSI_OP_CONCAT:
         return op->out->rank == 4;
     case HSCHED_STEP_NORM: /* of channels; others go along the last dimensions */
@@ -94,10 +95,12 @@ static int makes_images(const hsi_op *op)
     }
 }
 
-/* How many of the first inputs are images, if the result is one: not a grid. */
+/* How many of the first inputs are images, if the result is one: not a grid, nor regions. */
 static uint32_t image_inputs(const hsi_op *op)
 {
-    return op->kind == HSCHED_STEP_GRID_SAMPLE ? 1 : op->in_count;
+    return op->kind == HSCHED_STEP_GRID_SAMPLE || op->kind == HSCHED_STEP_ROI_ALIGN
+               ? 1
+               : op->in_count;
 }
 
 static int wish_for_inputs(hsi_op *op)

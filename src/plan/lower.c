@@ -382,6 +382,8 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
         return hsi_lower_cumsum(ir, layer, in[0], out);
     case HSI_LAYER_GRID_SAMPLE:
         return hsi_lower_grid_sample(ir, layer, in, out);
+    case HSI_LAYER_ROI_ALIGN:
+        return hsi_lower_roi_align(ir, layer, in, out);
     case HSI_LAYER_MAX_POOL_INDICES:
         return hsi_lower_pool_indices(ir, layer, in[0], out);
     case HSI_LAYER_NMS:

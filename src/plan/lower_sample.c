@@ -16,3 +16,20 @@ hsched_status hsi_lower_grid_sample(hsi_ir *ir, const hsi_layer *layer, hsi_valu
     op->step.u.grid_sample.align_corners = c->align_corners != 0;
     return hsi_lower_add(ir, op);
 }
+
+hsched_status hsi_lower_roi_align(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                  hsi_value *out)
+{
+    const hsched_roi_align_config *c = &layer->attrs.roi_align;
+    hsi_op *op = hsi_ir_op(ir, HSCHED_STEP_ROI_ALIGN, layer->name, 3, out);
+    if (op == NULL)
+        return hsi_ir_no_memory();
+    for (uint32_t k = 0; k < 3; k++)
+        op->in[k] = in[k];
+    op->tensor = layer->output;
+    op->step.u.roi_align.max = c->kind == HSCHED_POOL_MAX;
+    op->step.u.roi_align.sampling_ratio = c->sampling_ratio;
+    op->step.u.roi_align.scale = c->spatial_scale;
+    op->step.u.roi_align.half_pixel = !c->output_half_pixel;
+    return hsi_lower_add(ir, op);
+}

@@ -272,6 +272,8 @@ hsched_status hsi_lower_resize(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                hsi_value *out); /* lower_resize.c */
 hsched_status hsi_lower_grid_sample(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                                     hsi_value *out); /* lower_sample.c */
+hsched_status hsi_lower_roi_align(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                  hsi_value *out);
 hsched_status hsi_lower_nms(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
                             hsi_value *out); /* lower_nms.c */
 hsched_status hsi_lower_gather(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,

@@ -339,6 +339,7 @@ static void (*const makers[])(random_maker *) = {
     [HSCHED_STEP_CUMSUM] = random_make_cumsum,
     [HSCHED_STEP_GRID_SAMPLE] = random_make_grid_sample,
     [HSCHED_STEP_POOL_INDEX] = random_make_pool_index,
+    [HSCHED_STEP_ROI_ALIGN] = random_make_roi_align,
     [HSCHED_STEP_NMS] = random_make_nms,
     [HSCHED_STEP_RESIZE] = random_make_resize,
     [HSCHED_STEP_RECURRENT] = random_make_recurrent,

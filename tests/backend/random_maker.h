@@ -116,6 +116,7 @@ void random_make_resize(random_maker *m);
 /* random_sample.c */
 void random_make_grid_sample(random_maker *m);
 void random_make_nms(random_maker *m);
+void random_make_roi_align(random_maker *m);
 void random_make_pool_index(random_maker *m);
 /* random_index.c */
 void random_make_tuple_index(random_maker *m);

@@ -1,4 +1,5 @@
-/* Random steps that sample images, and choose boxes or elements: GRID_SAMPLE, NMS, POOL_INDEX. */
+/* Random steps that sample images, and choose boxes or elements: GRID_SAMPLE, ROI_ALIGN, NMS,
+ * POOL_INDEX. */
 #include <math.h>
 
 #include "backend/random_maker.h"
@@ -98,4 +99,33 @@ void random_make_pool_index(random_maker *m)
     random_input_role(m, 0, RANDOM_ROLE_DATA, 1);
     if (chance(m, 30))
         random_not_numbers(m, 0, 10);
+}
+
+/* Regions in images and beyond, some turned around; some images are not there. */
+void random_make_roi_align(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const int64_t n = range(m, 1, 3), c = range(m, 1, 20), h = range(m, 1, 15),
+                  w = range(m, 1, 15), r = range(m, 1, 5);
+    s->u.roi_align.max = chance(m, 40);
+    s->u.roi_align.half_pixel = chance(m, 50);
+    s->u.roi_align.sampling_ratio = chance(m, 50) ? 0 : range(m, 1, 3);
+    s->u.roi_align.scale = uniform(m, 2, 12);
+    s->input_count = 3;
+    random_set_shape(&s->in[0], HSCHED_FLOAT32, 4, (const int64_t[]){ n, c, h, w });
+    random_set_any_strides(m, &s->in[0], 1);
+    random_set_shape(&s->in[1], HSCHED_FLOAT32, 2, (const int64_t[]){ r, 4 });
+    random_set_any_strides(m, &s->in[1], 1);
+    random_set_shape(&s->in[2], chance(m, 50) ? HSCHED_INT64 : HSCHED_INT32, 1, &r);
+    random_set_any_strides(m, &s->in[2], 1);
+    random_set_shape(&s->out, HSCHED_FLOAT32, 4,
+                     (const int64_t[]){ r, c, range(m, 1, 5), range(m, 1, 5) });
+    random_set_any_strides(m, &s->out, 0);
+    NOTE(m, "max %d half %d samples %d", s->u.roi_align.max, s->u.roi_align.half_pixel,
+         (int)s->u.roi_align.sampling_ratio);
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    random_input(m, 1, -0.3, 1.5);
+    random_input(m, 2, 0, 0);
+    random_small_integers(m, 2, chance(m, 30) ? -1 : 0, n - 1);
 }

@@ -1,4 +1,4 @@
-"""GridSample and MaxPool with indices against ONNX Runtime; wrapped padding against numpy."""
+"""GridSample, RoiAlign and MaxPool with indices against ONNX Runtime; wrapped padding against numpy."""
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -70,3 +70,26 @@ def test_wrapped_padding(pads, tmp_path):
     with hsched.Runtime(cpu_workers=1) as rt:
         (ours,) = rt.load(path).infer({"x": x}).values()
     np.testing.assert_array_equal(ours, np.pad(x, list(zip(pads[:3], pads[3:])), mode="wrap"))
+
+
+@pytest.mark.parametrize("opset", [10, 16])
+@pytest.mark.parametrize("kind", ["avg", "max"])
+@pytest.mark.parametrize("samples", [0, 2])
+def test_roi_align(samples, kind, opset, tmp_path):
+    path = tmp_path / "roi.onnx"
+    x = RNG.standard_normal((2, 5, 9, 11)).astype(np.float32)
+    corners = RNG.uniform(-8, 50, (7, 2, 2))
+    rois = np.concatenate([corners.min(1), corners.max(1)], 1).astype(np.float32)
+    images = RNG.integers(0, 2, 7)
+    node = helper.make_node("RoiAlign", ["x", "rois", "images"], ["y"], mode=kind, output_height=3, output_width=4,
+                            sampling_ratio=samples, spatial_scale=0.25)
+    infos = [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape),
+             helper.make_tensor_value_info("rois", TensorProto.FLOAT, rois.shape),
+             helper.make_tensor_value_info("images", TensorProto.INT64, images.shape)]
+    graph = helper.make_graph([node], "roi", infos, [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    feed = {"x": x, "rois": rois, "images": images}
+    with hsched.Runtime(cpu_workers=1) as rt:
+        (ours,) = rt.load(path).infer(feed).values()
+    (expected,) = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, feed)
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)

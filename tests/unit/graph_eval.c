@@ -512,6 +512,7 @@ static int eval_layer(const call *c)
     case HSI_LAYER_RECURRENT:
         return eval_recurrent(c);
     case HSI_LAYER_MAX_POOL_INDICES: /* tests/unit/test_unpool.c */
+    case HSI_LAYER_ROI_ALIGN:
     case HSI_LAYER_NMS:         /* tests/unit/test_nms_layers.c */
     case HSI_LAYER_GRID_SAMPLE: /* tests/unit/test_sample_layers.c */
     case HSI_LAYER_CONCAT:      /* by the caller: it may have many operands */

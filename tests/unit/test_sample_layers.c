@@ -94,6 +94,48 @@ static void the_nearest(void **state)
     expect(y, (const float[]){ 1, 4, 4, 8 }, 4);
 }
 
+/* A ramp: samples are where they are. The second region's image is not there. */
+static void regions_of_images(void **state)
+{
+    (void)state;
+    float x[2 * 4 * 8], y[2 * 2];
+    const float regions[] = { 2, 1, 6, 3, 0, 0, 4, 4 };
+    const int32_t images[] = { 1, 2 };
+    static const struct {
+        int output_half_pixel;
+        hsched_pool_kind kind;
+        float expected[4];
+    } cases[] = {
+        { 0, 0, { 117.5f, 119.5f, 0, 0 } },
+        { 1, 0, { 123, 125, 0, 0 } },
+    };
+    for (int k = 0; k < 64; k++)
+        x[k] = (float)(100 * (k / 32) + 10 * (k / 8 % 4) + k % 8);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        hsched_graph *g;
+        hsched_tensor a, r, i, t;
+        assert_ok(hsched_graph_create("sample", &g));
+        assert_ok(hsched_graph_add_input(g, "x", HSCHED_FLOAT32, 4,
+                                         (int64_t[]){ 2, 1, 4, 8 }, &a));
+        assert_ok(
+            hsched_graph_add_input(g, "r", HSCHED_FLOAT32, 2, (int64_t[]){ 2, 4 }, &r));
+        assert_ok(hsched_graph_add_input(g, "i", HSCHED_INT32, 1, (int64_t[]){ 2 }, &i));
+        assert_ok(hsched_graph_add_roi_align(
+            g, "y", a, r, i,
+            &(hsched_roi_align_config){ HSCHED_ROI_ALIGN_CONFIG_INIT,
+                                        .kind = cases[k].kind, .width = 2,
+                                        .output_half_pixel = cases[k].output_half_pixel },
+            &t));
+        assert_ok(hsched_graph_add_output(g, t));
+        run(g,
+            (hsched_binding[]){ HSCHED_DATA(x, sizeof x),
+                                HSCHED_DATA(regions, sizeof regions),
+                                HSCHED_DATA(images, sizeof images) },
+            3, y, sizeof y);
+        expect(y, cases[k].expected, 4);
+    }
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -106,6 +148,8 @@ static void what_cannot_be_is_refused(void **state)
                                      (int64_t[]){ 1, 3, 3, 3 }, &b));
     assert_fails(hsched_graph_add_grid_sample(g, "y", a, b, NULL, &t), HSCHED_ERROR_SHAPE,
                  "[N,H',W',2]");
+    assert_fails(hsched_graph_add_roi_align(g, "y", a, b, b, NULL, &t),
+                 HSCHED_ERROR_SHAPE, "int64 or int32");
     assert_fails(hsched_graph_add_grid_sample(
                      g, "y", a, b,
                      &(hsched_grid_sample_config){ HSCHED_GRID_SAMPLE_CONFIG_INIT,
@@ -121,6 +165,7 @@ int main(void)
         cmocka_unit_test(between_elements),
         cmocka_unit_test(outside_of_the_image),
         cmocka_unit_test(the_nearest),
+        cmocka_unit_test(regions_of_images),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,7 @@ extern const hsi_cpu_kernel *const hsi_cpu_kernels_tuple_index[]; /* tuple_index
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_scatter[];     /* scatter.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_cumsum[];      /* cumsum.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_grid_sample[]; /* grid_sample.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_roi_align[];   /* roi_align.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_pool_index[];  /* pool_index.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_nms[];         /* nms.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_recurrent[];   /* recurrent.c */

@@ -58,6 +58,7 @@ static const hsi_cpu_kernel *const *const kernel_lists[] = {
     [HSCHED_STEP_SCATTER] = hsi_cpu_kernels_scatter,
     [HSCHED_STEP_CUMSUM] = hsi_cpu_kernels_cumsum,
     [HSCHED_STEP_GRID_SAMPLE] = hsi_cpu_kernels_grid_sample,
+    [HSCHED_STEP_ROI_ALIGN] = hsi_cpu_kernels_roi_align,
     [HSCHED_STEP_POOL_INDEX] = hsi_cpu_kernels_pool_index,
     [HSCHED_STEP_NMS] = hsi_cpu_kernels_nms,
     [HSCHED_STEP_RECURRENT] = hsi_cpu_kernels_recurrent,

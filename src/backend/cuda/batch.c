@@ -103,6 +103,7 @@ int hsi_cuda_batch_step(const hsched_backend_section *section, uint32_t index,
         return 1;
     if (step->kind == HSCHED_STEP_RECURRENT ||   /* sequences stand in the middle */
         step->kind == HSCHED_STEP_GRID_SAMPLE || /* only images have a grid each */
+        step->kind == HSCHED_STEP_ROI_ALIGN ||   /* only regions have an image each */
         step->kind == HSCHED_STEP_NMS ||         /* classes are in the middle */
         step->kind == HSCHED_STEP_POOL_INDEX)    /* numbers depend on the image's */
         return 0;

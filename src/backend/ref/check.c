@@ -322,6 +322,20 @@ static const char *fault_pool_index(const hsched_step *step)
     return NULL;
 }
 
+static const char *fault_roi_align(const hsched_step *step)
+{
+    const hsched_operand *x = &step->in[0], *rois = &step->in[1], *images = &step->in[2],
+                         *y = &step->out;
+    if (!hsi_ref_has(step, 1) || !hsi_ref_has(step, 2) || !is_float(x, 4) ||
+        !is_float(rois, 2) || !is_float(y, 4) || images->rank != 1 ||
+        (images->dtype != HSCHED_INT64 && images->dtype != HSCHED_INT32))
+        return "input, regions and output must be float32, the images int64 or int32";
+    if (rois->dims[1] != 4 || rois->dims[0] != images->dims[0] ||
+        y->dims[0] != rois->dims[0] || y->dims[1] != x->dims[1])
+        return "the shapes must be [N,C,H,W], [R,4], [R] and [R,C,h,w]";
+    return NULL;
+}
+
 static int is_cube(const hsched_operand *op, int64_t a, int64_t b, int64_t c)
 {
     return is_float(op, 3) && op->dims[0] == a && op->dims[1] == b && op->dims[2] == c;
@@ -542,6 +556,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_resize(step);
     case HSCHED_STEP_GRID_SAMPLE:
         return fault_grid_sample(step);
+    case HSCHED_STEP_ROI_ALIGN:
+        return fault_roi_align(step);
     case HSCHED_STEP_POOL_INDEX:
         return fault_pool_index(step);
     case HSCHED_STEP_NMS:

@@ -24,6 +24,7 @@ static const ref_kernel kernels[] = {
     [HSCHED_STEP_IMAGE] = hsi_ref_image,
     [HSCHED_STEP_RESIZE] = hsi_ref_resize,
     [HSCHED_STEP_GRID_SAMPLE] = hsi_ref_grid_sample,
+    [HSCHED_STEP_ROI_ALIGN] = hsi_ref_roi_align,
     [HSCHED_STEP_POOL_INDEX] = hsi_ref_pool_index,
     [HSCHED_STEP_NMS] = hsi_ref_nms,
     [HSCHED_STEP_CAST] = hsi_ref_cast,

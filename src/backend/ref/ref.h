@@ -34,6 +34,7 @@ void hsi_ref_pad_value(const hsched_step *step, char *bytes);
 void hsi_ref_reduce(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_resize(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_grid_sample(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_roi_align(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_nms(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_cast(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_where(const hsched_step *step, const void *const *inputs, void *out);
