@@ -104,6 +104,8 @@ static const hsi_onnx_op ops[] = {
       .types = "float32, int64, int32, float64", .note = "constant axis", .cpu_only = 1 },
     { "CumSum", 11, BUILD(cumsum), NULL, " exclusive reverse ", 0, .layers = "cumsum",
       .types = "float32, int64, int32, float64", .note = "constant axis", .cpu_only = 1 },
+    { "DeformConv", 19, BUILD(deform_conv), NULL, WINDOW "dilations group offset_group ",
+      0, .layers = "grid_sample, reshape, binary, matmul", .note = "2-d", .cpu_only = 1 },
     { "DepthToSpace", 1, BUILD(depth_to_space), NULL, " blocksize mode ", 0,
       .layers = "reshape, transpose", .types = "any" },
     { "Div", 1, BUILD(binary), FOLD(binary), " broadcast ", 0, .layers = "binary",

@@ -109,6 +109,7 @@ hsched_status hsi_onnx_wrap_around(hsi_onnx_import *im, const hsi_onnx_node *nod
 /* import_sample.c */
 hsi_onnx_builder hsi_onnx_build_grid_sample, hsi_onnx_build_affine_grid,
     hsi_onnx_build_roi_align;
+hsi_onnx_builder hsi_onnx_build_deform_conv; /* import_deform.c */
 /* import_nms.c, import_unpool.c */
 hsi_onnx_builder hsi_onnx_build_nms, hsi_onnx_build_max_unpool;
 /* import_recurrent.c */
