@@ -21,6 +21,8 @@ enum {
 /* Kinds that random graphs need not have: each with the reason. */
 static const char *const excluded[HSI_LAYER_KINDS] = {
     [HSI_LAYER_GRID_SAMPLE] = "tests/unit/test_sample_layers.c has them",
+    [HSI_LAYER_ROI_ALIGN] = "tests/unit/test_sample_layers.c",
+    [HSI_LAYER_MAX_POOL_INDICES] = "tests/unit/test_unpool.c",
     [HSI_LAYER_NMS] = "its output depends on comparisons: tests/unit/test_nms_layers.c",
 };
 
