@@ -109,7 +109,7 @@ static int is_for_cudnn(const hsched_step *s)
  * network for; a format may be missing in a version of it. */
 static void try_rnn(op_trial *t)
 {
-    const int fits = is_for_cudnn(&t->made->step);
+    const int fits = hsi_cuda.cudnnRNNForward && is_for_cudnn(&t->made->step);
     const int packed = op_trial_pack_rnn(t);
     t->what = "rnn";
     if (packed && !fits)

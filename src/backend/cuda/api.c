@@ -44,6 +44,14 @@ static void *look_up(void *library, const char *name, int required, const char *
 
 #define LIBRARY_NAMES(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
+/* A part of cuDNN, which opens it itself when it is needed. */
+static int has_dnn_part(const char *part)
+{
+    char name[40];
+    snprintf(name, sizeof name, "libcudnn_%s.so.%d", part, CUDNN_MAJOR);
+    return dlopen(name, RTLD_LAZY | RTLD_LOCAL) != NULL;
+}
+
 static void load(void)
 {
     static const char driver_text[] = "the NVIDIA driver (libcuda.so.1)";
@@ -70,6 +78,9 @@ static void load(void)
     HSI_CU_OPTIONAL_LIST(LOOK_UP_OPTIONAL)
     HSI_DNN_LIST(LOOK_UP_DNN)
     HSI_DNN_OPTIONAL_LIST(LOOK_UP_DNN_OPTIONAL)
+    if (has_dnn_part("ops") && has_dnn_part("adv")) {
+        HSI_RNN_LIST(LOOK_UP_DNN)
+    }
     HSI_LT_LIST(LOOK_UP_LT)
 }
 

@@ -50,12 +50,17 @@
     X(cudnnGetVersion) X(cudnnGetErrorString) X(cudnnCreate) X(cudnnDestroy)               \
     X(cudnnSetStream) X(cudnnBackendCreateDescriptor) X(cudnnBackendDestroyDescriptor)     \
     X(cudnnBackendSetAttribute) X(cudnnBackendGetAttribute) X(cudnnBackendFinalize)        \
-    X(cudnnBackendExecute) X(cudnnCreateRNNDescriptor) X(cudnnDestroyRNNDescriptor)        \
-    X(cudnnSetRNNDescriptor_v8) X(cudnnCreateRNNDataDescriptor)                            \
-    X(cudnnDestroyRNNDataDescriptor) X(cudnnSetRNNDataDescriptor)                          \
-    X(cudnnCreateTensorDescriptor) X(cudnnDestroyTensorDescriptor)                         \
-    X(cudnnSetTensorNdDescriptor) X(cudnnGetRNNTempSpaceSizes)                             \
-    X(cudnnGetRNNWeightSpaceSize) X(cudnnGetRNNWeightParams) X(cudnnRNNForward)
+    X(cudnnBackendExecute)
+
+/* NULL, all of them, where the parts of cuDNN that these are in are not installed: it would end
+ * the program in the first call. */
+#define HSI_RNN_LIST(X)                                                                    \
+    X(cudnnCreateRNNDescriptor) X(cudnnDestroyRNNDescriptor) X(cudnnSetRNNDescriptor_v8)   \
+    X(cudnnCreateRNNDataDescriptor) X(cudnnDestroyRNNDataDescriptor)                       \
+    X(cudnnSetRNNDataDescriptor) X(cudnnCreateTensorDescriptor)                            \
+    X(cudnnDestroyTensorDescriptor) X(cudnnSetTensorNdDescriptor)                          \
+    X(cudnnGetRNNTempSpaceSizes) X(cudnnGetRNNWeightSpaceSize) X(cudnnGetRNNWeightParams)  \
+    X(cudnnRNNForward)
 
 #define HSI_DNN_OPTIONAL_LIST(X) X(cudnnBackendPopulateCudaGraph)
 
@@ -77,6 +82,7 @@ typedef struct hsi_cuda_table {
     HSI_CU_OPTIONAL_LIST(HSI_API_MEMBER)
     HSI_DNN_LIST(HSI_API_MEMBER)
     HSI_DNN_OPTIONAL_LIST(HSI_API_MEMBER)
+    HSI_RNN_LIST(HSI_API_MEMBER)
     HSI_LT_LIST(HSI_API_MEMBER)
 } hsi_cuda_table;
 #undef HSI_API_MEMBER

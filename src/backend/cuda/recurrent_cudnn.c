@@ -79,6 +79,8 @@ static const char *why_not(const hsi_cuda_step *step)
     const hsched_step *s = &step->step;
     if (mode_of(s) < 0 || s->u.recurrent.clip != 0 || s->u.recurrent.input_forget)
         return "a recurrent network that cuDNN does not have";
+    if (!hsi_cuda.cudnnRNNForward)
+        return "cuDNN is here without its part for recurrent networks";
     if (has(s, 4))
         return "lengths of sequences that are known only later";
     if (step->deterministic || step->device->green)
