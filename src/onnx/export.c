@@ -237,6 +237,18 @@ const char *hsi_onnx_put_scalar(hsi_onnx_export *e, const char *base, float valu
     return hsi_onnx_put_floats(e, base, 0, NULL, &value);
 }
 
+const char *hsi_onnx_put_number(hsi_onnx_export *e, const char *base, hsched_dtype dtype,
+                                float value)
+{
+    const double wide = (double)value;
+    const int64_t whole = dtype == HSCHED_FLOAT32 ? 0 : (int64_t)value;
+    const void *data = dtype == HSCHED_FLOAT32   ? (const void *)&value
+                       : dtype == HSCHED_FLOAT64 ? (const void *)&wide
+                                                 : &whole; /* its low bytes come first */
+    return small_constant(e, base, hsi_onnx_type_of(dtype), 0, NULL, data,
+                          hsched_dtype_size(dtype));
+}
+
 /* ---- Inputs and outputs --------------------------------------------------- */
 
 /* Which symbols an output's dimensions depend on is not recorded: with symbols in the

@@ -55,6 +55,9 @@ const char *hsi_onnx_put_ints(hsi_onnx_export *e, const char *base, const int64_
 const char *hsi_onnx_put_floats(hsi_onnx_export *e, const char *base, uint32_t rank,
                                 const int64_t *dims, const float *values);
 const char *hsi_onnx_put_scalar(hsi_onnx_export *e, const char *base, float value);
+/* Of this type: float32, float64, integers or bool. */
+const char *hsi_onnx_put_number(hsi_onnx_export *e, const char *base, hsched_dtype dtype,
+                                float value);
 
 /* ---- Layers --------------------------------------------------------------- */
 
@@ -71,6 +74,9 @@ void hsi_onnx_export_top_k(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_scatter(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_cumsum(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_norm(hsi_onnx_export *e, const hsi_layer *layer);
+hsched_status hsi_onnx_export_gather(hsi_onnx_export *e, const hsi_layer *layer);
+/* UNSUPPORTED: a constant index of such a layer is out of range. */
+hsched_status hsi_onnx_check_indices(const hsi_onnx_export *e, const hsi_layer *layer);
 void hsi_onnx_export_conv(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_pool(hsi_onnx_export *e, const hsi_layer *layer);
 hsched_status hsi_onnx_export_pool_indices(hsi_onnx_export *e, const hsi_layer *layer);

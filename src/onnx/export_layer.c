@@ -101,8 +101,8 @@ static hsched_status binary(hsi_onnx_export *e, const hsi_layer *layer)
     const hsched_binary_kind kind = layer->attrs.binary;
     if ((size_t)kind >= sizeof ops / sizeof *ops || !ops[kind])
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "layer '%.200s': opset %d has no operator for binary kind %d",
-                         layer->name, HSI_ONNX_EXPORT_OPSET, (int)kind);
+                         "opset %d has no operator for binary kind %d",
+                         HSI_ONNX_EXPORT_OPSET, (int)kind);
     hsi_onnx_node_begin(e, ops[kind], output(e, layer), input(e, layer, 0),
                         input(e, layer, 1), NULL);
     if (kind == HSCHED_BINARY_FMOD)
@@ -157,8 +157,9 @@ static void pad(hsi_onnx_export *e, const hsi_layer *layer)
     memcpy(pads, layer->attrs.pad.before, rank * sizeof *pads);
     memcpy(pads + rank, layer->attrs.pad.after, rank * sizeof *pads);
     const char *amounts = hsi_onnx_put_ints(e, y, pads, 2 * rank);
-    if (e->graph->tensors[layer->inputs[0]].dtype == HSCHED_FLOAT32)
-        value = hsi_onnx_put_scalar(e, y, layer->attrs.pad.value);
+    if (layer->attrs.pad.mode == HSCHED_PAD_MODE_CONSTANT)
+        value = hsi_onnx_put_number(e, y, e->graph->tensors[layer->inputs[0]].dtype,
+                                    layer->attrs.pad.value);
     hsi_onnx_node_begin(e, "Pad", y, input(e, layer, 0), amounts, value);
     hsi_onnx_node_text(e, "mode", modes[layer->attrs.pad.mode]);
     hsi_onnx_node_end(e);
@@ -397,18 +398,8 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
         return hsi_onnx_export_reshape(e, layer);
     case HSI_LAYER_GATHER:
     case HSI_LAYER_GATHER_ELEMENTS:
-        hsi_onnx_node_begin(
-            e, layer->kind == HSI_LAYER_GATHER ? "Gather" : "GatherElements",
-            output(e, layer), input(e, layer, 0), input(e, layer, 1), NULL);
-        hsi_onnx_node_int(e, "axis", layer->attrs.softmax.axis);
-        hsi_onnx_node_end(e);
-        break;
     case HSI_LAYER_GATHER_ND:
-        hsi_onnx_node_begin(e, "GatherND", output(e, layer), input(e, layer, 0),
-                            input(e, layer, 1), NULL);
-        hsi_onnx_node_int(e, "batch_dims", layer->attrs.batch_dims);
-        hsi_onnx_node_end(e);
-        break;
+        return hsi_onnx_export_gather(e, layer);
     case HSI_LAYER_SCATTER_ELEMENTS:
     case HSI_LAYER_SCATTER_ND:
         return hsi_onnx_export_scatter(e, layer);
