@@ -53,9 +53,9 @@ extern "C" {
 
 /* ---- Version -------------------------------------------------------------- */
 
-#define HSCHED_VERSION_MAJOR 0
-#define HSCHED_VERSION_MINOR 1
-#define HSCHED_VERSION_PATCH 0
+#define HSCHED_VERSION_MAJOR  0
+#define HSCHED_VERSION_MINOR  1
+#define HSCHED_VERSION_PATCH  0
 #define HSCHED_VERSION_STRING "0.1.0"
 
 /* The version of the library in use, as "major.minor.patch". Any thread. Since 0.1. */
@@ -64,31 +64,33 @@ HSCHED_API const char *hsched_version(void);
 /* ---- Status and error detail ---------------------------------------------- */
 
 /* X(NAME, value, text). Values never change; new ones are added at the end. */
-#define HSCHED_STATUS_LIST(X)                                                                 \
-    X(HSCHED_OK, 0, "success")                                                                \
-    X(HSCHED_ERROR_INVALID_ARGUMENT, 1, "an argument is not valid")                           \
-    X(HSCHED_ERROR_OUT_OF_MEMORY, 2, "out of memory")                                         \
-    X(HSCHED_ERROR_NOT_FOUND, 3, "not found")                                                 \
-    X(HSCHED_ERROR_IO, 4, "a file could not be read or written")                              \
-    X(HSCHED_ERROR_FORMAT, 5, "malformed data")                                               \
-    X(HSCHED_ERROR_UNSUPPORTED, 6, "not supported by this version")                           \
-    X(HSCHED_ERROR_SHAPE, 7, "shapes or types do not fit")                                    \
-    X(HSCHED_ERROR_STATE, 8, "not allowed in this state")                                     \
-    X(HSCHED_ERROR_LIMIT, 9, "a limit was exceeded")                                          \
-    X(HSCHED_ERROR_TIMEOUT, 10, "the time ran out")                                           \
-    X(HSCHED_ERROR_CANCELLED, 11, "the run was cancelled")                                    \
-    X(HSCHED_ERROR_UPSTREAM, 12, "a run that this one takes its input from did not succeed")  \
-    X(HSCHED_ERROR_DEVICE, 13, "a device failed")                                             \
-    X(HSCHED_ERROR_SYSTEM, 14, "the operating system refused a request")                      \
-    X(HSCHED_ERROR_INTERNAL, 15, "an invariant of the library does not hold; please report it") \
-    X(HSCHED_ERROR_DEADLINE, 16, "the run was dropped: its deadline had passed")              \
+#define HSCHED_STATUS_LIST(X)                                                            \
+    X(HSCHED_OK, 0, "success")                                                           \
+    X(HSCHED_ERROR_INVALID_ARGUMENT, 1, "an argument is not valid")                      \
+    X(HSCHED_ERROR_OUT_OF_MEMORY, 2, "out of memory")                                    \
+    X(HSCHED_ERROR_NOT_FOUND, 3, "not found")                                            \
+    X(HSCHED_ERROR_IO, 4, "a file could not be read or written")                         \
+    X(HSCHED_ERROR_FORMAT, 5, "malformed data")                                          \
+    X(HSCHED_ERROR_UNSUPPORTED, 6, "not supported by this version")                      \
+    X(HSCHED_ERROR_SHAPE, 7, "shapes or types do not fit")                               \
+    X(HSCHED_ERROR_STATE, 8, "not allowed in this state")                                \
+    X(HSCHED_ERROR_LIMIT, 9, "a limit was exceeded")                                     \
+    X(HSCHED_ERROR_TIMEOUT, 10, "the time ran out")                                      \
+    X(HSCHED_ERROR_CANCELLED, 11, "the run was cancelled")                               \
+    X(HSCHED_ERROR_UPSTREAM, 12,                                                         \
+      "a run that this one takes its input from did not succeed")                        \
+    X(HSCHED_ERROR_DEVICE, 13, "a device failed")                                        \
+    X(HSCHED_ERROR_SYSTEM, 14, "the operating system refused a request")                 \
+    X(HSCHED_ERROR_INTERNAL, 15,                                                         \
+      "an invariant of the library does not hold; please report it")                     \
+    X(HSCHED_ERROR_DEADLINE, 16, "the run was dropped: its deadline had passed")         \
     X(HSCHED_ERROR_BUSY, 17, "too many runs are in flight")
 
 typedef enum hsched_status {
 #define HSCHED_STATUS_ENUM(name, value, text) name = value,
     HSCHED_STATUS_LIST(HSCHED_STATUS_ENUM)
 #undef HSCHED_STATUS_ENUM
-        HSCHED_STATUS_FORCE_INT32 = 0x7fffffff
+    HSCHED_STATUS_FORCE_INT32 = 0x7fffffff
 } hsched_status;
 
 /* "HSCHED_ERROR_SHAPE" and "shapes or types do not fit"; never NULL. Any thread. Since 0.1. */
@@ -113,7 +115,8 @@ typedef enum hsched_log_level {
 
 /* Called with no lock of the library held, from any thread; message ends without a newline and is
  * valid only during the call. It may not call functions of the library. */
-typedef void (*hsched_log_callback)(void *user, hsched_log_level level, const char *message);
+typedef void (*hsched_log_callback)(void *user, hsched_log_level level,
+                                    const char *message);
 
 /*
  * Sends messages up to `level` to `callback` (NULL: to stderr). The default is stderr and
@@ -121,7 +124,8 @@ typedef void (*hsched_log_callback)(void *user, hsched_log_level level, const ch
  * info, debug). Process-wide. Any thread; a message under way may still reach the old callback.
  * Since 0.1.
  */
-HSCHED_API void hsched_log_set(hsched_log_callback callback, void *user, hsched_log_level level);
+HSCHED_API void hsched_log_set(hsched_log_callback callback, void *user,
+                               hsched_log_level level);
 
 /* ---- Tensors: types, layouts, descriptions -------------------------------- */
 
@@ -146,8 +150,9 @@ HSCHED_API const char *hsched_dtype_name(hsched_dtype dtype);
 
 /* How the elements of a tensor lie in the user's memory. The shape is logical either way. */
 typedef enum hsched_layout {
-    HSCHED_LAYOUT_DENSE = 0, /* row-major in the order of the logical shape (images: NCHW) */
-    HSCHED_LAYOUT_NHWC = 1   /* channels last; only for tensors of four dimensions */
+    HSCHED_LAYOUT_DENSE =
+        0, /* row-major in the order of the logical shape (images: NCHW) */
+    HSCHED_LAYOUT_NHWC = 1 /* channels last; only for tensors of four dimensions */
 } hsched_layout;
 
 /* A description that the library fills in; strings live as long as the object they came from. */
@@ -158,8 +163,9 @@ typedef struct hsched_tensor_info {
     hsched_layout layout;
     uint32_t rank;
     int64_t dims[HSCHED_MAX_DIMS];
-    const char *symbols[HSCHED_MAX_DIMS]; /* the dimension's symbol, or NULL if it is a number */
-    size_t byte_size;                     /* of the whole tensor, densely packed */
+    const char
+        *symbols[HSCHED_MAX_DIMS]; /* the dimension's symbol, or NULL if it is a number */
+    size_t byte_size;              /* of the whole tensor, densely packed */
 } hsched_tensor_info;
 #define HSCHED_TENSOR_INFO_INIT .struct_size = sizeof(hsched_tensor_info)
 
@@ -172,16 +178,19 @@ typedef struct hsched_buffer hsched_buffer;
 /* ---- Runtime -------------------------------------------------------------- */
 
 typedef enum hsched_policy {
-    HSCHED_POLICY_DEFAULT = 0,    /* the runtime's choice: PLUGIN if there is one, else COST if a
+    HSCHED_POLICY_DEFAULT =
+        0, /* the runtime's choice: PLUGIN if there is one, else COST if a
                                      GPU is open (GPU_ONLY for HSCHED_MODEL_DETERMINISTIC), else
                                      CPU_ONLY */
-    HSCHED_POLICY_CPU_ONLY = 1,   /* every layer on the CPU workers */
-    HSCHED_POLICY_LAYER_TYPE = 2, /* convolutions on the first accelerator, all else on the CPU
+    HSCHED_POLICY_CPU_ONLY = 1, /* every layer on the CPU workers */
+    HSCHED_POLICY_LAYER_TYPE =
+        2, /* convolutions on the first accelerator, all else on the CPU
                                      (M. Kim, 2021); without an accelerator the same as CPU_ONLY */
-    HSCHED_POLICY_GPU_ONLY = 3,   /* every layer that it can on the least loaded accelerator, the
+    HSCHED_POLICY_GPU_ONLY =
+        3, /* every layer that it can on the least loaded accelerator, the
                                      others on the CPU; without one the same as CPU_ONLY */
-    HSCHED_POLICY_PLUGIN = 4,     /* hsched_runtime_config.policy_plugin, which must be set */
-    HSCHED_POLICY_COST = 5        /* each run, section by section, where it is expected to end
+    HSCHED_POLICY_PLUGIN = 4, /* hsched_runtime_config.policy_plugin, which must be set */
+    HSCHED_POLICY_COST = 5    /* each run, section by section, where it is expected to end
                                      first: by what sections take (hsched_model_profile, or
                                      `hsched profile`, measures it; jobs correct it), what is
                                      waiting, and how slowed down each device is by other
@@ -199,21 +208,25 @@ typedef enum hsched_policy {
  * LATENCY for that network and ENERGY for the one that sorts pictures at night.
  */
 typedef enum hsched_objective {
-    HSCHED_OBJECTIVE_DEFAULT = 0,  /* a model's: the runtime's; a runtime's: MAKESPAN */
-    HSCHED_OBJECTIVE_MAKESPAN = 1, /* when all that waits has ended: throughput. Runs are joined,
+    HSCHED_OBJECTIVE_DEFAULT = 0, /* a model's: the runtime's; a runtime's: MAKESPAN */
+    HSCHED_OBJECTIVE_MAKESPAN =
+        1, /* when all that waits has ended: throughput. Runs are joined,
                                       and placed together with those that are submitted right after
                                       them: where a model's runs were followed by others lately,
                                       the first begins when hsched_run_wait, _poll or _get_event is
                                       called for any run, or after a twentieth of what it takes
                                       alone. Not runs with a deadline */
-    HSCHED_OBJECTIVE_LATENCY = 2,  /* each run's own end: it is split over devices where that is
+    HSCHED_OBJECTIVE_LATENCY =
+        2, /* each run's own end: it is split over devices where that is
                                       sooner; it is never held back to be joined, and joined only
                                       where those that wait end sooner by it on the average */
-    HSCHED_OBJECTIVE_ENERGY = 3,   /* what the run adds to the energy that is drawn until all has
+    HSCHED_OBJECTIVE_ENERGY =
+        3, /* what the run adds to the energy that is drawn until all has
                                       ended: the devices' active power for its work, their idle
                                       power for the time that it adds; of placements that meet the
                                       run's deadline, if any do. Needs the devices' watts */
-    HSCHED_OBJECTIVE_POWER_CAP = 4 /* as MAKESPAN, under hsched_runtime_config.power_cap_watts;
+    HSCHED_OBJECTIVE_POWER_CAP =
+        4 /* as MAKESPAN, under hsched_runtime_config.power_cap_watts;
                                       a runtime's only */
 } hsched_objective;
 
@@ -229,11 +242,12 @@ typedef struct hsched_device_watts {
 
 /* What GPUs compute float32 layers with. The CPU always computes in float32. */
 typedef enum hsched_math {
-    HSCHED_MATH_DEFAULT = 0, /* float32 in memory; convolutions and matrix products round their
+    HSCHED_MATH_DEFAULT =
+        0, /* float32 in memory; convolutions and matrix products round their
                                 operands to tf32 (10 bits of mantissa), sums in float32 */
-    HSCHED_MATH_STRICT = 1,  /* float32 throughout */
-    HSCHED_MATH_FP16 = 2,    /* activations and weights in half precision, sums in float32 */
-    HSCHED_MATH_BF16 = 3     /* the same in bfloat16 */
+    HSCHED_MATH_STRICT = 1, /* float32 throughout */
+    HSCHED_MATH_FP16 = 2, /* activations and weights in half precision, sums in float32 */
+    HSCHED_MATH_BF16 = 3  /* the same in bfloat16 */
 } hsched_math;
 
 /* How much time goes into choosing GPU kernels by measuring them. */
@@ -245,13 +259,14 @@ typedef enum hsched_gpu_tuning {
 } hsched_gpu_tuning;
 
 typedef enum hsched_gpu_pool {
-    HSCHED_GPU_POOL_GROWING = 0, /* GPU memory is taken as it is needed, up to the limit */
-    HSCHED_GPU_POOL_FIXED = 1    /* the whole limit is taken when the runtime is created */
+    HSCHED_GPU_POOL_GROWING =
+        0,                    /* GPU memory is taken as it is needed, up to the limit */
+    HSCHED_GPU_POOL_FIXED = 1 /* the whole limit is taken when the runtime is created */
 } hsched_gpu_pool;
 
 /* Libraries behind the CPU's kernels, as bits. */
 enum {
-    HSCHED_LIBRARY_OWN = 1u << 0,      /* the project's own kernels; always on */
+    HSCHED_LIBRARY_OWN = 1u << 0, /* the project's own kernels; always on */
     HSCHED_LIBRARY_OPENBLAS = 1u << 1,
     HSCHED_LIBRARY_ONEDNN = 1u << 2
 };
@@ -261,11 +276,13 @@ enum {
  * on a machine that has one; never for speed. */
 typedef struct hsched_sim_config {
     size_t struct_size;
-    const char *name;      /* default "sim" */
-    uint32_t layer_classes;/* bits of HSCHED_CLASS_...; 0 means all */
-    double gflops;         /* pretended speed, 1e9 floating point operations a second; 0: no wait */
-    double crossing_us;    /* pretended cost of taking a section over from another device */
-    uint64_t fail_after_jobs; /* the device is lost after so many jobs (0: never); for tests */
+    const char *name;       /* default "sim" */
+    uint32_t layer_classes; /* bits of HSCHED_CLASS_...; 0 means all */
+    double
+        gflops; /* pretended speed, 1e9 floating point operations a second; 0: no wait */
+    double crossing_us; /* pretended cost of taking a section over from another device */
+    uint64_t
+        fail_after_jobs; /* the device is lost after so many jobs (0: never); for tests */
 } hsched_sim_config;
 #define HSCHED_SIM_CONFIG_INIT .struct_size = sizeof(hsched_sim_config)
 
@@ -275,49 +292,58 @@ enum {
     HSCHED_CLASS_POOLING = 1u << 2,
     HSCHED_CLASS_NORMALIZATION = 1u << 3, /* batch normalization, LRN, softmax */
     HSCHED_CLASS_ELEMENTWISE = 1u << 4,   /* activations and arithmetic */
-    HSCHED_CLASS_DATA = 1u << 5           /* layout, concat, slice, pad, image input, reduce */
+    HSCHED_CLASS_DATA = 1u << 5 /* layout, concat, slice, pad, image input, reduce */
 };
 
 typedef struct hsched_runtime_config {
     size_t struct_size;
-    uint32_t cpu_workers;     /* worker threads; default: cpu_count, or else one per usable CPU */
-    const int *cpus;          /* worker i is pinned to cpus[i % cpu_count]; default: worker i */
-    uint32_t cpu_count;       /*   to the i-th CPU the process may use, if there are enough */
-    uint32_t flags;           /* bits of HSCHED_RUNTIME_... */
-    hsched_policy policy;     /* for models that set none; set here it holds for deterministic
+    uint32_t
+        cpu_workers; /* worker threads; default: cpu_count, or else one per usable CPU */
+    const int *cpus; /* worker i is pinned to cpus[i % cpu_count]; default: worker i */
+    uint32_t cpu_count;   /*   to the i-th CPU the process may use, if there are enough */
+    uint32_t flags;       /* bits of HSCHED_RUNTIME_... */
+    hsched_policy policy; /* for models that set none; set here it holds for deterministic
                                  ones, too */
-    uint32_t cpu_libraries;   /* bits of HSCHED_LIBRARY_...; default: all that were compiled in */
+    uint32_t
+        cpu_libraries; /* bits of HSCHED_LIBRARY_...; default: all that were compiled in */
     const hsched_sim_config *sims; /* simulated accelerators */
     uint32_t sim_count;
-    uint32_t ageing_us;       /* waiting so long is worth one priority level, a near deadline up
+    uint32_t ageing_us; /* waiting so long is worth one priority level, a near deadline up
                                  to half of one; default 200000 */
     /* GPUs. Default: the first one if there is any (and its libraries), unless the policy is
      * CPU_ONLY or simulated accelerators are given; what keeps it from being used is logged at
      * INFO and told by hsched_backend_get_info. */
-    const int *gpus;          /* CUDA's numbers of the GPUs to use; each must be usable */
+    const int *gpus; /* CUDA's numbers of the GPUs to use; each must be usable */
     uint32_t gpu_count;
-    uint64_t gpu_memory_limit;/* bytes of GPU memory that the library may use on each GPU for
+    uint64_t
+        gpu_memory_limit; /* bytes of GPU memory that the library may use on each GPU for
                                  weights, activations and workspaces; default: no limit */
     hsched_gpu_pool gpu_pool; /* FIXED needs a limit */
-    uint32_t gpu_sm_count;    /* confine the library to so many multiprocessors of each GPU, rounded
+    uint32_t
+        gpu_sm_count; /* confine the library to so many multiprocessors of each GPU, rounded
                                  up to what the hardware allows (hsched_device_info.sm_count tells);
                                  UNSUPPORTED before CUDA 12.4; default: all */
     hsched_gpu_tuning gpu_tuning;
-    uint32_t gpu_streams;     /* jobs at the same time on each GPU; default 8, at most 32 */
-    const char *cache_dir;    /* for tuning results and costs; default $HSCHED_CACHE_DIR, else
+    uint32_t gpu_streams; /* jobs at the same time on each GPU; default 8, at most 32 */
+    const char
+        *cache_dir; /* for tuning results and costs; default $HSCHED_CACHE_DIR, else
                                  $XDG_CACHE_HOME/hsched, else ~/.cache/hsched */
-    uint32_t max_runs;        /* in flight at once: hsched_submit fails with BUSY beyond that, and
+    uint32_t
+        max_runs; /* in flight at once: hsched_submit fails with BUSY beyond that, and
                                  nothing grows further; default 131072 */
-    const struct hsched_policy_plugin *policy_plugin; /* a policy of one's own (hsched/policy.h),
+    const struct hsched_policy_plugin
+        *policy_plugin; /* a policy of one's own (hsched/policy.h),
                                  copied; default: none */
-    uint32_t max_segment_us;  /* how long runs of lower priorities hold an accelerator: while a
+    uint32_t
+        max_segment_us; /* how long runs of lower priorities hold an accelerator: while a
                                  higher priority is in use (by runs in flight or in the last two
                                  seconds), their jobs and batches are executed in segments of at
                                  most so long, as far as sections allow, and pause in between for
                                  what is more urgent. Without different priorities nothing is ever
                                  cut. On the CPU a segment is a section. Default 500;
                                  HSCHED_NEVER: not cut at all */
-    hsched_objective objective; /* of the policy COST, which must be this runtime's then: given, or
+    hsched_objective
+        objective; /* of the policy COST, which must be this runtime's then: given, or
                                    the default */
     /*
      * POWER_CAP, and only then: what the devices may draw together on the average. Whatever the
@@ -328,19 +354,24 @@ typedef struct hsched_runtime_config {
      * seen by meters.
      */
     double power_cap_watts;
-    const hsched_device_watts *device_watts; /* the user's word counts before what was measured */
+    const hsched_device_watts
+        *device_watts; /* the user's word counts before what was measured */
     uint32_t device_watts_count;
 } hsched_runtime_config;
-#define HSCHED_NEVER UINT32_MAX
+#define HSCHED_NEVER               UINT32_MAX
 #define HSCHED_RUNTIME_CONFIG_INIT .struct_size = sizeof(hsched_runtime_config)
 
 enum {
-    HSCHED_RUNTIME_NO_PINNING = 1u << 0, /* leave the placement of workers to the system */
-    HSCHED_RUNTIME_KEEP_OPENBLAS_THREADS = 1u << 1, /* do not set OpenBLAS, which has one setting
+    HSCHED_RUNTIME_NO_PINNING = 1u
+                                << 0, /* leave the placement of workers to the system */
+    HSCHED_RUNTIME_KEEP_OPENBLAS_THREADS =
+        1u << 1, /* do not set OpenBLAS, which has one setting
                                         per process, to one thread; our calls may then be slow */
-    HSCHED_RUNTIME_REFERENCE = 1u << 2, /* CPU steps use the plain reference kernels: slow, exact */
-    HSCHED_RUNTIME_NO_GPU = 1u << 3,    /* open no GPU */
-    HSCHED_RUNTIME_NO_GRAPHS = 1u << 4  /* start kernels one by one, never as a CUDA graph: slow,
+    HSCHED_RUNTIME_REFERENCE =
+        1u << 2, /* CPU steps use the plain reference kernels: slow, exact */
+    HSCHED_RUNTIME_NO_GPU = 1u << 3, /* open no GPU */
+    HSCHED_RUNTIME_NO_GRAPHS =
+        1u << 4 /* start kernels one by one, never as a CUDA graph: slow,
                                            for comparison and for tools that see no graphs */
 };
 
@@ -368,73 +399,86 @@ typedef enum hsched_device_kind {
 
 typedef struct hsched_device_info {
     size_t struct_size;
-    const char *name;         /* "cpu", "sim", ...; unique in the runtime */
-    const char *description;  /* for people: the processor's model name */
-    const char *libraries;    /* "oneDNN 2.6.3, OpenBLAS 0.3.21 (SkylakeX)" */
+    const char *name;        /* "cpu", "sim", ...; unique in the runtime */
+    const char *description; /* for people: the processor's model name */
+    const char *libraries;   /* "oneDNN 2.6.3, OpenBLAS 0.3.21 (SkylakeX)" */
     hsched_device_kind kind;
-    uint32_t workers;         /* jobs that run at the same time */
+    uint32_t workers; /* jobs that run at the same time */
     uint64_t memory_bytes;
-    int lost;                 /* not 0: the device failed and is out of use */
-    uint32_t sm_count;        /* GPUs: multiprocessors that the runtime is confined to */
-    uint32_t sm_total;        /*   and all that the GPU has */
-    uint64_t memory_limit;    /* GPUs: hsched_runtime_config.gpu_memory_limit, or 0 */
+    int lost;              /* not 0: the device failed and is out of use */
+    uint32_t sm_count;     /* GPUs: multiprocessors that the runtime is confined to */
+    uint32_t sm_total;     /*   and all that the GPU has */
+    uint64_t memory_limit; /* GPUs: hsched_runtime_config.gpu_memory_limit, or 0 */
 } hsched_device_info;
 #define HSCHED_DEVICE_INFO_INIT .struct_size = sizeof(hsched_device_info)
 
 /* Devices of a runtime; index 0 is the CPU. Any thread. Since 0.1. */
 HSCHED_API uint32_t hsched_runtime_device_count(const hsched_runtime *runtime);
-HSCHED_API hsched_status hsched_runtime_device_info(const hsched_runtime *runtime, uint32_t index,
+HSCHED_API hsched_status hsched_runtime_device_info(const hsched_runtime *runtime,
+                                                    uint32_t index,
                                                     hsched_device_info *info);
 
 typedef struct hsched_backend_info {
     size_t struct_size;
-    const char *name;    /* "cpu", "cuda" */
-    int available;       /* not 0: its devices can be used */
-    const char *detail;  /* libraries and versions; or which library or driver is missing */
+    const char *name; /* "cpu", "cuda" */
+    int available;    /* not 0: its devices can be used */
+    const char
+        *detail; /* libraries and versions; or which library or driver is missing */
 } hsched_backend_info;
 #define HSCHED_BACKEND_INFO_INIT .struct_size = sizeof(hsched_backend_info)
 
 /* Backends this library knows about, used or not. NOT_FOUND past the last. Any thread. */
-HSCHED_API hsched_status hsched_backend_get_info(uint32_t index, hsched_backend_info *info);
+HSCHED_API hsched_status hsched_backend_get_info(uint32_t index,
+                                                 hsched_backend_info *info);
 
 typedef struct hsched_runtime_stats {
     size_t struct_size;
     uint64_t runs_submitted, runs_succeeded, runs_failed, runs_cancelled;
-    uint64_t jobs;          /* segments executed */
-    uint64_t crossings;     /* tensors handed from one device to another */
-    uint64_t jobs_moved;    /* jobs done again on the CPU because their device was lost */
-    uint64_t allocations;   /* heap calls made by this library's own code, in this process */
-    uint64_t bytes_in_use;  /* of heap memory held by this library's own code, in this process */
-    uint64_t runs_restarted;/* runs that began again on the CPU because a GPU could not go on */
-    uint64_t runs_joined;   /* runs that were executed in a batch with others */
+    uint64_t jobs;       /* segments executed */
+    uint64_t crossings;  /* tensors handed from one device to another */
+    uint64_t jobs_moved; /* jobs done again on the CPU because their device was lost */
+    uint64_t
+        allocations; /* heap calls made by this library's own code, in this process */
+    uint64_t
+        bytes_in_use; /* of heap memory held by this library's own code, in this process */
+    uint64_t
+        runs_restarted; /* runs that began again on the CPU because a GPU could not go on */
+    uint64_t runs_joined;     /* runs that were executed in a batch with others */
     uint64_t deadline_misses; /* runs that had not ended at their deadline; */
     uint64_t runs_dropped;    /*   those of them that ended with HSCHED_ERROR_DEADLINE */
-    uint64_t invalid_placements; /* a policy's answers that were no device for the section */
-    uint64_t runs_replaced; /* runs that were placed anew before they started, because a device had
+    uint64_t
+        invalid_placements; /* a policy's answers that were no device for the section */
+    uint64_t
+        runs_replaced; /* runs that were placed anew before they started, because a device had
                                become much slower or faster: HSCHED_POLICY_COST */
-    uint64_t runs_gathered; /* runs that were placed together with others: HSCHED_POLICY_COST */
+    uint64_t
+        runs_gathered; /* runs that were placed together with others: HSCHED_POLICY_COST */
 } hsched_runtime_stats;
 #define HSCHED_RUNTIME_STATS_INIT .struct_size = sizeof(hsched_runtime_stats)
-HSCHED_API hsched_status hsched_runtime_get_stats(const hsched_runtime *runtime,
-                                                  hsched_runtime_stats *stats); /* any thread */
+HSCHED_API hsched_status hsched_runtime_get_stats(
+    const hsched_runtime *runtime, hsched_runtime_stats *stats); /* any thread */
 
 typedef struct hsched_device_stats {
     size_t struct_size;
     uint64_t jobs, steps;
-    double busy_us;         /* summed over the device's workers */
+    double busy_us; /* summed over the device's workers */
     /* GPUs only. */
-    uint64_t memory_bytes, memory_peak; /* used now, and at most so far, by this library */
-    uint64_t allocations;   /* calls that took memory of the GPU or pinned memory of the host */
-    uint64_t tunings;       /* steps whose kernel was chosen by timing */
-    uint64_t captures;      /* CUDA graphs captured */
-    uint64_t graph_launches, direct_launches; /* jobs started as a graph, and kernel by kernel */
-    uint64_t evictions;     /* weights or slots given up for want of memory */
-    uint64_t staged_bytes;  /* copied by the CPU because the user's memory is not mapped */
+    uint64_t memory_bytes,
+        memory_peak; /* used now, and at most so far, by this library */
+    uint64_t
+        allocations;  /* calls that took memory of the GPU or pinned memory of the host */
+    uint64_t tunings; /* steps whose kernel was chosen by timing */
+    uint64_t captures; /* CUDA graphs captured */
+    uint64_t graph_launches,
+        direct_launches;   /* jobs started as a graph, and kernel by kernel */
+    uint64_t evictions;    /* weights or slots given up for want of memory */
+    uint64_t staged_bytes; /* copied by the CPU because the user's memory is not mapped */
     /* All devices; for the first two see hsched_runtime_config.max_segment_us. */
-    uint64_t pauses;        /* times that a job was interrupted between two segments */
-    uint64_t long_segments; /* that took longer, since a section does, or others shared the device,
+    uint64_t pauses; /* times that a job was interrupted between two segments */
+    uint64_t
+        long_segments; /* that took longer, since a section does, or others shared the device,
                                or what a job takes was not known yet */
-    double load;            /* how many times as long jobs take now because of something outside, as
+    double load; /* how many times as long jobs take now because of something outside, as
                                HSCHED_POLICY_COST knows it; 1: nothing is noticed, or no model of
                                that policy has told of its jobs lately */
 } hsched_device_stats;
@@ -501,7 +545,8 @@ HSCHED_API hsched_status hsched_trace_start(hsched_runtime *runtime,
  * file is not complete); the trace has ended all the same. Any thread, also from a callback.
  * Since 0.1.
  */
-HSCHED_API hsched_status hsched_trace_stop(hsched_runtime *runtime, hsched_trace_stats *stats);
+HSCHED_API hsched_status hsched_trace_stop(hsched_runtime *runtime,
+                                           hsched_trace_stats *stats);
 
 /* ---- Zero-copy buffers ---------------------------------------------------- */
 
@@ -520,9 +565,10 @@ HSCHED_API hsched_status hsched_buffer_create(hsched_runtime *runtime, size_t si
  * a GPU the memory is registered with it, so that it is used in place there too; where that is
  * refused the library copies, which hsched_device_stats counts.
  */
-HSCHED_API hsched_status hsched_buffer_wrap(hsched_runtime *runtime, void *data, size_t size,
-                                            void (*released)(void *user, void *data), void *user,
-                                            hsched_buffer **buffer);
+HSCHED_API hsched_status hsched_buffer_wrap(hsched_runtime *runtime, void *data,
+                                            size_t size,
+                                            void (*released)(void *user, void *data),
+                                            void *user, hsched_buffer **buffer);
 /*
  * Memory that is known by a file descriptor as a buffer, without a copy: a dma-buf (what V4L2, DRM
  * and NvBufSurface export), a memfd or POSIX shared memory of this or another process, a file.
@@ -549,11 +595,12 @@ HSCHED_API hsched_status hsched_buffer_wrap(hsched_runtime *runtime, void *data,
  * Errors: INVALID_ARGUMENT (no open descriptor, one that does not allow reading, beyond the end of
  * the file), UNSUPPORTED (it cannot be mapped), OUT_OF_MEMORY, SYSTEM. Any thread. Since 0.1.
  */
-HSCHED_API hsched_status hsched_buffer_import_fd(hsched_runtime *runtime, int fd, uint64_t offset,
-                                                 size_t size, uint32_t flags,
-                                                 hsched_buffer **buffer);
+HSCHED_API hsched_status hsched_buffer_import_fd(hsched_runtime *runtime, int fd,
+                                                 uint64_t offset, size_t size,
+                                                 uint32_t flags, hsched_buffer **buffer);
 enum {
-    HSCHED_IMPORT_READ_ONLY = 1u << 0 /* map for reading only, whatever the descriptor allows */
+    HSCHED_IMPORT_READ_ONLY =
+        1u << 0 /* map for reading only, whatever the descriptor allows */
 };
 /*
  * Memory of device `device` itself, which the CPU cannot address: hsched_buffer_map fails with
@@ -590,7 +637,8 @@ HSCHED_API hsched_status hsched_buffer_map(hsched_buffer *buffer, void **data);
  * a program need not know which it has. Errors: INVALID_ARGUMENT (WRITE without write access
  * included), STATE (end of what was not begun), SYSTEM. Any thread. Since 0.1.
  */
-HSCHED_API hsched_status hsched_buffer_begin_access(hsched_buffer *buffer, uint32_t access);
+HSCHED_API hsched_status hsched_buffer_begin_access(hsched_buffer *buffer,
+                                                    uint32_t access);
 HSCHED_API hsched_status hsched_buffer_end_access(hsched_buffer *buffer, uint32_t access);
 enum {
     HSCHED_ACCESS_READ = 1u << 0,
@@ -623,22 +671,26 @@ HSCHED_API hsched_status hsched_graph_set_symbol(hsched_graph *graph, const char
 /* An input of the network: logical `dims`, each >= 1 or a symbol's code. */
 HSCHED_API hsched_status hsched_graph_add_input(hsched_graph *graph, const char *name,
                                                 hsched_dtype dtype, uint32_t rank,
-                                                const int64_t *dims, hsched_tensor *tensor);
+                                                const int64_t *dims,
+                                                hsched_tensor *tensor);
 
 typedef enum hsched_data_ownership {
-    HSCHED_DATA_COPY = 0,   /* the graph keeps a copy */
-    HSCHED_DATA_BORROW = 1  /* the memory stays valid and unchanged until the graph is destroyed */
+    HSCHED_DATA_COPY = 0, /* the graph keeps a copy */
+    HSCHED_DATA_BORROW =
+        1 /* the memory stays valid and unchanged until the graph is destroyed */
 } hsched_data_ownership;
 
 /* A constant (weights, bias, ...): densely packed data of exactly the tensor's size. */
 HSCHED_API hsched_status hsched_graph_add_constant(hsched_graph *graph, const char *name,
                                                    hsched_dtype dtype, uint32_t rank,
                                                    const int64_t *dims, const void *data,
-                                                   size_t size, hsched_data_ownership ownership,
+                                                   size_t size,
+                                                   hsched_data_ownership ownership,
                                                    hsched_tensor *tensor);
 
 /* Marks a tensor as an output of the network; outputs are numbered in the order of the calls. */
-HSCHED_API hsched_status hsched_graph_add_output(hsched_graph *graph, hsched_tensor tensor);
+HSCHED_API hsched_status hsched_graph_add_output(hsched_graph *graph,
+                                                 hsched_tensor tensor);
 
 /*
  * Element types. Layers that do arithmetic compute on float32 unless they say otherwise, and those
@@ -652,14 +704,15 @@ HSCHED_API hsched_status hsched_graph_add_output(hsched_graph *graph, hsched_ten
 /* Spatial parameters are {height, width}; pads are {top, left, bottom, right}. */
 typedef enum hsched_auto_pad {
     HSCHED_PAD_EXPLICIT = 0,
-    HSCHED_PAD_SAME_UPPER = 1, /* output = ceil(input / stride), the odd pixel at the end */
+    HSCHED_PAD_SAME_UPPER =
+        1, /* output = ceil(input / stride), the odd pixel at the end */
     HSCHED_PAD_SAME_LOWER = 2, /* the same, the odd pixel at the start */
     HSCHED_PAD_VALID = 3
 } hsched_auto_pad;
 
 typedef struct hsched_conv2d_config {
     size_t struct_size;
-    int64_t strides[2];   /* default 1 */
+    int64_t strides[2]; /* default 1 */
     int64_t pads[4];
     int64_t dilations[2]; /* default 1 */
     int64_t groups;       /* default 1; groups == C is a depthwise convolution */
@@ -679,7 +732,7 @@ HSCHED_API hsched_status hsched_graph_add_conv2d(hsched_graph *graph, const char
  * the dimensions in order, of which the first k count; pads are k before, then k behind. */
 typedef struct hsched_conv_config {
     size_t struct_size;
-    int64_t strides[3];   /* default 1 */
+    int64_t strides[3]; /* default 1 */
     int64_t pads[6];
     int64_t dilations[3]; /* default 1 */
     int64_t groups;       /* default 1 */
@@ -692,7 +745,8 @@ typedef struct hsched_conv_config {
 HSCHED_API hsched_status hsched_graph_add_conv(hsched_graph *graph, const char *name,
                                                hsched_tensor x, hsched_tensor weights,
                                                hsched_tensor bias,
-                                               const hsched_conv_config *config, hsched_tensor *y);
+                                               const hsched_conv_config *config,
+                                               hsched_tensor *y);
 
 typedef struct hsched_conv_transpose_config {
     size_t struct_size;
@@ -702,27 +756,27 @@ typedef struct hsched_conv_transpose_config {
     int64_t output_padding[3]; /* what the result is longer at its end */
     int64_t output_sizes[3];   /* D1'..Dk': the pads follow from them; or 0 */
     int64_t groups;            /* default 1 */
-    hsched_auto_pad auto_pad;  /* SAME: the result has stride times the size of x. It also says
+    hsched_auto_pad
+        auto_pad; /* SAME: the result has stride times the size of x. It also says
                                   where the odd element of pads that follow from sizes is cut
                                   off: at the end for SAME_UPPER, else at the start */
 } hsched_conv_transpose_config;
-#define HSCHED_CONV_TRANSPOSE_CONFIG_INIT .struct_size = sizeof(hsched_conv_transpose_config)
+#define HSCHED_CONV_TRANSPOSE_CONFIG_INIT                                                \
+    .struct_size = sizeof(hsched_conv_transpose_config)
 
 /* Transposed convolution ("deconvolution"): every element of x [N,C,D1..Dk], k = 1 to 3, adds the
  * kernel times itself to the result, at its place times the stride. Constant weights
  * [C,O/groups,k1..kk], constant bias [O] or HSCHED_NO_TENSOR -> [N,O,D1'..Dk'], where
  * D' = (D - 1) * stride + output_padding + (kernel - 1) * dilation + 1 - pads. */
-HSCHED_API hsched_status hsched_graph_add_conv_transpose(hsched_graph *graph, const char *name,
-                                                         hsched_tensor x, hsched_tensor weights,
-                                                         hsched_tensor bias,
-                                                         const hsched_conv_transpose_config *config,
-                                                         hsched_tensor *y);
+HSCHED_API hsched_status hsched_graph_add_conv_transpose(
+    hsched_graph *graph, const char *name, hsched_tensor x, hsched_tensor weights,
+    hsched_tensor bias, const hsched_conv_transpose_config *config, hsched_tensor *y);
 
 /* x [M,...] flattened to [M,K], constant weights [O,K], constant bias [O] or HSCHED_NO_TENSOR
  * -> [M,O] = x * weights^T + bias. */
-HSCHED_API hsched_status hsched_graph_add_fully_connected(hsched_graph *graph, const char *name,
-                                                          hsched_tensor x, hsched_tensor weights,
-                                                          hsched_tensor bias, hsched_tensor *y);
+HSCHED_API hsched_status hsched_graph_add_fully_connected(
+    hsched_graph *graph, const char *name, hsched_tensor x, hsched_tensor weights,
+    hsched_tensor bias, hsched_tensor *y);
 
 /* a [...,M,K], b [...,K,N] -> [...,M,N]; leading dimensions broadcast; as numpy.matmul, operands of
  * one dimension included. */
@@ -737,12 +791,12 @@ typedef enum hsched_pool_kind {
 
 typedef struct hsched_pool2d_config {
     size_t struct_size;
-    int64_t kernel[2];    /* required */
-    int64_t strides[2];   /* default 1 */
+    int64_t kernel[2];  /* required */
+    int64_t strides[2]; /* default 1 */
     int64_t pads[4];
     int64_t dilations[2]; /* default 1 */
     hsched_auto_pad auto_pad;
-    int ceil_mode;         /* the output size is rounded up; no window starts past the input and its
+    int ceil_mode; /* the output size is rounded up; no window starts past the input and its
                               leading padding */
     int count_include_pad; /* averages divide by all pixels of the window that lie in the input or
                               its padding, not only those in the input */
@@ -757,8 +811,8 @@ HSCHED_API hsched_status hsched_graph_add_pool2d(hsched_graph *graph, const char
 /* Pooling of images of k = 1, 2 or 3 spatial dimensions; the numbers as in hsched_conv_config. */
 typedef struct hsched_pool_config {
     size_t struct_size;
-    int64_t kernel[3];    /* required */
-    int64_t strides[3];   /* default 1 */
+    int64_t kernel[3];  /* required */
+    int64_t strides[3]; /* default 1 */
     int64_t pads[6];
     int64_t dilations[3]; /* default 1 */
     hsched_auto_pad auto_pad;
@@ -773,96 +827,102 @@ HSCHED_API hsched_status hsched_graph_add_pool(hsched_graph *graph, const char *
                                                const hsched_pool_config *config,
                                                hsched_tensor *y);
 /* x [N,C,D1..Dk], k >= 1 -> [N,C,1..1]. */
-HSCHED_API hsched_status hsched_graph_add_global_pool(hsched_graph *graph, const char *name,
-                                                      hsched_pool_kind kind, hsched_tensor x,
-                                                      hsched_tensor *y);
+HSCHED_API hsched_status hsched_graph_add_global_pool(hsched_graph *graph,
+                                                      const char *name,
+                                                      hsched_pool_kind kind,
+                                                      hsched_tensor x, hsched_tensor *y);
 
 /* x [N,C,...], constants scale, shift, mean, variance [C] each:
  * y = (x - mean) / sqrt(variance + epsilon) * scale + shift. */
-HSCHED_API hsched_status hsched_graph_add_batch_norm(hsched_graph *graph, const char *name,
-                                                     hsched_tensor x, hsched_tensor scale,
-                                                     hsched_tensor shift, hsched_tensor mean,
-                                                     hsched_tensor variance, float epsilon,
-                                                     hsched_tensor *y);
+HSCHED_API hsched_status
+hsched_graph_add_batch_norm(hsched_graph *graph, const char *name, hsched_tensor x,
+                            hsched_tensor scale, hsched_tensor shift, hsched_tensor mean,
+                            hsched_tensor variance, float epsilon, hsched_tensor *y);
 
 typedef struct hsched_lrn_config {
     size_t struct_size;
-    int64_t size;  /* channels in the window, required */
-    float alpha;   /* default 1e-4; divided by size, as in ONNX */
-    float beta;    /* default 0.75 */
-    float bias;    /* default 1 */
+    int64_t size; /* channels in the window, required */
+    float alpha;  /* default 1e-4; divided by size, as in ONNX */
+    float beta;   /* default 0.75 */
+    float bias;   /* default 1 */
 } hsched_lrn_config;
 #define HSCHED_LRN_CONFIG_INIT .struct_size = sizeof(hsched_lrn_config)
 
 /* Local response normalization across channels; x [N,C,...]. */
 HSCHED_API hsched_status hsched_graph_add_lrn(hsched_graph *graph, const char *name,
-                                              hsched_tensor x, const hsched_lrn_config *config,
+                                              hsched_tensor x,
+                                              const hsched_lrn_config *config,
                                               hsched_tensor *y);
 
 /* Along one axis (negative: from the end). */
 HSCHED_API hsched_status hsched_graph_add_softmax(hsched_graph *graph, const char *name,
-                                                  hsched_tensor x, int axis, hsched_tensor *y);
+                                                  hsched_tensor x, int axis,
+                                                  hsched_tensor *y);
 
 /* X(NAME, value, "name", formula). a and b are the activation's parameters. */
-#define HSCHED_ACTIVATION_LIST(X)                                                              \
-    X(NONE, 0, "none", "x")                                                                    \
-    X(RELU, 1, "relu", "max(x, 0)")                                                            \
-    X(LEAKY_RELU, 2, "leaky_relu", "x < 0 ? a*x : x")                                          \
-    X(CLIP, 3, "clip", "min(max(x, a), b); ReLU6 is a = 0, b = 6")                             \
-    X(SIGMOID, 4, "sigmoid", "1 / (1 + exp(-x))")                                              \
-    X(TANH, 5, "tanh", "tanh(x)")                                                              \
-    X(HARD_SIGMOID, 6, "hard_sigmoid", "min(max(a*x + b, 0), 1)")                              \
-    X(HARD_SWISH, 7, "hard_swish", "x * min(max(x/6 + 0.5, 0), 1)")                            \
-    X(ELU, 8, "elu", "x < 0 ? a*(exp(x)-1) : x")                                               \
-    X(SELU, 9, "selu", "b * (x < 0 ? a*(exp(x)-1) : x)")                                       \
-    X(GELU, 10, "gelu", "0.5*x*(1 + erf(x/sqrt(2)))")                                          \
-    X(SILU, 11, "silu", "x / (1 + exp(-x))")                                                   \
-    X(SOFTPLUS, 12, "softplus", "log(1 + exp(x))")                                             \
-    X(SOFTSIGN, 13, "softsign", "x / (1 + |x|)")                                               \
-    X(MISH, 14, "mish", "x * tanh(softplus(x))")                                               \
-    X(ABS, 15, "abs", "|x|")                                                                   \
-    X(NEG, 16, "neg", "-x")                                                                    \
-    X(EXP, 17, "exp", "exp(x)")                                                                \
-    X(LOG, 18, "log", "log(x)")                                                                \
-    X(SQRT, 19, "sqrt", "sqrt(x)")                                                             \
-    X(RECIPROCAL, 20, "reciprocal", "1/x")                                                     \
-    X(ERF, 21, "erf", "erf(x)")                                                                \
-    X(FLOOR, 22, "floor", "floor(x)")                                                          \
-    X(CEIL, 23, "ceil", "ceil(x)")                                                             \
-    X(GELU_TANH, 24, "gelu_tanh", "0.5*x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x^3)))")           \
-    X(THRESHOLDED_RELU, 25, "thresholded_relu", "x > a ? x : 0")                               \
-    X(ROUND, 26, "round", "the nearest integer, of two the even one")                          \
-    X(SIGN, 27, "sign", "-1, 0 or 1")                                                          \
-    X(SIN, 28, "sin", "sin(x)")                                                                \
-    X(COS, 29, "cos", "cos(x)")                                                                \
-    X(TAN, 30, "tan", "tan(x)")                                                                \
-    X(ASIN, 31, "asin", "asin(x)")                                                             \
-    X(ACOS, 32, "acos", "acos(x)")                                                             \
-    X(ATAN, 33, "atan", "atan(x)")                                                             \
-    X(SINH, 34, "sinh", "sinh(x)")                                                             \
-    X(COSH, 35, "cosh", "cosh(x)")                                                             \
-    X(ASINH, 36, "asinh", "asinh(x)")                                                          \
-    X(ACOSH, 37, "acosh", "acosh(x)")                                                          \
+#define HSCHED_ACTIVATION_LIST(X)                                                        \
+    X(NONE, 0, "none", "x")                                                              \
+    X(RELU, 1, "relu", "max(x, 0)")                                                      \
+    X(LEAKY_RELU, 2, "leaky_relu", "x < 0 ? a*x : x")                                    \
+    X(CLIP, 3, "clip", "min(max(x, a), b); ReLU6 is a = 0, b = 6")                       \
+    X(SIGMOID, 4, "sigmoid", "1 / (1 + exp(-x))")                                        \
+    X(TANH, 5, "tanh", "tanh(x)")                                                        \
+    X(HARD_SIGMOID, 6, "hard_sigmoid", "min(max(a*x + b, 0), 1)")                        \
+    X(HARD_SWISH, 7, "hard_swish", "x * min(max(x/6 + 0.5, 0), 1)")                      \
+    X(ELU, 8, "elu", "x < 0 ? a*(exp(x)-1) : x")                                         \
+    X(SELU, 9, "selu", "b * (x < 0 ? a*(exp(x)-1) : x)")                                 \
+    X(GELU, 10, "gelu", "0.5*x*(1 + erf(x/sqrt(2)))")                                    \
+    X(SILU, 11, "silu", "x / (1 + exp(-x))")                                             \
+    X(SOFTPLUS, 12, "softplus", "log(1 + exp(x))")                                       \
+    X(SOFTSIGN, 13, "softsign", "x / (1 + |x|)")                                         \
+    X(MISH, 14, "mish", "x * tanh(softplus(x))")                                         \
+    X(ABS, 15, "abs", "|x|")                                                             \
+    X(NEG, 16, "neg", "-x")                                                              \
+    X(EXP, 17, "exp", "exp(x)")                                                          \
+    X(LOG, 18, "log", "log(x)")                                                          \
+    X(SQRT, 19, "sqrt", "sqrt(x)")                                                       \
+    X(RECIPROCAL, 20, "reciprocal", "1/x")                                               \
+    X(ERF, 21, "erf", "erf(x)")                                                          \
+    X(FLOOR, 22, "floor", "floor(x)")                                                    \
+    X(CEIL, 23, "ceil", "ceil(x)")                                                       \
+    X(GELU_TANH, 24, "gelu_tanh", "0.5*x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x^3)))")     \
+    X(THRESHOLDED_RELU, 25, "thresholded_relu", "x > a ? x : 0")                         \
+    X(ROUND, 26, "round", "the nearest integer, of two the even one")                    \
+    X(SIGN, 27, "sign", "-1, 0 or 1")                                                    \
+    X(SIN, 28, "sin", "sin(x)")                                                          \
+    X(COS, 29, "cos", "cos(x)")                                                          \
+    X(TAN, 30, "tan", "tan(x)")                                                          \
+    X(ASIN, 31, "asin", "asin(x)")                                                       \
+    X(ACOS, 32, "acos", "acos(x)")                                                       \
+    X(ATAN, 33, "atan", "atan(x)")                                                       \
+    X(SINH, 34, "sinh", "sinh(x)")                                                       \
+    X(COSH, 35, "cosh", "cosh(x)")                                                       \
+    X(ASINH, 36, "asinh", "asinh(x)")                                                    \
+    X(ACOSH, 37, "acosh", "acosh(x)")                                                    \
     X(ATANH, 38, "atanh", "atanh(x)")
 
 typedef enum hsched_activation_kind {
-#define HSCHED_ACTIVATION_ENUM(name, value, text, formula) HSCHED_ACTIVATION_##name = value,
+#define HSCHED_ACTIVATION_ENUM(name, value, text, formula)                               \
+    HSCHED_ACTIVATION_##name = value,
     HSCHED_ACTIVATION_LIST(HSCHED_ACTIVATION_ENUM)
 #undef HSCHED_ACTIVATION_ENUM
-        HSCHED_ACTIVATION_FORCE_INT32 = 0x7fffffff
+    HSCHED_ACTIVATION_FORCE_INT32 = 0x7fffffff
 } hsched_activation_kind;
 
 typedef struct hsched_activation {
     hsched_activation_kind kind;
-    float a, b; /* parameters as in the list; those that a kind does not name are ignored */
+    float a,
+        b; /* parameters as in the list; those that a kind does not name are ignored */
 } hsched_activation;
 
-HSCHED_API const char *hsched_activation_name(hsched_activation_kind kind); /* "relu"; any thread */
+HSCHED_API const char *hsched_activation_name(
+    hsched_activation_kind kind); /* "relu"; any thread */
 
 /* Of float32; NONE, RELU, ABS, NEG and SIGN also of int64, int32, int8 and uint8, where the
  * negative of the least integer is itself. */
-HSCHED_API hsched_status hsched_graph_add_activation(hsched_graph *graph, const char *name,
-                                                     hsched_tensor x, hsched_activation activation,
+HSCHED_API hsched_status hsched_graph_add_activation(hsched_graph *graph,
+                                                     const char *name, hsched_tensor x,
+                                                     hsched_activation activation,
                                                      hsched_tensor *y);
 
 typedef enum hsched_binary_kind {
@@ -873,9 +933,9 @@ typedef enum hsched_binary_kind {
     HSCHED_BINARY_MIN = 5,
     HSCHED_BINARY_MAX = 6,
     HSCHED_BINARY_POW = 7,
-    HSCHED_BINARY_PRELU = 8, /* a < 0 ? a*b : a; b broadcasts to a only */
-    HSCHED_BINARY_MOD = 9,   /* the remainder that has the divisor's sign */
-    HSCHED_BINARY_FMOD = 10, /* the remainder that has the dividend's sign */
+    HSCHED_BINARY_PRELU = 8,  /* a < 0 ? a*b : a; b broadcasts to a only */
+    HSCHED_BINARY_MOD = 9,    /* the remainder that has the divisor's sign */
+    HSCHED_BINARY_FMOD = 10,  /* the remainder that has the dividend's sign */
     HSCHED_BINARY_EQUAL = 11, /* these five give bool */
     HSCHED_BINARY_GREATER = 12,
     HSCHED_BINARY_GREATER_OR_EQUAL = 13,
@@ -887,7 +947,8 @@ typedef enum hsched_binary_kind {
     HSCHED_BINARY_BIT_AND = 19, /* and these of integers */
     HSCHED_BINARY_BIT_OR = 20,
     HSCHED_BINARY_BIT_XOR = 21,
-    HSCHED_BINARY_SHIFT_LEFT = 22, /* by as many bits as there are or more, or by a negative */
+    HSCHED_BINARY_SHIFT_LEFT =
+        22, /* by as many bits as there are or more, or by a negative */
     HSCHED_BINARY_SHIFT_RIGHT = 23 /*   number: all of them; right: the sign is kept */
 } hsched_binary_kind;
 
@@ -917,8 +978,8 @@ typedef struct hsched_recurrent_config {
     size_t struct_size;
     hsched_recurrent_kind kind; /* required */
     hsched_recurrent_direction direction;
-    int64_t hidden_size;     /* H; 0: what the recurrent weights say */
-    float clip;              /* what goes into the gates' activations is kept in -clip..clip; 0: it
+    int64_t hidden_size; /* H; 0: what the recurrent weights say */
+    float clip; /* what goes into the gates' activations is kept in -clip..clip; 0: it
                                 is not */
     int linear_before_reset; /* GRU: the reset gate is applied after the recurrent product */
     int input_forget;        /* LSTM: the forget gate is 1 - the input gate */
@@ -944,8 +1005,9 @@ typedef struct hsched_recurrent_config {
 HSCHED_API hsched_status hsched_graph_add_recurrent(
     hsched_graph *graph, const char *name, hsched_tensor x, hsched_tensor weights,
     hsched_tensor recurrent_weights, hsched_tensor bias, hsched_tensor lengths,
-    hsched_tensor initial_h, hsched_tensor initial_c, const hsched_recurrent_config *config,
-    hsched_tensor *y, hsched_tensor *y_h, hsched_tensor *y_c);
+    hsched_tensor initial_h, hsched_tensor initial_c,
+    const hsched_recurrent_config *config, hsched_tensor *y, hsched_tensor *y_h,
+    hsched_tensor *y_c);
 
 /*
  * Every element as `dtype`: float32, float16, bfloat16, float64, int64, int32, int8, uint8 or bool,
@@ -965,16 +1027,17 @@ HSCHED_API hsched_status hsched_graph_add_where(hsched_graph *graph, const char 
 
 /* Joins `count` >= 1 tensors along `axis`; the other dimensions agree. */
 HSCHED_API hsched_status hsched_graph_add_concat(hsched_graph *graph, const char *name,
-                                                 const hsched_tensor *inputs, uint32_t count,
-                                                 int axis, hsched_tensor *y);
+                                                 const hsched_tensor *inputs,
+                                                 uint32_t count, int axis,
+                                                 hsched_tensor *y);
 
 /* For k < count: along axes[k] (NULL: axis k) from starts[k] to before ends[k] in steps[k]
  * (NULL: 1; not 0). Negative positions count from the end, all are clamped, as in ONNX. */
 HSCHED_API hsched_status hsched_graph_add_slice(hsched_graph *graph, const char *name,
                                                 hsched_tensor x, uint32_t count,
-                                                const int64_t *starts, const int64_t *ends,
-                                                const int64_t *axes, const int64_t *steps,
-                                                hsched_tensor *y);
+                                                const int64_t *starts,
+                                                const int64_t *ends, const int64_t *axes,
+                                                const int64_t *steps, hsched_tensor *y);
 
 typedef enum hsched_pad_mode {
     HSCHED_PAD_MODE_CONSTANT = 0,
@@ -1003,20 +1066,23 @@ HSCHED_API hsched_status hsched_graph_add_expand(hsched_graph *graph, const char
  * what stands there has the dimensions of `indices` in place of that one. An index may be negative,
  * from the end; one that is out of range gives zeros. x is of any type. */
 HSCHED_API hsched_status hsched_graph_add_gather(hsched_graph *graph, const char *name,
-                                                 hsched_tensor x, hsched_tensor indices, int axis,
-                                                 hsched_tensor *y);
+                                                 hsched_tensor x, hsched_tensor indices,
+                                                 int axis, hsched_tensor *y);
 /* y has the shape of `indices`: its element is x's at the same place, but for the index along
  * `axis`, which is what `indices` has there. x has the same rank and, but for `axis`, no dimension
  * that is smaller. Indices as above. */
-HSCHED_API hsched_status hsched_graph_add_gather_elements(hsched_graph *graph, const char *name,
-                                                          hsched_tensor x, hsched_tensor indices,
-                                                          int axis, hsched_tensor *y);
+HSCHED_API hsched_status hsched_graph_add_gather_elements(hsched_graph *graph,
+                                                          const char *name,
+                                                          hsched_tensor x,
+                                                          hsched_tensor indices, int axis,
+                                                          hsched_tensor *y);
 /* The last dimension of `indices`, of size m, is m indices into the dimensions of x behind the
  * first `batch_dims`, which x and `indices` share; what they name, with the remaining dimensions
  * of x, stands in place of it. Indices as above. */
 HSCHED_API hsched_status hsched_graph_add_gather_nd(hsched_graph *graph, const char *name,
-                                                    hsched_tensor x, hsched_tensor indices,
-                                                    int batch_dims, hsched_tensor *y);
+                                                    hsched_tensor x,
+                                                    hsched_tensor indices, int batch_dims,
+                                                    hsched_tensor *y);
 /* What becomes of an element for which there is another one. */
 typedef enum hsched_scatter_kind {
     HSCHED_SCATTER_SET = 1, /* that one */
@@ -1032,20 +1098,18 @@ typedef enum hsched_scatter_kind {
  * `indices` has there. `indices` has x's rank and, but for `axis`, no dimension that is larger.
  * They are taken in order; indices as above, but that an element whose index is out of range is
  * left out. Any type for SET, else float32, float16, bfloat16, int64, int32, uint8 or int8. */
-HSCHED_API hsched_status hsched_graph_add_scatter_elements(hsched_graph *graph, const char *name,
-                                                           hsched_tensor x, hsched_tensor indices,
-                                                           hsched_tensor updates, int axis,
-                                                           hsched_scatter_kind kind,
-                                                           hsched_tensor *y);
+HSCHED_API hsched_status hsched_graph_add_scatter_elements(
+    hsched_graph *graph, const char *name, hsched_tensor x, hsched_tensor indices,
+    hsched_tensor updates, int axis, hsched_scatter_kind kind, hsched_tensor *y);
 /* The same by tuples, as hsched_graph_add_gather_nd takes them without batch_dims: `updates` has
  * the shape of its result. */
-HSCHED_API hsched_status hsched_graph_add_scatter_nd(hsched_graph *graph, const char *name,
-                                                     hsched_tensor x, hsched_tensor indices,
-                                                     hsched_tensor updates,
-                                                     hsched_scatter_kind kind, hsched_tensor *y);
+HSCHED_API hsched_status hsched_graph_add_scatter_nd(
+    hsched_graph *graph, const char *name, hsched_tensor x, hsched_tensor indices,
+    hsched_tensor updates, hsched_scatter_kind kind, hsched_tensor *y);
 /* To two dimensions: those before `axis` and those from it on. */
 HSCHED_API hsched_status hsched_graph_add_flatten(hsched_graph *graph, const char *name,
-                                                  hsched_tensor x, int axis, hsched_tensor *y);
+                                                  hsched_tensor x, int axis,
+                                                  hsched_tensor *y);
 /* Drops dimensions of size 1: the named ones, or all of them if count is 0. */
 HSCHED_API hsched_status hsched_graph_add_squeeze(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, uint32_t count,
@@ -1053,29 +1117,30 @@ HSCHED_API hsched_status hsched_graph_add_squeeze(hsched_graph *graph, const cha
 /* Adds dimensions of size 1 so that they stand at `axes` of the result. */
 HSCHED_API hsched_status hsched_graph_add_unsqueeze(hsched_graph *graph, const char *name,
                                                     hsched_tensor x, uint32_t count,
-                                                    const int64_t *axes, hsched_tensor *y);
+                                                    const int64_t *axes,
+                                                    hsched_tensor *y);
 /* Dimension k of y is dimension perm[k] of x; NULL reverses all. */
 HSCHED_API hsched_status hsched_graph_add_transpose(hsched_graph *graph, const char *name,
                                                     hsched_tensor x, const int64_t *perm,
                                                     hsched_tensor *y);
 /* X(NAME, value, "name", formula): what is made of the elements x of each group. */
-#define HSCHED_REDUCE_LIST(X)                              \
-    X(MEAN, 1, "mean", "sum(x) / count")                   \
-    X(SUM, 2, "sum", "sum(x)")                             \
-    X(MAX, 3, "max", "the largest")                        \
-    X(MIN, 4, "min", "the smallest")                       \
-    X(PROD, 5, "prod", "the product")                      \
-    X(L1, 6, "l1", "sum(|x|)")                             \
-    X(L2, 7, "l2", "sqrt(sum(x*x))")                       \
-    X(LOG_SUM, 8, "log_sum", "log(sum(x))")                \
-    X(LOG_SUM_EXP, 9, "log_sum_exp", "log(sum(exp(x)))")   \
+#define HSCHED_REDUCE_LIST(X)                                                            \
+    X(MEAN, 1, "mean", "sum(x) / count")                                                 \
+    X(SUM, 2, "sum", "sum(x)")                                                           \
+    X(MAX, 3, "max", "the largest")                                                      \
+    X(MIN, 4, "min", "the smallest")                                                     \
+    X(PROD, 5, "prod", "the product")                                                    \
+    X(L1, 6, "l1", "sum(|x|)")                                                           \
+    X(L2, 7, "l2", "sqrt(sum(x*x))")                                                     \
+    X(LOG_SUM, 8, "log_sum", "log(sum(x))")                                              \
+    X(LOG_SUM_EXP, 9, "log_sum_exp", "log(sum(exp(x)))")                                 \
     X(SUM_SQUARE, 10, "sum_square", "sum(x*x)")
 
 typedef enum hsched_reduce_kind {
 #define HSCHED_REDUCE_ENUM(name, value, text, formula) HSCHED_REDUCE_##name = value,
     HSCHED_REDUCE_LIST(HSCHED_REDUCE_ENUM)
 #undef HSCHED_REDUCE_ENUM
-        HSCHED_REDUCE_FORCE_INT32 = 0x7fffffff
+    HSCHED_REDUCE_FORCE_INT32 = 0x7fffffff
 } hsched_reduce_kind;
 
 /* Over `axes` (count 0: over all), which become 1 or, without keep_dims, are dropped. float32, and
@@ -1086,10 +1151,10 @@ HSCHED_API hsched_status hsched_graph_add_reduce(hsched_graph *graph, const char
                                                  uint32_t count, const int64_t *axes,
                                                  int keep_dims, hsched_tensor *y);
 /* That with HSCHED_REDUCE_MEAN. */
-HSCHED_API hsched_status hsched_graph_add_reduce_mean(hsched_graph *graph, const char *name,
-                                                      hsched_tensor x, uint32_t count,
-                                                      const int64_t *axes, int keep_dims,
-                                                      hsched_tensor *y);
+HSCHED_API hsched_status hsched_graph_add_reduce_mean(hsched_graph *graph,
+                                                      const char *name, hsched_tensor x,
+                                                      uint32_t count, const int64_t *axes,
+                                                      int keep_dims, hsched_tensor *y);
 
 typedef enum hsched_arg_kind {
     HSCHED_ARG_MAX = 1,
@@ -1102,16 +1167,18 @@ typedef enum hsched_arg_kind {
  * select_last, the last. A not-a-number wins over all. x is float32, float16, bfloat16, int64,
  * int32, uint8 or int8. */
 HSCHED_API hsched_status hsched_graph_add_arg(hsched_graph *graph, const char *name,
-                                              hsched_arg_kind kind, hsched_tensor x, int axis,
-                                              int keep_dims, int select_last, hsched_tensor *y);
+                                              hsched_arg_kind kind, hsched_tensor x,
+                                              int axis, int keep_dims, int select_last,
+                                              hsched_tensor *y);
 
 /* The k largest elements along `axis` (negative: from the end), or the smallest, in this order, and
  * their indices, int64; of equal ones the first come first; a not-a-number counts as the largest. k
  * is at least 1 and at most what x has there. x as above. Two layers, that of the indices named
  * "<name>/indices"; with y_values NULL the indices only, named as given. */
 HSCHED_API hsched_status hsched_graph_add_top_k(hsched_graph *graph, const char *name,
-                                                hsched_tensor x, int64_t k, int axis, int largest,
-                                                hsched_tensor *y_values, hsched_tensor *y_indices);
+                                                hsched_tensor x, int64_t k, int axis,
+                                                int largest, hsched_tensor *y_values,
+                                                hsched_tensor *y_indices);
 
 /* Sums along `axis` (negative: from the end) of the elements up to each, or those before it where
  * `exclusive`, from the last one on where `reverse`. x is float32, float16, bfloat16, float64,
@@ -1134,12 +1201,12 @@ typedef enum hsched_resize_coordinates {
     HSCHED_RESIZE_ASYMMETRIC = 3,           /* i / scale */
     HSCHED_RESIZE_PYTORCH_HALF_PIXEL = 4,   /* as HALF_PIXEL; 0 if out is 1 */
     HSCHED_RESIZE_TF_HALF_PIXEL = 5,        /* (i + 0.5) / scale */
-    HSCHED_RESIZE_CROP = 6                  /* from roi_start to roi_end, 0 and 1 being x's ends */
+    HSCHED_RESIZE_CROP = 6 /* from roi_start to roi_end, 0 and 1 being x's ends */
 } hsched_resize_coordinates;
 
 typedef enum hsched_resize_rounding { /* of coordinates to the nearest element */
-    HSCHED_RESIZE_ROUND_DOWN = 0, /* halves down */
-    HSCHED_RESIZE_ROUND_UP = 1,   /* halves up */
+    HSCHED_RESIZE_ROUND_DOWN = 0,     /* halves down */
+    HSCHED_RESIZE_ROUND_UP = 1,       /* halves up */
     HSCHED_RESIZE_FLOOR = 2,
     HSCHED_RESIZE_CEIL = 3
 } hsched_resize_rounding;
@@ -1151,11 +1218,12 @@ typedef struct hsched_resize_config {
     hsched_resize_coordinates coordinates;
     hsched_resize_rounding rounding; /* NEAREST only */
     float cubic_a;                   /* default -0.75 */
-    int exclude_outside;  /* what lies outside of x has no weight; else it is x's edge */
-    int antialias;        /* where y is smaller than x, windows are as much wider */
+    int exclude_outside; /* what lies outside of x has no weight; else it is x's edge */
+    int antialias;       /* where y is smaller than x, windows are as much wider */
     float extrapolation_value; /* CROP: of elements whose coordinate is outside of x */
-    float scales[HSCHED_MAX_DIMS];  /* 0: y's size / x's size */
-    int64_t sizes[HSCHED_MAX_DIMS]; /* 0: x's size times scale, rounded down; or x's size */
+    float scales[HSCHED_MAX_DIMS]; /* 0: y's size / x's size */
+    int64_t
+        sizes[HSCHED_MAX_DIMS]; /* 0: x's size times scale, rounded down; or x's size */
     float roi_start[HSCHED_MAX_DIMS], roi_end[HSCHED_MAX_DIMS]; /* CROP only */
 } hsched_resize_config;
 #define HSCHED_RESIZE_CONFIG_INIT .struct_size = sizeof(hsched_resize_config)
@@ -1168,8 +1236,8 @@ HSCHED_API hsched_status hsched_graph_add_resize(hsched_graph *graph, const char
 
 typedef struct hsched_image_config {
     size_t struct_size;
-    float mean[4];   /* per channel of the result: y = (pixel - mean) * scale */
-    float scale[4];  /* default 1; 1/255 and so on */
+    float mean[4];  /* per channel of the result: y = (pixel - mean) * scale */
+    float scale[4]; /* default 1; 1/255 and so on */
     int swap_red_blue; /* the frame is BGR(A), the network wants RGB(A), or the other way round */
 } hsched_image_config;
 #define HSCHED_IMAGE_CONFIG_INIT .struct_size = sizeof(hsched_image_config)
@@ -1178,14 +1246,12 @@ typedef struct hsched_image_config {
  * A camera frame: adds an input of uint8 [N,height,width,channels] (1 to 4 channels) under `name`
  * and a layer that makes float32 [N,channels,height,width] of it.
  */
-HSCHED_API hsched_status hsched_graph_add_image_input(hsched_graph *graph, const char *name,
-                                                      int64_t n, int64_t height, int64_t width,
-                                                      int64_t channels,
-                                                      const hsched_image_config *config,
-                                                      hsched_tensor *y);
+HSCHED_API hsched_status hsched_graph_add_image_input(
+    hsched_graph *graph, const char *name, int64_t n, int64_t height, int64_t width,
+    int64_t channels, const hsched_image_config *config, hsched_tensor *y);
 /* Turns the float32 [N,C,H,W] input `name` of a graph into such a camera-frame input. */
-HSCHED_API hsched_status hsched_graph_convert_input_to_image(hsched_graph *graph, const char *name,
-                                                             const hsched_image_config *config);
+HSCHED_API hsched_status hsched_graph_convert_input_to_image(
+    hsched_graph *graph, const char *name, const hsched_image_config *config);
 
 /* What a graph holds; indices follow the order in which things were added. */
 HSCHED_API const char *hsched_graph_name(const hsched_graph *graph);
@@ -1193,27 +1259,29 @@ HSCHED_API uint32_t hsched_graph_input_count(const hsched_graph *graph);
 HSCHED_API uint32_t hsched_graph_output_count(const hsched_graph *graph);
 HSCHED_API hsched_tensor hsched_graph_input(const hsched_graph *graph, uint32_t index);
 HSCHED_API hsched_tensor hsched_graph_output(const hsched_graph *graph, uint32_t index);
-HSCHED_API hsched_status hsched_graph_find_tensor(const hsched_graph *graph, const char *name,
+HSCHED_API hsched_status hsched_graph_find_tensor(const hsched_graph *graph,
+                                                  const char *name,
                                                   hsched_tensor *tensor);
-HSCHED_API hsched_status hsched_graph_tensor_info(const hsched_graph *graph, hsched_tensor tensor,
+HSCHED_API hsched_status hsched_graph_tensor_info(const hsched_graph *graph,
+                                                  hsched_tensor tensor,
                                                   hsched_tensor_info *info);
 
 typedef struct hsched_layer_info {
     size_t struct_size;
     const char *name;
-    const char *kind;         /* "conv2d", "pool2d", ... */
+    const char *kind; /* "conv2d", "pool2d", ... */
     uint32_t input_count;
     hsched_tensor output;
-    uint64_t macs;            /* multiply-accumulates of one run */
-    uint64_t parameters;      /* elements of its constant inputs */
+    uint64_t macs;       /* multiply-accumulates of one run */
+    uint64_t parameters; /* elements of its constant inputs */
     uint64_t parameter_bytes;
 } hsched_layer_info;
 #define HSCHED_LAYER_INFO_INIT .struct_size = sizeof(hsched_layer_info)
 HSCHED_API uint32_t hsched_graph_layer_count(const hsched_graph *graph);
-HSCHED_API hsched_status hsched_graph_layer_info(const hsched_graph *graph, uint32_t index,
-                                                 hsched_layer_info *info);
-HSCHED_API hsched_tensor hsched_graph_layer_input(const hsched_graph *graph, uint32_t layer,
-                                                  uint32_t index); /* or HSCHED_NO_TENSOR */
+HSCHED_API hsched_status hsched_graph_layer_info(const hsched_graph *graph,
+                                                 uint32_t index, hsched_layer_info *info);
+HSCHED_API hsched_tensor hsched_graph_layer_input(
+    const hsched_graph *graph, uint32_t layer, uint32_t index); /* or HSCHED_NO_TENSOR */
 
 /* ---- ONNX ----------------------------------------------------------------- */
 
@@ -1225,11 +1293,12 @@ typedef struct hsched_symbol {
 
 typedef struct hsched_onnx_config {
     size_t struct_size;
-    const hsched_symbol *symbols; /* named dimensions; those not set are 1, with a log line */
+    const hsched_symbol
+        *symbols; /* named dimensions; those not set are 1, with a log line */
     uint32_t symbol_count;
-    int allow_external_data;      /* weights in other files, inside the model's own folder only */
-    uint64_t max_bytes;           /* of all tensors that import may hold; default 8 GiB */
-    int fix_symbols;              /* those of `symbols` become plain numbers of the graph */
+    int allow_external_data; /* weights in other files, inside the model's own folder only */
+    uint64_t max_bytes;      /* of all tensors that import may hold; default 8 GiB */
+    int fix_symbols;         /* those of `symbols` become plain numbers of the graph */
 } hsched_onnx_config;
 #define HSCHED_ONNX_CONFIG_INIT .struct_size = sizeof(hsched_onnx_config)
 
@@ -1239,57 +1308,69 @@ typedef struct hsched_onnx_config {
  * Errors: IO, FORMAT (with the file's offset or the node's name), UNSUPPORTED (one error that lists
  * every operator that is not supported, with node names), SHAPE, LIMIT, OUT_OF_MEMORY. Since 0.1.
  */
-HSCHED_API hsched_status hsched_graph_load_onnx(const char *path, const hsched_onnx_config *config,
+HSCHED_API hsched_status hsched_graph_load_onnx(const char *path,
+                                                const hsched_onnx_config *config,
                                                 hsched_graph **graph);
 HSCHED_API hsched_status hsched_graph_parse_onnx(const void *data, size_t size,
                                                  const hsched_onnx_config *config,
                                                  hsched_graph **graph);
 /* Writes any graph as an ONNX model (opset 13, weights inside; LIMIT above 2 GiB). The file appears
  * whole or not at all. */
-HSCHED_API hsched_status hsched_graph_save_onnx(const hsched_graph *graph, const char *path);
+HSCHED_API hsched_status hsched_graph_save_onnx(const hsched_graph *graph,
+                                                const char *path);
 
 /* ---- Models --------------------------------------------------------------- */
 
 typedef struct hsched_model_config {
     size_t struct_size;
-    const char *name;             /* default: the graph's */
-    hsched_policy policy;         /* default: the runtime's */
-    uint32_t flags;               /* bits of HSCHED_MODEL_... */
-    const hsched_symbol *symbols; /* values of named dimensions; others are 1, and logged */
+    const char *name;     /* default: the graph's */
+    hsched_policy policy; /* default: the runtime's */
+    uint32_t flags;       /* bits of HSCHED_MODEL_... */
+    const hsched_symbol
+        *symbols; /* values of named dimensions; others are 1, and logged */
     uint32_t symbol_count;
-    hsched_layout input_layout;   /* of all inputs of four dimensions, in the user's memory */
-    hsched_layout output_layout;  /* likewise of outputs */
-    const char *const *taps;      /* names of tensors that become outputs too, after the others */
+    hsched_layout
+        input_layout; /* of all inputs of four dimensions, in the user's memory */
+    hsched_layout output_layout; /* likewise of outputs */
+    const char *const
+        *taps; /* names of tensors that become outputs too, after the others */
     uint32_t tap_count;
-    uint32_t max_parts;           /* a step is cut into at most so many parts for idle workers;
+    uint32_t max_parts; /* a step is cut into at most so many parts for idle workers;
                                      default: as many as there are CPU workers */
-    hsched_math math;             /* on GPUs */
-    uint32_t max_batch;           /* runs of this model that wait for a GPU are joined into batches
+    hsched_math math;   /* on GPUs */
+    uint32_t max_batch; /* runs of this model that wait for a GPU are joined into batches
                                      of at most so many; default 16; 1: never; at most 64 */
-    uint32_t batch_wait_us;       /* a run may wait so long for others to join it; default 0: only
+    uint32_t
+        batch_wait_us; /* a run may wait so long for others to join it; default 0: only
                                      what waits already is joined */
-    hsched_objective objective;   /* default: the runtime's, if the model's policy is COST. Not
+    hsched_objective
+        objective;      /* default: the runtime's, if the model's policy is COST. Not
                                      POWER_CAP; LATENCY waits for nobody: no batch_wait_us then */
-    uint32_t max_sizes;           /* HSCHED_MODEL_DYNAMIC: so many other sizes are kept compiled;
+    uint32_t max_sizes; /* HSCHED_MODEL_DYNAMIC: so many other sizes are kept compiled;
                                      default 8 */
 } hsched_model_config;
 #define HSCHED_MODEL_CONFIG_INIT .struct_size = sizeof(hsched_model_config)
 
 enum {
-    HSCHED_MODEL_MAP_WEIGHTS = 1u << 0, /* keep the model file mapped and use weights in place where
+    HSCHED_MODEL_MAP_WEIGHTS =
+        1u << 0, /* keep the model file mapped and use weights in place where
                                            a kernel can; the file must not change */
     HSCHED_MODEL_ALLOW_EXTERNAL_DATA = 1u << 1, /* hsched_model_load only */
-    HSCHED_MODEL_NO_FUSION = 1u << 2,   /* one step per layer: slow, for finding faults */
-    HSCHED_MODEL_KEEP_CONSTANTS = 1u << 3, /* keep unpacked weights too, for hsched_model_verify */
-    HSCHED_MODEL_DETERMINISTIC = 1u << 4, /* runs are never joined and only kernels whose sums have
+    HSCHED_MODEL_NO_FUSION = 1u << 2, /* one step per layer: slow, for finding faults */
+    HSCHED_MODEL_KEEP_CONSTANTS =
+        1u << 3, /* keep unpacked weights too, for hsched_model_verify */
+    HSCHED_MODEL_DETERMINISTIC =
+        1u << 4, /* runs are never joined and only kernels whose sums have
                                              a fixed order are used: the same input gives the same
                                              bits on the same device, while the tuning cache says
                                              the same. By default, with a GPU, the policy is then
                                              GPU_ONLY, so that it is the same device; COST and
                                              PLUGIN may choose another for each run */
-    HSCHED_MODEL_STEP_JOBS = 1u << 5, /* each step is a section and a job of its own, as systems
+    HSCHED_MODEL_STEP_JOBS =
+        1u << 5, /* each step is a section and a job of its own, as systems
                                          work that submit layer by layer: slow, for comparison */
-    HSCHED_MODEL_DYNAMIC = 1u << 6    /* for hsched_model_specialise; a graph that was compiled so
+    HSCHED_MODEL_DYNAMIC =
+        1u << 6 /* for hsched_model_specialise; a graph that was compiled so
                                          must stay until the model is released for the last time */
 };
 
@@ -1300,7 +1381,8 @@ enum {
  * weights. Errors: INVALID_ARGUMENT, SHAPE, STATE (no outputs), NOT_FOUND (a tap or a symbol),
  * OUT_OF_MEMORY. Any thread, one at a time per graph. Since 0.1.
  */
-HSCHED_API hsched_status hsched_model_compile(hsched_runtime *runtime, hsched_graph *graph,
+HSCHED_API hsched_status hsched_model_compile(hsched_runtime *runtime,
+                                              hsched_graph *graph,
                                               const hsched_model_config *config,
                                               hsched_model **model);
 /* Loads and compiles an ONNX file. Errors: those of both. Any thread. Since 0.1. */
@@ -1323,27 +1405,32 @@ HSCHED_API void hsched_model_release(hsched_model *model);
  */
 HSCHED_API hsched_status hsched_model_specialise(hsched_model *model,
                                                  const hsched_symbol *symbols,
-                                                 uint32_t symbol_count, hsched_model **sized);
+                                                 uint32_t symbol_count,
+                                                 hsched_model **sized);
 
 HSCHED_API const char *hsched_model_name(const hsched_model *model);
 HSCHED_API uint32_t hsched_model_input_count(const hsched_model *model);
 HSCHED_API uint32_t hsched_model_output_count(const hsched_model *model);
 /* Name, type, logical shape and the layout expected in the user's memory. Any thread. */
-HSCHED_API hsched_status hsched_model_input_info(const hsched_model *model, uint32_t index,
+HSCHED_API hsched_status hsched_model_input_info(const hsched_model *model,
+                                                 uint32_t index,
                                                  hsched_tensor_info *info);
-HSCHED_API hsched_status hsched_model_output_info(const hsched_model *model, uint32_t index,
+HSCHED_API hsched_status hsched_model_output_info(const hsched_model *model,
+                                                  uint32_t index,
                                                   hsched_tensor_info *info);
 
 typedef struct hsched_step_info {
     size_t struct_size;
-    const char *name;    /* the layers it was fused from: "conv1+bn1+relu1" */
-    const char *kind;    /* "conv2d", ... */
-    const char *kernel;  /* what computes it: "onednn/jit:avx512_core", "openblas/im2col", ... */
-    uint32_t device;     /* index into the runtime's devices */
+    const char *name; /* the layers it was fused from: "conv1+bn1+relu1" */
+    const char *kind; /* "conv2d", ... */
+    const char
+        *kernel; /* what computes it: "onednn/jit:avx512_core", "openblas/im2col", ... */
+    uint32_t device; /* index into the runtime's devices */
     uint32_t section;
     uint32_t parts;
     uint64_t macs;
     hsched_tensor_info output;
+    uint32_t able; /* bit d: the runtime's device d has a kernel for it */
 } hsched_step_info;
 #define HSCHED_STEP_INFO_INIT .struct_size = sizeof(hsched_step_info)
 HSCHED_API uint32_t hsched_model_step_count(const hsched_model *model);
@@ -1353,18 +1440,18 @@ HSCHED_API hsched_status hsched_model_step_info(const hsched_model *model, uint3
 typedef struct hsched_model_stats {
     size_t struct_size;
     uint64_t runs_succeeded, runs_failed, runs_cancelled;
-    double latency_mean_us;  /* submit to end, of runs that succeeded */
+    double latency_mean_us;                /* submit to end, of runs that succeeded */
     double latency_p50_us, latency_p99_us; /* from a histogram, within 3% */
     double latency_max_us;
-    uint64_t weight_bytes;   /* packed weights and constants */
-    uint64_t arena_bytes;    /* activations of one run in flight */
-    uint32_t slots;          /* arenas that exist now */
+    uint64_t weight_bytes; /* packed weights and constants */
+    uint64_t arena_bytes;  /* activations of one run in flight */
+    uint32_t slots;        /* arenas that exist now */
     uint32_t sections;
     uint64_t deadline_misses, runs_dropped; /* as in hsched_runtime_stats */
 } hsched_model_stats;
 #define HSCHED_MODEL_STATS_INIT .struct_size = sizeof(hsched_model_stats)
-HSCHED_API hsched_status hsched_model_get_stats(const hsched_model *model,
-                                                hsched_model_stats *stats); /* any thread */
+HSCHED_API hsched_status hsched_model_get_stats(
+    const hsched_model *model, hsched_model_stats *stats); /* any thread */
 
 /* ---- Runs ----------------------------------------------------------------- */
 
@@ -1376,17 +1463,26 @@ HSCHED_API hsched_status hsched_model_get_stats(const hsched_model *model,
  */
 typedef struct hsched_binding {
     hsched_buffer *buffer;
-    size_t offset;        /* into the buffer; a multiple of the element size */
-    void *data;           /* the user's plain memory, aligned to its element type */
-    size_t size;          /* bytes there (data only): at least the tensor's byte_size */
+    size_t offset; /* into the buffer; a multiple of the element size */
+    void *data;    /* the user's plain memory, aligned to its element type */
+    size_t size;   /* bytes there (data only): at least the tensor's byte_size */
     hsched_run *run;
     uint32_t run_output;
     uint32_t reserved[5]; /* zero */
 } hsched_binding;
 /* The pointer's constness is dropped for inputs, which the library never writes. */
-#define HSCHED_DATA(pointer, bytes) { .data = (void *)(pointer), .size = (bytes) }
-#define HSCHED_BUFFER(handle) { .buffer = (handle) }
-#define HSCHED_RUN_OUTPUT(handle, index) { .run = (handle), .run_output = (index) }
+#define HSCHED_DATA(pointer, bytes)                                                      \
+    {                                                                                    \
+        .data = (void *)(pointer), .size = (bytes)                                       \
+    }
+#define HSCHED_BUFFER(handle)                                                            \
+    {                                                                                    \
+        .buffer = (handle)                                                               \
+    }
+#define HSCHED_RUN_OUTPUT(handle, index)                                                 \
+    {                                                                                    \
+        .run = (handle), .run_output = (index)                                           \
+    }
 
 #define HSCHED_PRIORITY_MIN (-100)
 #define HSCHED_PRIORITY_MAX 100
@@ -1407,27 +1503,28 @@ typedef enum hsched_late {
 
 typedef struct hsched_run_config {
     size_t struct_size;
-    const hsched_binding *inputs;  /* one per input of the model, in order; required */
-    uint32_t input_count;          /* default: the model's */
-    const hsched_binding *outputs; /* one per output, in order; NULL, or entries all zero: the
+    const hsched_binding *inputs; /* one per input of the model, in order; required */
+    uint32_t input_count;         /* default: the model's */
+    const hsched_binding
+        *outputs;          /* one per output, in order; NULL, or entries all zero: the
                                       library keeps the output, see hsched_run_output */
-    uint32_t output_count;         /* default: the model's */
-    int priority;                  /* HSCHED_PRIORITY_MIN to _MAX; higher goes first; default 0.
+    uint32_t output_count; /* default: the model's */
+    int priority;          /* HSCHED_PRIORITY_MIN to _MAX; higher goes first; default 0.
                                       While it executes on a device, or waits there for its event,
                                       nothing of a lower one is begun on that. Above 0, and from 10
                                       on again, its work on a GPU also goes before other work of
                                       this process there */
     hsched_run_callback callback;
     void *callback_user;
-    void *wait_event;              /* a CUDA event (CUevent or cudaEvent_t) already recorded: the
+    void *wait_event;     /* a CUDA event (CUevent or cudaEvent_t) already recorded: the
                                       run's work on a GPU starts after it. NULL: none. For a run
                                       that has layers on the CPU a thread of the library waits for
                                       it, and starts nothing else on that device meanwhile: record
                                       it behind work that does not wait for such runs */
-    uint64_t deadline_us;          /* from the submission on; 0: none. Of runs of one priority the
+    uint64_t deadline_us; /* from the submission on; 0: none. Of runs of one priority the
                                       one with the earliest deadline goes first, as far as these are
                                       within half of ageing_us; the others count as if they were */
-    hsched_late late;              /* what becomes of it if it has not ended by then */
+    hsched_late late;     /* what becomes of it if it has not ended by then */
 } hsched_run_config;
 #define HSCHED_RUN_CONFIG_INIT .struct_size = sizeof(hsched_run_config)
 
@@ -1437,8 +1534,8 @@ typedef struct hsched_run_config {
  * OUT_OF_MEMORY, BUSY (hsched_runtime_config.max_runs are in flight: wait for one and try again, or
  * do without); the callback is called only if the submission succeeded. Any thread. Since 0.1.
  */
-HSCHED_API hsched_status hsched_submit(hsched_model *model, const hsched_run_config *config,
-                                       hsched_run **run);
+HSCHED_API hsched_status hsched_submit(hsched_model *model,
+                                       const hsched_run_config *config, hsched_run **run);
 
 /* Submits one run and waits for it. Any thread, not from a callback. Since 0.1. */
 HSCHED_API hsched_status hsched_infer(hsched_model *model, const hsched_binding *inputs,
@@ -1467,8 +1564,8 @@ HSCHED_API void hsched_run_cancel(hsched_run *run);
  * An output of a run that succeeded: its data, in the layout of hsched_model_output_info, valid
  * until the run is released. STATE before the run has ended well. Any thread.
  */
-HSCHED_API hsched_status hsched_run_output(hsched_run *run, uint32_t index, const void **data,
-                                           size_t *size);
+HSCHED_API hsched_status hsched_run_output(hsched_run *run, uint32_t index,
+                                           const void **data, size_t *size);
 
 /*
  * The CUDA event that marks the end of the run's work on its GPU, for streams of the user's
@@ -1485,18 +1582,18 @@ HSCHED_API hsched_status hsched_run_get_event(hsched_run *run, void **event);
 typedef struct hsched_run_times {
     size_t struct_size;
     uint64_t submitted_us, started_us, ended_us; /* CLOCK_MONOTONIC; 0: not yet */
-    uint32_t jobs;       /* executed for this run */
+    uint32_t jobs;                               /* executed for this run */
     uint32_t crossings;
-    uint32_t batch;      /* runs in the batch that it was executed in; 1: alone */
-    uint64_t deadline_us;/* CLOCK_MONOTONIC; 0: none */
-    uint32_t devices;    /* that have executed its jobs so far, as bits by number */
+    uint32_t batch;       /* runs in the batch that it was executed in; 1: alone */
+    uint64_t deadline_us; /* CLOCK_MONOTONIC; 0: none */
+    uint32_t devices;     /* that have executed its jobs so far, as bits by number */
 } hsched_run_times;
 #define HSCHED_RUN_TIMES_INIT .struct_size = sizeof(hsched_run_times)
 HSCHED_API hsched_status hsched_run_get_times(hsched_run *run, hsched_run_times *times);
 
-HSCHED_API hsched_run *hsched_run_retain(hsched_run *run);   /* any thread */
+HSCHED_API hsched_run *hsched_run_retain(hsched_run *run); /* any thread */
 /* The last reference gives the run back to its model; a run in flight still ends as it would. */
-HSCHED_API void hsched_run_release(hsched_run *run);         /* any thread */
+HSCHED_API void hsched_run_release(hsched_run *run); /* any thread */
 
 /* ---- Sources: models that run periodically -------------------------------- */
 
@@ -1537,26 +1634,28 @@ typedef void (*hsched_source_callback)(void *user, uint64_t release_us, hsched_r
 
 typedef struct hsched_source_config {
     size_t struct_size;
-    const char *name;              /* in messages; copied; default: the model's */
-    uint64_t period_us;            /* required; at most 2^40 */
-    uint64_t deadline_us;          /* from the release; default: the period */
-    uint64_t offset_us;            /* the first release comes so long after the start */
-    hsched_late late;              /* as in hsched_run_config */
-    int priority;                  /* as in hsched_run_config */
-    uint32_t flags;                /* bits of HSCHED_SOURCE_... */
-    uint32_t max_in_flight;        /* of its runs: released, and the callback has not returned. What
+    const char *name;     /* in messages; copied; default: the model's */
+    uint64_t period_us;   /* required; at most 2^40 */
+    uint64_t deadline_us; /* from the release; default: the period */
+    uint64_t offset_us;   /* the first release comes so long after the start */
+    hsched_late late;     /* as in hsched_run_config */
+    int priority;         /* as in hsched_run_config */
+    uint32_t flags;       /* bits of HSCHED_SOURCE_... */
+    uint32_t
+        max_in_flight; /* of its runs: released, and the callback has not returned. What
                                       would be more is skipped. Default 2: one is executed, one
                                       waits; 1 if outputs are bound here and there is no fill, since
                                       they are written by one run at a time; at most 1024 */
-    const hsched_binding *inputs;  /* fixed bindings, copied; what they refer to stays valid until
+    const hsched_binding
+        *inputs;          /* fixed bindings, copied; what they refer to stays valid until
                                       the source is destroyed. Data and buffers only */
-    uint32_t input_count;          /* default: the model's */
+    uint32_t input_count; /* default: the model's */
     const hsched_binding *outputs;
     uint32_t output_count;
-    hsched_source_fill fill;       /* NULL: inputs are always those above */
+    hsched_source_fill fill;         /* NULL: inputs are always those above */
     hsched_source_callback callback; /* NULL: nobody is told, only the counts tell */
-    void *user;                    /* given to both */
-    uint64_t wcet_us;              /* the longest that one run takes alone, on one worker; default:
+    void *user;                      /* given to both */
+    uint64_t wcet_us; /* the longest that one run takes alone, on one worker; default:
                                       what hsched_model_get_cost knows, which is a median */
 } hsched_source_config;
 #define HSCHED_SOURCE_CONFIG_INIT .struct_size = sizeof(hsched_source_config)
@@ -1575,13 +1674,16 @@ enum {
 
 /* What is known about a set of sources, from bad to good. */
 typedef enum hsched_admission {
-    HSCHED_ADMISSION_NONE = 0,     /* not tested: HSCHED_SOURCE_NO_ADMISSION */
-    HSCHED_ADMISSION_UNKNOWN = 1,  /* the cost of some is not known, or where they run (with COST,
+    HSCHED_ADMISSION_NONE = 0, /* not tested: HSCHED_SOURCE_NO_ADMISSION */
+    HSCHED_ADMISSION_UNKNOWN =
+        1, /* the cost of some is not known, or where they run (with COST,
                                       too, until it was measured); nothing that is known speaks
                                       against it. Logged at INFO */
-    HSCHED_ADMISSION_POSSIBLE = 2, /* there is time enough, but it is not certain that each
+    HSCHED_ADMISSION_POSSIBLE =
+        2, /* there is time enough, but it is not certain that each
                                       deadline is met. Logged as a warning */
-    HSCHED_ADMISSION_PROVEN = 3    /* all deadlines are met and no release is skipped, if no run
+    HSCHED_ADMISSION_PROVEN =
+        3 /* all deadlines are met and no release is skipped, if no run
                                       takes longer than was said and nothing else runs */
 } hsched_admission;
 
@@ -1634,28 +1736,31 @@ HSCHED_API void hsched_source_destroy(hsched_source *source);
  * due is in skipped_busy, skipped_late, declined or not_submitted. */
 typedef struct hsched_source_stats {
     size_t struct_size;
-    uint64_t released;        /* runs submitted */
-    uint64_t completed;       /* runs that succeeded, late ones included */
-    uint64_t failed;          /* runs that failed, those after an upstream run that did included */
-    uint64_t cancelled;       /* by the application or by destroying something */
-    uint64_t dropped;         /* ended with HSCHED_ERROR_DEADLINE */
-    uint64_t replaced;        /* by a newer one: HSCHED_SOURCE_LATEST_ONLY */
-    uint64_t skipped_busy;    /* max_in_flight runs were in flight */
-    uint64_t skipped_late;    /* a later release was due as well */
-    uint64_t declined;        /* by fill */
-    uint64_t not_submitted;   /* fill had given data, and no run could be made of them: what
+    uint64_t released;  /* runs submitted */
+    uint64_t completed; /* runs that succeeded, late ones included */
+    uint64_t failed; /* runs that failed, those after an upstream run that did included */
+    uint64_t cancelled;     /* by the application or by destroying something */
+    uint64_t dropped;       /* ended with HSCHED_ERROR_DEADLINE */
+    uint64_t replaced;      /* by a newer one: HSCHED_SOURCE_LATEST_ONLY */
+    uint64_t skipped_busy;  /* max_in_flight runs were in flight */
+    uint64_t skipped_late;  /* a later release was due as well */
+    uint64_t declined;      /* by fill */
+    uint64_t not_submitted; /* fill had given data, and no run could be made of them: what
                                  hsched_submit refuses (the first since the start is logged), or no
                                  room: see hsched_source_callback */
-    uint64_t deadline_misses; /* runs that had not ended at their deadline, dropped or not */
-    uint32_t in_flight;       /* runs that have not ended */
-    hsched_admission admission; /* of the sources there were when it was created, with it */
-    double latency_mean_us, latency_p50_us, latency_p99_us, latency_max_us; /* from the release to
+    uint64_t
+        deadline_misses; /* runs that had not ended at their deadline, dropped or not */
+    uint32_t in_flight;  /* runs that have not ended */
+    hsched_admission
+        admission; /* of the sources there were when it was created, with it */
+    double latency_mean_us, latency_p50_us, latency_p99_us,
+        latency_max_us;   /* from the release to
                                  the end, of runs that succeeded; percentiles within 3% */
-    double jitter_max_us;     /* the latest that a release was seen to, after its time */
+    double jitter_max_us; /* the latest that a release was seen to, after its time */
 } hsched_source_stats;
 #define HSCHED_SOURCE_STATS_INIT .struct_size = sizeof(hsched_source_stats)
-HSCHED_API hsched_status hsched_source_get_stats(const hsched_source *source,
-                                                 hsched_source_stats *stats); /* any thread */
+HSCHED_API hsched_status hsched_source_get_stats(
+    const hsched_source *source, hsched_source_stats *stats); /* any thread */
 
 #ifdef __cplusplus
 }
