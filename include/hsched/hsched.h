@@ -1482,6 +1482,7 @@ typedef struct hsched_step_info {
     uint32_t parts;
     uint64_t macs;
     hsched_tensor_info output;
+    uint32_t able;       /* bit d: the runtime's device d has a kernel for it */
 } hsched_step_info;
 #define HSCHED_STEP_INFO_INIT .struct_size = sizeof(hsched_step_info)
 HSCHED_API uint32_t hsched_model_step_count(const hsched_model *model);

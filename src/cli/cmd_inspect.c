@@ -116,6 +116,27 @@ static const char *device_name(const hsched_runtime *runtime, uint32_t device)
                                                                            : "?";
 }
 
+/* What the accelerators leave to the CPU. */
+static int print_left_over(const cli_session *session, const hsched_model *model)
+{
+    const uint32_t devices = hsched_runtime_device_count(session->runtime);
+    for (uint32_t d = 1; d < devices; d++) {
+        uint32_t found = 0;
+        for (uint32_t i = 0; i < hsched_model_step_count(model); i++) {
+            hsched_step_info step;
+            int status = step_info(model, i, &step);
+            if (status != CLI_OK)
+                return status;
+            if (step.able >> d & 1u)
+                continue;
+            if (found++ == 0)
+                printf("\nno kernel on %s\n", device_name(session->runtime, d));
+            printf("  %u %s (%s)\n", i, step.name, step.kind);
+        }
+    }
+    return CLI_OK;
+}
+
 static int print_steps(const cli_session *session, const hsched_model *model)
 {
     static const char *const columns[] = { ">#",     "STEP",     "KIND",   "KERNEL",
@@ -171,7 +192,9 @@ static int print_all(const cli_session *session, const hsched_graph *graph,
     status = print_ends(graph);
     if (status == CLI_OK)
         status = print_layers(graph);
-    return status == CLI_OK ? print_steps(session, model) : status;
+    if (status == CLI_OK)
+        status = print_steps(session, model);
+    return status == CLI_OK ? print_left_over(session, model) : status;
 }
 
 /* ---- For programs --------------------------------------------------------- */
@@ -197,6 +220,15 @@ static json_t *layers_json(const hsched_graph *graph)
     return layers;
 }
 
+static json_t *able_json(const hsched_runtime *runtime, uint32_t able)
+{
+    json_t *names = json_array();
+    for (uint32_t d = 0; d < hsched_runtime_device_count(runtime); d++)
+        if (able >> d & 1u)
+            cli_json_append(&names, json_string(device_name(runtime, d)));
+    return names;
+}
+
 static json_t *steps_json(const cli_session *session, const hsched_model *model)
 {
     json_t *steps = json_array();
@@ -207,10 +239,11 @@ static json_t *steps_json(const cli_session *session, const hsched_model *model)
             return NULL;
         }
         cli_json_append(&steps,
-                        json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:o, s:I}", "name",
+                        json_pack("{s:o, s:s, s:s, s:s, s:o, s:i, s:i, s:o, s:I}", "name",
                                   cli_json_text(step.name), "kind", step.kind, "kernel",
                                   step.kernel ? step.kernel : "", "device",
-                                  device_name(session->runtime, step.device), "section",
+                                  device_name(session->runtime, step.device), "able",
+                                  able_json(session->runtime, step.able), "section",
                                   (int)step.section, "parts", (int)step.parts, "output",
                                   cli_json_shape(&step.output), "macs",
                                   (json_int_t)step.macs));

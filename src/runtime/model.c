@@ -358,6 +358,16 @@ HSCHED_API uint32_t hsched_model_step_count(const hsched_model *model)
     return model ? model->plan->step_count : 0;
 }
 
+/* The devices that have a kernel for a step, as bits. */
+static uint32_t able_devices(const hsched_runtime *rt, const hsched_step *step)
+{
+    uint32_t able = 0;
+    for (uint32_t d = 0; d < rt->device_count; d++)
+        if (rt->devices[d].backend->supports(rt->devices[d].handle, step))
+            able |= 1u << d;
+    return able;
+}
+
 HSCHED_API hsched_status hsched_model_step_info(const hsched_model *model, uint32_t index,
                                                 hsched_step_info *info)
 {
@@ -383,6 +393,7 @@ HSCHED_API hsched_status hsched_model_step_info(const hsched_model *model, uint3
         .macs = s->step.macs,
         .output = { HSCHED_TENSOR_INFO_INIT, .name = s->step.name,
                     .dtype = s->step.out.dtype, .rank = s->step.out.rank },
+        .able = able_devices(model->runtime, &s->step),
     };
     size_t bytes = hsched_dtype_size(s->step.out.dtype);
     for (uint32_t i = 0; i < s->step.out.rank; i++) {

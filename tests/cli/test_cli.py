@@ -327,6 +327,16 @@ def test_inspect(program):
         assert word in text
 
 
+def test_inspect_tells_what_an_accelerator_has_no_kernel_for(program):
+    result = json.loads(program("inspect", CNN, "--sim", "conv:1000", "--json").stdout)
+    assert {s["kind"] for s in result["steps"] if s["able"] == ["cpu", "sim"]} == {"conv2d"}
+    others = [s for s in result["steps"] if s["able"] == ["cpu"]]
+    assert len(others) > 0 and all(s["kind"] != "conv2d" for s in others)
+    text = program("inspect", CNN, "--sim", "conv:1000").stdout.split("no kernel on sim\n")[1]
+    assert [line.split()[1] for line in text.splitlines()] == [s["name"] for s in others]
+    assert "no kernel" not in program("inspect", CNN).stdout
+
+
 def test_info(program):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS")}
     result = json.loads(program("info", "--json", "--workers", 1, env=environment).stdout)

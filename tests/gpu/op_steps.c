@@ -367,6 +367,55 @@ static void usual_gather(random_maker *m)
     random_small_integers(m, 1, -size - 1, size);
 }
 
+/* Long lines, of which few are kept; seldom almost all. Often many are equal. */
+static void usual_top_k(random_maker *m)
+{
+    static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_INT64, HSCHED_UINT8 };
+    hsched_step *s = &m->made->step;
+    const hsched_dtype type = types[range(m, 0, 2)];
+    const int most = chance(m, 10);
+    const int64_t lines = range(m, 1, 2), size = most ? 2100 : PICK(m, 300, 4500, 9000),
+                  kept = most ? PICK(m, 2047, 2048) : PICK(m, 1, 5, 100);
+    s->input_count = 1;
+    s->u.top_k.axis = 1;
+    s->u.top_k.smallest = chance(m, 30);
+    random_set_shape(&s->in[0], type, 2, (const int64_t[]){ lines, size });
+    random_set_dense(&s->in[0], NULL);
+    random_set_shape(&s->out, HSCHED_INT64, 2, (const int64_t[]){ lines, kept });
+    random_set_dense(&s->out, NULL);
+    m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    if (type == HSCHED_INT64)
+        random_small_integers(m, 0, -500, 500);
+}
+
+/* Lines of classes, or of what is known of each pixel. */
+static void usual_arg(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    const int images = chance(m, 30);
+    s->u.arg.axis = 1;
+    s->u.arg.last = chance(m, 50);
+    if (images) {
+        set_images(m);
+        int64_t dims[4];
+        memcpy(dims, s->in[0].dims, sizeof dims);
+        dims[1] = 1;
+        random_set_shape(&s->out, HSCHED_INT64, 4, dims);
+    } else {
+        const int64_t lines = range(m, 1, 4), size = PICK(m, 10, 1000, 1025, 5000);
+        s->input_count = 1;
+        random_set_shape(&s->in[0], HSCHED_FLOAT32, 2, (const int64_t[]){ lines, size });
+        random_set_dense(&s->in[0], NULL);
+        random_set_shape(&s->out, HSCHED_INT64, 2, (const int64_t[]){ lines, 1 });
+    }
+    random_set_dense(&s->out, NULL);
+    m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+}
+
 static void (*const usual[RANDOM_STEP_KINDS + 1])(random_maker *) = {
     [HSCHED_STEP_FC] = usual_fc,
     [HSCHED_STEP_POOL2D] = usual_pool,
@@ -381,6 +430,8 @@ static void (*const usual[RANDOM_STEP_KINDS + 1])(random_maker *) = {
     [HSCHED_STEP_RECURRENT] = usual_recurrent,
     [HSCHED_STEP_RESIZE] = usual_resize,
     [HSCHED_STEP_GATHER] = usual_gather,
+    [HSCHED_STEP_TOP_K] = usual_top_k,
+    [HSCHED_STEP_ARG] = usual_arg,
 };
 
 int op_has_usual_step(hsched_step_kind kind)

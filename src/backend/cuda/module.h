@@ -16,6 +16,7 @@
     X(REDUCE, reduce)                                                                    \
     X(RESIZE, resize)                                                                    \
     X(INDEX, index) /* gather, tuple_index, scatter */                                   \
+    X(AXIS, axis)   /* arg, top_k, cumsum */                                             \
     X(TYPES, types) /* cast, where, integers and bool */                                 \
     X(POOL, pool)                                                                        \
     X(MATMUL, matmul) /* any strides; FC of few rows */                                  \

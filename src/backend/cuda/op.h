@@ -104,6 +104,9 @@ hsi_cuda_maker hsi_cuda_make_resize;         /* RESIZE */
 hsi_cuda_maker hsi_cuda_make_gather;         /* GATHER */
 hsi_cuda_maker hsi_cuda_make_tuple_index;    /* TUPLE_INDEX */
 hsi_cuda_maker hsi_cuda_make_scatter;        /* SCATTER */
+hsi_cuda_maker hsi_cuda_make_arg;            /* ARG */
+hsi_cuda_maker hsi_cuda_make_top_k;          /* TOP_K */
+hsi_cuda_maker hsi_cuda_make_cumsum;         /* CUMSUM */
 hsi_cuda_maker hsi_cuda_make_pool;           /* POOL2D */
 hsi_cuda_maker hsi_cuda_make_matmul;         /* MATMUL and FC, any strides: own kernels */
 hsi_cuda_maker hsi_cuda_make_recurrent;      /* RECURRENT, any: own kernels */
@@ -114,6 +117,7 @@ hsi_cuda_maker hsi_cuda_make_conv_depthwise; /* CONV2D with groups == C == O */
 /* 1 if the maker of that kind takes the step. */
 int hsi_cuda_takes_resize(const hsched_step *step);
 int hsi_cuda_takes_scatter(const hsched_step *step);
+int hsi_cuda_takes_top_k(const hsched_step *step);
 
 /*
  * Makers of CONV2D, FC and MATMUL that offer several variants. `variants` lists what is

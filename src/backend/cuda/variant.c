@@ -106,6 +106,12 @@ static hsched_status make_op(const hsi_cuda_step *step, const hsi_cuda_step *lik
     case HSCHED_STEP_RECURRENT:
         return step->rnn ? hsi_cuda_make_rnn(step, op)
                          : hsi_cuda_make_recurrent(step, op);
+    case HSCHED_STEP_ARG:
+        return hsi_cuda_make_arg(step, op);
+    case HSCHED_STEP_TOP_K:
+        return hsi_cuda_make_top_k(step, op);
+    case HSCHED_STEP_CUMSUM:
+        return hsi_cuda_make_cumsum(step, op);
     case HSCHED_STEP_CAST:
         return hsi_cuda_make_cast(step, op);
     case HSCHED_STEP_WHERE:

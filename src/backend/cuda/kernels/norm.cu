@@ -134,8 +134,7 @@ __device__ __forceinline__ void lrn(const hsi_cuda_lrn_params &p,
     NORM_KERNEL(softmax_thread_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_softmax_params,   \
                 (softmax_thread<T>))                                                     \
     NORM_KERNEL(lrn_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_lrn_params, (lrn<T, 1>))     \
-    NORM_KERNEL(lrn_wide_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_lrn_params,             \
-                (lrn<T, 4>))
+    NORM_KERNEL(lrn_wide_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_lrn_params, (lrn<T, 4>))
 NORM_KERNELS(f32, float)
 NORM_KERNELS(f16, __half)
 NORM_KERNELS(bf16, __nv_bfloat16)

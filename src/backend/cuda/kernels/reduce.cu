@@ -148,8 +148,8 @@ __device__ __forceinline__ void reduce_integers(const hsi_cuda_reduce_params &p,
     }
 #pragma unroll
     for (int offset = 16; offset > 0; offset /= 2)
-        result = fold(p.kind, result,
-                      __shfl_xor_sync(0xffffffffu, (long long)result, offset));
+        result =
+            fold(p.kind, result, __shfl_xor_sync(0xffffffffu, (long long)result, offset));
     if (p.kind == HSCHED_REDUCE_MEAN)
         result /= (int64_t)p.window.count;
     if (threadIdx.x % 32 == 0)
