@@ -62,6 +62,7 @@ static hsi_cuda_maker *const makers[RANDOM_STEP_KINDS + 1] = {
     [HSCHED_STEP_SCALE] = hsi_cuda_make_scale,
     [HSCHED_STEP_LRN] = hsi_cuda_make_lrn,
     [HSCHED_STEP_SOFTMAX] = hsi_cuda_make_softmax,
+    [HSCHED_STEP_NORM] = hsi_cuda_make_norm,
     [HSCHED_STEP_UNARY] = hsi_cuda_make_unary,
     [HSCHED_STEP_BINARY] = hsi_cuda_make_binary,
     [HSCHED_STEP_COPY] = hsi_cuda_make_copy,
@@ -130,7 +131,7 @@ static void test_kind(void **state)
         random_step_make(&made, kind, session.seed, i);
         run_step(&made, i);
         if (kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_MATMUL ||
-            kind >= HSCHED_STEP_IMAGE)
+            (kind >= HSCHED_STEP_IMAGE && kind != HSCHED_STEP_NORM))
             continue; /* random ones are usual enough */
         op_usual_step(&made, kind, session.seed, i);
         run_step(&made, i);

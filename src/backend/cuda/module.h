@@ -12,7 +12,7 @@
 #define HSI_CUDA_MODULE_LIST(X)                                                          \
     X(COPY, copy)               /* copies, pad, image, entry and exit of a batch */      \
     X(ELEMENTWISE, elementwise) /* unary, binary, scale */                               \
-    X(NORM, norm)               /* softmax, LRN, reduce */                               \
+    X(NORM, norm)               /* softmax, norm, LRN, reduce */                         \
     X(POOL, pool)                                                                        \
     X(MATMUL, matmul)           /* any strides; FC of few rows */                        \
     X(CONV_DIRECT, conv_direct) /* any convolution; depthwise */                         \

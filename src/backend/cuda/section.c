@@ -9,8 +9,6 @@
 /* Kernels for the activation, and for the arithmetic of floats. */
 static int has_kernel(const hsched_step *step)
 {
-    if (step->kind == HSCHED_STEP_SOFTMAX && step->u.softmax.log)
-        return 0;
     if (step->kind == HSCHED_STEP_REDUCE && step->u.reduce.kind != HSCHED_REDUCE_MEAN)
         return 0;
     return step->out.dtype == HSCHED_FLOAT32 &&
@@ -32,6 +30,7 @@ int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *st
     case HSCHED_STEP_SCALE:
     case HSCHED_STEP_LRN:
     case HSCHED_STEP_SOFTMAX:
+    case HSCHED_STEP_NORM:
     case HSCHED_STEP_UNARY:
     case HSCHED_STEP_BINARY:
     case HSCHED_STEP_PAD:

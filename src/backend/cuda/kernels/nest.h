@@ -1,6 +1,6 @@
 /*
  * Loop nests over strided tensors: what makers prepare and kernels walk. A nest visits the
- * elements of one shape in up to three tensors at once; dimensions of size 1 are left out and
+ * elements of one shape in up to four tensors at once; dimensions of size 1 are left out and
  * those that lie one behind the other in all tensors are one. Included by C and CUDA.
  */
 #ifndef HSI_BACKEND_CUDA_KERNELS_NEST_H
@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define HSI_CUDA_NEST_DIMS     8
-#define HSI_CUDA_NEST_OPERANDS 3
+#define HSI_CUDA_NEST_OPERANDS 4
 
 /* Divides numbers below 2^31 by multiplication: n / divisor == (umulhi(n, multiplier) + n)
  * >> shift. */
