@@ -15,6 +15,7 @@
  * Inputs and constants are values without a producer. What holds after each pass:
  *
  * - lower: every live layer is operations; what follows cheaply from constants is one
+ * - recognise: layers that were written as their formulas are what they are
  * - fuse: chains that one step can do are one step
  * - layout: every owner knows whether it is channels-last
  * - views: every value has a place; no step reads what its contract forbids
@@ -297,6 +298,7 @@ hsched_status hsi_lower_reduce(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                hsi_value *out); /* lower_reduce.c */
 hsched_status hsi_lower_global_pool(hsi_ir *ir, const hsi_layer *layer, hsi_value *x,
                                     hsi_value *out);
+hsched_status hsi_pass_recognise(hsi_ir *ir);
 hsched_status hsi_pass_fuse(hsi_ir *ir);
 hsched_status hsi_pass_layout(hsi_ir *ir);
 hsched_status hsi_pass_views(hsi_ir *ir, int final);

@@ -105,6 +105,8 @@ static hsched_status run_passes(hsi_ir *ir)
     if (status == HSCHED_OK)
         status = hsi_pass_lower(ir);
     if (status == HSCHED_OK && !ir->config->no_fusion)
+        status = hsi_pass_recognise(ir);
+    if (status == HSCHED_OK && !ir->config->no_fusion)
         status = hsi_pass_fuse(ir);
     if (status == HSCHED_OK)
         status = hsi_pass_layout(ir);

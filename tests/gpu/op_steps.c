@@ -164,9 +164,44 @@ static void usual_softmax(random_maker *m)
     random_set_shape(&s->out, HSCHED_FLOAT32, 2, dims);
     random_set_dense(&s->out, NULL);
     s->u.softmax.axis = 1;
-    m->made->compare = RANDOM_COMPARE_NORM_NO_FLOOR;
+    s->u.softmax.log = chance(m, 30);
+    m->made->compare =
+        s->u.softmax.log ? RANDOM_COMPARE_NORM : RANDOM_COMPARE_NORM_NO_FLOOR;
     random_output(m);
     random_input(m, 0, -8, 8);
+}
+
+/* Rows that a warp takes, and longer ones; groups of channels. */
+static void usual_norm(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    s->u.norm.groups = 1;
+    s->input_count = 3;
+    if (chance(m, 50)) {
+        set_images(m);
+        s->input_count = 3;
+        s->u.norm.axis = 1;
+        s->u.norm.groups = chance(m, 50) ? s->out.dims[1] : 8;
+    } else {
+        const int64_t dims[] = { range(m, 1, 6), PICK(m, 64, 768, 1024, 1025, 5000) };
+        random_set_shape(&s->in[0], HSCHED_FLOAT32, 2, dims);
+        random_set_dense(&s->in[0], NULL);
+        random_set_shape(&s->out, HSCHED_FLOAT32, 2, dims);
+        random_set_dense(&s->out, NULL);
+        s->u.norm.axis = 1;
+        s->u.norm.rms = chance(m, 50);
+    }
+    for (uint32_t i = 1; i < 3; i++) {
+        random_set_shape(&s->in[i], HSCHED_FLOAT32, s->out.rank, s->out.dims);
+        for (uint32_t d = 0; d < s->out.rank; d++)
+            s->in[i].strides[d] = d == 1;
+    }
+    s->u.norm.epsilon = 1e-3f;
+    s->act.kind = chance(m, 50) ? HSCHED_ACTIVATION_SILU : HSCHED_ACTIVATION_NONE;
+    random_output(m);
+    random_input(m, 0, -2, 2);
+    random_input(m, 1, -1, 1);
+    random_input(m, 2, -1, 1);
 }
 
 static void usual_unary(random_maker *m)
@@ -422,6 +457,7 @@ static void (*const usual[RANDOM_STEP_KINDS + 1])(random_maker *) = {
     [HSCHED_STEP_SCALE] = usual_scale,
     [HSCHED_STEP_LRN] = usual_lrn,
     [HSCHED_STEP_SOFTMAX] = usual_softmax,
+    [HSCHED_STEP_NORM] = usual_norm,
     [HSCHED_STEP_UNARY] = usual_unary,
     [HSCHED_STEP_BINARY] = usual_binary,
     [HSCHED_STEP_COPY] = usual_copy,

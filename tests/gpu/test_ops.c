@@ -62,6 +62,7 @@ static hsi_cuda_maker *const makers[RANDOM_STEP_KINDS + 1] = {
     [HSCHED_STEP_SCALE] = hsi_cuda_make_scale,
     [HSCHED_STEP_LRN] = hsi_cuda_make_lrn,
     [HSCHED_STEP_SOFTMAX] = hsi_cuda_make_softmax,
+    [HSCHED_STEP_NORM] = hsi_cuda_make_norm,
     [HSCHED_STEP_UNARY] = hsi_cuda_make_unary,
     [HSCHED_STEP_BINARY] = hsi_cuda_make_binary,
     [HSCHED_STEP_COPY] = hsi_cuda_make_copy,

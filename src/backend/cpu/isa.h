@@ -41,6 +41,22 @@ extern hsi_isa hsi_isa_limit;
     __attribute__((                                                                      \
         optimize("O3", "fp-contract=fast", "no-math-errno", "no-trapping-math")))
 
+/* The sum of 16, 32 or 64 floats, by halves, each of which is vector code; they are changed. */
+HSI_ISA_INLINE float hsi_isa_sum(float *lane, int lanes)
+{
+    if (lanes > 32)
+        for (int k = 0; k < 32; k++)
+            lane[k] += lane[k + 32];
+    if (lanes > 16)
+        for (int k = 0; k < 16; k++)
+            lane[k] += lane[k + 16];
+    for (int k = 0; k < 8; k++)
+        lane[k] += lane[k + 8];
+    for (int k = 0; k < 4; k++)
+        lane[k] += lane[k + 4];
+    return (lane[0] + lane[2]) + (lane[1] + lane[3]);
+}
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #define HSI_ISA_X86     1
 #define HSI_TARGET_AVX2 __attribute__((target("avx2,fma")))

@@ -11,15 +11,6 @@
 
 /* ---- Statistics ----------------------------------------------------------- */
 
-/* The sum of LANES floats, by halves. */
-HSI_ISA_INLINE double sum_lanes(float *lane)
-{
-    for (int w = LANES / 2; w > 0; w /= 2)
-        for (int k = 0; k < w; k++)
-            lane[k] += lane[k + w];
-    return (double)lane[0];
-}
-
 /* n <= HSI_BLOCK neighbours: their mean, or 0 if `rms`, and the sum of squares about it. */
 HSI_ISA_INLINE hsi_norm_sum block_inline(const float *x, int64_t n, int rms)
 {
@@ -35,7 +26,7 @@ HSI_ISA_INLINE hsi_norm_sum block_inline(const float *x, int64_t n, int rms)
         for (int k = 0; i < n; i++, k++)
             lane[k] += x[i];
         /* Next to the mean: what it lacks shows in the sum of the differences. */
-        about = (float)(sum_lanes(lane) * part);
+        about = (float)((double)hsi_isa_sum(lane, LANES) * part);
     }
     for (int k = 0; k < LANES; k++)
         lane[k] = 0;
@@ -50,10 +41,10 @@ HSI_ISA_INLINE hsi_norm_sum block_inline(const float *x, int64_t n, int rms)
         lane[k] += d;
         square[k] += d * d;
     }
-    squares = sum_lanes(square);
+    squares = (double)hsi_isa_sum(square, LANES);
     if (rms)
         return (hsi_norm_sum){ (double)n, 0, squares };
-    total = sum_lanes(lane);
+    total = (double)hsi_isa_sum(lane, LANES);
     return (hsi_norm_sum){ (double)n, (double)about + total * part,
                            squares - total * total * part };
 }

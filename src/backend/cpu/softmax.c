@@ -7,6 +7,7 @@
  * through scratch memory). Exponentials that are no normal floats are taken as 0.
  */
 #include <math.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/status.h"
@@ -16,6 +17,7 @@
 #include "backend/cpu/loop.h"
 
 #define LANES  32
+#define WIDE   64
 #define ACROSS 64 /* positions side by side */
 
 typedef enum softmax_mode {
@@ -31,26 +33,48 @@ typedef struct softmax_state {
     int64_t n, x_stride, y_stride;
 } softmax_state;
 
-/* ---- One row -------------------------------------------------------------- */
-
-HSI_ISA_INLINE void row_max_body(const float *x, int64_t n, float *max)
+HSI_ISA_INLINE void max_halves(float *lane, int half)
 {
-    float lane[2 * LANES], best = -INFINITY;
-    int64_t i = 0;
-    for (int k = 0; k < 2 * LANES; k++)
-        lane[k] = -INFINITY;
-    for (; i + 2 * LANES <= n; i += 2 * LANES)
-        for (int k = 0; k < 2 * LANES; k++)
-            lane[k] = x[i + k] > lane[k] ? x[i + k] : lane[k];
-    for (int k = 0; k < LANES; k++)
-        lane[k] = lane[k + LANES] > lane[k] ? lane[k + LANES] : lane[k];
-    for (; i < n; i++)
-        best = x[i] > best ? x[i] : best;
-    for (int k = 0; k < LANES; k++)
-        best = lane[k] > best ? lane[k] : best;
-    *max = best;
+    for (int k = 0; k < half; k++)
+        lane[k] = lane[k + half] > lane[k] ? lane[k + half] : lane[k];
 }
-HSI_ISA_DISPATCH(row_max, (const float *x, int64_t n, float *max), (x, n, max))
+
+/* ---- Rows ----------------------------------------------------------------- */
+
+/* The largest of n >= width floats; width is 16 or 64. The last of them are looked at again where
+ * n is no multiple. */
+HSI_ISA_INLINE float max_of(const float *x, int64_t n, int width)
+{
+    float lane[WIDE], best = -INFINITY;
+    for (int k = 0; k < width; k++)
+        lane[k] = x[n - width + k];
+    for (int k = 0; k < width; k++)
+        lane[k] = lane[k] == lane[k] ? lane[k] : -INFINITY; /* no NaN */
+    for (int64_t i = 0; i + width <= n; i += width)
+        for (int k = 0; k < width; k++)
+            lane[k] = x[i + k] > lane[k] ? x[i + k] : lane[k];
+    if (width > 16) {
+        max_halves(lane, 32);
+        max_halves(lane, 16);
+    }
+    max_halves(lane, 8);
+    max_halves(lane, 4);
+    for (int k = 0; k < 4; k++)
+        best = lane[k] > best ? lane[k] : best;
+    return best;
+}
+
+HSI_ISA_INLINE float row_max(const float *x, int64_t n)
+{
+    float best = -INFINITY;
+    if (n >= WIDE)
+        return max_of(x, n, WIDE);
+    if (n >= 16)
+        return max_of(x, n, 16);
+    for (int64_t i = 0; i < n; i++)
+        best = x[i] > best ? x[i] : best;
+    return best;
+}
 
 /* lane[k] += y[k] = exp(x[k] - max); x may be y. */
 HSI_ISA_INLINE void exp_lanes(const float *x, float max, float *y, int stores,
@@ -76,73 +100,42 @@ HSI_ISA_INLINE double exp_row(const float *x, float max, float *y, int stores, i
         for (; i + LANES <= end; i += LANES)
             exp_lanes(x + i, max, y + i, stores, lane);
         if (i < end) { /* at the row's end; what is added adds nothing */
+            const size_t bytes = (size_t)(end - i) * sizeof(float);
             for (int k = 0; k < LANES; k++)
-                rest[k] = i + k < end ? x[i + k] : -INFINITY;
+                rest[k] = -INFINITY;
+            memcpy(rest, x + i, bytes);
             exp_lanes(rest, max, rest, 1, lane);
-            for (int k = 0; stores && i + k < end; k++)
-                y[i + k] = rest[k];
+            if (stores)
+                memcpy(y + i, rest, bytes);
             i = end;
         }
-        for (int w = LANES / 2; w > 0; w /= 2)
-            for (int k = 0; k < w; k++)
-                lane[k] += lane[k + w];
-        sum += (double)lane[0];
+        sum += (double)hsi_isa_sum(lane, LANES);
     }
     return sum;
 }
 
-HSI_ISA_INLINE void exp_and_sum_body(const float *x, float max, float *y, int64_t n,
-                                     double *sum)
+/* Rows x_pitch and y_pitch apart, which may be the same memory. */
+HSI_ISA_INLINE void rows_body(const float *x, int64_t x_pitch, float *y, int64_t y_pitch,
+                              int64_t rows, int64_t n, int log)
 {
-    *sum = exp_row(x, max, y, 1, n);
+    for (int64_t r = 0; r < rows; r++, x += x_pitch, y += y_pitch) {
+        const float max = row_max(x, n);
+        if (log) {
+            float none[LANES];
+            const float less = logf((float)exp_row(x, max, none, 0, n));
+            _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) y[i] =
+                (x[i] - max) - less;
+        } else {
+            const float factor = (float)(1 / exp_row(x, max, y, 1, n));
+            for (int64_t i = 0; i < n; i++)
+                y[i] *= factor;
+        }
+    }
 }
-HSI_ISA_DISPATCH(exp_and_sum,
-                 (const float *x, float max, float *y, int64_t n, double *sum),
-                 (x, max, y, n, sum))
-
-HSI_ISA_INLINE void exp_sum_body(const float *x, float max, int64_t n, double *sum)
-{
-    float none[LANES];
-    *sum = exp_row(x, max, none, 0, n);
-}
-HSI_ISA_DISPATCH(exp_sum, (const float *x, float max, int64_t n, double *sum),
-                 (x, max, n, sum))
-
-HSI_ISA_INLINE void multiply_body(float *y, float factor, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        y[i] *= factor;
-}
-HSI_ISA_DISPATCH(multiply, (float *y, float factor, int64_t n), (y, factor, n))
-
-/* x may be y. */
-static void softmax_row(const float *x, float *y, int64_t n)
-{
-    float max;
-    double sum;
-    row_max(x, n, &max);
-    exp_and_sum(x, max, y, n, &sum);
-    multiply(y, (float)(1 / sum), n);
-}
-
-HSI_ISA_INLINE void subtract_both_body(const float *x, float max, float log, float *y,
-                                       int64_t n)
-{
-    _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) y[i] = (x[i] - max) - log;
-}
-HSI_ISA_DISPATCH(subtract_both,
-                 (const float *x, float max, float log, float *y, int64_t n),
-                 (x, max, log, y, n))
-
-/* x may be y. */
-static void log_softmax_row(const float *x, float *y, int64_t n)
-{
-    float max;
-    double sum;
-    row_max(x, n, &max);
-    exp_sum(x, max, n, &sum);
-    subtract_both(x, max, (float)log(sum), y, n);
-}
+HSI_ISA_DISPATCH(rows,
+                 (const float *x, int64_t x_pitch, float *y, int64_t y_pitch,
+                  int64_t rows, int64_t n, int log),
+                 (x, x_pitch, y, y_pitch, rows, n, log))
 
 /* ---- Positions side by side ----------------------------------------------- */
 
@@ -237,8 +230,6 @@ static void log_softmax_across(const softmax_state *s, const float *x, float *y,
 static void run_tile(const softmax_state *s, const hsi_tile *t, const float *x, float *y,
                      float *row)
 {
-    void (*const one_row)(const float *, float *, int64_t) =
-        s->log ? log_softmax_row : softmax_row;
     for (int64_t r = 0; r < t->rows; r++) {
         const float *from = x + t->offset[0] + r * t->row_stride[0];
         float *to = y + t->offset[1] + r * t->row_stride[1];
@@ -248,15 +239,15 @@ static void run_tile(const softmax_state *s, const hsi_tile *t, const float *x, 
                     s, from + c, to + c, t->cols - c < ACROSS ? t->cols - c : ACROSS);
             continue;
         }
+        if (s->mode == SOFTMAX_ROWS) {
+            rows(from, t->col_stride[0], to, t->col_stride[1], t->cols, s->n, s->log);
+            continue;
+        }
         for (int64_t c = 0; c < t->cols;
              c++, from += t->col_stride[0], to += t->col_stride[1]) {
-            if (s->mode == SOFTMAX_ROWS) {
-                one_row(from, to, s->n);
-                continue;
-            }
             for (int64_t k = 0; k < s->n; k++)
                 row[k] = from[k * s->x_stride];
-            one_row(row, row, s->n);
+            rows(row, 0, row, 0, 1, s->n, s->log);
             hsi_scatter(row, to, s->y_stride, s->n);
         }
     }

@@ -12,7 +12,7 @@
 #define HSI_CUDA_MODULE_LIST(X)                                                          \
     X(COPY, copy)               /* copies, pad, image, entry and exit of a batch */      \
     X(ELEMENTWISE, elementwise) /* unary, binary, scale */                               \
-    X(NORM, norm)               /* softmax, LRN */                                       \
+    X(NORM, norm)               /* softmax, norm, LRN */                                 \
     X(REDUCE, reduce)                                                                    \
     X(RESIZE, resize)                                                                    \
     X(INDEX, index) /* gather, tuple_index, scatter */                                   \

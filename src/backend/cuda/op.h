@@ -96,6 +96,7 @@ hsi_cuda_maker hsi_cuda_make_unary;          /* UNARY */
 hsi_cuda_maker hsi_cuda_make_binary;         /* BINARY */
 hsi_cuda_maker hsi_cuda_make_scale;          /* SCALE */
 hsi_cuda_maker hsi_cuda_make_softmax;        /* SOFTMAX */
+hsi_cuda_maker hsi_cuda_make_norm;           /* NORM */
 hsi_cuda_maker hsi_cuda_make_lrn;            /* LRN */
 hsi_cuda_maker hsi_cuda_make_reduce;         /* REDUCE */
 hsi_cuda_maker hsi_cuda_make_cast;           /* CAST */

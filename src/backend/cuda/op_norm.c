@@ -1,4 +1,4 @@
-/* SOFTMAX and LRN. */
+/* SOFTMAX, NORM and LRN. */
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +23,8 @@ hsched_status hsi_cuda_make_softmax(const hsi_cuda_step *s, hsi_cuda_op **op)
 {
     const hsched_step *step = &s->step;
     const uint32_t axis = step->u.softmax.axis;
-    hsi_cuda_softmax_params p = { .out_stride = step->out.strides[axis],
+    hsi_cuda_softmax_params p = { .log = step->u.softmax.log != 0,
+                                  .out_stride = step->out.strides[axis],
                                   .in_stride = step->in[0].strides[axis] };
     *op = NULL;
     if (step->out.dims[axis] > INT32_MAX)
@@ -48,6 +49,68 @@ hsched_status hsi_cuda_make_softmax(const hsi_cuda_step *s, hsi_cuda_op **op)
                                             .params_size = sizeof p };
     char kernel[32];
     snprintf(kernel, sizeof kernel, "softmax_%s_%s", way, hsi_cuda_type_suffix(s->type));
+    return hsi_cuda_make_launch(&launch, kernel, op, "own/%s", kernel);
+}
+
+/* ---- NORM ----------------------------------------------------------------- */
+
+/* Over groups, and over what is in one: out, in, scale and bias. */
+static hsched_status make_groups(hsi_cuda_norm_params *p, const hsched_step *s)
+{
+    const uint32_t axis = s->u.norm.axis, rank = s->out.rank;
+    const int64_t groups = s->u.norm.groups, members = s->out.dims[axis] / groups;
+    const hsched_operand *operands[4] = { &s->out, &s->in[0],
+                                          p->scaled ? &s->in[1] : NULL,
+                                          p->shifted ? &s->in[2] : NULL };
+    int64_t kept[HSCHED_MAX_DIMS], inside[HSCHED_MAX_DIMS];
+    int64_t strides[4][HSCHED_MAX_DIMS] = { { 0 } }, of_groups[4][HSCHED_MAX_DIMS];
+    for (uint32_t d = 0; d < rank; d++) {
+        kept[d] = d < axis ? s->out.dims[d] : d == axis ? groups : 1;
+        inside[d] = d < axis ? 1 : d == axis ? members : s->out.dims[d];
+    }
+    for (int k = 0; k < 4; k++) {
+        if (operands[k])
+            memcpy(strides[k], operands[k]->strides, sizeof strides[k]);
+        memcpy(of_groups[k], strides[k], sizeof of_groups[k]);
+        of_groups[k][axis] *= members;
+    }
+    hsched_status status =
+        hsi_cuda_nest_make(&p->kept, rank, kept, 4,
+                           (const int64_t *const[]){ of_groups[0], of_groups[1],
+                                                     of_groups[2], of_groups[3] });
+    if (status == HSCHED_OK)
+        status = hsi_cuda_nest_make(
+            &p->inside, rank, inside, 4,
+            (const int64_t *const[]){ strides[0], strides[1], strides[2], strides[3] });
+    return status;
+}
+
+hsched_status hsi_cuda_make_norm(const hsi_cuda_step *s, hsi_cuda_op **op)
+{
+    const hsched_step *step = &s->step;
+    hsi_cuda_norm_params p = {
+        .rms = step->u.norm.rms != 0,
+        .scaled = step->input_count > 1 && step->in[1].dtype != HSCHED_DTYPE_NONE,
+        .shifted = step->input_count > 2 && step->in[2].dtype != HSCHED_DTYPE_NONE,
+        .epsilon = step->u.norm.epsilon,
+        .act = step->act
+    };
+    *op = NULL;
+    hsched_status status = make_groups(&p, step);
+    if (status != HSCHED_OK)
+        return status;
+    const int small = p.inside.count <= 1024;
+    const uint32_t threads = small ? HSI_CUDA_NORM_THREADS : HSI_CUDA_BLOCK_THREADS;
+    const hsi_cuda_kernel_launch launch = { .device = s->device,
+                                            .module = HSI_CUDA_MODULE_NORM,
+                                            .blocks = hsi_cuda_blocks(
+                                                p.kept.count, small ? threads / 32 : 1),
+                                            .threads = threads,
+                                            .params = &p,
+                                            .params_size = sizeof p };
+    char kernel[32];
+    snprintf(kernel, sizeof kernel, "norm_%s_%s", small ? "warp" : "block",
+             hsi_cuda_type_suffix(s->type));
     return hsi_cuda_make_launch(&launch, kernel, op, "own/%s", kernel);
 }
 

@@ -10,8 +10,6 @@
 /* Kernels for the activation, and for floats. */
 static int has_kernel(const hsched_step *step)
 {
-    if (step->kind == HSCHED_STEP_SOFTMAX && step->u.softmax.log)
-        return 0;
     return step->out.dtype == HSCHED_FLOAT32 && step->act.kind <= HSCHED_ACTIVATION_ATANH;
 }
 
@@ -37,6 +35,7 @@ int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *st
     case HSCHED_STEP_SCALE:
     case HSCHED_STEP_LRN:
     case HSCHED_STEP_SOFTMAX:
+    case HSCHED_STEP_NORM:
     case HSCHED_STEP_IMAGE:
         return has_kernel(step);
     case HSCHED_STEP_RECURRENT:

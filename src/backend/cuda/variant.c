@@ -91,6 +91,8 @@ static hsched_status make_op(const hsi_cuda_step *step, const hsi_cuda_step *lik
         return hsi_cuda_make_lrn(step, op);
     case HSCHED_STEP_SOFTMAX:
         return hsi_cuda_make_softmax(step, op);
+    case HSCHED_STEP_NORM:
+        return hsi_cuda_make_norm(step, op);
     case HSCHED_STEP_UNARY:
         return hsi_cuda_make_unary(step, op);
     case HSCHED_STEP_BINARY:

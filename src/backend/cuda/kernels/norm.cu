@@ -1,9 +1,15 @@
-/* SOFTMAX and LRN. Sums are made in an order that depends on the shape alone. */
+/* SOFTMAX, NORM and LRN. Sums are made in an order that depends on the shape alone. */
 #include "backend/cuda/kernels/common.cuh"
 #include "backend/cuda/kernels/group.cuh"
 #include "backend/cuda/kernels/norm.h"
 
-/* ---- SOFTMAX: out = exp(x - max) / sum along an axis ----------------------- */
+/* ---- SOFTMAX: out = exp(x - max) / sum along an axis, or its logarithm ------ */
+
+__device__ __forceinline__ float softmax_of(float less, float sum, float log_sum,
+                                            int32_t log)
+{
+    return log ? less - log_sum : expf(less) / sum;
+}
 
 /* A group of threads to a line. What a thread has of a line of usual size stays in its
  * registers; the rest is read three times. */
@@ -36,21 +42,25 @@ __device__ __forceinline__ void softmax_group(const hsi_cuda_softmax_params &p,
     max = reduce_group<maximum, GROUP>(max, memory[0]);
 #pragma unroll
     for (int k = 0; k < kept; k++) {
-        x[k] = expf(x[k] - max);
-        sum += x[k];
+        const float e = expf(x[k] - max);
+        sum += e;
+        if (!p.log)
+            x[k] = e;
     }
     for (uint32_t i = lane + kept * GROUP; i < p.size; i += GROUP)
         sum += expf(to_float(in[i * p.in_stride]) - max);
     sum = reduce_group<plus, GROUP>(sum, memory[1]);
+    const float log_sum = logf(sum);
 #pragma unroll
     for (int k = 0; k < kept; k++) {
         const uint32_t i = lane + k * GROUP;
         if (i < p.size)
-            out[i * p.out_stride] = from_float<T>(x[k] / sum);
+            out[i * p.out_stride] =
+                from_float<T>(p.log ? (x[k] - max) - log_sum : x[k] / sum);
     }
     for (uint32_t i = lane + kept * GROUP; i < p.size; i += GROUP)
-        out[i * p.out_stride] =
-            from_float<T>(expf(to_float(in[i * p.in_stride]) - max) / sum);
+        out[i * p.out_stride] = from_float<T>(
+            softmax_of(to_float(in[i * p.in_stride]) - max, sum, log_sum, p.log));
 }
 
 /* A thread to a line, for many lines that lie side by side. */
@@ -72,10 +82,65 @@ __device__ __forceinline__ void softmax_thread(const hsi_cuda_softmax_params &p,
 #pragma unroll 4
     for (uint32_t i = 0; i < p.size; i++)
         sum += expf(to_float(in[i * p.in_stride]) - max);
+    const float log_sum = logf(sum);
 #pragma unroll 4
     for (uint32_t i = 0; i < p.size; i++)
-        out[i * p.out_stride] =
-            from_float<T>(expf(to_float(in[i * p.in_stride]) - max) / sum);
+        out[i * p.out_stride] = from_float<T>(
+            softmax_of(to_float(in[i * p.in_stride]) - max, sum, log_sum, p.log));
+}
+
+/* ---- NORM: out = act((x - mean) / sqrt(variance + epsilon) * scale + bias) -- */
+
+/* A group of threads to a group of elements, which is read three times. The squares are summed
+ * about the first sum's mean, and what that lacks shows in the sum of the differences. */
+template <typename T, int GROUP>
+__device__ __forceinline__ void norm_group(const hsi_cuda_norm_params &p,
+                                           const hsi_cuda_addresses &a)
+{
+    __shared__ float memory[3][HSI_CUDA_BLOCK_THREADS / 32];
+    const uint32_t lane = threadIdx.x % GROUP;
+    const uint32_t group = blockIdx.x * (blockDim.x / GROUP) + threadIdx.x / GROUP;
+    if (group >= p.kept.count)
+        return; /* only groups that are warps, and those need no barrier */
+    const float part = 1.0f / (float)p.inside.count;
+    int64_t at[4], i[4];
+    nest_offsets(p.kept, group, at);
+    const T *in = reinterpret_cast<const T *>(a.in[0]) + at[1];
+    float about = 0, rest = 0, squares = 0;
+    if (!p.rms) {
+#pragma unroll 4
+        for (uint32_t k = lane; k < p.inside.count; k += GROUP) {
+            nest_offsets(p.inside, k, i);
+            about += to_float(in[i[1]]);
+        }
+        about = reduce_group<plus, GROUP>(about, memory[0]) * part;
+    }
+#pragma unroll 4
+    for (uint32_t k = lane; k < p.inside.count; k += GROUP) {
+        nest_offsets(p.inside, k, i);
+        const float d = to_float(in[i[1]]) - about;
+        rest += d;
+        squares += d * d;
+    }
+    rest = reduce_group<plus, GROUP>(rest, memory[1]) * part;
+    squares = reduce_group<plus, GROUP>(squares, memory[2]) * part;
+    if (p.rms)
+        rest = 0;
+    const float variance = fmaxf(squares - rest * rest, 0.0f);
+    const float deviation = sqrtf(variance + p.epsilon);
+    T *out = reinterpret_cast<T *>(a.out) + at[0];
+    const T *scale = reinterpret_cast<const T *>(a.in[1]) + at[2],
+            *bias = reinterpret_cast<const T *>(a.in[2]) + at[3];
+#pragma unroll 4
+    for (uint32_t k = lane; k < p.inside.count; k += GROUP) {
+        nest_offsets(p.inside, k, i);
+        float y = ((to_float(in[i[1]]) - about) - rest) / deviation;
+        if (p.scaled)
+            y *= to_float(scale[i[2]]);
+        if (p.shifted)
+            y += to_float(bias[i[3]]);
+        out[i[0]] = from_float<T>(apply_act(y, p.act));
+    }
 }
 
 /* ---- LRN: x / (bias + factor * sum of squares in the window)^beta ---------- */
@@ -133,6 +198,10 @@ __device__ __forceinline__ void lrn(const hsi_cuda_lrn_params &p,
                 (softmax_group<T, HSI_CUDA_BLOCK_THREADS>))                              \
     NORM_KERNEL(softmax_thread_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_softmax_params,   \
                 (softmax_thread<T>))                                                     \
+    NORM_KERNEL(norm_warp_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_norm_params,           \
+                (norm_group<T, 32>))                                                     \
+    NORM_KERNEL(norm_block_##name, HSI_CUDA_BLOCK_THREADS, hsi_cuda_norm_params,         \
+                (norm_group<T, HSI_CUDA_BLOCK_THREADS>))                                 \
     NORM_KERNEL(lrn_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_lrn_params, (lrn<T, 1>))     \
     NORM_KERNEL(lrn_wide_##name, HSI_CUDA_NORM_THREADS, hsi_cuda_lrn_params, (lrn<T, 4>))
 NORM_KERNELS(f32, float)
