@@ -212,7 +212,12 @@ static void interpolate_row(const hsched_step *step, const resize_state *s,
 /* Each of n floats twice. */
 HSI_ISA_INLINE void double_row_body(const float *restrict x, float *restrict y, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++)
+    int64_t i = 0;
+    for (; i + 8 <= n;
+         i += 8) /* rows are short: small vectors, and few of them are left */
+        for (int k = 0; k < 8; k++)
+            y[2 * (i + k)] = y[2 * (i + k) + 1] = x[i + k];
+    for (; i < n; i++)
         y[2 * i] = y[2 * i + 1] = x[i];
 }
 HSI_ISA_DISPATCH(double_row, (const float *restrict x, float *restrict y, int64_t n),
