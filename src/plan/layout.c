@@ -112,13 +112,27 @@ static int wish_for_inputs(hsi_op *op)
     return changed;
 }
 
+/* 1 for a pooling of whole images, which can be a reduction, too. */
+static int pools_all(const hsi_op *op)
+{
+    const hsi_value *x = op->in[0], *y = op->out;
+    if (op->kind != HSCHED_STEP_POOL2D || y->dims[2] != 1 || y->dims[3] != 1)
+        return 0;
+    for (int i = 0; i < 2; i++)
+        if (op->step.u.pool2d.kernel[i] != x->dims[2 + i] ||
+            op->step.u.pool2d.dilations[i] != 1 || op->step.u.pool2d.pads[i] != 0 ||
+            op->step.u.pool2d.pads[2 + i] != 0)
+            return 0;
+    return 1;
+}
+
 /* One look at an operation: forwards if an input is channels-last, backwards if the
  * result is. */
 static int spread(hsi_op *op)
 {
     int changed = 0;
     if (makes_images(op))
-        return op->kind == HSCHED_STEP_IMAGE ? 0 : wish_for_inputs(op);
+        return op->kind == HSCHED_STEP_IMAGE || pools_all(op) ? 0 : wish_for_inputs(op);
     if (!is_flexible(op))
         return 0;
     for (uint32_t i = 0; i < image_inputs(op) && !op->out->channels_last; i++)
@@ -181,19 +195,6 @@ static hsched_status permute_weights(hsi_ir *ir, hsi_op *fc, hsi_value *image)
 }
 
 /* ---- Poolings of whole images --------------------------------------------- */
-
-static int pools_all(const hsi_op *op)
-{
-    const hsi_value *x = op->in[0], *y = op->out;
-    if (op->kind != HSCHED_STEP_POOL2D || y->dims[2] != 1 || y->dims[3] != 1)
-        return 0;
-    for (int i = 0; i < 2; i++)
-        if (op->step.u.pool2d.kernel[i] != x->dims[2 + i] ||
-            op->step.u.pool2d.dilations[i] != 1 || op->step.u.pool2d.pads[i] != 0 ||
-            op->step.u.pool2d.pads[2 + i] != 0)
-            return 0;
-    return 1;
-}
 
 /* Of images that stay dense they become reductions, which read them as they are. */
 static void reduce_dense_images(hsi_ir *ir)

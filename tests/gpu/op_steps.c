@@ -452,22 +452,14 @@ static void usual_arg(random_maker *m)
 }
 
 static void (*const usual[RANDOM_STEP_KINDS + 1])(random_maker *) = {
-    [HSCHED_STEP_FC] = usual_fc,
-    [HSCHED_STEP_POOL2D] = usual_pool,
-    [HSCHED_STEP_SCALE] = usual_scale,
-    [HSCHED_STEP_LRN] = usual_lrn,
-    [HSCHED_STEP_SOFTMAX] = usual_softmax,
-    [HSCHED_STEP_NORM] = usual_norm,
-    [HSCHED_STEP_UNARY] = usual_unary,
-    [HSCHED_STEP_BINARY] = usual_binary,
-    [HSCHED_STEP_COPY] = usual_copy,
-    [HSCHED_STEP_PAD] = usual_pad,
-    [HSCHED_STEP_REDUCE] = usual_reduce,
-    [HSCHED_STEP_RECURRENT] = usual_recurrent,
-    [HSCHED_STEP_RESIZE] = usual_resize,
-    [HSCHED_STEP_GATHER] = usual_gather,
-    [HSCHED_STEP_TOP_K] = usual_top_k,
-    [HSCHED_STEP_ARG] = usual_arg,
+    [HSCHED_STEP_FC] = usual_fc,           [HSCHED_STEP_POOL2D] = usual_pool,
+    [HSCHED_STEP_SCALE] = usual_scale,     [HSCHED_STEP_LRN] = usual_lrn,
+    [HSCHED_STEP_SOFTMAX] = usual_softmax, [HSCHED_STEP_NORM] = usual_norm,
+    [HSCHED_STEP_UNARY] = usual_unary,     [HSCHED_STEP_BINARY] = usual_binary,
+    [HSCHED_STEP_COPY] = usual_copy,       [HSCHED_STEP_PAD] = usual_pad,
+    [HSCHED_STEP_REDUCE] = usual_reduce,   [HSCHED_STEP_RECURRENT] = usual_recurrent,
+    [HSCHED_STEP_RESIZE] = usual_resize,   [HSCHED_STEP_GATHER] = usual_gather,
+    [HSCHED_STEP_TOP_K] = usual_top_k,     [HSCHED_STEP_ARG] = usual_arg,
 };
 
 int op_has_usual_step(hsched_step_kind kind)

@@ -288,6 +288,29 @@ static void test_heads_are_written_into_their_columns(void **state)
     hsched_graph_destroy(g);
 }
 
+/* BatchNorm and a pooling of whole images read dense ones as they are. */
+static void test_dense_images_stay(void **state)
+{
+    (void)state;
+    for (int with_conv = 0; with_conv < 2; with_conv++) {
+        hsched_graph *g = new_graph();
+        hsched_tensor y = image(g, 3, 6, 6);
+        if (with_conv)
+            y = max_pool(g, "inner", conv(g, "conv", y, 4, 3));
+        y = batch_norm(g, "norm", y);
+        assert_ok(hsched_graph_add_global_pool(g, "pool", HSCHED_POOL_AVERAGE, y, &y));
+        assert_ok(hsched_graph_add_output(g, y));
+        hsi_plan *plan = plan_of(g, NULL);
+        const hsched_step *pool = &step_named(plan, "pool")->step;
+        assert_copies(plan, with_conv);
+        assert_int_equal(pool->kind, with_conv ? HSCHED_STEP_POOL2D : HSCHED_STEP_REDUCE);
+        if (!with_conv)
+            assert_int_equal(pool->u.reduce.kind, HSCHED_REDUCE_MEAN);
+        hsi_plan_destroy(plan);
+        hsched_graph_destroy(g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_copies_that_must_be),
         cmocka_unit_test(test_slices_are_views),
         cmocka_unit_test(test_heads_are_written_into_their_columns),
+        cmocka_unit_test(test_dense_images_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -244,7 +244,7 @@ HSI_ACTIVATION_LOOP(softsign, x / (1.0f + fabsf(x)))
 HSI_ACTIVATION_LOOP(mish, mish_inline(x))
 HSI_ACTIVATION_LOOP(abs_loop, fabsf(x))
 HSI_ACTIVATION_LOOP(neg, -x)
-HSI_ACTIVATION_LOOP(exp_loop, exp_inline(x))
+HSI_ACTIVATION_LOOP(exp_limited, exp_between(x, a, b))
 HSI_ACTIVATION_LOOP(sqrt_loop, sqrtf(x))
 HSI_ACTIVATION_LOOP(reciprocal, 1.0f / x)
 HSI_ACTIVATION_LOOP(erf_loop, erf_inline(x))
@@ -278,6 +278,16 @@ HSI_ISA_INLINE void is_near_body(const float *x, size_t n, int *near)
     *near = all;
 }
 HSI_ISA_DISPATCH(is_near, (const float *x, size_t n, int *near), (x, n, near))
+
+/* Limits that the compiler knows would become branches with results of their own, and those
+ * masks, where a minimum and a maximum are one instruction each. */
+static void exp_loop(const float *from, float *y, size_t n, float a, float b)
+{
+    static const volatile float low = EXP_LOW, high = EXP_HIGH;
+    (void)a;
+    (void)b;
+    exp_limited(from, y, n, low, high);
+}
 
 static void sin_loop(const float *from, float *y, size_t n, float a, float b)
 {

@@ -118,8 +118,7 @@ static int cpu_supports(const hsched_backend_device *device, const hsched_step *
         step->kind == HSCHED_STEP_REDUCE || step->kind == HSCHED_STEP_UNARY ||
         step->kind == HSCHED_STEP_BINARY || step->kind == HSCHED_STEP_CAST ||
         step->kind == HSCHED_STEP_WHERE || step->kind == HSCHED_STEP_NMS ||
-        step->kind == HSCHED_STEP_POOL_INDEX ||
-        step->kind == HSCHED_STEP_ROI_ALIGN)
+        step->kind == HSCHED_STEP_POOL_INDEX || step->kind == HSCHED_STEP_ROI_ALIGN)
         return hsi_ref_fault(step) == NULL;
     for (uint32_t i = 0; i < step->input_count; i++)
         if (!is_float(&step->in[i]) && (step->kind != HSCHED_STEP_RECURRENT || i != 4 ||

@@ -23,6 +23,13 @@ typedef struct buffer {
 } buffer;
 
 #define STRIDED_COPY(type)                                                               \
+    if (from_stride == 0 && to_stride == 1) {                                            \
+        const type value = *(const type *)from;                                          \
+        type *restrict row = to;                                                         \
+        for (int64_t i = 0; i < n; i++)                                                  \
+            row[i] = value;                                                              \
+        break;                                                                           \
+    }                                                                                    \
     for (int64_t i = 0; i < n; i++)                                                      \
         ((type *)to)[i * to_stride] = ((const type *)from)[i * from_stride];             \
     break

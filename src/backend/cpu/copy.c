@@ -469,10 +469,11 @@ static void prepare_transpose(copy_state *s, uint32_t t)
     for (uint32_t d = 0; d < loop->rank; d++)
         dims[d] = d == t || d == c ? 1 : loop->dims[d];
     hsi_loop_init(&s->outer, loop->rank, dims, 2, strides);
-    /* Rows of the input long enough to be fetched ahead; at most 32 of them, since rows that are
-     * a power of two apart compete for the same few lines of the cache. */
+    /* Rows of the input long enough to be fetched ahead; fewer of them where they are a power of
+     * two apart, since those compete for the same few lines of the cache. */
+    const int64_t apart = s->c_in_stride * (int64_t)s->size;
     s->t_block = s->c_count <= 8 ? 1024 : 256;
-    s->c_block = s->t_count <= 8 ? 1024 : 32;
+    s->c_block = s->t_count <= 8 ? 1024 : apart % 1024 == 0 ? 32 : 64;
     s->t_blocks = (s->t_count + s->t_block - 1) / s->t_block;
     s->c_blocks = (s->c_count + s->c_block - 1) / s->c_block;
     s->strips = s->c_count <= 8 && s->t_blocks == 1 && s->t_count > STRIP &&

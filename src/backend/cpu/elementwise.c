@@ -269,12 +269,21 @@ HSI_ISA_INLINE void relu_row_body(const float *x, float *y, int64_t n)
 }
 HSI_ISA_DISPATCH(relu_row, (const float *x, float *y, int64_t n), (x, y, n))
 
+/* What is activated at once: for sines and cosines, large elements make all of it slow. */
+#define LONG_ROW 16384
+
 static void unary_row(hsched_activation act, const float *x, int64_t xs, float *y,
                       int64_t ys, int64_t n)
 {
     float block[HSI_BLOCK];
     if (act.kind == HSCHED_ACTIVATION_RELU && xs == 1 && ys == 1) {
         relu_row(x, y, n);
+        return;
+    }
+    if (xs == 1 && ys == 1) {
+        for (int64_t i = 0; i < n; i += LONG_ROW)
+            hsi_cpu_activate_to(act, x + i, y + i,
+                                (size_t)(n - i < LONG_ROW ? n - i : LONG_ROW));
         return;
     }
     for (int64_t i = 0; i < n; i += HSI_BLOCK) {

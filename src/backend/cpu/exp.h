@@ -48,15 +48,23 @@ HSI_ISA_INLINE float power_of_two(int32_t n)
     return float_of((uint32_t)(n + 127) << 23);
 }
 
-HSI_ISA_INLINE float exp_inline(float x)
+#define EXP_LOW  -87.6f /* n is -126 */
+#define EXP_HIGH 89.0f
+
+HSI_ISA_INLINE float exp_between(float x, float low, float high)
 {
-    x = x < -87.6f ? -87.6f : x; /* n is -126 */
-    x = x > 89.0f ? 89.0f : x;
+    x = x < low ? low : x;
+    x = x > high ? high : x;
     int32_t n;
     /* Twice exp(r), and half of 2^n: 2^128 is no float, but its product with exp(r) can be. At
      * the other end 2^-127, which is none either, becomes 0. */
     float p = 2.0f * exp_reduced(x, &n) + 2.0f;
     return p * power_of_two(n - 1);
+}
+
+HSI_ISA_INLINE float exp_inline(float x)
+{
+    return exp_between(x, EXP_LOW, EXP_HIGH);
 }
 
 #endif

@@ -25,9 +25,8 @@ typedef struct table {
 } table;
 
 typedef struct resize_state {
-    hsi_loop
-        rows;   /* over what is neither B nor inner: A's place, y; x's only but for A */
-    table a, b; /* a.size == 0: B alone is resized */
+    hsi_loop rows; /* over what is neither B nor inner: A's place; x, only but for A; y */
+    table a, b;    /* a.size == 0: B alone is resized */
     int64_t a_stride;       /* units of `rows` per index of A */
     int64_t b_in, b_x, b_y; /* B's size in x and its strides */
     int64_t inner;          /* contiguous elements that belong together */
@@ -212,7 +211,12 @@ static void interpolate_row(const hsched_step *step, const resize_state *s,
 /* Each of n floats twice. */
 HSI_ISA_INLINE void double_row_body(const float *restrict x, float *restrict y, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++)
+    int64_t i = 0;
+    for (; i + 8 <= n;
+         i += 8) /* rows are short: small vectors, and few of them are left */
+        for (int k = 0; k < 8; k++)
+            y[2 * (i + k)] = y[2 * (i + k) + 1] = x[i + k];
+    for (; i < n; i++)
         y[2 * i] = y[2 * i + 1] = x[i];
 }
 HSI_ISA_DISPATCH(double_row, (const float *restrict x, float *restrict y, int64_t n),
@@ -280,11 +284,11 @@ static hsched_status resize_run(const hsched_step *step, const void *state,
             for (int64_t c = 0; c < t.cols; c++) {
                 const int64_t size = (int64_t)s->element;
                 const char *from =
-                    x + (t.offset[0] + r * t.row_stride[0] + c * t.col_stride[0]) * size;
+                    x + (t.offset[1] + r * t.row_stride[1] + c * t.col_stride[1]) * size;
                 char *to =
-                    y + (t.offset[1] + r * t.row_stride[1] + c * t.col_stride[1]) * size;
+                    y + (t.offset[2] + r * t.row_stride[2] + c * t.col_stride[2]) * size;
                 const int64_t at =
-                    t.offset[2] + r * t.row_stride[2] + c * t.col_stride[2];
+                    t.offset[0] + r * t.row_stride[0] + c * t.col_stride[0];
                 if (s->copies)
                     copy_row(step, s, from, to, at);
                 else
@@ -347,7 +351,8 @@ static hsched_status resize_prepare(const hsi_cpu_prepare_context *context,
         from[d] = count == 2 && d == axes[0] ? 0 : x->strides[d];
         at[d] = count == 2 && d == axes[0];
     }
-    const int64_t *strides[3] = { from, y->strides, at };
+    /* The output last: its rows are made in the order of memory. */
+    const int64_t *strides[3] = { at, from, y->strides };
     hsi_loop_init(&s->rows, y->rank, dims, 3, strides);
     s->copies = step->u.resize.mode == HSCHED_RESIZE_NEAREST;
     s->element = hsched_dtype_size(y->dtype);
