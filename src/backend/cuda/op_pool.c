@@ -73,8 +73,12 @@ hsched_status hsi_cuda_make_pool(const hsi_cuda_step *s, hsi_cuda_op **op)
     const hsched_step *step = &s->step;
     const int64_t *dims = step->out.dims;
     *op = NULL;
-    if (is_mean(step))
-        return hsi_cuda_make_reduce(s, op);
+    if (is_mean(step)) {
+        hsi_cuda_step mean = *s;
+        mean.step.kind = HSCHED_STEP_REDUCE;
+        mean.step.u.reduce.kind = HSCHED_REDUCE_MEAN;
+        return hsi_cuda_make_reduce(&mean, op);
+    }
     hsi_cuda_nest whole; /* for its check of the size */
     hsched_status status = hsi_cuda_nest_make(
         &whole, 4, dims, 1, (const int64_t *const[]){ step->out.strides });
