@@ -5,6 +5,8 @@
 
 #include "unit/random_graph.h"
 
+#define FLOAT_UNIT 0x1p-24
+
 enum {
     SAMPLES = 4
 };
@@ -85,6 +87,30 @@ static double squared_distance(const float *a, const float *b, size_t count)
     return sum;
 }
 
+/* 1 for what depends on integers or bools that were made of floats: such a choice may turn
+ * over where two floats become one in the format, which trying at random need not find. */
+static int *find_choices(const hsched_graph *graph)
+{
+    int *chosen = calloc(2 * (size_t)graph->tensor_count, sizeof *chosen);
+    int *from_floats = chosen ? chosen + graph->tensor_count : NULL;
+    for (uint32_t t = 0; chosen && t < graph->tensor_count; t++)
+        from_floats[t] =
+            graph->tensors[t].dtype == HSCHED_FLOAT32 && graph->tensors[t].data == NULL;
+    for (uint32_t l = 0; chosen && l < graph->layer_count; l++) {
+        const hsi_layer *layer = &graph->layers[l];
+        for (uint32_t i = 0; i < layer->input_count; i++) {
+            const hsched_tensor x = layer->inputs[i];
+            if (x == HSCHED_NO_TENSOR)
+                continue;
+            from_floats[layer->output] |= from_floats[x];
+            chosen[layer->output] |= chosen[x];
+        }
+        chosen[layer->output] |= from_floats[layer->output] &&
+                                 graph->tensors[layer->output].dtype != HSCHED_FLOAT32;
+    }
+    return chosen;
+}
+
 int graph_rounding_spread(const hsched_graph *graph, const void *const *inputs,
                           const graph_values *values, const graph_rounding *rounding,
                           uint64_t seed, double *spreads)
@@ -105,7 +131,13 @@ int graph_rounding_spread(const hsched_graph *graph, const void *const *inputs,
         }
         graph_values_free(&moved);
     }
+    int *chosen = find_choices(graph);
+    if (chosen == NULL)
+        return 0;
+    const int narrow = rounding->unit > FLOAT_UNIT || rounding->operand_unit > FLOAT_UNIT;
     for (uint32_t i = 0; i < graph->output_count; i++)
-        spreads[i] = sqrt(spreads[i] / SAMPLES);
+        spreads[i] =
+            narrow && chosen[graph->outputs[i]] ? INFINITY : sqrt(spreads[i] / SAMPLES);
+    free(chosen);
     return 1;
 }

@@ -18,8 +18,9 @@ typedef struct graph_rounding {
 } graph_rounding;
 
 /* spreads[i] is the root mean square of the norms of output i's deviations from `values`,
- * which is what graph_eval gave for these inputs; 0 for types other than float32. 1 on
- * success. */
+ * which is what graph_eval gave for these inputs; 0 for types other than float32. Infinite in
+ * formats narrower than float32 for what depends on choices that floats make (arg, comparisons,
+ * casts to integers). 1 on success. */
 int graph_rounding_spread(const hsched_graph *graph, const void *const *inputs,
                           const graph_values *values, const graph_rounding *rounding,
                           uint64_t seed, double *spreads);
