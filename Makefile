@@ -149,6 +149,9 @@ $(KERNELS)/%.fatbin: src/backend/cuda/kernels/%.cu $(KERNELS)/flags
 	@echo "  NVCC  $<"
 	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -MF $(@:.fatbin=.d) -MT $@ -fatbin $< -o $@
 
+# Where samples are taken depends on every bit: products and sums are rounded each, as they are elsewhere.
+$(KERNELS)/sample.fatbin: private NVCCFLAGS += -fmad=false
+
 # Some files need none of CUDA's headers: they are tested where there are none.
 CUDA_PLAIN := $(call obj,src/backend/cuda/tune_cache.c src/backend/cuda/order.c)
 $(filter-out $(CUDA_PLAIN),$(CUDA_OBJ)): $(BUILD)/flags-cuda

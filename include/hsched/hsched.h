@@ -1258,7 +1258,10 @@ typedef struct hsched_grid_sample_config {
 
 /* x [N,C,H,W] at the places that `grid` [N,H',W',2] names as (column, row), each from -1, x's
  * beginning, to 1, its end: [N,C,H',W']. Or x [N,C,D,H,W] and grid [N,D',H',W',3]. As ONNX's
- * GridSample. A coordinate that is not a number lies before all others. */
+ * GridSample. A coordinate that is not a number lies before all others. Places are computed in
+ * float32 in any case; but with HSCHED_MATH_FP16 or _BF16 a GPU keeps the grid itself in half
+ * precision, as all that passes between layers: of 1024 elements a place is then right to an eighth
+ * of one, or (bfloat16) to a whole one. */
 HSCHED_API hsched_status hsched_graph_add_grid_sample(hsched_graph *graph, const char *name,
                                                       hsched_tensor x, hsched_tensor grid,
                                                       const hsched_grid_sample_config *config,
@@ -1277,7 +1280,8 @@ typedef struct hsched_roi_align_config {
 
 /* Regions of images at one size: x [N,C,H,W], regions [R,4] of corners (x, y, x, y), and in which
  * image each is, `images` [R], int64 or int32 -> [R,C,height,width]. As ONNX's RoiAlign; MAX is
- * the largest of the samples' weighted elements. */
+ * the largest of the samples' weighted elements. With HSCHED_MATH_FP16 or _BF16 a GPU keeps
+ * corners in half precision: numbers up to 1024 are right to a quarter, or (bfloat16) to two. */
 HSCHED_API hsched_status hsched_graph_add_roi_align(hsched_graph *graph, const char *name,
                                                     hsched_tensor x, hsched_tensor regions,
                                                     hsched_tensor images,

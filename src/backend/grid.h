@@ -10,6 +10,8 @@
 
 #include <hsched/backend.h>
 
+#include "backend/host_device.h"
+
 #define HSI_GRID_TAPS 4 /* the most along one axis */
 #define HSI_GRID_FAR  16777216.0f
 
@@ -18,13 +20,28 @@ typedef struct hsi_grid_place {
     float weight[HSI_GRID_TAPS];
 } hsi_grid_place;
 
+/* What a step says of its coordinates. */
+typedef struct hsi_grid_way {
+    hsched_grid_padding padding;
+    int align_corners, pixels;
+} hsi_grid_way;
+
+static inline hsi_grid_way hsi_grid_way_of(const hsched_step *step)
+{
+    hsi_grid_way way;
+    way.padding = step->u.grid_sample.padding;
+    way.align_corners = step->u.grid_sample.align_corners;
+    way.pixels = step->u.grid_sample.pixels;
+    return way;
+}
+
 static inline int hsi_grid_taps(hsched_resize_mode mode)
 {
     return mode == HSCHED_RESIZE_NEAREST ? 1 : mode == HSCHED_RESIZE_LINEAR ? 2 : 4;
 }
 
 /* Brings `at` between the borders, turning back at each. */
-static inline float hsi_grid_reflect(float at, float low, float high)
+static inline HSI_HOST_DEVICE float hsi_grid_reflect(float at, float low, float high)
 {
     const float range = high - low;
     if (at >= low && at <= high)
@@ -39,17 +56,16 @@ static inline float hsi_grid_reflect(float at, float low, float high)
 
 /* Along an axis of `size` elements, a coordinate of -1 to 1, or in elements if `pixels`. One that
  * is not a number lies before all others. `taps` are those of the step's mode. */
-static inline __attribute__((always_inline)) void hsi_grid_at(const hsched_step *step,
-                                                              int taps, float coordinate,
-                                                              int64_t size,
-                                                              hsi_grid_place *place)
+static inline __attribute__((always_inline)) HSI_HOST_DEVICE void hsi_grid_at(
+    const hsi_grid_way *way, int taps, float coordinate, int64_t size,
+    hsi_grid_place *place)
 {
-    const hsched_grid_padding padding = step->u.grid_sample.padding;
-    const int corners = step->u.grid_sample.align_corners;
+    const hsched_grid_padding padding = way->padding;
+    const int corners = way->align_corners;
     const float length = (float)size, last = length - 1;
     const float low = corners ? 0 : -0.5f, high = corners ? last : length - 0.5f;
     float at = coordinate;
-    if (!step->u.grid_sample.pixels)
+    if (!way->pixels)
         at = corners ? (coordinate + 1) / 2 * last : ((coordinate + 1) * length - 1) / 2;
     /* Beyond this, floats have no neighbours at a distance of 1. */
     at = !(at > -HSI_GRID_FAR) ? -HSI_GRID_FAR : at > HSI_GRID_FAR ? HSI_GRID_FAR : at;

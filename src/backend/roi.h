@@ -9,29 +9,47 @@
 
 #include <hsched/backend.h>
 
+#include "backend/host_device.h"
+
+/* What a step says of its regions. */
+typedef struct hsi_roi_way {
+    int half_pixel;
+    float scale;
+    int64_t sampling_ratio, bins[2];
+} hsi_roi_way;
+
+static inline hsi_roi_way hsi_roi_way_of(const hsched_step *step)
+{
+    hsi_roi_way way;
+    way.half_pixel = step->u.roi_align.half_pixel;
+    way.scale = step->u.roi_align.scale;
+    way.sampling_ratio = step->u.roi_align.sampling_ratio;
+    way.bins[0] = step->out.dims[2];
+    way.bins[1] = step->out.dims[3];
+    return way;
+}
+
 typedef struct hsi_roi {
     float start[2], bin[2]; /* in elements of the image */
     int64_t grid[2];        /* 0: no samples at all */
 } hsi_roi;
 
 /* Of the four numbers (x, y, x, y), `stride` apart. */
-static inline hsi_roi hsi_roi_of(const hsched_step *step, const float *numbers,
-                                 int64_t stride)
+static inline HSI_HOST_DEVICE hsi_roi hsi_roi_of(const hsi_roi_way *way,
+                                                 const float *numbers, int64_t stride)
 {
-    const float offset = step->u.roi_align.half_pixel ? 0.5f : 0;
+    const float offset = way->half_pixel ? 0.5f : 0;
     hsi_roi r;
     for (int axis = 0; axis < 2; axis++) {
-        const float start =
-            numbers[(1 - axis) * stride] * step->u.roi_align.scale - offset;
-        const float end = numbers[(3 - axis) * stride] * step->u.roi_align.scale - offset;
+        const float start = numbers[(1 - axis) * stride] * way->scale - offset;
+        const float end = numbers[(3 - axis) * stride] * way->scale - offset;
         float size = end - start;
-        if (!step->u.roi_align.half_pixel && !(size >= 1))
+        if (!way->half_pixel && !(size >= 1))
             size = 1;
         r.start[axis] = start;
-        r.bin[axis] = size / (float)step->out.dims[2 + axis];
-        const float each = step->u.roi_align.sampling_ratio > 0
-                               ? (float)step->u.roi_align.sampling_ratio
-                               : ceilf(r.bin[axis]);
+        r.bin[axis] = size / (float)way->bins[axis];
+        const float each =
+            way->sampling_ratio > 0 ? (float)way->sampling_ratio : ceilf(r.bin[axis]);
         r.grid[axis] = !(each > 0) || !isfinite(start) || !isfinite(size) ? 0
                        : each > 1e9f                                      ? 1000000000
                                                                           : (int64_t)each;
@@ -41,8 +59,9 @@ static inline hsi_roi hsi_roi_of(const hsched_step *step, const float *numbers,
 
 /* Sample i of bin p along an axis of `size` elements: two elements with their weights. 0 if it
  * lies outside. */
-static inline int hsi_roi_sample(const hsi_roi *r, int axis, int64_t p, int64_t i,
-                                 int64_t size, int64_t index[2], float weight[2])
+static inline HSI_HOST_DEVICE int hsi_roi_sample(const hsi_roi *r, int axis, int64_t p,
+                                                 int64_t i, int64_t size,
+                                                 int64_t index[2], float weight[2])
 {
     float at = r->start[axis] + (float)p * r->bin[axis] +
                ((float)i + 0.5f) * r->bin[axis] / (float)r->grid[axis];
@@ -62,8 +81,9 @@ static inline int hsi_roi_sample(const hsi_roi *r, int axis, int64_t p, int64_t 
 }
 
 /* A range of samples that has all those inside. */
-static inline void hsi_roi_range(const hsi_roi *r, int axis, int64_t p, int64_t size,
-                                 int64_t *begin, int64_t *end)
+static inline HSI_HOST_DEVICE void hsi_roi_range(const hsi_roi *r, int axis, int64_t p,
+                                                 int64_t size, int64_t *begin,
+                                                 int64_t *end)
 {
     const double first = (double)r->start[axis] + (double)p * (double)r->bin[axis];
     const double apart = (double)r->bin[axis] / (double)r->grid[axis];

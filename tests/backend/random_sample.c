@@ -4,6 +4,14 @@
 
 #include "backend/random_maker.h"
 
+static int64_t count_of(uint32_t rank, const int64_t *dims)
+{
+    int64_t all = 1;
+    for (uint32_t d = 0; d < rank; d++)
+        all *= dims[d];
+    return all;
+}
+
 /* Coordinates reach a good way beyond the image; at times none lies in it. */
 void random_make_grid_sample(random_maker *m)
 {
@@ -16,6 +24,9 @@ void random_make_grid_sample(random_maker *m)
         y[2] = range(m, 20, 60);
     y[0] = grid[0] = x[0];
     y[1] = x[1];
+    for (uint32_t d = 2; d < rank; d++) /* many channels have few points */
+        while (y[d] > 1 && count_of(rank, y) > 20000)
+            y[d] /= 2;
     for (uint32_t d = 2; d < rank; d++)
         grid[d - 1] = y[d];
     grid[rank - 1] = rank - 2;

@@ -451,15 +451,70 @@ static void usual_arg(random_maker *m)
     random_input(m, 0, -1, 1);
 }
 
+/* Images at the places of a grid, all of their channels at once. */
+static void usual_grid_sample(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    set_images(m);
+    int64_t dims[4];
+    memcpy(dims, s->in[0].dims, sizeof dims);
+    dims[2] = range(m, 1, 20);
+    dims[3] = range(m, 1, 20);
+    set_image(m, &s->out, dims);
+    s->input_count = 2;
+    set_dense(&s->in[1], 4, (const int64_t[]){ dims[0], dims[2], dims[3], 2 });
+    s->u.grid_sample.mode =
+        (hsched_resize_mode)range(m, HSCHED_RESIZE_NEAREST, HSCHED_RESIZE_CUBIC);
+    s->u.grid_sample.padding =
+        (hsched_grid_padding)range(m, HSCHED_GRID_ZEROS, HSCHED_GRID_REFLECTION);
+    s->u.grid_sample.align_corners = chance(m, 50);
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    random_input(m, 1, -1.2, 1.2);
+}
+
+/* Regions of few images, whose corners are numbers of elements. */
+static void usual_roi_align(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    set_images(m);
+    const int64_t regions = range(m, 1, 12);
+    const int64_t dims[] = { regions, s->in[0].dims[1], 7, 7 };
+    set_image(m, &s->out, dims);
+    s->input_count = 3;
+    set_dense(&s->in[1], 2, (const int64_t[]){ regions, 4 });
+    random_set_shape(&s->in[2], HSCHED_INT64, 1, &regions);
+    random_set_dense(&s->in[2], NULL);
+    s->u.roi_align.max = chance(m, 30);
+    s->u.roi_align.half_pixel = chance(m, 70);
+    s->u.roi_align.sampling_ratio = PICK(m, 0, 2);
+    s->u.roi_align.scale = 0.25f;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    random_input(m, 1, 0, 60);
+    random_input(m, 2, 0, 0);
+    random_small_integers(m, 2, 0, s->in[0].dims[0] - 1);
+}
+
 static void (*const usual[RANDOM_STEP_KINDS + 1])(random_maker *) = {
-    [HSCHED_STEP_FC] = usual_fc,           [HSCHED_STEP_POOL2D] = usual_pool,
-    [HSCHED_STEP_SCALE] = usual_scale,     [HSCHED_STEP_LRN] = usual_lrn,
-    [HSCHED_STEP_SOFTMAX] = usual_softmax, [HSCHED_STEP_NORM] = usual_norm,
-    [HSCHED_STEP_UNARY] = usual_unary,     [HSCHED_STEP_BINARY] = usual_binary,
-    [HSCHED_STEP_COPY] = usual_copy,       [HSCHED_STEP_PAD] = usual_pad,
-    [HSCHED_STEP_REDUCE] = usual_reduce,   [HSCHED_STEP_RECURRENT] = usual_recurrent,
-    [HSCHED_STEP_RESIZE] = usual_resize,   [HSCHED_STEP_GATHER] = usual_gather,
-    [HSCHED_STEP_TOP_K] = usual_top_k,     [HSCHED_STEP_ARG] = usual_arg,
+    [HSCHED_STEP_FC] = usual_fc,
+    [HSCHED_STEP_POOL2D] = usual_pool,
+    [HSCHED_STEP_SCALE] = usual_scale,
+    [HSCHED_STEP_LRN] = usual_lrn,
+    [HSCHED_STEP_SOFTMAX] = usual_softmax,
+    [HSCHED_STEP_NORM] = usual_norm,
+    [HSCHED_STEP_UNARY] = usual_unary,
+    [HSCHED_STEP_BINARY] = usual_binary,
+    [HSCHED_STEP_COPY] = usual_copy,
+    [HSCHED_STEP_PAD] = usual_pad,
+    [HSCHED_STEP_REDUCE] = usual_reduce,
+    [HSCHED_STEP_RECURRENT] = usual_recurrent,
+    [HSCHED_STEP_RESIZE] = usual_resize,
+    [HSCHED_STEP_GATHER] = usual_gather,
+    [HSCHED_STEP_TOP_K] = usual_top_k,
+    [HSCHED_STEP_ARG] = usual_arg,
+    [HSCHED_STEP_GRID_SAMPLE] = usual_grid_sample,
+    [HSCHED_STEP_ROI_ALIGN] = usual_roi_align,
 };
 
 int op_has_usual_step(hsched_step_kind kind)

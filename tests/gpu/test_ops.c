@@ -79,6 +79,9 @@ static hsi_cuda_maker *const makers[RANDOM_STEP_KINDS + 1] = {
     [HSCHED_STEP_GATHER] = hsi_cuda_make_gather,
     [HSCHED_STEP_TUPLE_INDEX] = hsi_cuda_make_tuple_index,
     [HSCHED_STEP_SCATTER] = hsi_cuda_make_scatter,
+    [HSCHED_STEP_GRID_SAMPLE] = hsi_cuda_make_grid_sample,
+    [HSCHED_STEP_ROI_ALIGN] = hsi_cuda_make_roi_align,
+    [HSCHED_STEP_POOL_INDEX] = hsi_cuda_make_pool_index,
 };
 
 /* Does cuDNN have such a network? By the letter of its documentation. */

@@ -10,7 +10,7 @@ ORDER = ["base", "meter", "trace", "buffer", "graph", "onnx", "backend", "cost",
 PUBLIC_ONLY = {"zoo", "cli"}
 # The GPU plug-in is linked with nothing of the library: of it, it has these inline helpers only.
 PLUGIN = "backend/cuda/"
-PLUGIN_MAY = {"base/checked.h", "base/tensor.h"}
+PLUGIN_MAY = {"base/checked.h", "base/tensor.h", "backend/grid.h", "backend/roi.h"}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 errors = []
 

@@ -161,6 +161,7 @@ HSI_ISA_INLINE void fill_some(const hsched_step *step, const grid_state *s,
                               int taps, grid_block *b)
 {
     const hsched_operand *g = &step->in[1], *x = &step->in[0], *y = &step->out;
+    const hsi_grid_way way = hsi_grid_way_of(step);
     const int all = spatial == 3 ? taps * taps * taps : taps * taps;
     int64_t at[3] = { 0 }, rest = first, back;
     back = b->count = s->points - first < s->block ? s->points - first : s->block;
@@ -179,7 +180,7 @@ HSI_ISA_INLINE void fill_some(const hsched_step *step, const grid_state *s,
             to += at[d] * y->strides[2 + d];
         }
         for (uint32_t d = 0; d < spatial; d++)
-            hsi_grid_at(step, taps,
+            hsi_grid_at(&way, taps,
                         grid[from + (spatial - 1 - d) * g->strides[spatial + 1]],
                         x->dims[2 + d], &places[d]);
         const int whole = put_taps(places, x->strides + 2, spatial, taps, index, weight);

@@ -81,6 +81,7 @@ static hsched_status roi_align_run(const hsched_step *step, const void *state,
                                    void *scratch)
 {
     const hsched_operand *x = &step->in[0], *rois = &step->in[1], *y = &step->out;
+    const hsi_roi_way way = hsi_roi_way_of(step);
     int64_t begin, end;
     (void)state;
     (void)slot_state;
@@ -92,7 +93,7 @@ static hsched_status roi_align_run(const hsched_step *step, const void *state,
                                   ? ((const int32_t *)operands[2])[at]
                                   : ((const int64_t *)operands[2])[at];
         const int known = image >= 0 && image < x->dims[0];
-        hsi_roi r = hsi_roi_of(step, (const float *)operands[1] + roi * rois->strides[0],
+        hsi_roi r = hsi_roi_of(&way, (const float *)operands[1] + roi * rois->strides[0],
                                rois->strides[1]);
         if (!known)
             r.grid[0] = r.grid[1] = 0;

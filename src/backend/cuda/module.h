@@ -15,10 +15,12 @@
     X(NORM, norm)               /* softmax, norm, LRN */                                 \
     X(REDUCE, reduce)                                                                    \
     X(RESIZE, resize)                                                                    \
-    X(INDEX, index) /* gather, tuple_index, scatter */                                   \
-    X(AXIS, axis)   /* arg, top_k, cumsum */                                             \
-    X(TYPES, types) /* cast, where, integers and bool */                                 \
+    X(SAMPLE, sample) /* grid_sample, roi_align */                                       \
+    X(INDEX, index)   /* gather, tuple_index, scatter */                                 \
+    X(AXIS, axis)     /* arg, top_k, cumsum */                                           \
+    X(TYPES, types)   /* cast, where, integers and bool */                               \
     X(POOL, pool)                                                                        \
+    X(POOL_INDEX, pool_index)                                                            \
     X(MATMUL, matmul) /* any strides; FC of few rows */                                  \
     X(RECURRENT, recurrent)                                                              \
     X(CONV_DIRECT, conv_direct) /* any convolution; depthwise */                         \

@@ -109,6 +109,9 @@ hsi_cuda_maker hsi_cuda_make_arg;            /* ARG */
 hsi_cuda_maker hsi_cuda_make_top_k;          /* TOP_K */
 hsi_cuda_maker hsi_cuda_make_cumsum;         /* CUMSUM */
 hsi_cuda_maker hsi_cuda_make_pool;           /* POOL2D */
+hsi_cuda_maker hsi_cuda_make_pool_index;     /* POOL_INDEX */
+hsi_cuda_maker hsi_cuda_make_grid_sample;    /* GRID_SAMPLE */
+hsi_cuda_maker hsi_cuda_make_roi_align;      /* ROI_ALIGN */
 hsi_cuda_maker hsi_cuda_make_matmul;         /* MATMUL and FC, any strides: own kernels */
 hsi_cuda_maker hsi_cuda_make_recurrent;      /* RECURRENT, any: own kernels */
 hsi_cuda_maker hsi_cuda_make_rnn;            /* RECURRENT, packed for cuDNN */

@@ -117,7 +117,8 @@ hsched_status hsi_cuda_make_cumsum(const hsi_cuda_step *s, hsi_cuda_op **op)
     if (status != HSCHED_OK)
         return status;
     const int alone = are_side_by_side(&p.lines, p.size, p.in_stride);
-    snprintf(kernel, sizeof kernel, "cumsum_%s_%s", alone ? "thread" : "warp",
+    snprintf(kernel, sizeof kernel, "%s_%s_%s",
+             step->u.cumsum.product ? "cumprod" : "cumsum", alone ? "thread" : "warp",
              whole ? "whole" : "float");
     return launch(
         s, &p, sizeof p,

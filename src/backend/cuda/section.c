@@ -53,9 +53,11 @@ int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *st
     case HSCHED_STEP_GATHER:
     case HSCHED_STEP_TUPLE_INDEX:
     case HSCHED_STEP_ARG:
-        return 1;
     case HSCHED_STEP_CUMSUM:
-        return !step->u.cumsum.product;
+    case HSCHED_STEP_GRID_SAMPLE:
+    case HSCHED_STEP_ROI_ALIGN:
+    case HSCHED_STEP_POOL_INDEX:
+        return 1;
     case HSCHED_STEP_TOP_K:
         return hsi_cuda_takes_top_k(step);
     case HSCHED_STEP_SCATTER:

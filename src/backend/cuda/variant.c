@@ -126,6 +126,12 @@ static hsched_status make_op(const hsi_cuda_step *step, const hsi_cuda_step *lik
         return hsi_cuda_make_tuple_index(step, op);
     case HSCHED_STEP_SCATTER:
         return hsi_cuda_make_scatter(step, op);
+    case HSCHED_STEP_GRID_SAMPLE:
+        return hsi_cuda_make_grid_sample(step, op);
+    case HSCHED_STEP_ROI_ALIGN:
+        return hsi_cuda_make_roi_align(step, op);
+    case HSCHED_STEP_POOL_INDEX:
+        return hsi_cuda_make_pool_index(step, op);
     default: /* hsi_cuda_supports says no */
         break;
     }

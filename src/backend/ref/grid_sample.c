@@ -27,6 +27,7 @@ void hsi_ref_grid_sample(const hsched_step *step, const void *const *inputs, voi
 {
     const hsched_operand *x = &step->in[0], *grid = &step->in[1], *y = &step->out;
     const uint32_t spatial = y->rank - 2;
+    const hsi_grid_way way = hsi_grid_way_of(step);
     int64_t at[HSCHED_MAX_DIMS] = { 0 };
     do {
         hsi_grid_place places[3];
@@ -35,7 +36,7 @@ void hsi_ref_grid_sample(const hsched_step *step, const void *const *inputs, voi
             point += at[2 + d] * grid->strides[1 + d];
         for (uint32_t d = 0; d < spatial; d++) /* they are given last axis first */
             hsi_grid_at(
-                step, hsi_grid_taps(step->u.grid_sample.mode),
+                &way, hsi_grid_taps(step->u.grid_sample.mode),
                 ((const float *)
                      inputs[1])[point + (spatial - 1 - d) * grid->strides[spatial + 1]],
                 x->dims[2 + d], &places[d]);

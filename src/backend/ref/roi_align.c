@@ -45,10 +45,11 @@ static double bin(const hsched_step *step, const hsi_roi *r, const int64_t *out,
 void hsi_ref_roi_align(const hsched_step *step, const void *const *inputs, void *out)
 {
     const hsched_operand *x = &step->in[0], *rois = &step->in[1], *y = &step->out;
+    const hsi_roi_way way = hsi_roi_way_of(step);
     int64_t at[HSCHED_MAX_DIMS] = { 0 };
     do {
         const hsi_roi r = hsi_roi_of(
-            step, (const float *)inputs[1] + at[0] * rois->strides[0], rois->strides[1]);
+            &way, (const float *)inputs[1] + at[0] * rois->strides[0], rois->strides[1]);
         const int64_t image = image_of(step, inputs[2], at[0]);
         float *to = (float *)out + hsi_ref_offset(y, at);
         *to = 0;

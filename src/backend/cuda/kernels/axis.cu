@@ -240,23 +240,39 @@ __device__ __forceinline__ void store(const hsi_cuda_cumsum_params &p, uint64_t 
     store_whole(p.stored, address, at, (int64_t)x);
 }
 
+/* What becomes of what is carried along, and a new element. */
+struct summed {
+    static constexpr int neutral = 0;
+    template <typename T> static __device__ __forceinline__ void join(T &to, T x)
+    {
+        to += x;
+    }
+};
+struct multiplied {
+    static constexpr int neutral = 1;
+    template <typename T> static __device__ __forceinline__ void join(T &to, T x)
+    {
+        to *= x;
+    }
+};
+
 /* A thread to a line, for lines that lie side by side. */
-template <typename SUM>
-__device__ __forceinline__ void cumsum_thread(const hsi_cuda_cumsum_params &p,
-                                              const hsi_cuda_addresses &a)
+template <typename SUM, typename OPERATION>
+__device__ __forceinline__ void cumulate_thread(const hsi_cuda_cumsum_params &p,
+                                                const hsi_cuda_addresses &a)
 {
     const uint32_t line = blockIdx.x * blockDim.x + threadIdx.x;
     if (line >= p.lines.count)
         return;
     int64_t at[2];
-    SUM sum = 0;
+    SUM sum = OPERATION::neutral;
     nest_offsets(p.lines, line, at);
     for (uint32_t k = 0; k < p.size; k++) {
         const uint32_t i = p.reverse ? p.size - 1 - k : k;
         const SUM before = sum;
         SUM x;
         load(p, a.in[0], at[1] + i * p.in_stride, x);
-        sum += x;
+        OPERATION::join(sum, x);
         store(p, a.out, at[0] + i * p.out_stride, p.exclusive ? before : sum);
     }
 }
@@ -296,6 +312,41 @@ __device__ __forceinline__ void cumsum_warp(const hsi_cuda_cumsum_params &p,
     }
 }
 
+/* The same for products, but one element after the other: a product of many may be too large where
+ * that of all before them is 0, and nothing is both. */
+template <typename PRODUCT>
+__device__ __forceinline__ void cumprod_warp(const hsi_cuda_cumsum_params &p,
+                                             const hsi_cuda_addresses &a)
+{
+    const uint32_t line = blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
+    const uint32_t lane = threadIdx.x % 32;
+    if (line >= p.lines.count)
+        return; /* the whole warp */
+    int64_t at[2];
+    PRODUCT carried = 1;
+    nest_offsets(p.lines, line, at);
+    for (uint32_t first = 0; first < p.size; first += 32) {
+        const bool exists = first + lane < p.size;
+        const uint32_t k = exists ? first + lane : p.size - 1;
+        const uint32_t i = p.reverse ? p.size - 1 - k : k;
+        PRODUCT x = 1, product = carried;
+        if (exists)
+            load(p, a.in[0], at[1] + i * p.in_stride, x);
+#pragma unroll
+        for (int of = 0; of < 32; of++) {
+            const PRODUCT factor = __shfl_sync(0xffffffffu, x, of);
+            if (lane >= (uint32_t)of)
+                product *= factor;
+        }
+        PRODUCT before = __shfl_up_sync(0xffffffffu, product, 1);
+        if (lane == 0)
+            before = carried;
+        if (exists)
+            store(p, a.out, at[0] + i * p.out_stride, p.exclusive ? before : product);
+        carried = __shfl_sync(0xffffffffu, product, 31);
+    }
+}
+
 /* ---- Kernels ---------------------------------------------------------------------- */
 
 #define AXIS_KERNEL(name, threads, params, call)                                         \
@@ -310,9 +361,17 @@ AXIS_KERNEL(arg_block, HSI_CUDA_AXIS_BLOCK_THREADS, hsi_cuda_rank_params,
             arg<HSI_CUDA_AXIS_BLOCK_THREADS>)
 AXIS_KERNEL(top_k_block, HSI_CUDA_TOP_K_THREADS, hsi_cuda_rank_params, top_k)
 AXIS_KERNEL(cumsum_thread_float, HSI_CUDA_AXIS_THREADS, hsi_cuda_cumsum_params,
-            cumsum_thread<double>)
+            (cumulate_thread<double, summed>))
 AXIS_KERNEL(cumsum_thread_whole, HSI_CUDA_AXIS_THREADS, hsi_cuda_cumsum_params,
-            cumsum_thread<unsigned long long>)
+            (cumulate_thread<unsigned long long, summed>))
+AXIS_KERNEL(cumprod_thread_float, HSI_CUDA_AXIS_THREADS, hsi_cuda_cumsum_params,
+            (cumulate_thread<double, multiplied>))
+AXIS_KERNEL(cumprod_thread_whole, HSI_CUDA_AXIS_THREADS, hsi_cuda_cumsum_params,
+            (cumulate_thread<unsigned long long, multiplied>))
+AXIS_KERNEL(cumprod_warp_float, HSI_CUDA_AXIS_THREADS, hsi_cuda_cumsum_params,
+            cumprod_warp<double>)
+AXIS_KERNEL(cumprod_warp_whole, HSI_CUDA_AXIS_THREADS, hsi_cuda_cumsum_params,
+            cumprod_warp<unsigned long long>)
 AXIS_KERNEL(cumsum_warp_float, HSI_CUDA_AXIS_THREADS, hsi_cuda_cumsum_params,
             cumsum_warp<double>)
 AXIS_KERNEL(cumsum_warp_whole, HSI_CUDA_AXIS_THREADS, hsi_cuda_cumsum_params,

@@ -22,7 +22,7 @@ typedef struct hsi_cuda_rank_params {
     uint32_t key_bytes;     /* 4 or 8: that tell elements apart */
 } hsi_cuda_rank_params;
 
-/* cumsum_... */
+/* cumsum_..., cumprod_... */
 typedef struct hsi_cuda_cumsum_params {
     hsi_cuda_nest lines;
     uint32_t size;
