@@ -1,6 +1,8 @@
-/* Col2Im: zeros, with padding, to which every element of the columns is added at its place. */
+/* Col2Im: zeros, with padding, to which every element of the columns is added at its place; blocks
+ * that lie side by side are a transposition. */
 #include <string.h>
 
+#include "onnx/compose.h"
 #include "onnx/window.h"
 
 #define MOST_PLACES ((int64_t)1 << 26)
@@ -55,7 +57,7 @@ static hsched_status add_places(hsi_onnx_import *im, const hsi_onnx_node *node,
                                 const image *m, hsched_tensor *places)
 {
     const int64_t dims[2] = { 1, m->taps * m->places };
-    int64_t *data = HSI_ONNX_NEW_ARRAY(&im->arena, int64_t, (size_t)dims[1]);
+    int32_t *data = HSI_ONNX_NEW_ARRAY(&im->arena, int32_t, (size_t)dims[1]);
     const char *name = hsi_onnx_made_name(im, node->label, "places");
     if (!data || !name)
         return hsi_onnx_no_memory(im, node);
@@ -69,10 +71,10 @@ static hsched_status add_places(hsi_onnx_import *im, const hsi_onnx_node *node,
             tap /= m->kernel[k];
             block /= m->blocks[k];
         }
-        data[e] = at;
+        data[e] = (int32_t)at; /* below MOST_PLACES */
     }
     return hsi_onnx_at_node(
-        node, hsched_graph_add_constant(im->graph, name, HSCHED_INT64, 2, dims, data,
+        node, hsched_graph_add_constant(im->graph, name, HSCHED_INT32, 2, dims, data,
                                         (size_t)dims[1] * sizeof *data, HSCHED_DATA_COPY,
                                         places));
 }
@@ -119,6 +121,46 @@ static hsched_status add_layers(hsi_onnx_import *im, const hsi_onnx_node *node,
     return hsi_onnx_at_node(node, status);
 }
 
+/* Blocks side by side, which no two share an element of. */
+static int is_tiling(const image *m)
+{
+    for (uint32_t k = 0; k < m->spatial; k++)
+        if (m->strides[k] != m->kernel[k] || (m->dilations[k] != 1 && m->kernel[k] > 1))
+            return 0;
+    return 1;
+}
+
+/* Of x [N,C*taps,blocks] the blocks laid side by side: every dimension of a block next to that
+ * of its place. What the last ones do not reach is zero; the image is cut out. */
+static hsched_status add_tiles(hsi_onnx_import *im, const hsi_onnx_node *node,
+                               const image *m, const int64_t *dims, hsched_tensor x)
+{
+    hsi_composer c = { im, node, HSCHED_OK };
+    const uint32_t n = m->spatial;
+    int64_t taken[HSCHED_MAX_DIMS] = { dims[0], dims[1] / m->taps },
+            tiled[HSCHED_MAX_DIMS] = { dims[0], dims[1] / m->taps },
+            perm[HSCHED_MAX_DIMS] = { 0, 1 };
+    for (uint32_t k = 0; k < n; k++) {
+        taken[2 + k] = m->kernel[k];
+        taken[2 + n + k] = m->blocks[k];
+        tiled[2 + k] = m->kernel[k] * m->blocks[k];
+        perm[2 + 2 * k] = 2 + n + k;
+        perm[3 + 2 * k] = 2 + k;
+    }
+    x = hsi_compose_reshape(&c, x, 2 + 2 * n, taken);
+    x = hsi_compose_transpose(&c, x, perm);
+    x = hsi_compose_reshape(&c, x, 2 + n, tiled);
+    for (uint32_t k = 0; k < n; k++) {
+        const int64_t end = m->pads[k] + m->sizes[k];
+        if (end > tiled[2 + k])
+            x = hsi_compose_pad(&c, x, 2 + k, 0, end - tiled[2 + k], 0);
+        if (m->pads[k] > 0 || end < tiled[2 + k])
+            x = hsi_compose_slice(&c, x, 2 + k, m->pads[k], end, 1);
+    }
+    hsi_compose_output(&c, 0, x);
+    return c.status;
+}
+
 hsched_status hsi_onnx_build_col2im(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     int64_t dims[HSCHED_MAX_DIMS];
@@ -137,6 +179,8 @@ hsched_status hsi_onnx_build_col2im(hsi_onnx_import *im, const hsi_onnx_node *no
                                   (long long)m.taps, (long long)m.places);
     for (uint32_t k = 0; k < 3; k++)
         hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, k));
+    if (is_tiling(&m))
+        return add_tiles(im, node, &m, dims, x);
     status = add_places(im, node, &m, &places);
     if (!status)
         status = add_layers(im, node, &m, dims, x, places, &y);

@@ -76,8 +76,9 @@ static const hsi_onnx_op ops[] = {
     { "Clip", 1, BUILD(clip), NULL, " max min ", 0, .layers = "activation; binary",
       .types = NUMBERS, .note = "binary for bounds that are computed, and for integers" },
     { "Col2Im", 18, BUILD(col2im), NULL, " dilations pads strides ", 0,
-      .layers = "expand, reshape, scatter_elements, slice", .types = NUMBERS,
-      .note = "1-d to 3-d; sizes that are known" },
+      .layers = "expand, reshape, scatter_elements, slice; transpose, pad for blocks "
+                "side by side",
+      .types = NUMBERS, .note = "1-d to 3-d; sizes that are known" },
     { "Compress", 9, BUILD(compress), FOLD(compress), " axis ", 0,
       .layers = "reshape, gather", .types = "any", .note = "a condition that is known" },
     { "Concat", 1, BUILD(concat), FOLD(concat), " axis ", 0, .layers = "concat",

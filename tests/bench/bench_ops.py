@@ -29,8 +29,13 @@ sys.path[:0] = [str(ROOT / "tests" / "common"), str(ROOT / "tests" / "bench")]
 import hsched  # noqa: E402
 import op_cases  # noqa: E402
 
+ORT = ort.capi.onnxruntime_pybind11_state
 SLOW = 1.5
 TURN_S = 500e-6  # calls are repeated for so long before the other has its turn
+
+
+class Incomparable(Exception):
+    """ONNX Runtime has no kernel for it."""
 
 
 def random(rng, tensor):
@@ -131,8 +136,11 @@ def measure(case, budget_s):
     with tempfile.TemporaryDirectory() as folder, hsched.Runtime(cpu_workers=1) as runtime:
         path = pathlib.Path(folder) / "one.onnx"
         path.write_bytes(model.SerializeToString())
-        s = session(path)
-        expected = s.run(None, feed)
+        try:
+            s = session(path)
+            expected = s.run(None, feed)
+        except ORT.NotImplemented as error:
+            raise Incomparable(str(error)) from error
         loaded = runtime.load(path)
         found = loaded.infer_exactly(feed)
         for output, theirs in zip(s.get_outputs(), expected):
@@ -153,7 +161,7 @@ def operators():
             if set(row[2].replace(";", ",").replace(",", " ").split()) - {"folded", "always", "nothing"}]
 
 
-def print_summary(rows, failed, without):
+def print_summary(rows, failed, alone, without):
     slow = sorted((r for r in rows if r["ratio"] > SLOW), key=lambda r: -r["ratio"])
     print(f"\n{len(rows)} cases, {len(slow)} slower than {SLOW} x ONNX Runtime's time, median ratio "
           f"{statistics.median(r['ratio'] for r in rows) if rows else 0:.2f}")
@@ -161,6 +169,8 @@ def print_summary(rows, failed, without):
         print(f"  {row['ratio']:6.2f}  {row['operator']} {row['case']}")
     for line in failed:
         print(f"  failed  {line}")
+    for line in alone:
+        print(f"  not compared, ONNX Runtime has no kernel: {line}")
     if without:
         print("  without a case: " + ", ".join(without))
 
@@ -178,14 +188,17 @@ def main(arguments=None):
     machine = f"one core of {cpu}"
     print(f"{machine}; ONNX Runtime {ort.__version__}; libhsched {hsched.LIB.hsched_version().decode()}\n")
     print(f"{'operator':26}{'case':42}{'hsched us':>11}{'ONNX Runtime us':>17}{'ratio':>8}")
-    rows, failed = [], []
+    rows, failed, alone = [], [], []
     for case in op_cases.CASES:
         line = f"{case.op} {case.label}"
         if not re.search(a.only, line):
             continue
         try:
             row = measure(case, a.seconds)
-        except (hsched.HschedError, ValueError) as error:
+        except Incomparable as error:
+            alone.append(f"{line}: {str(error).splitlines()[0]}")
+            continue
+        except (hsched.HschedError, ValueError, ORT.Fail, ORT.InvalidGraph) as error:
             failed.append(f"{line}: {error}")
             continue
         rows.append(row)
@@ -193,9 +206,9 @@ def main(arguments=None):
               f"{row['ratio']:8.2f}{'  slow' if row['ratio'] > SLOW else ''}", flush=True)
     known = {case.op for case in op_cases.CASES}
     without = [] if a.only else [op for op in operators() if op not in known]
-    print_summary(rows, failed, without)
+    print_summary(rows, failed, alone, without)
     a.json.write_text(json.dumps({"machine": machine, "onnxruntime": ort.__version__, "cases": rows,
-                                  "failed": failed, "without": without}, indent=1))
+                                  "failed": failed, "alone": alone, "without": without}, indent=1))
     return 1 if failed else 0
 
 

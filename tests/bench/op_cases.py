@@ -262,3 +262,67 @@ case("LSTM", t(64, 8, 128), k(t(2, 512, 128)), k(t(2, 512, 128, low=-.1, high=.1
 case("ReduceMean", t(1, 28, 28, 512), k([1, 2]), label="maps, channels last")
 case("ReduceMax", t(1, 28, 28, 512), k([1, 2]), label="maps, channels last")
 case("ReduceMean", t(1, 7, 7, 2048), k([1, 2]), label="maps, channels last")
+
+# ---- Regions, places and samples ----
+
+GRID = t(1, 56, 56, 2, low=-1.1, high=1.1)
+case("GridSample", t(1, 64, 56, 56), GRID, label="linear", opset=20, mode="linear")
+case("GridSample", t(1, 64, 56, 56), GRID, label="nearest", opset=20, mode="nearest")
+case("GridSample", t(1, 64, 56, 56), GRID, label="cubic", opset=20, mode="cubic")
+case("GridSample", t(1, 3, 32, 32), t(1, 224, 224, 2), label="linear", opset=20, mode="linear")
+case("GridSample", t(1, 3, 32, 32), t(1, 224, 224, 2), label="nearest", opset=20, mode="nearest")
+case("GridSample", t(1, 3, 32, 32), t(1, 224, 224, 2), label="cubic", opset=20, mode="cubic")
+case("GridSample", t(1, 64, 56, 56), GRID, label="reflected", opset=20, mode="linear",
+     padding_mode="reflection")
+case("GridSample", t(1, 16, 8, 28, 28), t(1, 8, 28, 28, 3), label="linear", opset=20, mode="linear")
+case("AffineGrid", t(4, 2, 3), k([4, 3, 112, 112]), opset=20)
+BOXES = np.random.default_rng(1).uniform(0, 500, (1, 2000, 2)).astype(np.float32)
+case("NonMaxSuppression", k(np.concatenate([BOXES, BOXES + 20], 2), np.float32), t(1, 1, 2000, low=0),
+     k(200), k(.5, np.float32), label="one class", opset=11)
+case("NonMaxSuppression", k(np.concatenate([BOXES, BOXES + 20], 2), np.float32), t(1, 20, 2000, low=0),
+     k(50), k(.5, np.float32), k(.5, np.float32), label="20 classes, scores above 0.5", opset=11)
+ROIS = np.random.default_rng(1).uniform(0, 100, (100, 2)).astype(np.float32)
+for mode in ("avg", "max"):
+    case("RoiAlign", t(1, 64, 50, 50), k(np.concatenate([ROIS, ROIS + 90], 1), np.float32), k([0] * 100),
+         label=f"100 regions, {mode}", opset=16, mode=mode, output_height=7, output_width=7, sampling_ratio=2,
+         spatial_scale=.25)
+case("DeformConv", t(1, 32, 28, 28), k(t(32, 32, 3, 3)), t(1, 18, 28, 28), label="k3", opset=19,
+     pads=[1] * 4)
+case("MaxPool", t(1, 64, 56, 56), label="k2 s2, indices", outputs=2, kernel_shape=[2, 2], strides=[2, 2])
+case("MaxPool", t(1, 64, 56, 56), label="k3 s2, indices", outputs=2, kernel_shape=[3, 3], strides=[2, 2],
+     pads=[1] * 4)
+UNPOOLED = (np.arange(28)[:, None] * 112 + np.arange(28) * 2
+            + np.arange(64)[:, None, None] * 56 * 56)[None]
+case("MaxUnpool", t(1, 64, 28, 28), k(UNPOOLED), label="k2 s2", kernel_shape=[2, 2], strides=[2, 2])
+case("Col2Im", t(1, 64 * 9, 56 * 56), k([56, 56]), k([3, 3]), label="k3", pads=[1] * 4)
+case("Col2Im", t(1, 64 * 4, 28 * 28), k([56, 56]), k([2, 2]), label="k2 s2", strides=[2, 2])
+case("CenterCropPad", t(1, 64, 56, 56), k([48, 64]), axes=[2, 3])
+
+# ---- Of transformers and texts ----
+
+HEADS = (1, 12, 197, 64)
+case("Attention", t(*HEADS), t(*HEADS), t(*HEADS), opset=23)
+case("Attention", t(*HEADS), t(*HEADS), t(*HEADS), label="causal", opset=23, is_causal=1)
+case("Attention", t(1, 16, 1, 64), t(1, 16, 512, 64), t(1, 16, 512, 64), label="one token", opset=23)
+case("RotaryEmbedding", t(1, 12, 256, 64), t(1, 256, 32), t(1, 256, 32), opset=23)
+case("RotaryEmbedding", t(1, 12, 256, 64), t(1, 256, 32), t(1, 256, 32), label="interleaved", opset=23,
+     interleaved=1)
+case("Einsum", t(*HEADS), t(*HEADS), label="scores", equation="bhid,bhjd->bhij")
+case("Einsum", t(1, 197, 12, 64), t(1, 197, 12, 64), label="scores, heads within",
+     equation="bihd,bjhd->bhij")
+case("Einsum", t(*TOKENS), t(768, 12, 64), label="projection", equation="bic,chd->bhid")
+case("Einsum", t(512, 768), t(512, 768), label="of rows", equation="ij,ij->i")
+case("OneHot", t(512, dtype=I64, low=0, high=1000), k(1000), k([0, 1], np.float32))
+case("OneHot", t(1, 64, 64, dtype=I64, low=0, high=21), k(21), k([0, 1], np.float32), label="channels",
+     axis=1)
+case("Trilu", t(12, 256, 256), upper=0)
+case("Trilu", t(1024, 1024), k(1), upper=1)
+case("ReverseSequence", t(64, 16, 256), t(16, dtype=I64, low=1, high=65), batch_axis=1, time_axis=0)
+case("CumProd", t(512, 256, low=.9, high=1.1), k(1), label="last", opset=26)
+case("Hardmax", t(256, 1000), axis=-1)
+case("Compress", t(1024, 256), k(np.arange(1024) % 3 > 0, BOOL), axis=0)
+case("TensorScatter", t(1, 8, 1024, 64), t(1, 8, 4, 64), t(1, dtype=I64, low=0, high=1000), opset=24)
+case("SwiGLU", t(197, 2048), t(197, 2048), opset=28)
+case("LinearAttention", t(1, 64, 256), t(1, 64, 256), t(1, 64, 256), outputs=2, opset=27, q_num_heads=4,
+     kv_num_heads=4, update_rule="linear")
+case("CausalConvWithState", t(1, 256, 128), k(t(256, 1, 4)), outputs=2, opset=27)

@@ -1,4 +1,5 @@
-"""GridSample, RoiAlign and MaxPool with indices against ONNX Runtime; wrapped padding against numpy."""
+"""GridSample, RoiAlign, Col2Im, MaxPool with indices and scattering against ONNX Runtime; wrapped
+padding against numpy."""
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -93,3 +94,58 @@ def test_roi_align(samples, kind, opset, tmp_path):
         (ours,) = rt.load(path).infer(feed).values()
     (expected,) = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, feed)
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+def against_onnxruntime(tmp_path, node, feed, constants, opset=18):
+    path = tmp_path / "one.onnx"
+    graph = helper.make_graph(
+        [node], "one", [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+                        for n, a in feed.items()],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(a, n) for n, a in constants.items()])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    with hsched.Runtime(cpu_workers=1) as rt:
+        (ours,) = rt.load(path).infer(feed).values()
+    (expected,) = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, feed)
+    np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel,strides,dilations,pads", [
+    ((2, 3), (2, 3), (1, 1), (0, 0, 0, 0)),     # side by side
+    ((2, 3), (2, 3), (1, 1), (1, 2, 1, 0)),
+    ((3, 3), (1, 1), (1, 1), (1, 1, 1, 1)),     # one over the other
+    ((3, 2), (2, 1), (1, 2), (0, 1, 2, 1)),
+    ((2, 2), (2, 2), (2, 2), (0, 0, 0, 0)),     # as far apart as they are long, but with holes
+    ((4,), (4,), (1,), (2, 1)), ((3,), (3,), (1,), (0, 0)), ((1, 1), (1, 1), (3, 3), (0, 0, 0, 0)),
+    ((2, 2), (3, 3), (1, 1), (0, 0, 0, 0))])
+def test_col2im(kernel, strides, dilations, pads, tmp_path):
+    """Sizes of which the last blocks leave something over, too."""
+    k = len(kernel)
+    image = (13, 20)[:k]
+    places = [(n + pads[i] + pads[k + i] - (kernel[i] - 1) * dilations[i] - 1) // strides[i] + 1
+              for i, n in enumerate(image)]
+    x = RNG.standard_normal((2, 3 * np.prod(kernel), np.prod(places))).astype(np.float32)
+    node = helper.make_node("Col2Im", ["x", "image", "block"], ["y"], strides=strides, dilations=dilations,
+                            pads=pads)
+    against_onnxruntime(tmp_path, node, {"x": x}, {"image": np.array(image, np.int64),
+                                                   "block": np.array(kernel, np.int64)})
+
+
+@pytest.mark.parametrize("reduction", ["none", "add", "max"])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("step", [1, -1])
+def test_scatter_of_neighbours(step, dtype, reduction, tmp_path):
+    """Indices that count upwards for a while, or downwards, some of them from the end."""
+    n = 200
+    x = RNG.standard_normal((5, n)).astype(np.float32)
+    runs = [np.arange(RNG.integers(1, 40))[::step] + RNG.integers(0, n - 40) for _ in range(12)]
+    runs.append(np.arange(n - 17, n))
+    runs.insert(0, np.array([100, 102, 101, 103, 104, 105, 106, 107]))  # from 100 to 107, but not in order
+    indices = np.concatenate(runs)
+    if reduction == "none":  # which of two updates wins is not said
+        indices = np.unique(indices)
+    indices[::31] -= n
+    indices = np.tile(indices.astype(dtype), (5, 1))
+    updates = RNG.standard_normal(indices.shape).astype(np.float32)
+    node = helper.make_node("ScatterElements", ["x", "i", "u"], ["y"], axis=1, reduction=reduction)
+    against_onnxruntime(tmp_path, node, {"x": x, "i": indices, "u": updates}, {})

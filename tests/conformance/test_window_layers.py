@@ -105,3 +105,30 @@ def test_pooling(op, seed, tmp_path):
     node = helper.make_node(op, ["x"], ["y"], **attributes)
     x = rng.standard_normal(shape_of(rng, spatial)).astype(np.float32)
     assert compare(tmp_path, node, {}, x)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_large_windows(seed, tmp_path):
+    """The largest along one axis after the other, of as many channels as go at a time and of more."""
+    rng = np.random.default_rng(seed)
+    kernel = numbers(rng, 4, 9, 2)
+    node = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=kernel, strides=numbers(rng, 1, 2, 2),
+                            dilations=[1, int(rng.integers(1, 3))], ceil_mode=int(rng.integers(0, 2)),
+                            pads=[int(rng.integers(0, k)) for k in kernel + kernel])
+    shape = [int(rng.integers(1, 3)), int(rng.choice([3, 64, 150]))] + numbers(rng, 17, 40, 2)
+    x = rng.standard_normal(shape).astype(np.float32)
+    assert compare(tmp_path, node, {}, x, tolerance=0)
+
+
+def test_large_window_with_nan(tmp_path):
+    x = np.random.default_rng(5).standard_normal((1, 70, 12, 13)).astype(np.float32)
+    x[:, ::3, 2::7, 4::6] = np.nan
+    node = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[5, 5])
+    graph = helper.make_graph([node], "one", [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    path = tmp_path / "one.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9), path)
+    with hsched.Runtime(cpu_workers=1) as rt:
+        ours = rt.load(path).infer({"x": x})["y"]
+    windows = np.lib.stride_tricks.sliding_window_view(x, (5, 5), (2, 3))
+    np.testing.assert_array_equal(ours, windows.max((4, 5)))

@@ -10,7 +10,9 @@
 #include "backend/ref/ref.h"
 
 #define ACROSS  1024 /* neighbouring groups, whose sums stay in the first-level cache */
-#define STREAMS 8    /* groups that are contiguous: the cache follows so many at once */
+#define CHUNK   32   /* neighbouring groups, whose sums stay in registers */
+#define NEAR    256 /* elements to the next along the axis that memory reads ahead over */
+#define STREAMS 8   /* groups that are contiguous: the cache follows so many at once */
 
 /* `width` (at most ACROSS) groups, which begin x_pitch and y_pitch apart; along the axis n
  * elements, x_stride and y_stride apart. */
@@ -49,6 +51,11 @@ typedef struct cumsum_state {
     {                                                                                    \
         if (x_pitch == 1 && y_pitch == 1 && exclusive)                                   \
             name##_some(from, 1, x_stride, to, 1, y_stride, n, width, 1);                \
+        else if (x_pitch == 1 && y_pitch == 1 && width % CHUNK == 0 &&                   \
+                 x_stride <= NEAR && x_stride >= -NEAR)                                  \
+            for (int64_t i = 0; i < width; i += CHUNK)                                   \
+                name##_some((const type *)from + i, 1, x_stride, (type *)to + i, 1,      \
+                            y_stride, n, CHUNK, 0);                                      \
         else if (x_pitch == 1 && y_pitch == 1)                                           \
             name##_some(from, 1, x_stride, to, 1, y_stride, n, width, 0);                \
         else if (width == STREAMS && x_stride == 1 && y_stride == 1 && !exclusive)       \

@@ -13,7 +13,7 @@
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/loop.h"
 
-#define LANES  32
+#define LANES  64
 #define SHORT  8   /* floats that are added up as such */
 #define ACROSS 256 /* sums side by side */
 
@@ -21,6 +21,7 @@ typedef struct reduce_state {
     hsi_loop kept;    /* over the dimensions that stay: in, out */
     hsi_loop reduced; /* over the others: in */
     int across;
+    int rows; /* what is reduced lies one behind the other */
 } reduce_state;
 
 /* The sum of eight rows at i, in floats. */
@@ -49,33 +50,53 @@ HSI_ISA_DISPATCH(add_rows,
                   double *restrict sum, int64_t n),
                  (x, stride, rows, sum, n))
 
-/* *sum += x[0] + ... + x[n-1] */
-HSI_ISA_INLINE void add_row_body(const float *x, int64_t n, double *sum)
+/* x[0] + ... + x[n-1] */
+HSI_ISA_INLINE double sum_inline(const float *x, int64_t n)
 {
     double lane[LANES] = { 0 }, total = 0;
     int64_t i = 0;
-    for (; i + LANES * SHORT <= n; i += LANES * SHORT) {
-        float few[LANES] = { 0 };
-        for (int j = 0; j < SHORT; j++)
+    while (i + LANES <= n) {
+        const int64_t rows = (n - i) / LANES, some = rows < SHORT ? rows : SHORT;
+        float few[LANES];
+        for (int k = 0; k < LANES; k++)
+            few[k] = x[i + k];
+        for (int64_t j = 1; j < some; j++)
             for (int k = 0; k < LANES; k++)
                 few[k] += x[i + j * LANES + k];
         for (int k = 0; k < LANES; k++)
             lane[k] += (double)few[k];
+        i += some * LANES;
     }
-    for (; i + LANES <= n; i += LANES)
-        for (int k = 0; k < LANES; k++)
-            lane[k] += (double)x[i + k];
-    for (; i < n; i++)
-        total += (double)x[i];
+    for (int k = 0; i < n; i++, k++)
+        lane[k] += (double)x[i];
+    for (int k = 0; k < 32; k++)
+        lane[k] += lane[k + 32];
     for (int k = 0; k < 16; k++)
         lane[k] += lane[k + 16];
     for (int k = 0; k < 8; k++)
         lane[k] += lane[k + 8];
     for (int k = 0; k < 4; k++)
         total += lane[k] + lane[k + 4];
-    *sum += total;
+    return total;
+}
+
+HSI_ISA_INLINE void add_row_body(const float *x, int64_t n, double *sum)
+{
+    *sum += sum_inline(x, n);
 }
 HSI_ISA_DISPATCH(add_row, (const float *x, int64_t n, double *sum), (x, n, sum))
+
+/* y[r * ys] = the sum of a row of n, divided; rows are `pitch` apart. */
+HSI_ISA_INLINE void sum_rows_body(const float *x, int64_t pitch, int64_t rows, int64_t n,
+                                  float *y, int64_t ys, double divisor)
+{
+    for (int64_t r = 0; r < rows; r++)
+        y[r * ys] = (float)(sum_inline(x + r * pitch, n) / divisor);
+}
+HSI_ISA_DISPATCH(sum_rows,
+                 (const float *x, int64_t pitch, int64_t rows, int64_t n, float *y,
+                  int64_t ys, double divisor),
+                 (x, pitch, rows, n, y, ys, divisor))
 
 /* The sum of the inputs of one output. */
 static double sum_one(const hsi_loop *reduced, const float *x)
@@ -135,6 +156,11 @@ static hsched_status reduce_run(const hsched_step *step, const void *state,
             const float *from = x + t.offset[0] + r * t.row_stride[0];
             float *to = y + t.offset[1] + r * t.row_stride[1];
             int64_t ys = t.col_stride[1], each = s->across ? ACROSS : 1;
+            if (s->rows) {
+                sum_rows(from, t.col_stride[0], t.cols, s->reduced.total, to, ys,
+                         divisor);
+                continue;
+            }
             for (int64_t c = 0; c < t.cols; c += each) {
                 if (s->across)
                     sum_across(&s->reduced, from + c, to + c * ys, ys,
@@ -180,6 +206,7 @@ static hsched_status reduce_prepare(const hsi_cpu_prepare_context *context,
     /* Sums side by side unless the reduction itself is contiguous. */
     s->across = s->kept.total > 1 && hsi_loop_inner(&s->kept, 0) == 1 &&
                 (s->reduced.total <= 1 || hsi_loop_inner(&s->reduced, 0) != 1);
+    s->rows = !s->across && s->reduced.rank == 1 && hsi_loop_inner(&s->reduced, 0) == 1;
     prepared->state = s;
     hsi_lower_parts(step, hsi_operand_count(in) * sizeof(float), s->kept.total);
     return HSCHED_OK;

@@ -6,9 +6,13 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "backend/cpu/isa.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/loop.h"
 #include "backend/ref/ref.h"
+
+#define SOME                                                                             \
+    8 /* updates of one element after the other are looked for so many at a time */
 
 typedef struct scatter_state scatter_state;
 
@@ -24,9 +28,10 @@ struct scatter_state {
     int64_t updates[HSCHED_MAX_DIMS]; /* the output's strides without the axis */
     uint32_t split;                   /* the dimension that parts share */
     int narrow;                       /* indices are int32 */
+    int runs; /* they may name neighbours in memory one after the other */
 };
 
-static inline int64_t place_of(const scatter_state *s, const void *indices, int64_t at)
+HSI_ISA_INLINE int64_t place_of(const scatter_state *s, const void *indices, int64_t at)
 {
     int64_t index =
         s->narrow ? ((const int32_t *)indices)[at] : ((const int64_t *)indices)[at];
@@ -35,11 +40,44 @@ static inline int64_t place_of(const scatter_state *s, const void *indices, int6
     return index < 0 || index >= s->count ? -1 : index * s->stride;
 }
 
+/* Whether SOME indices from `at` on name one element after the other. */
+#define IS_RUN(name, type)                                                               \
+    HSI_ISA_INLINE int name(const scatter_state *s, const type *indices)                 \
+    {                                                                                    \
+        const type first = indices[0];                                                   \
+        type differ = 0;                                                                 \
+        if (first < 0 || first > s->count - SOME ||                                      \
+            indices[SOME - 1] != first + (SOME - 1))                                     \
+            return 0;                                                                    \
+        for (type j = 0; j < SOME; j++)                                                  \
+            differ |= indices[j] ^ (first + j);                                          \
+        return differ == 0;                                                              \
+    }
+IS_RUN(is_run_32, int32_t)
+IS_RUN(is_run_64, int64_t)
+
+HSI_ISA_INLINE int is_run(const scatter_state *s, const void *indices, int64_t at)
+{
+    return s->narrow ? is_run_32(s, (const int32_t *)indices + at)
+                     : is_run_64(s, (const int64_t *)indices + at);
+}
+
 /* `join`: of what is there and an update. One index may be for a row of neighbours. */
 #define PUT(name, type, join)                                                            \
-    static void name(const scatter_state *s, const void *indices, int64_t i_stride,      \
-                     const void *from, int64_t u_stride, void *to, int64_t y_stride,     \
-                     int64_t n)                                                          \
+    HSI_ISA_INLINE void name##_each(                                                     \
+        const scatter_state *s, const void *indices, int64_t i_stride, const type *u,    \
+        int64_t u_stride, type *y, int64_t y_stride, int64_t first, int64_t end)         \
+    {                                                                                    \
+        for (int64_t c = first; c < end; c++) {                                          \
+            const int64_t place = place_of(s, indices, c * i_stride);                    \
+            type *one = y + c * y_stride + place;                                        \
+            if (place >= 0)                                                              \
+                *one = (type)join(*one, u[c * u_stride]);                                \
+        }                                                                                \
+    }                                                                                    \
+    HSI_ISA_INLINE void name##_body(                                                     \
+        const scatter_state *s, const void *indices, int64_t i_stride, const void *from, \
+        int64_t u_stride, void *to, int64_t y_stride, int64_t n)                         \
     {                                                                                    \
         const type *u = from;                                                            \
         type *y = to;                                                                    \
@@ -56,13 +94,25 @@ static inline int64_t place_of(const scatter_state *s, const void *indices, int6
                     y[c * y_stride] = (type)join(y[c * y_stride], u[c * u_stride]);      \
             return;                                                                      \
         }                                                                                \
-        for (int64_t c = 0; c < n; c++) {                                                \
-            const int64_t place = place_of(s, indices, c * i_stride);                    \
-            type *one = y + c * y_stride + place;                                        \
-            if (place >= 0)                                                              \
-                *one = (type)join(*one, u[c * u_stride]);                                \
-        }                                                                                \
-    }
+        int64_t c = 0;                                                                   \
+        if (s->runs && i_stride == 1 && u_stride == 1 && y_stride == 0)                  \
+            for (; c + SOME <= n; c += SOME) {                                           \
+                if (is_run(s, indices, c)) {                                             \
+                    type *neighbour = y + place_of(s, indices, c), sum[SOME];            \
+                    for (int64_t k = 0; k < SOME; k++)                                   \
+                        sum[k] = (type)join(neighbour[k], u[c + k]);                     \
+                    memcpy(neighbour, sum, sizeof sum);                                  \
+                } else {                                                                 \
+                    name##_each(s, indices, 1, u, 1, y, 0, c, c + SOME);                 \
+                }                                                                        \
+            }                                                                            \
+        name##_each(s, indices, i_stride, u, u_stride, y, y_stride, c, n);               \
+    }                                                                                    \
+    HSI_ISA_DISPATCH(name,                                                               \
+                     (const scatter_state *s, const void *indices, int64_t i_stride,     \
+                      const void *from, int64_t u_stride, void *to, int64_t y_stride,    \
+                      int64_t n),                                                        \
+                     (s, indices, i_stride, from, u_stride, to, y_stride, n))
 
 /* Not-a-number wins over all; integers wrap around. */
 #define SET(a, v)     (v)
@@ -211,6 +261,7 @@ static hsched_status scatter_prepare(const hsi_cpu_prepare_context *context,
     s->stride = y->strides[axis];
     s->count = y->dims[axis];
     s->narrow = step->in[1].dtype == HSCHED_INT32;
+    s->runs = s->stride == 1;
     s->put = put_of(step, s->size);
     prepared->state = s;
     hsi_lower_parts(step, 2 * hsi_operand_count(y) * (double)s->size,
