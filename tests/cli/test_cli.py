@@ -351,7 +351,7 @@ def test_info(program):
 
 def test_zoo(program):
     listed = json.loads(program("zoo", "--json").stdout)
-    assert len(listed) == 20 and all(n["name"] and n["description"] for n in listed)
+    assert len(listed) == 23 and all(n["name"] and n["description"] for n in listed)
 
 
 def write_npy(path, header, values, version=b"\x01\x00"):
