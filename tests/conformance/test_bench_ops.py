@@ -47,6 +47,7 @@ def test_what_differs_is_an_error(tmp_path, capsys, monkeypatch):
 
 def test_what_is_slow_is_summed_up(capsys):
     row = {"operator": "Relu", "case": "1", "hsched_us": 3, "onnxruntime_us": 2, "ratio": 1.6}
-    bench_ops.print_summary([row, row | {"ratio": 1.4}], [], ["Abs"])
+    bench_ops.print_summary([row, row | {"ratio": 1.4}], [], ["SwiGLU 1"], ["Abs"])
     text = capsys.readouterr().out
     assert "2 cases, 1 slower" in text and "1.60  Relu 1" in text and "without a case: Abs" in text
+    assert "ONNX Runtime has no kernel: SwiGLU 1" in text

@@ -195,7 +195,7 @@ static void refuse(hsched_graph *g, hsched_status status, hsched_status wanted,
 static void what_does_not_fit_is_refused(void **state)
 {
     (void)state;
-    hsched_tensor x, y, parts[2];
+    hsched_tensor x, y, parts[4];
     hsched_graph *g = new_graph(4, (int64_t[]){ 1, 6, 4, 6 }, &x);
     const hsched_block_order dcr = HSCHED_BLOCK_ORDER_DCR;
     assert_ok(hsched_graph_add_transpose(g, "t", x, (int64_t[]){ 0, 1, 3, 2 }, &y));
