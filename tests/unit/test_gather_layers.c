@@ -1,19 +1,5 @@
 /* Picking by indices, from the graph to the result. */
-#include "common/support.h"
-
-static void run(hsched_graph *g, const hsched_binding *in, uint32_t inputs, void *y,
-                size_t bytes)
-{
-    hsched_runtime *rt;
-    hsched_model *model;
-    hsched_binding out = HSCHED_DATA(y, bytes);
-    assert_ok(hsched_runtime_create(NULL, &rt));
-    assert_ok(hsched_model_compile(rt, g, NULL, &model));
-    assert_ok(hsched_infer(model, in, inputs, &out, 1));
-    hsched_model_release(model);
-    hsched_runtime_destroy(rt);
-    hsched_graph_destroy(g);
-}
+#include "unit/run_graph.h"
 
 static hsched_graph *graph(hsched_dtype type, uint32_t rank, const int64_t *dims,
                            hsched_dtype index, uint32_t index_rank,
@@ -40,7 +26,8 @@ static void rows_of_a_table(void **state)
                             (int64_t[]){ 2, 3 }, &table, &indices);
     assert_ok(hsched_graph_add_gather(g, "y", table, indices, 0, &t));
     assert_ok(hsched_graph_add_output(g, t));
-    run(g,
+    run_graph(
+        g,
         (hsched_binding[]){ HSCHED_DATA(x, sizeof x), HSCHED_DATA(words, sizeof words) },
         2, y, sizeof y);
     assert_memory_equal(y, expected, sizeof y);
@@ -58,7 +45,8 @@ static void along_the_last_axis(void **state)
                             (int64_t[]){ 2 }, &a, &indices);
     assert_ok(hsched_graph_add_gather(g, "y", a, indices, -1, &t));
     assert_ok(hsched_graph_add_output(g, t));
-    run(g,
+    run_graph(
+        g,
         (hsched_binding[]){ HSCHED_DATA(x, sizeof x), HSCHED_DATA(which, sizeof which) },
         2, y, sizeof y);
     assert_memory_equal(y, expected, sizeof y);
@@ -76,7 +64,8 @@ static void element_by_element(void **state)
                             (int64_t[]){ 2, 3 }, &a, &indices);
     assert_ok(hsched_graph_add_gather_elements(g, "y", a, indices, 0, &t));
     assert_ok(hsched_graph_add_output(g, t));
-    run(g,
+    run_graph(
+        g,
         (hsched_binding[]){ HSCHED_DATA(x, sizeof x), HSCHED_DATA(which, sizeof which) },
         2, y, sizeof y);
     assert_memory_equal(y, expected, sizeof y);
@@ -96,7 +85,8 @@ static void by_tuples(void **state)
                             (int64_t[]){ 2, 3, 2 }, &a, &indices);
     assert_ok(hsched_graph_add_gather_nd(g, "y", a, indices, 1, &t));
     assert_ok(hsched_graph_add_output(g, t));
-    run(g,
+    run_graph(
+        g,
         (hsched_binding[]){ HSCHED_DATA(x, sizeof x), HSCHED_DATA(which, sizeof which) },
         2, y, sizeof y);
     assert_memory_equal(y, expected, sizeof y);
@@ -128,11 +118,11 @@ static void into_elements(void **state)
         assert_ok(hsched_graph_add_scatter_elements(g, "y", a, indices, u, 1,
                                                     cases[k].kind, &t));
         assert_ok(hsched_graph_add_output(g, t));
-        run(g,
-            (hsched_binding[]){ HSCHED_DATA(x, sizeof x),
-                                HSCHED_DATA(which, sizeof which),
-                                HSCHED_DATA(updates, sizeof updates) },
-            3, y, sizeof y);
+        run_graph(g,
+                  (hsched_binding[]){ HSCHED_DATA(x, sizeof x),
+                                      HSCHED_DATA(which, sizeof which),
+                                      HSCHED_DATA(updates, sizeof updates) },
+                  3, y, sizeof y);
         assert_memory_equal(y, cases[k].expected, sizeof y);
     }
 }
@@ -156,10 +146,11 @@ static void into_rows(void **state)
     assert_ok(hsched_graph_add_activation(
         g, "y", t, (hsched_activation){ .kind = HSCHED_ACTIVATION_RELU }, &t));
     assert_ok(hsched_graph_add_output(g, t));
-    run(g,
-        (hsched_binding[]){ HSCHED_DATA(x, sizeof x), HSCHED_DATA(which, sizeof which),
-                            HSCHED_DATA(updates, sizeof updates) },
-        3, y, sizeof y);
+    run_graph(g,
+              (hsched_binding[]){ HSCHED_DATA(x, sizeof x),
+                                  HSCHED_DATA(which, sizeof which),
+                                  HSCHED_DATA(updates, sizeof updates) },
+              3, y, sizeof y);
     assert_memory_equal(y, expected, sizeof y);
 }
 

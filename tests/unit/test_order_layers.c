@@ -1,22 +1,9 @@
 /* Comparing the elements along an axis, from the graph to the result. */
-#include "common/support.h"
+#include "unit/run_graph.h"
 
 #include <math.h>
 
 #include "backend/cpu/isa.h"
-
-static void run(hsched_graph *g, const void *x, size_t x_bytes, void *y, size_t y_bytes)
-{
-    hsched_runtime *rt;
-    hsched_model *model;
-    hsched_binding in = HSCHED_DATA(x, x_bytes), out = HSCHED_DATA(y, y_bytes);
-    assert_ok(hsched_runtime_create(NULL, &rt));
-    assert_ok(hsched_model_compile(rt, g, NULL, &model));
-    assert_ok(hsched_infer(model, &in, 1, &out, 1));
-    hsched_model_release(model);
-    hsched_runtime_destroy(rt);
-    hsched_graph_destroy(g);
-}
 
 static hsched_graph *graph(hsched_dtype type, uint32_t rank, const int64_t *dims,
                            hsched_tensor *x)
@@ -49,7 +36,7 @@ static void places_of_extremes(void **state)
             assert_ok(hsched_graph_add_arg(g, "y", cases[k].kind, x, cases[k].axis, keep,
                                            cases[k].last, &t));
             assert_ok(hsched_graph_add_output(g, t));
-            run(g, table, sizeof table, y, sizeof y);
+            run_graph_of_one(g, table, sizeof table, y, sizeof y);
             for (int i = 0; i < 3; i++)
                 if (y[i] != cases[k].expected[i])
                     fail_msg("case %zu, result %d: %lld", k, i, (long long)y[i]);
@@ -95,7 +82,8 @@ static void not_a_number_is_found(void **state)
                                            smallest ? HSCHED_ARG_MIN : HSCHED_ARG_MAX, a,
                                            axis, 0, last, &t));
             assert_ok(hsched_graph_add_output(g, t));
-            run(g, axis ? turned : x, (size_t)n * M * sizeof *x, y, sizeof y);
+            run_graph_of_one(g, axis ? turned : x, (size_t)n * M * sizeof *x, y,
+                             sizeof y);
             for (int c = 0; c < M; c++)
                 assert_int_equal(y[c], place(x, n, M, c, smallest, last));
         }
@@ -115,7 +103,7 @@ static void places_in_integers(void **state)
         assert_ok(hsched_graph_add_arg(g, "y", least ? HSCHED_ARG_MIN : HSCHED_ARG_MAX, a,
                                        0, 0, 0, &t));
         assert_ok(hsched_graph_add_output(g, t));
-        run(g, x, sizeof x, &y, sizeof y);
+        run_graph_of_one(g, x, sizeof x, &y, sizeof y);
         assert_int_equal(y, 1 + least);
     }
 }
@@ -133,13 +121,13 @@ static void the_first_of_them(void **state)
         assert_ok(
             hsched_graph_add_top_k(g, "top", x, 2, -1, !smallest, &picked, &indices));
         assert_ok(hsched_graph_add_output(g, indices));
-        run(g, table, sizeof table, i, sizeof i);
+        run_graph_of_one(g, table, sizeof table, i, sizeof i);
         assert_memory_equal(i, places[smallest], sizeof i);
         g = graph(HSCHED_FLOAT32, 2, (int64_t[]){ 3, 3 }, &x);
         assert_ok(
             hsched_graph_add_top_k(g, "top", x, 2, 1, !smallest, &picked, &indices));
         assert_ok(hsched_graph_add_output(g, picked));
-        run(g, table, sizeof table, v, sizeof v);
+        run_graph_of_one(g, table, sizeof table, v, sizeof v);
         for (int k = 0; k < 6; k++)
             assert_true(isnan(values[smallest][k]) ? isnan(v[k])
                                                    : v[k] == values[smallest][k]);
@@ -164,7 +152,7 @@ static void sums_up_to_each(void **state)
         hsched_graph *g = graph(HSCHED_INT32, 2, (int64_t[]){ 2, 3 }, &a);
         assert_ok(hsched_graph_add_cumsum(g, "y", a, axis, exclusive, reverse, &t));
         assert_ok(hsched_graph_add_output(g, t));
-        run(g, x, sizeof x, y, sizeof y);
+        run_graph_of_one(g, x, sizeof x, y, sizeof y);
         assert_memory_equal(y, expected[axis][exclusive][reverse], sizeof y);
     }
 }
@@ -186,7 +174,7 @@ static void products_up_to_each(void **state)
         hsched_graph *g = graph(HSCHED_FLOAT32, 2, (int64_t[]){ 2, 3 }, &a);
         assert_ok(hsched_graph_add_cumprod(g, "y", a, axis, exclusive, reverse, &t));
         assert_ok(hsched_graph_add_output(g, t));
-        run(g, x, sizeof x, y, sizeof y);
+        run_graph_of_one(g, x, sizeof x, y, sizeof y);
         assert_memory_equal(y, expected[axis][exclusive][reverse], sizeof y);
     }
 }

@@ -1,21 +1,7 @@
 /* Sampling images at places that come at run time, from the graph to the result. */
-#include "common/support.h"
+#include "unit/run_graph.h"
 
 #include <math.h>
-
-static void run(hsched_graph *g, const hsched_binding *in, uint32_t inputs, void *y,
-                size_t bytes)
-{
-    hsched_runtime *rt;
-    hsched_model *model;
-    hsched_binding out = HSCHED_DATA(y, bytes);
-    assert_ok(hsched_runtime_create(NULL, &rt));
-    assert_ok(hsched_model_compile(rt, g, NULL, &model));
-    assert_ok(hsched_infer(model, in, inputs, &out, 1));
-    hsched_model_release(model);
-    hsched_runtime_destroy(rt);
-    hsched_graph_destroy(g);
-}
 
 /* One row of four at these places along it. */
 static void sample(const hsched_grid_sample_config *config, const float *places,
@@ -36,10 +22,10 @@ static void sample(const hsched_grid_sample_config *config, const float *places,
                                      (int64_t[]){ 1, 1, count, 2 }, &at));
     assert_ok(hsched_graph_add_grid_sample(g, "y", a, at, config, &t));
     assert_ok(hsched_graph_add_output(g, t));
-    run(g,
-        (hsched_binding[]){ HSCHED_DATA(x, sizeof x),
-                            HSCHED_DATA(grid, 2 * count * sizeof *grid) },
-        2, y, count * sizeof *y);
+    run_graph(g,
+              (hsched_binding[]){ HSCHED_DATA(x, sizeof x),
+                                  HSCHED_DATA(grid, 2 * count * sizeof *grid) },
+              2, y, count * sizeof *y);
 }
 
 static void expect(const float *y, const float *expected, uint32_t count)
@@ -127,11 +113,11 @@ static void regions_of_images(void **state)
                                         .output_half_pixel = cases[k].output_half_pixel },
             &t));
         assert_ok(hsched_graph_add_output(g, t));
-        run(g,
-            (hsched_binding[]){ HSCHED_DATA(x, sizeof x),
-                                HSCHED_DATA(regions, sizeof regions),
-                                HSCHED_DATA(images, sizeof images) },
-            3, y, sizeof y);
+        run_graph(g,
+                  (hsched_binding[]){ HSCHED_DATA(x, sizeof x),
+                                      HSCHED_DATA(regions, sizeof regions),
+                                      HSCHED_DATA(images, sizeof images) },
+                  3, y, sizeof y);
         expect(y, cases[k].expected, 4);
     }
 }

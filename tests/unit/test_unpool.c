@@ -1,20 +1,7 @@
 /* Where a pooling's largest elements are, and putting elements back there. */
-#include "common/support.h"
+#include "unit/run_graph.h"
 
 #include <math.h>
-
-static void run(hsched_graph *g, const void *x, size_t x_bytes, void *y, size_t y_bytes)
-{
-    hsched_runtime *rt;
-    hsched_model *model;
-    hsched_binding in = HSCHED_DATA(x, x_bytes), out = HSCHED_DATA(y, y_bytes);
-    assert_ok(hsched_runtime_create(NULL, &rt));
-    assert_ok(hsched_model_compile(rt, g, NULL, &model));
-    assert_ok(hsched_infer(model, &in, 1, &out, 1));
-    hsched_model_release(model);
-    hsched_runtime_destroy(rt);
-    hsched_graph_destroy(g);
-}
 
 static hsched_graph *graph(uint32_t rank, const int64_t *dims, hsched_tensor *x)
 {
@@ -46,7 +33,7 @@ static void by_rows_and_by_columns(void **state)
         hsched_graph *g = graph(4, (const int64_t[]){ 1, 2, 3, 4 }, &x);
         assert_ok(hsched_graph_add_max_pool_indices(g, "y", x, &config, by_columns, &t));
         assert_ok(hsched_graph_add_output(g, t));
-        run(g, image, sizeof image, y, sizeof y);
+        run_graph_of_one(g, image, sizeof image, y, sizeof y);
         for (int k = 0; k < 12; k++)
             assert_int_equal(y[k], expected[by_columns][k]);
     }
@@ -64,7 +51,7 @@ static void of_a_length(void **state)
         &(hsched_pool_config){ HSCHED_POOL_CONFIG_INIT, { 2 }, { 2 }, { 1, 0 }, { 1 } },
         0, &t));
     assert_ok(hsched_graph_add_output(g, t));
-    run(g, x, sizeof x, y, sizeof y);
+    run_graph_of_one(g, x, sizeof x, y, sizeof y);
     assert_int_equal(y[0], 0); /* the padding is never the largest */
     assert_int_equal(y[1], 2);
     assert_int_equal(y[2], 4);
@@ -92,7 +79,7 @@ static void back_to_their_places(void **state)
     assert_ok(hsched_graph_add_scatter_elements(g, "y", room, at, pooled, 0,
                                                 HSCHED_SCATTER_SET, &t));
     assert_ok(hsched_graph_add_output(g, t));
-    run(g, image, sizeof image, y, sizeof y);
+    run_graph_of_one(g, image, sizeof image, y, sizeof y);
     for (int k = 0; k < 24; k++) {
         if (k == 17)
             assert_true(isnan(y[k]));
