@@ -136,11 +136,10 @@ def test_costs_of_this_machine(program, tmp_path, monkeypatch):
     profiled = json.loads(program("profile", "mlp", "--policy", "cpu_only", "--repetitions", 3, "--json").stdout)
     result = simulate(program, here, "mlp")
     assert result["costs"] == "measured"
-    # With all workers, as long as the whole run took with all of them.
-    (run,) = [r for r in profiled["models"][0]["runs"]
-              if r["workers"] == max(x["workers"] for x in profiled["models"][0]["runs"])]
-    alone = [r for r in profiled["models"][0]["runs"] if r["workers"] == 1][0]
-    assert result["makespan_us"] == pytest.approx(min(run["median_us"], alone["median_us"]), rel=0.01)
+    # With all workers, as long as the whole run took with all of them, even where that is longer
+    # than with one.
+    run = max(profiled["models"][0]["runs"], key=lambda r: r["workers"])
+    assert result["makespan_us"] == pytest.approx(run["median_us"], rel=0.01)
 
 
 @pytest.mark.parametrize("arguments", [
