@@ -130,7 +130,9 @@ $(SHARED): $(LIB_OBJ) lib/hsched.map
 
 # ---- The GPU plug-in: C against headers only, kernels as embedded fat binaries ----
 
-CUDA_OBJ := $(call obj,$(wildcard src/backend/cuda/*.c))
+# What backends share is linked into the plug-in once more.
+CUDA_SHARED := $(call obj,src/backend/tune_cache.c)
+CUDA_OBJ := $(call obj,$(wildcard src/backend/cuda/*.c)) $(CUDA_SHARED)
 CUDA_FATBINS := $(patsubst src/backend/cuda/kernels/%.cu,$(KERNELS)/%.fatbin,\
     $(wildcard src/backend/cuda/kernels/*.cu))
 PLUGIN := $(BUILD)/libhsched_cuda.so
@@ -152,10 +154,10 @@ $(KERNELS)/%.fatbin: src/backend/cuda/kernels/%.cu $(KERNELS)/flags
 # Where samples are taken depends on every bit: products and sums are rounded each, as they are elsewhere.
 $(KERNELS)/sample.fatbin: private NVCCFLAGS += -fmad=false
 
-# Some files need none of CUDA's headers: they are tested where there are none.
-CUDA_PLAIN := $(call obj,src/backend/cuda/tune_cache.c src/backend/cuda/order.c)
-$(filter-out $(CUDA_PLAIN),$(CUDA_OBJ)): $(BUILD)/flags-cuda
-$(filter-out $(CUDA_PLAIN),$(CUDA_OBJ)): private CPPFLAGS += $(CUDA_CPPFLAGS) \
+# A file that needs none of CUDA's headers: it is tested where there are none.
+CUDA_PLAIN := $(call obj,src/backend/cuda/order.c)
+$(filter-out $(CUDA_SHARED) $(CUDA_PLAIN),$(CUDA_OBJ)): $(BUILD)/flags-cuda
+$(filter-out $(CUDA_SHARED) $(CUDA_PLAIN),$(CUDA_OBJ)): private CPPFLAGS += $(CUDA_CPPFLAGS) \
     -DHSI_CUDA_KERNEL_DIR='"$(abspath $(KERNELS))"'
 $(BUILD)/obj/src/backend/cuda/module.o: $(CUDA_FATBINS)
 
@@ -194,9 +196,8 @@ $(BUILD)/libtests.a: $(call obj,$(TEST_SUPPORT))
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 # Tests of the plug-in's insides are linked with its objects.
-PLAIN_TESTS := $(BUILD)/tests/unit/test_tune_cache $(BUILD)/tests/unit/test_order
-$(PLAIN_TESTS): private TEST_OBJ = $(CUDA_PLAIN)
-$(PLAIN_TESTS): $(CUDA_PLAIN)
+$(BUILD)/tests/unit/test_order: private TEST_OBJ = $(CUDA_PLAIN)
+$(BUILD)/tests/unit/test_order: $(CUDA_PLAIN)
 NVML_OBJ := $(call obj,src/backend/cuda/nvml.c)
 $(BUILD)/tests/unit/test_nvml: private TEST_OBJ = $(NVML_OBJ)
 $(BUILD)/tests/unit/test_nvml: $(NVML_OBJ)

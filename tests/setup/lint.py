@@ -8,9 +8,11 @@ import sys
 ORDER = ["base", "meter", "trace", "buffer", "graph", "onnx", "backend", "cost", "plan", "sched", "simulator",
          "worker", "runtime", "zoo", "cli"]
 PUBLIC_ONLY = {"zoo", "cli"}
-# The GPU plug-in is linked with nothing of the library: of it, it has these inline helpers only.
+# The GPU plug-in is linked with nothing of the library: of it, it has these inline helpers only, and
+# the tuning cache, which is compiled into it once more.
 PLUGIN = "backend/cuda/"
-PLUGIN_MAY = {"base/checked.h", "base/tensor.h", "backend/grid.h", "backend/roi.h"}
+PLUGIN_MAY = {"base/checked.h", "base/tensor.h", "backend/grid.h", "backend/roi.h",
+              "backend/tune_cache.h"}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 errors = []
 

@@ -199,7 +199,7 @@ static int find_piece(hsi_cuda_device *d, piece *p)
 /* A process that does not end well should not have tuned for nothing. */
 static void save_choices(hsi_cuda_device *d)
 {
-    if (d->tune_cache && hsi_cuda_tune_cache_save(d->tune_cache) != HSCHED_OK)
+    if (d->tune_cache && hsi_tune_cache_save(d->tune_cache) != HSCHED_OK)
         hsi_cuda_host->log(HSCHED_LOG_INFO, "GPU: the tuning cache could not be written");
 }
 

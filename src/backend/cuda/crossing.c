@@ -174,20 +174,20 @@ static size_t class_of(size_t bytes)
 /* 1: by a copy engine. What cannot be measured is mapped. */
 static int is_better_copied(hsi_cuda_device *d, size_t bytes, int to_slot)
 {
-    char key[64], way[HSI_CUDA_VARIANT_TEXT];
+    char key[64], way[HSI_TUNE_VARIANT];
     float times[2] = { 0 }, microseconds;
     int full;
     if (d->integrated || d->tuning == HSI_CUDA_TUNING_NONE || !d->tune_cache)
         return 0;
     snprintf(key, sizeof key, "crossing;%s;%zu", to_slot ? "in" : "out", class_of(bytes));
-    if (hsi_cuda_tune_cache_get(d->tune_cache, key, way, &microseconds, &full))
+    if (hsi_tune_cache_get(d->tune_cache, key, way, &microseconds, &full))
         return strcmp(way, ways[1]) == 0;
     if (measure(d, class_of(bytes), to_slot, times) != HSCHED_OK)
         return 0;
     const int copied = times[1] < times[0];
     hsi_cuda_host->log(HSCHED_LOG_DEBUG, "GPU: %s: mapped %.2f us, copied %.2f us", key,
                        (double)times[0], (double)times[1]);
-    hsi_cuda_tune_cache_put(d->tune_cache, key, ways[copied], times[copied], 1);
+    hsi_tune_cache_put(d->tune_cache, key, ways[copied], times[copied], 1);
     atomic_fetch_add(&d->tunings, 1);
     return copied;
 }

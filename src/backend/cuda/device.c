@@ -266,7 +266,11 @@ static hsched_status open_entered(hsi_cuda_device *d, const hsched_device_config
     if (status != HSCHED_OK)
         return status;
     make_key(d);
-    return hsi_cuda_tune_cache_open(config->cache_dir, d->key, &d->tune_cache);
+    const hsi_tune_cache_config cache = { .host = hsi_cuda_host,
+                                          .kind = "gpu",
+                                          .folder = config->cache_dir,
+                                          .device_key = d->key };
+    return hsi_tune_cache_open(&cache, &d->tune_cache);
 }
 
 /* No meter is no error: it is logged, and what needs one says so. */
@@ -365,7 +369,7 @@ void hsi_cuda_device_close(hsi_cuda_device *d)
 {
     if (!d)
         return;
-    hsi_cuda_tune_cache_close(d->tune_cache);
+    hsi_tune_cache_close(d->tune_cache);
     hsi_nvml_close(&d->nvml);
     if (d->context) {
         /* On a lost context the calls fail and there is nothing left to give back. */

@@ -17,7 +17,7 @@
 #include "backend/cuda/module.h"
 #include "backend/cuda/nvml.h"
 
-typedef struct hsi_cuda_tune_cache hsi_cuda_tune_cache; /* tune_cache.h */
+typedef struct hsi_tune_cache hsi_tune_cache; /* tune_cache.h */
 
 #define HSI_CUDA_MAX_LANES   32
 #define HSI_CUDA_DONE_STRIDE 16 /* words between the lanes' flags: a cache line each */
@@ -56,8 +56,8 @@ struct hsched_backend_device {
     cudnnHandle_t cudnn;
     cublasLtHandle_t lt;
     CUlibrary modules[HSI_CUDA_MODULE_COUNT];
-    hsi_cuda_tune_cache *tune_cache; /* NULL: tuning is off */
-    int tuning;                      /* hsched_gpu_tuning */
+    hsi_tune_cache *tune_cache; /* NULL: tuning is off */
+    int tuning;                 /* hsched_gpu_tuning */
     int usual_tuning; /* that, while background work has none done for its own steps */
     int no_graphs;
 

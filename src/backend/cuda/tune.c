@@ -9,7 +9,7 @@
 #include "backend/cuda/bench.h"
 #include "backend/cuda/host.h"
 
-_Static_assert(HSI_CUDA_VARIANT_TEXT == HSI_CUDA_VARIANT_LENGTH, "see tune_cache.h");
+_Static_assert(HSI_TUNE_VARIANT == HSI_CUDA_VARIANT_LENGTH, "see tune_cache.h");
 
 #define QUICK_OWN     10 /* variants of an own family that a quick search times */
 #define QUICK_LIBRARY 6  /* of a library's; ready engines are made in a millisecond */
@@ -338,8 +338,8 @@ static hsched_status try_all(search *s, const uint32_t few[2])
 static void remember(const search *s, int full)
 {
     atomic_fetch_add(&s->step->device->tunings, 1);
-    char key[HSI_CUDA_STEP_KEY_LENGTH];
-    hsi_cuda_tune_cache *cache = s->step->device->tune_cache;
+    char key[HSI_TUNE_STEP_KEY];
+    hsi_tune_cache *cache = s->step->device->tune_cache;
     hsi_cuda_step_key(s->step, key, sizeof key);
     hsi_cuda_host->log(HSCHED_LOG_DEBUG,
                        "GPU: %s: %s takes %.2f us, the best of %u variants (%u ran to "
@@ -347,7 +347,7 @@ static void remember(const search *s, int full)
                        s->step->step.name ? s->step->step.name : "a step", s->best_text,
                        (double)s->best_time, s->tried, s->timed, key);
     if (cache)
-        hsi_cuda_tune_cache_put(cache, key, s->best_text, s->best_time, full);
+        hsi_tune_cache_put(cache, key, s->best_text, s->best_time, full);
 }
 
 static hsched_status time_variants(const hsi_cuda_step *step, const source *sources,
@@ -451,15 +451,14 @@ hsched_status hsi_cuda_time_op(const hsi_cuda_step *step, const hsi_cuda_op *op,
 static hsched_status make_like(const hsi_cuda_step *step, const source *sources,
                                const hsi_cuda_step *like, hsi_cuda_op **op)
 {
-    char key[HSI_CUDA_STEP_KEY_LENGTH], variant[HSI_CUDA_VARIANT_LENGTH];
+    char key[HSI_TUNE_STEP_KEY], variant[HSI_CUDA_VARIANT_LENGTH];
     float microseconds;
     int full;
     *op = NULL;
     if (!like || !step->device->tune_cache)
         return HSCHED_OK;
     hsi_cuda_step_key(like, key, sizeof key);
-    if (!hsi_cuda_tune_cache_get(step->device->tune_cache, key, variant, &microseconds,
-                                 &full))
+    if (!hsi_tune_cache_get(step->device->tune_cache, key, variant, &microseconds, &full))
         return HSCHED_OK;
     const hsched_status status = make_stored(step, sources, variant, op);
     return status == HSCHED_ERROR_DEVICE ? status : HSCHED_OK;
@@ -470,7 +469,7 @@ hsched_status hsi_cuda_make_tuned(const hsi_cuda_step *step, const hsi_cuda_step
 {
     const hsi_cuda_device *device = step->device;
     const source *sources = sources_of(step);
-    char key[HSI_CUDA_STEP_KEY_LENGTH], variant[HSI_CUDA_VARIANT_LENGTH];
+    char key[HSI_TUNE_STEP_KEY], variant[HSI_CUDA_VARIANT_LENGTH];
     const int wants_full = device->tuning == HSI_CUDA_TUNING_FULL;
     float microseconds;
     int full;
@@ -481,7 +480,7 @@ hsched_status hsi_cuda_make_tuned(const hsi_cuda_step *step, const hsi_cuda_step
                                         hsched_step_kind_name(step->step.kind));
     hsi_cuda_step_key(step, key, sizeof key);
     if (device->tune_cache &&
-        hsi_cuda_tune_cache_get(device->tune_cache, key, variant, &microseconds, &full) &&
+        hsi_tune_cache_get(device->tune_cache, key, variant, &microseconds, &full) &&
         (full || !wants_full)) {
         const hsched_status status = make_stored(step, sources, variant, op);
         if (status == HSCHED_OK || status == HSCHED_ERROR_DEVICE)
@@ -543,16 +542,15 @@ hsched_status hsi_cuda_retune(const hsi_cuda_step *step, const hsi_cuda_op *curr
                  .stop = stop,
                  .best_time = INFINITY,
                  .best_score = INFINITY };
-    char key[HSI_CUDA_STEP_KEY_LENGTH], variant[HSI_CUDA_VARIANT_LENGTH];
-    hsi_cuda_tune_cache *cache = step->device->tune_cache;
+    char key[HSI_TUNE_STEP_KEY], variant[HSI_CUDA_VARIANT_LENGTH];
+    hsi_tune_cache *cache = step->device->tune_cache;
     float now = INFINITY, microseconds;
     int full;
     *better = NULL;
     hsi_cuda_step_key(step, key, sizeof key);
     if (!s.sources || atomic_load(stop))
         return HSCHED_OK;
-    if (cache && hsi_cuda_tune_cache_get(cache, key, variant, &microseconds, &full) &&
-        full)
+    if (cache && hsi_tune_cache_get(cache, key, variant, &microseconds, &full) && full)
         return take_stored(step, s.sources, variant, current, better);
     hsched_status status = hsi_cuda_enter(step->device);
     if (status != HSCHED_OK)

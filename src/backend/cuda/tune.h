@@ -9,7 +9,7 @@
 #define HSI_BACKEND_CUDA_TUNE_H
 
 #include "backend/cuda/op.h"
-#include "backend/cuda/tune_cache.h"
+#include "backend/tune_cache.h"
 
 /* The values of hsched_gpu_tuning. */
 enum {

@@ -1,4 +1,4 @@
-#include "backend/cuda/tune_cache.h"
+#include "backend/tune_cache.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,35 +13,32 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend/cuda/host.h"
-
 #define HASH_NONFATAL_OOM         1
-#define uthash_malloc(size)       hsi_cuda_host->alloc(size)
-#define uthash_free(memory, size) hsi_cuda_host->free(memory)
+#define uthash_malloc(size)       cache->host->alloc(size)  /* where the table is used, */
+#define uthash_free(memory, size) cache->host->free(memory) /* it is of `cache` */
 #include <uthash.h>
 
-#define HEADER          "hsched gpu tuning 1"
-#define FILE_NAME       "gpu-tuning.txt"
-#define TEMPORARY_NAME  "gpu-tuning.tmp" /* written under the lock only */
-#define LOCK_NAME       "gpu-tuning.lock"
 #define LINE_LENGTH     1024
 #define FILE_BYTES_MAX  ((off_t)64 << 20)
 #define NANOSECONDS_MAX UINT64_C(1000000000000) /* of a launch: 1000 s */
 #define LOCK_TRIES      500                     /* of 10 ms */
 
 typedef struct entry {
-    char key[HSI_CUDA_STEP_KEY_LENGTH];
-    char text[HSI_CUDA_VARIANT_TEXT];
+    char key[HSI_TUNE_STEP_KEY];
+    char text[HSI_TUNE_VARIANT];
     uint64_t nanoseconds;
     int full;
     int dirty; /* not in the file yet */
     UT_hash_handle hh;
 } entry;
 
-struct hsi_cuda_tune_cache {
+struct hsi_tune_cache {
+    const hsched_backend_host *host;
+    char kind[8];               /* "gpu" */
+    char header[32];            /* the first line of a file of this version */
     pthread_mutex_t mutex;      /* for all below; held while a file is written */
     char folder[PATH_MAX - 64]; /* "": there is none, nothing is saved */
-    char device_key[HSI_CUDA_DEVICE_KEY_LENGTH];
+    char device_key[HSI_TUNE_DEVICE_KEY];
     entry *entries; /* of this device, oldest first */
 };
 
@@ -108,30 +105,38 @@ static int parse_line(const char *text, size_t length, line *out)
                    .text = fields[2],
                    .text_length = lengths[2],
                    .full = lengths[4] == 1 && fields[4][0] == '1' };
-    return printable(fields[0], lengths[0], HSI_CUDA_DEVICE_KEY_LENGTH, 1) &&
-           printable(fields[1], lengths[1], HSI_CUDA_STEP_KEY_LENGTH, 0) &&
-           printable(fields[2], lengths[2], HSI_CUDA_VARIANT_TEXT, 0) &&
+    return printable(fields[0], lengths[0], HSI_TUNE_DEVICE_KEY, 1) &&
+           printable(fields[1], lengths[1], HSI_TUNE_STEP_KEY, 0) &&
+           printable(fields[2], lengths[2], HSI_TUNE_VARIANT, 0) &&
            parse_time(fields[3], lengths[3], &out->nanoseconds) &&
            (out->full || (lengths[4] == 1 && fields[4][0] == '0'));
 }
 
 /* ---- Reading -------------------------------------------------------------- */
 
-static hsched_status io_error(const char *what, const char *path)
+static hsched_status io_error(const hsi_tune_cache *cache, const char *what,
+                              const char *path)
 {
-    return hsi_cuda_host->set_error(HSCHED_ERROR_IO, "GPU: %s %s: %s", what, path,
-                                    strerror(errno));
+    return cache->host->set_error(HSCHED_ERROR_IO, "%s: %s %s: %s", cache->kind, what,
+                                  path, strerror(errno));
 }
 
-/* The path of a file of the folder, into path[PATH_MAX]. */
-static const char *path_of(const hsi_cuda_tune_cache *cache, const char *name, char *path)
+static hsched_status no_memory(const hsched_backend_host *host)
 {
-    snprintf(path, PATH_MAX, "%s/%s", cache->folder, name);
+    return host->set_error(HSCHED_ERROR_OUT_OF_MEMORY, "no memory for the tuning cache");
+}
+
+/* The path of the file with that ending, into path[PATH_MAX]: ".txt"; ".tmp", which is written
+ * under the lock only; ".lock". */
+static const char *path_of(const hsi_tune_cache *cache, const char *ending, char *path)
+{
+    snprintf(path, PATH_MAX, "%s/%s-tuning%s", cache->folder, cache->kind, ending);
     return path;
 }
 
 /* The whole file, to be freed; NULL and 0 bytes if there is none. */
-static hsched_status read_file(const char *path, char **data, size_t *size)
+static hsched_status read_file(const hsi_tune_cache *cache, const char *path, char **data,
+                               size_t *size)
 {
     struct stat info;
     hsched_status status = HSCHED_OK;
@@ -139,18 +144,18 @@ static hsched_status read_file(const char *path, char **data, size_t *size)
     *size = 0;
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
-        return errno == ENOENT ? HSCHED_OK : io_error("opening", path);
+        return errno == ENOENT ? HSCHED_OK : io_error(cache, "opening", path);
     if (fstat(file, &info) != 0)
-        status = io_error("reading", path);
+        status = io_error(cache, "reading", path);
     else if (!S_ISREG(info.st_mode) || info.st_size > FILE_BYTES_MAX)
-        status = hsi_cuda_host->set_error(
-            HSCHED_ERROR_FORMAT, "GPU: %s is no tuning cache (not a file, or too large)",
-            path);
+        status = cache->host->set_error(
+            HSCHED_ERROR_FORMAT, "%s: %s is no tuning cache (not a file, or too large)",
+            cache->kind, path);
     if (status != HSCHED_OK || info.st_size == 0)
         goto done;
-    *data = hsi_cuda_host->alloc((size_t)info.st_size);
+    *data = cache->host->alloc((size_t)info.st_size);
     if (!*data) {
-        status = hsi_cuda_no_memory("the tuning cache");
+        status = no_memory(cache->host);
         goto done;
     }
     while (*size < (size_t)info.st_size) {
@@ -158,7 +163,7 @@ static hsched_status read_file(const char *path, char **data, size_t *size)
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            status = io_error("reading", path);
+            status = io_error(cache, "reading", path);
         if (got <= 0)
             break;
         *size += (size_t)got;
@@ -166,7 +171,7 @@ static hsched_status read_file(const char *path, char **data, size_t *size)
 done:
     close(file);
     if (status != HSCHED_OK) {
-        hsi_cuda_host->free(*data);
+        cache->host->free(*data);
         *data = NULL;
         *size = 0;
     }
@@ -207,8 +212,9 @@ static size_t parse_lines(const char *at, const char *end, size_t skip, line *li
 }
 
 /* The valid lines of a file's text, to be freed, in the file's order; of too many the last. */
-static hsched_status parse_file(const char *path, const char *data, size_t size,
-                                line **lines, size_t *count)
+static hsched_status parse_file(const hsi_tune_cache *cache, const char *path,
+                                const char *data, size_t size, line **lines,
+                                size_t *count)
 {
     const char *at = data, *text;
     const char *const end = data + size;
@@ -217,56 +223,55 @@ static hsched_status parse_file(const char *path, const char *data, size_t size,
     *count = 0;
     if (!next_line(&at, end, &text, &length))
         return HSCHED_OK;
-    if (length != strlen(HEADER) || memcmp(text, HEADER, length) != 0) {
-        hsi_cuda_host->log(HSCHED_LOG_WARNING,
-                           "GPU: %s is not of this version's format and is ignored",
-                           path);
+    if (length != strlen(cache->header) || memcmp(text, cache->header, length) != 0) {
+        cache->host->log(HSCHED_LOG_WARNING,
+                         "%s: %s is not of this version's format and is ignored",
+                         cache->kind, path);
         return HSCHED_OK;
     }
     const size_t valid = parse_lines(at, end, 0, NULL, &bad);
-    const size_t skip =
-        valid > HSI_CUDA_TUNE_CACHE_LINES ? valid - HSI_CUDA_TUNE_CACHE_LINES : 0;
-    *lines = HSI_CUDA_NEW_ARRAY(line, valid - skip);
+    const size_t skip = valid > HSI_TUNE_CACHE_LINES ? valid - HSI_TUNE_CACHE_LINES : 0;
+    *lines = cache->host->alloc((valid - skip + 1) * sizeof **lines);
     if (!*lines)
-        return hsi_cuda_no_memory("the tuning cache");
+        return no_memory(cache->host);
     *count = valid - skip;
     parse_lines(at, end, skip, *lines, &bad);
     if (bad > 0)
-        hsi_cuda_host->log(HSCHED_LOG_WARNING,
-                           "GPU: %s: %zu of %zu lines are not valid and are ignored",
-                           path, bad, bad + valid);
+        cache->host->log(HSCHED_LOG_WARNING,
+                         "%s: %s: %zu of %zu lines are not valid and are ignored",
+                         cache->kind, path, bad, bad + valid);
     return HSCHED_OK;
 }
 
 /* ---- The table ------------------------------------------------------------ */
 
-static entry *find(hsi_cuda_tune_cache *cache, const char *key, size_t length)
+static entry *find(hsi_tune_cache *cache, const char *key, size_t length)
 {
     entry *found;
     HASH_FIND(hh, cache->entries, key, length, found);
     return found;
 }
 
-static void forget(hsi_cuda_tune_cache *cache, entry *old)
+static void forget(hsi_tune_cache *cache, entry *old)
 {
     HASH_DEL(cache->entries, old);
-    hsi_cuda_host->free(old);
+    cache->host->free(old);
 }
 
 /* Adds or replaces; 0 if there is no memory. Of too many the oldest goes. */
-static int store(hsi_cuda_tune_cache *cache, const line *new, int dirty)
+static int store(hsi_tune_cache *cache, const line *new, int dirty)
 {
     entry *e = find(cache, new->key, new->key_length);
     if (!e) {
-        if (HASH_COUNT(cache->entries) >= HSI_CUDA_TUNE_CACHE_LINES)
+        if (HASH_COUNT(cache->entries) >= HSI_TUNE_CACHE_LINES)
             forget(cache, cache->entries);
-        e = HSI_CUDA_NEW(entry);
+        e = cache->host->alloc(sizeof *e);
         if (!e)
             return 0;
         memcpy(e->key, new->key, new->key_length);
         HASH_ADD_KEYPTR(hh, cache->entries, e->key, new->key_length, e);
         if (!find(cache, new->key, new->key_length)) { /* the table had no memory */
-            hsi_cuda_host->free(e);
+            cache->host->free(e);
             return 0;
         }
     } else if (e->full && !new->full) {
@@ -280,57 +285,57 @@ static int store(hsi_cuda_tune_cache *cache, const line *new, int dirty)
     return 1;
 }
 
-static int is_ours(const hsi_cuda_tune_cache *cache, const line *l)
+static int is_ours(const hsi_tune_cache *cache, const line *l)
 {
     return l->device_length == strlen(cache->device_key) &&
            memcmp(l->device, cache->device_key, l->device_length) == 0;
 }
 
-static hsched_status load(hsi_cuda_tune_cache *cache)
+static hsched_status load(hsi_tune_cache *cache)
 {
     char path[PATH_MAX], *data;
     size_t size, count = 0;
     line *lines = NULL;
-    hsched_status status = read_file(path_of(cache, FILE_NAME, path), &data, &size);
+    hsched_status status = read_file(cache, path_of(cache, ".txt", path), &data, &size);
     if (status == HSCHED_OK)
-        status = parse_file(path, data, size, &lines, &count);
+        status = parse_file(cache, path, data, size, &lines, &count);
     for (size_t i = 0; i < count && status == HSCHED_OK; i++)
         if (is_ours(cache, &lines[i]) && !store(cache, &lines[i], 0))
-            status = hsi_cuda_no_memory("the tuning cache");
-    hsi_cuda_host->free(lines);
-    hsi_cuda_host->free(data);
+            status = no_memory(cache->host);
+    cache->host->free(lines);
+    cache->host->free(data);
     return status;
 }
 
 /* ---- Writing -------------------------------------------------------------- */
 
 /* mkdir -p; folders that are made are the user's only. */
-static hsched_status make_folder(const char *folder)
+static hsched_status make_folder(const hsi_tune_cache *cache)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s", folder);
+    snprintf(path, sizeof path, "%s", cache->folder);
     for (char *at = path + 1; *at; at++) {
         if (*at != '/')
             continue;
         *at = '\0';
         if (mkdir(path, 0700) != 0 && errno != EEXIST)
-            return io_error("making the folder", path);
+            return io_error(cache, "making the folder", path);
         *at = '/';
     }
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return io_error("making the folder", path);
+        return io_error(cache, "making the folder", path);
     return HSCHED_OK;
 }
 
 /* The lock file, locked; closing it unlocks. Who holds it only writes a file: not for long. */
-static hsched_status take_lock(const char *path, int *lock)
+static hsched_status take_lock(const hsi_tune_cache *cache, const char *path, int *lock)
 {
     *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*lock < 0)
-        return io_error("opening", path);
+        return io_error(cache, "opening", path);
     for (int i = 0; flock(*lock, LOCK_EX | LOCK_NB) != 0; i++) {
         if ((errno != EWOULDBLOCK && errno != EINTR) || i == LOCK_TRIES) {
-            const hsched_status status = io_error("locking", path);
+            const hsched_status status = io_error(cache, "locking", path);
             close(*lock);
             *lock = -1;
             return status;
@@ -361,15 +366,14 @@ static line line_of(const entry *e)
  * What is on disk and is not replaced by something newer of ours stays, in its order; what is
  * ours and new comes last, so that it is the oldest that goes when there are too many.
  */
-static void write_merged(hsi_cuda_tune_cache *cache, FILE *file, const line *lines,
+static void write_merged(hsi_tune_cache *cache, FILE *file, const line *lines,
                          size_t count)
 {
     size_t total = 0, skip = 0;
     for (int pass = 0; pass < 2; pass++) { /* first counts, then writes */
         if (pass == 1) {
-            skip =
-                total > HSI_CUDA_TUNE_CACHE_LINES ? total - HSI_CUDA_TUNE_CACHE_LINES : 0;
-            fprintf(file, "%s\n", HEADER);
+            skip = total > HSI_TUNE_CACHE_LINES ? total - HSI_TUNE_CACHE_LINES : 0;
+            fprintf(file, "%s\n", cache->header);
         }
         total = 0;
         for (size_t i = 0; i < count; i++) {
@@ -389,35 +393,34 @@ static void write_merged(hsi_cuda_tune_cache *cache, FILE *file, const line *lin
     }
 }
 
-static hsched_status replace_file(hsi_cuda_tune_cache *cache, const line *lines,
-                                  size_t count)
+static hsched_status replace_file(hsi_tune_cache *cache, const line *lines, size_t count)
 {
     char path[PATH_MAX], temporary[PATH_MAX];
-    path_of(cache, FILE_NAME, path);
-    path_of(cache, TEMPORARY_NAME, temporary);
+    path_of(cache, ".txt", path);
+    path_of(cache, ".tmp", temporary);
     const int handle =
         open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     FILE *file = handle >= 0 ? fdopen(handle, "w") : NULL;
     if (!file) {
-        const hsched_status status = io_error("writing", temporary);
+        const hsched_status status = io_error(cache, "writing", temporary);
         if (handle >= 0)
             close(handle);
         return status;
     }
     write_merged(cache, file, lines, count);
     int fine = fflush(file) == 0 && !ferror(file) && fsync(handle) == 0;
-    hsched_status status = fine ? HSCHED_OK : io_error("writing", temporary);
+    hsched_status status = fine ? HSCHED_OK : io_error(cache, "writing", temporary);
     if (fclose(file) != 0 && fine)
-        status = io_error("writing", temporary);
+        status = io_error(cache, "writing", temporary);
     if (status == HSCHED_OK && rename(temporary, path) != 0)
-        status = io_error("renaming to", path);
+        status = io_error(cache, "renaming to", path);
     if (status != HSCHED_OK)
         unlink(temporary);
     return status;
 }
 
 /* The mutex is held. */
-static hsched_status save(hsi_cuda_tune_cache *cache)
+static hsched_status save(hsi_tune_cache *cache)
 {
     char path[PATH_MAX], *data = NULL;
     size_t size, count = 0, dirty = 0;
@@ -427,14 +430,14 @@ static hsched_status save(hsi_cuda_tune_cache *cache)
         dirty += (size_t)e->dirty;
     if (dirty == 0 || !cache->folder[0])
         return HSCHED_OK;
-    hsched_status status = make_folder(cache->folder);
+    hsched_status status = make_folder(cache);
     if (status == HSCHED_OK)
-        status = take_lock(path_of(cache, LOCK_NAME, path), &lock);
+        status = take_lock(cache, path_of(cache, ".lock", path), &lock);
     if (status != HSCHED_OK)
         return status;
-    status = read_file(path_of(cache, FILE_NAME, path), &data, &size);
+    status = read_file(cache, path_of(cache, ".txt", path), &data, &size);
     if (status == HSCHED_OK)
-        status = parse_file(path, data, size, &lines, &count);
+        status = parse_file(cache, path, data, size, &lines, &count);
     else if (status == HSCHED_ERROR_FORMAT)
         status = HSCHED_OK; /* what is no cache is replaced */
     /* Another process may have searched fully meanwhile: its choice stands then. */
@@ -449,8 +452,8 @@ static hsched_status save(hsi_cuda_tune_cache *cache)
     if (status == HSCHED_OK)
         for (entry *e = cache->entries; e; e = e->hh.next)
             e->dirty = 0;
-    hsi_cuda_host->free(lines);
-    hsi_cuda_host->free(data);
+    cache->host->free(lines);
+    cache->host->free(data);
     close(lock);
     return status;
 }
@@ -477,52 +480,58 @@ static int choose_folder(const char *folder, char *path, size_t size)
     return length > 0 && (size_t)length < size;
 }
 
-hsched_status hsi_cuda_tune_cache_open(const char *folder, const char *device_key,
-                                       hsi_cuda_tune_cache **cache)
+hsched_status hsi_tune_cache_open(const hsi_tune_cache_config *config,
+                                  hsi_tune_cache **cache)
 {
     *cache = NULL;
-    hsi_cuda_tune_cache *c = HSI_CUDA_NEW(hsi_cuda_tune_cache);
+    hsi_tune_cache *c = config->host->alloc(sizeof *c);
     if (!c)
-        return hsi_cuda_no_memory("the tuning cache");
+        return no_memory(config->host);
+    c->host = config->host;
+    snprintf(c->kind, sizeof c->kind, "%s", config->kind);
+    snprintf(c->header, sizeof c->header, "hsched %s tuning 1", c->kind);
     pthread_mutex_init(&c->mutex, NULL);
-    snprintf(c->device_key, sizeof c->device_key, "%s", device_key);
+    snprintf(c->device_key, sizeof c->device_key, "%s", config->device_key);
     for (char *at = c->device_key; *at; at++)
         if (*at < ' ' || *at > '~')
             *at = '_';
     if (!c->device_key[0])
         c->device_key[0] = '_';
-    if (!choose_folder(folder, c->folder, sizeof c->folder)) {
+    if (!choose_folder(config->folder, c->folder, sizeof c->folder)) {
         c->folder[0] = '\0';
-        hsi_cuda_host->log(HSCHED_LOG_WARNING,
-                           "GPU: no folder for the tuning cache: choices are not kept "
-                           "(set HSCHED_CACHE_DIR)");
+        c->host->log(HSCHED_LOG_WARNING,
+                     "%s: no folder for the tuning cache: choices are not kept "
+                     "(set HSCHED_CACHE_DIR)",
+                     c->kind);
     } else if (load(c) != HSCHED_OK) {
         /* The cause, which is this thread's error detail now, is logged without it. */
-        hsi_cuda_host->log(HSCHED_LOG_WARNING,
-                           "GPU: the tuning cache %s/%s cannot be read and is ignored",
-                           c->folder, FILE_NAME);
+        c->host->log(
+            HSCHED_LOG_WARNING,
+            "%s: the tuning cache %s/%s-tuning.txt cannot be read and is ignored",
+            c->kind, c->folder, c->kind);
     }
     *cache = c;
     return HSCHED_OK;
 }
 
-void hsi_cuda_tune_cache_close(hsi_cuda_tune_cache *cache)
+void hsi_tune_cache_close(hsi_tune_cache *cache)
 {
     if (!cache)
         return;
-    if (hsi_cuda_tune_cache_save(cache) != HSCHED_OK)
-        hsi_cuda_host->log(HSCHED_LOG_WARNING,
-                           "GPU: the tuning cache %s/%s cannot be written: choices are "
-                           "not kept",
-                           cache->folder, FILE_NAME);
+    if (hsi_tune_cache_save(cache) != HSCHED_OK)
+        cache->host->log(
+            HSCHED_LOG_WARNING,
+            "%s: the tuning cache %s/%s-tuning.txt cannot be written: choices are "
+            "not kept",
+            cache->kind, cache->folder, cache->kind);
     while (cache->entries)
         forget(cache, cache->entries);
     pthread_mutex_destroy(&cache->mutex);
-    hsi_cuda_host->free(cache);
+    cache->host->free(cache);
 }
 
-int hsi_cuda_tune_cache_get(hsi_cuda_tune_cache *cache, const char *key, char *text,
-                            float *microseconds, int *full)
+int hsi_tune_cache_get(hsi_tune_cache *cache, const char *key, char *text,
+                       float *microseconds, int *full)
 {
     pthread_mutex_lock(&cache->mutex);
     const entry *e = find(cache, key, strlen(key));
@@ -535,8 +544,8 @@ int hsi_cuda_tune_cache_get(hsi_cuda_tune_cache *cache, const char *key, char *t
     return e != NULL;
 }
 
-void hsi_cuda_tune_cache_put(hsi_cuda_tune_cache *cache, const char *key,
-                             const char *text, float microseconds, int full)
+void hsi_tune_cache_put(hsi_tune_cache *cache, const char *key, const char *text,
+                        float microseconds, int full)
 {
     line l = { .key = key,
                .key_length = strlen(key),
@@ -548,23 +557,23 @@ void hsi_cuda_tune_cache_put(hsi_cuda_tune_cache *cache, const char *key,
         l.nanoseconds = NANOSECONDS_MAX;
     else if (microseconds >= 0.001f)
         l.nanoseconds = (uint64_t)((double)microseconds * 1000 + 0.5);
-    if (!printable(key, l.key_length, HSI_CUDA_STEP_KEY_LENGTH, 0) ||
-        !printable(text, l.text_length, HSI_CUDA_VARIANT_TEXT, 0)) {
-        hsi_cuda_host->log(HSCHED_LOG_ERROR,
-                           "GPU: the choice \"%s\" for \"%s\" does not fit the tuning "
-                           "cache and is not kept",
-                           text, key);
+    if (!printable(key, l.key_length, HSI_TUNE_STEP_KEY, 0) ||
+        !printable(text, l.text_length, HSI_TUNE_VARIANT, 0)) {
+        cache->host->log(HSCHED_LOG_ERROR,
+                         "%s: the choice \"%s\" for \"%s\" does not fit the tuning "
+                         "cache and is not kept",
+                         cache->kind, text, key);
         return;
     }
     pthread_mutex_lock(&cache->mutex);
     const int stored = store(cache, &l, 1);
     pthread_mutex_unlock(&cache->mutex);
     if (!stored)
-        hsi_cuda_host->log(HSCHED_LOG_WARNING,
-                           "GPU: no host memory: a tuned choice is not kept");
+        cache->host->log(HSCHED_LOG_WARNING, "%s: no memory: a tuned choice is not kept",
+                         cache->kind);
 }
 
-hsched_status hsi_cuda_tune_cache_save(hsi_cuda_tune_cache *cache)
+hsched_status hsi_tune_cache_save(hsi_tune_cache *cache)
 {
     pthread_mutex_lock(&cache->mutex);
     const hsched_status status = save(cache);
