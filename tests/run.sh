@@ -23,6 +23,10 @@ export HSCHED_TEST_MODE=$mode
 [ "$mode" = only ] && HSCHED_TEST_MODE=all
 read -ra under <<<"${UNDER:-}"
 export CMOCKA_MESSAGE_OUTPUT=TAP
+# Kernels chosen by measuring are of these tests, not of the user.
+mkdir -p "$build/test-cache"
+HSCHED_CACHE_DIR=$(cd "$build/test-cache" && pwd)
+export HSCHED_CACHE_DIR
 
 run_c_test() {
     local program=$1 name=${1#"$build"/tests/} out status p f s start=$SECONDS

@@ -394,6 +394,7 @@ typedef struct hsched_device_config {
     hsched_gpu_tuning tuning;
     const char *cache_dir;     /* NULL: the default */
     int no_graphs;             /* jobs are not captured as graphs */
+    hsched_cpu_tuning cpu_tuning; /* cpu only; its choices lie in cache_dir, too */
 } hsched_device_config;
 
 typedef struct hsched_section_config {

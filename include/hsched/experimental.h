@@ -231,6 +231,8 @@ typedef struct hsched_explained_step {
     hsched_cost_source source;
     double measured_us, measured_spread_us; /* as for sections; 0 on devices that have no times of
                                  steps */
+    const char *kernel;       /* that executes it there; lives as long as the model; NULL: none was
+                                 prepared */
 } hsched_explained_step;
 #define HSCHED_EXPLAINED_STEP_INIT .struct_size = sizeof(hsched_explained_step)
 

@@ -227,11 +227,13 @@ typedef struct hsched_device_watts {
     double idle_watts;  /* when it does not; at most as many */
 } hsched_device_watts;
 
-/* What GPUs compute float32 layers with. The CPU always computes in float32. */
+/* What float32 layers are computed with. The CPU always computes in float32. */
 typedef enum hsched_math {
-    HSCHED_MATH_DEFAULT = 0, /* float32 in memory; convolutions and matrix products round their
-                                operands to tf32 (10 bits of mantissa), sums in float32 */
-    HSCHED_MATH_STRICT = 1,  /* float32 throughout */
+    HSCHED_MATH_DEFAULT = 0, /* float32 in memory; on GPUs convolutions and matrix products round
+                                their operands to tf32 (10 bits of mantissa), sums in float32; on
+                                the CPU convolutions may be Winograd's, with errors of about 1e-5
+                                of the largest output */
+    HSCHED_MATH_STRICT = 1,  /* float32 throughout, convolutions as sums of products */
     HSCHED_MATH_FP16 = 2,    /* activations and weights in half precision, sums in float32 */
     HSCHED_MATH_BF16 = 3     /* the same in bfloat16 */
 } hsched_math;
@@ -243,6 +245,15 @@ typedef enum hsched_gpu_tuning {
     HSCHED_GPU_TUNING_QUICK = 2,   /* the likeliest kernels when a model is loaded */
     HSCHED_GPU_TUNING_FULL = 3     /* and all others in the background afterwards */
 } hsched_gpu_tuning;
+
+/* How the CPU's kernel is chosen for a step that several can do (convolutions). */
+typedef enum hsched_cpu_tuning {
+    HSCHED_CPU_TUNING_DEFAULT = 0, /* MEASURE */
+    HSCHED_CPU_TUNING_NONE = 1,    /* what the cache knows, else by rules */
+    HSCHED_CPU_TUNING_MEASURE = 2  /* by timing those that can, on the loading thread, the first
+                                      time that a shape is met on this machine; the cache keeps
+                                      it */
+} hsched_cpu_tuning;
 
 typedef enum hsched_gpu_pool {
     HSCHED_GPU_POOL_GROWING = 0, /* GPU memory is taken as it is needed, up to the limit */
@@ -302,6 +313,7 @@ typedef struct hsched_runtime_config {
     uint32_t gpu_sm_count;    /* confine the library to so many multiprocessors of each GPU, rounded
                                  up to what the hardware allows (hsched_device_info.sm_count tells);
                                  UNSUPPORTED before CUDA 12.4; default: all */
+    hsched_cpu_tuning cpu_tuning;
     hsched_gpu_tuning gpu_tuning;
     uint32_t gpu_streams;     /* jobs at the same time on each GPU; default 8, at most 32 */
     const char *cache_dir;    /* for tuning results and costs; default $HSCHED_CACHE_DIR, else

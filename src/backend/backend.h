@@ -1,4 +1,5 @@
-/* The registry of backends, and the reference kernels that every comparison stands on. */
+/* The registry of backends, what threads do to execute steps, and the reference kernels that every
+ * comparison stands on. */
 #ifndef HSI_BACKEND_BACKEND_H
 #define HSI_BACKEND_BACKEND_H
 
@@ -6,6 +7,11 @@
 
 extern const hsched_backend hsi_backend_cpu;
 extern const hsched_backend hsi_backend_sim;
+
+/* Around the preparation and execution of CPU steps by a thread that is no worker: what libraries
+ * know of it is as they need it, and afterwards as it was. */
+int hsi_backend_cpu_enter(void);
+void hsi_backend_cpu_leave(int entered);
 
 /* The GPU backend, from its plug-in, if it is there and can be used; else NULL. *why: one
  * line, for either case. Any thread. */

@@ -144,7 +144,8 @@ static hsched_status read_file(const hsi_tune_cache *cache, const char *path, ch
     *size = 0;
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0)
-        return errno == ENOENT ? HSCHED_OK : io_error(cache, "opening", path);
+        return errno == ENOENT || errno == ENOTDIR ? HSCHED_OK
+                                                   : io_error(cache, "opening", path);
     if (fstat(file, &info) != 0)
         status = io_error(cache, "reading", path);
     else if (!S_ISREG(info.st_mode) || info.st_size > FILE_BYTES_MAX)

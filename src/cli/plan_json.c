@@ -55,15 +55,15 @@ static int add_steps(const cli_plan *p, json_t **list)
         if (status != CLI_OK)
             return status;
         cli_json_append(
-            list,
-            json_pack("{s:i, s:o, s:s, s:i, s:s, s:o, s:s, s:o, s:o}", "index", (int)i,
-                      "name", cli_json_text(step.name), "kind", step.kind, "section",
-                      (int)info.section, "device", p->devices[info.device].name,
-                      "predicted_us", known(info.predicted_us), "costs",
-                      hsched_cost_source_name(info.source), "profiled_us",
-                      known(info.measured_us), "profiled_spread_us",
-                      info.measured_us > 0 ? cli_json_real(info.measured_spread_us)
-                                           : json_null()));
+            list, json_pack("{s:i, s:o, s:s, s:s, s:i, s:s, s:o, s:s, s:o, s:o}", "index",
+                            (int)i, "name", cli_json_text(step.name), "kind", step.kind,
+                            "kernel", info.kernel ? info.kernel : "", "section",
+                            (int)info.section, "device", p->devices[info.device].name,
+                            "predicted_us", known(info.predicted_us), "costs",
+                            hsched_cost_source_name(info.source), "profiled_us",
+                            known(info.measured_us), "profiled_spread_us",
+                            info.measured_us > 0 ? cli_json_real(info.measured_spread_us)
+                                                 : json_null()));
     }
     return CLI_OK;
 }

@@ -120,10 +120,10 @@ static int finish(cli_table *table, const char *title, int status)
 
 static int print_steps(const cli_plan *p)
 {
-    static const char *const columns[] = { ">#",        "STEP",       "KIND",
-                                           ">SECTION",  "DEVICE",     "REASON",
-                                           "RUNNER-UP", ">PREDICTED", ">PROFILED",
-                                           "COSTS",     NULL };
+    static const char *const columns[] = { ">#",        "STEP",      "KIND",
+                                           ">SECTION",  "DEVICE",    "KERNEL",
+                                           "REASON",    "RUNNER-UP", ">PREDICTED",
+                                           ">PROFILED", "COSTS",     NULL };
     cli_table *table = cli_table_create(columns);
     int status = CLI_OK;
     for (uint32_t i = 0; i < p->info.steps && status == CLI_OK; i++) {
@@ -140,6 +140,7 @@ static int print_steps(const cli_plan *p)
         cli_table_cell(table, "%s", step.kind);
         cli_table_cell(table, "%u", info.section);
         cli_table_cell(table, "%s", p->devices[info.device].name);
+        cli_table_cell(table, "%s", info.kernel ? info.kernel : "");
         cli_table_cell(table, "%s", hsched_placement_reason_name(section.reason));
         add_runner_up(p, table, &section);
         add_us(table, info.predicted_us);

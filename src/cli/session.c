@@ -40,7 +40,7 @@ void cli_session_options(cli_session *s, cli_option options[CLI_SESSION_OPTIONS]
           cli_parse_string, &s->gpu_memory_text },
         { "gpu-sms", "N", "stay on N multiprocessors of the GPU", cli_parse_count,
           &s->gpu_sms },
-        { "tuning", "HOW", "choose GPU kernels by measuring: none, quick or full",
+        { "tuning", "HOW", "choose kernels by measuring: none, quick or full",
           cli_parse_string, &s->tuning_name },
         { "max-batch", "N", "join at most N waiting runs of a model on the GPU (16)",
           cli_parse_count, &s->max_batch },
@@ -325,6 +325,8 @@ int cli_session_start(cli_session *s)
         .gpu_sm_count = s->gpu_sms,
         .gpu_streams = s->gpu_streams,
         .gpu_tuning = s->tuning,
+        .cpu_tuning = s->tuning == HSCHED_GPU_TUNING_NONE ? HSCHED_CPU_TUNING_NONE
+                                                          : HSCHED_CPU_TUNING_DEFAULT,
         .policy = s->policy,
         .policy_plugin = s->policy_plugin,
         .ageing_us = s->ageing_us,

@@ -40,11 +40,17 @@ typedef struct hsi_cost_key {
     hsi_cost_unit unit;
     uint32_t index;
     uint32_t device;  /* as hsi_cost_table_add_device numbers them */
-    hsched_math math; /* the CPU and simulated devices: HSCHED_MATH_STRICT */
+    hsched_math math; /* hsi_cost_math */
     uint32_t batch;   /* runs joined, at least 1 */
     uint32_t
         workers; /* CPU workers that share its parts, at least 1; 1 on other devices */
 } hsi_cost_key;
+
+/* The CPU, and simulated devices, compute the same whatever the model's, but for STRICT. */
+static inline hsched_math hsi_cost_math(int has_queue, hsched_math math)
+{
+    return has_queue || math == HSCHED_MATH_STRICT ? math : HSCHED_MATH_DEFAULT;
+}
 
 /* Of runs joined, of workers and of jobs at once 1, 2, 4, ... and `most` are measured: the one
  * after `number`; 0 after `most`. */

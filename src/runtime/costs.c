@@ -87,7 +87,7 @@ hsi_cost_key hsi_costs_key(const hsched_model *model, hsi_cost_unit unit, uint32
         .unit = unit,
         .index = index,
         .device = rt->costs.devices[device],
-        .math = rt->devices[device].has_queue ? model->math : HSCHED_MATH_STRICT,
+        .math = hsi_cost_math(rt->devices[device].has_queue, model->math),
         .batch = 1,
         .workers = 1,
     };

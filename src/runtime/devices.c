@@ -125,6 +125,8 @@ hsched_status hsi_runtime_open_devices(hsched_runtime *rt,
         .reference = (config->flags & HSCHED_RUNTIME_REFERENCE) != 0,
         .keep_openblas_threads =
             (config->flags & HSCHED_RUNTIME_KEEP_OPENBLAS_THREADS) != 0,
+        .cpu_tuning = config->cpu_tuning,
+        .cache_dir = config->cache_dir,
     };
     if (config->sim_count > HSI_MAX_DEVICES - 1 ||
         (config->sim_count > 0 && !config->sims))

@@ -199,6 +199,17 @@ static void explain_section(const explaining *x, uint32_t section)
     }
 }
 
+static const char *kernel_of(const hsched_model *model, uint32_t section, uint32_t step,
+                             uint32_t device)
+{
+    const hsi_exec_model *exec = &model->exec;
+    const uint32_t at = exec->section_prepared[section * exec->device_count + device];
+    if (at == HSI_NOT_PREPARED)
+        return NULL;
+    const hsi_exec_prepared *p = &exec->prepared[at];
+    return p->backend->kernel_name(p->section, step - p->first_step);
+}
+
 /* A section's time among its steps: as they were measured, else by their work. */
 static void explain_steps(const explaining *x, uint32_t section)
 {
@@ -209,7 +220,9 @@ static void explain_steps(const explaining *x, uint32_t section)
     for (uint32_t i = s->first_step; i < end; i++) {
         hsched_explained_step *step = &x->made->steps[i];
         *step = (hsched_explained_step){ HSCHED_EXPLAINED_STEP_INIT, .section = section,
-                                         .device = s->device, .source = s->source };
+                                         .device = s->device, .source = s->source,
+                                         .kernel =
+                                             kernel_of(x->model, section, i, s->device) };
         step->measured_us =
             measured(x, HSI_COST_STEP, i, s->device, 1, &step->measured_spread_us);
         all &= step->measured_us > 0;

@@ -190,7 +190,7 @@ hsched_status hsi_measured_find(const hsi_measured *m, uint32_t device,
     hsi_cost_key key = { .model = query->model,
                          .unit = HSI_COST_SECTION,
                          .device = m->numbers[device],
-                         .math = has_queue ? query->math : HSCHED_MATH_STRICT,
+                         .math = hsi_cost_math(has_queue, query->math),
                          .batch = 1,
                          .workers = 1 };
     double sum_us = 0;

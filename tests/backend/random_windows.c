@@ -13,8 +13,8 @@ typedef struct conv_shape {
 static void conv_channels(random_maker *m, conv_shape *s)
 {
     int64_t way = range(m, 1, 100);
-    s->c = PICK(m, 1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 31, 32, 33, 48, 64);
-    s->o = PICK(m, 1, 2, 3, 5, 8, 9, 15, 16, 17, 24, 32, 33, 40, 64, 65);
+    s->c = PICK(m, 1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 31, 32, 33, 48, 64, 150, 1100);
+    s->o = PICK(m, 1, 2, 3, 5, 8, 9, 15, 16, 17, 24, 32, 33, 40, 64, 65, 129);
     s->groups = 1;
     if (way <= 20) { /* depthwise, sometimes with several outputs a channel */
         s->groups = s->c;
@@ -71,6 +71,8 @@ void random_make_conv2d(random_maker *m)
         conv_channels(m, &c);
         conv_window(m, &c);
     } while (!conv_valid(&c, &s->macs));
+    if (chance(m, 50))
+        s->macs *= 32; /* so that backends find it worth cutting into parts */
     random_fused_activation(m);
     memcpy(s->u.conv2d.strides, c.strides, sizeof c.strides);
     memcpy(s->u.conv2d.pads, c.pads, sizeof c.pads);

@@ -15,10 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "backend/backend.h"
+#include "backend/cpu/choose.h"
+#include "backend/cpu/isa.h"
 #include "backend/random_step.h"
 #include "base/alloc.h"
 
@@ -34,6 +37,10 @@ typedef struct setup {
     const hsched_backend *backend;
     uint32_t libraries;
     int reference;
+    const char *only; /* this kernel, where it can; NULL: as usual */
+    int measured;
+    hsched_step_kind kind; /* steps of this kind alone; 0: all */
+    int hidden;            /* instruction sets, the best first */
     hsched_backend_device *device;
     struct {
         char name[96];
@@ -46,14 +53,37 @@ static setup setups[] = {
 #if HSI_HAVE_ONEDNN
     { "cpu own+openblas+onednn", &hsi_backend_cpu,
       HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_OPENBLAS | HSCHED_LIBRARY_ONEDNN, 0 },
+    { "cpu own+openblas+onednn, measured", &hsi_backend_cpu,
+      HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_OPENBLAS | HSCHED_LIBRARY_ONEDNN,
+      .kind = HSCHED_STEP_CONV2D, .measured = 1 },
 #endif
     { "cpu own+openblas", &hsi_backend_cpu, HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_OPENBLAS,
       0 },
     { "cpu own", &hsi_backend_cpu, HSCHED_LIBRARY_OWN, 0 },
+    { "cpu own, less of the processor", &hsi_backend_cpu, HSCHED_LIBRARY_OWN,
+      .hidden = 1 },
+    { "cpu own, baseline", &hsi_backend_cpu, HSCHED_LIBRARY_OWN, .hidden = 2 },
     { "cpu reference", &hsi_backend_cpu, HSCHED_LIBRARY_OWN, 1 },
+#define CONV2D(name, hides)                                                              \
+    {                                                                                    \
+        "cpu " name ", " #hides " hidden", &hsi_backend_cpu,                             \
+            HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_OPENBLAS,                                \
+            .only = name, .kind = HSCHED_STEP_CONV2D, .hidden = hides                    \
+    }
+    CONV2D("own/depthwise", 0),
+    CONV2D("own/direct", 0),
+    CONV2D("own/direct", 1),
+    CONV2D("own/direct", 2),
+    CONV2D("own/winograd", 0),
+    CONV2D("own/winograd", 1),
+    CONV2D("own/winograd", 2),
+    CONV2D("openblas/1x1", 0),
+    CONV2D("openblas/im2col", 0),
     { "sim", &hsi_backend_sim, 0, 0 },
 };
 
+/* Of those that measure is `measured`, below. */
+static char cache[] = "/tmp/hsched-backend-XXXXXX", measured[sizeof cache + 16];
 static uint64_t seed = 20210611;
 static uint32_t steps_per_kind = DEFAULT_STEPS;
 
@@ -90,6 +120,8 @@ static hsched_status open_device(setup *on, hsched_backend_device **device)
         .workers = on->backend->kind == HSCHED_DEVICE_SIM ? 1 : MAX_PARTS,
         .cpu_libraries = on->libraries,
         .reference = on->reference,
+        .cpu_tuning = on->measured ? HSCHED_CPU_TUNING_MEASURE : HSCHED_CPU_TUNING_NONE,
+        .cache_dir = on->measured ? measured : cache,
     };
     return on->backend->device_open(&config, device);
 }
@@ -329,6 +361,13 @@ static int run_section(bench *b)
 
 /* ---- Tests ---- */
 
+/* What the process knows of instruction sets and kernels is as the setup wants it. */
+static void enter(const setup *on)
+{
+    hsi_cpu_choose_only = on->only;
+    hsi_isa_limit = (hsi_isa)(HSI_ISA_AVX512 - on->hidden);
+}
+
 typedef struct test_case {
     setup *on;
     hsched_step_kind kind;
@@ -339,12 +378,16 @@ typedef struct test_case {
 static void test_kind(void **state)
 {
     const test_case *t = *state;
+    enter(t->on);
     int failures = 0;
+    /* All kinds on lesser instruction sets: the same loops once more. */
+    const uint32_t steps =
+        t->on->hidden && !t->on->only ? steps_per_kind / 4 : steps_per_kind;
     assert_non_null(t->on->device);
-    for (uint32_t next = 0; next < steps_per_kind && failures < MAX_FAILURES;) {
+    for (uint32_t next = 0; next < steps && failures < MAX_FAILURES;) {
         bench b = { .on = t->on, .rng = seed + next };
         uint32_t want = (uint32_t)random_range(&b.rng, 1, 8);
-        for (; b.count < want && next < steps_per_kind; next++)
+        for (; b.count < want && next < steps; next++)
             random_step_make(&b.made[b.count++], t->kind, seed, next);
         failures += run_section(&b);
     }
@@ -355,6 +398,7 @@ static void test_kind(void **state)
 static void test_mixed(void **state)
 {
     const test_case *t = *state;
+    enter(t->on);
     int failures = 0;
     assert_non_null(t->on->device);
     for (uint32_t next = 0; next < steps_per_kind / 8 + 1 && failures < MAX_FAILURES;
@@ -369,18 +413,38 @@ static void test_mixed(void **state)
     assert_int_equal(failures, 0);
 }
 
+static void forget_choices(void)
+{
+    char path[sizeof measured + 32];
+    const char *files[] = { "cpu-tuning.txt", "cpu-tuning.lock" };
+    for (size_t k = 0; k < COUNT(files); k++) {
+        snprintf(path, sizeof path, "%s/%s", measured, files[k]);
+        unlink(path);
+    }
+}
+
+static void close_device(setup *on)
+{
+    if (on->device)
+        on->backend->device_close(on->device);
+    on->device = NULL;
+}
+
 /* Every single heap call of opening and preparing fails once: an error, no leak, no
  * crash. */
 static void test_out_of_memory(void **state)
 {
     const test_case *t = *state;
+    enter(t->on);
     const hsched_backend *backend = t->on->backend;
     bench b = { .on = t->on };
     for (int kind = 1; kind <= RANDOM_STEP_KINDS; kind++)
-        if (random_step_has(kind))
+        if (random_step_has(kind) && (!t->on->kind || (int)t->on->kind == kind))
             random_step_make(&b.made[b.count++], (hsched_step_kind)kind, seed + 2, 0);
+    close_device(t->on); /* devices share what was measured */
     hsched_status status = HSCHED_ERROR_OUT_OF_MEMORY;
     for (uint64_t k = 1; status != HSCHED_OK; k++) {
+        forget_choices();
         const uint64_t held = hsi_alloc_bytes();
         hsched_backend_device *device = NULL;
         hsi_alloc_fail_after(k);
@@ -399,6 +463,7 @@ static void test_out_of_memory(void **state)
     }
     for (uint32_t i = 0; i < b.count; i++)
         random_step_free(&b.made[i]);
+    assert_int_equal(open_device(t->on, &t->on->device), HSCHED_OK);
 }
 
 /* Only kernels of the enabled libraries were taken; says which, since that is what was
@@ -407,7 +472,7 @@ static void test_kernels(void **state)
 {
     const setup *on = ((const test_case *)*state)->on;
     const int plain = on->reference || on->backend->kind == HSCHED_DEVICE_SIM;
-    uint32_t of_onednn = 0;
+    uint32_t of_onednn = 0, of_only = 0;
     assert_true(on->kernel_count > 0);
     for (uint32_t k = 0; k < on->kernel_count; k++) {
         const char *name = on->kernels[k].name;
@@ -415,10 +480,13 @@ static void test_kernels(void **state)
         if (plain)
             assert_memory_equal(name, "ref", 3); /* "ref" or "reference" */
         of_onednn += strstr(name, "onednn") != NULL;
+        of_only += on->only && !strcmp(name, on->only);
         if (!(on->libraries & HSCHED_LIBRARY_OPENBLAS))
             assert_null(strstr(name, "openblas"));
     }
-    if (!plain)
+    if (on->only)
+        assert_true(of_only > 0);
+    else if (!plain)
         assert_int_equal(of_onednn > 0, (on->libraries & HSCHED_LIBRARY_ONEDNN) != 0);
 }
 
@@ -440,6 +508,9 @@ static void test_device(void **state)
 static int open_devices(void **state)
 {
     (void)state;
+    if (!mkdtemp(cache))
+        return -1;
+    snprintf(measured, sizeof measured, "%s/measured", cache);
     for (size_t k = 0; k < COUNT(setups); k++)
         if (open_device(&setups[k], &setups[k].device) != HSCHED_OK)
             print_error("%s: the device did not open: %s\n", setups[k].name,
@@ -451,9 +522,10 @@ static int close_devices(void **state)
 {
     (void)state;
     for (size_t k = 0; k < COUNT(setups); k++)
-        if (setups[k].device)
-            setups[k].backend->device_close(setups[k].device);
-    return 0;
+        close_device(&setups[k]);
+    forget_choices();
+    rmdir(measured); /* if anything was */
+    return rmdir(cache);
 }
 
 static struct CMUnitTest add_test(test_case *t, setup *on, const char *what,
@@ -488,14 +560,15 @@ int main(void)
         test_case *t = cases[k];
         tests[count++] = add_test(t++, &setups[k], "device", test_device);
         for (int kind = 1; kind <= RANDOM_STEP_KINDS; kind++) {
-            if (!random_step_has(kind))
+            if (!random_step_has(kind) || (setups[k].kind && (int)setups[k].kind != kind))
                 continue;
             t->kind = (hsched_step_kind)kind;
             tests[count++] =
                 add_test(t++, &setups[k], hsched_step_kind_name((hsched_step_kind)kind),
                          test_kind);
         }
-        tests[count++] = add_test(t++, &setups[k], "mixed", test_mixed);
+        if (!setups[k].kind)
+            tests[count++] = add_test(t++, &setups[k], "mixed", test_mixed);
         tests[count++] = add_test(t++, &setups[k], "out of memory", test_out_of_memory);
         tests[count++] = add_test(t++, &setups[k], "kernels", test_kernels);
     }

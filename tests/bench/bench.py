@@ -52,18 +52,18 @@ def feed_of(s):
     return {i.name: rng.standard_normal(i.shape).astype(np.float32) for i in s.get_inputs()}
 
 
-def milliseconds(call):
-    start = time.perf_counter()
+def milliseconds(call, clock=time.perf_counter):
+    start = clock()
     call()
-    return (time.perf_counter() - start) * 1e3
+    return (clock() - start) * 1e3
 
 
-def in_turn(calls, rounds):
+def in_turn(calls, rounds, clock=time.perf_counter):
     """Medians of each call, and of the ratio of the first to each, over rounds of taking turns."""
     for call in calls:
         for _ in range(2):
             call()
-    times = [[milliseconds(call) for call in calls] for _ in range(rounds)]
+    times = [[milliseconds(call, clock) for call in calls] for _ in range(rounds)]
     medians = [statistics.median(t) for t in zip(*times)]
     ratios = [statistics.median(row[0] / t for row, t in zip(times, column))
               for column in zip(*times)]
@@ -81,7 +81,7 @@ def one_after_the_other(make_session, feed, ours, rounds):
     return theirs_ms, ours_ms, theirs_ms / ours_ms
 
 
-def single(names, threads, folder, rounds):
+def single(names, threads, folder, rounds, clock):
     rows = []
     title = f"one network, {threads} thread{'s' if threads > 1 else ''}"
     print(f"{title:24} {'ONNX Runtime ms':>16} {'hsched ms':>10} {'ratio':>6}")
@@ -93,7 +93,7 @@ def single(names, threads, folder, rounds):
             ours = rt.load(path).prepared(feed)
             if threads == 1:
                 (theirs_ms, ours_ms), (_, ratio) = in_turn([lambda: s.run(None, feed), ours],
-                                                           rounds)
+                                                           rounds, clock)
             else:
                 theirs_ms, ours_ms, ratio = one_after_the_other(
                     lambda: session(path, threads), feed, ours, rounds)
@@ -144,6 +144,9 @@ def main():
     parser.add_argument("--networks", default=NETWORKS)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--mix", default=MIX, help="NAME:COUNT,...: what runs at once")
+    parser.add_argument("--cpu-time", action="store_true",
+                        help="one network on one thread: CPU time of the process, for machines "
+                             "on which other programs run")
     parser.add_argument("--threads", default="1", help="numbers of threads for one network")
     a = parser.parse_args()
     mix = [name for part in a.mix.split(",")
@@ -155,9 +158,11 @@ def main():
     machine = f"{len(os.sched_getaffinity(0))} cores of {cpu}"
     print(f"{machine}; ONNX Runtime {ort.__version__}; libhsched "
           f"{hsched.LIB.hsched_version().decode()}\n")
+    clock = time.process_time if a.cpu_time else time.perf_counter
     result = {"machine": machine, "onnxruntime": ort.__version__,
               "single": [row for threads in map(int, a.threads.split(","))
-                         for row in single(a.networks.split(","), threads, folder, a.rounds)],
+                         for row in single(a.networks.split(","), threads, folder, a.rounds,
+                                            clock)],
               "together": together(mix, folder, a.rounds)}
     (hsched.BUILD / "bench.json").write_text(json.dumps(result, indent=1))
 

@@ -119,16 +119,19 @@ static void measuring(void **state)
 static void on_the_cpu(void **state)
 {
     (void)state;
-    fail_each(&(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1 });
+    fail_each(&(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1,
+                                        .cpu_tuning = HSCHED_CPU_TUNING_NONE,
+                                        .cache_dir = "/dev/null/none" });
 }
 
 static void with_a_simulated_device(void **state)
 {
     (void)state;
     hsched_sim_config sim = { HSCHED_SIM_CONFIG_INIT };
-    fail_each(&(hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1,
-                                        .policy = HSCHED_POLICY_LAYER_TYPE, .sims = &sim,
-                                        .sim_count = 1 });
+    fail_each(&(hsched_runtime_config){
+        HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1,
+        .cpu_tuning = HSCHED_CPU_TUNING_NONE, .cache_dir = "/dev/null/none",
+        .policy = HSCHED_POLICY_LAYER_TYPE, .sims = &sim, .sim_count = 1 });
 }
 
 int main(void)

@@ -59,7 +59,7 @@ void conv_open(void)
                                           .host = &host,
                                           .workers = 1,
                                           .tuning = HSCHED_GPU_TUNING_NONE,
-                                          .cache_dir = "/nonexistent" };
+                                          .cache_dir = "/dev/null/hsched" };
     hsi_cuda_host = &host;
     conv_need(hsi_cuda_device_open(&config, &conv_bench.device), "opening the GPU");
     conv_need(hsi_cuda_enter(conv_bench.device), "entering the GPU");

@@ -19,7 +19,7 @@ enum {
     LAYERS = 25
 };
 
-static const char nowhere[] = "/nonexistent/hsched"; /* no costs of this machine's */
+static const char nowhere[] = "/dev/null/hsched"; /* no costs of this machine's */
 
 /* ---- What tests begin with ------------------------------------------------ */
 

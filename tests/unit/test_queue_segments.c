@@ -82,7 +82,7 @@ static void open_fixture(fixture *f, uint32_t max_segment_us, uint32_t lanes)
     open_with(f, &(queue_device_script){ .ready = 64 },
               &(hsched_runtime_config){
                   HSCHED_RUNTIME_CONFIG_INIT, .max_segment_us = max_segment_us,
-                  .gpu_streams = lanes, .cache_dir = "/nonexistent/hsched" },
+                  .gpu_streams = lanes, .cache_dir = "/dev/null/hsched" },
               &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT, .policy = used_policy });
     /* Smaller layers would share a section: there would be nothing to cut. */
     assert_int_equal(f->net.model->plan->section_count, LAYERS);

@@ -9,6 +9,7 @@
 
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/libraries.h"
+#include "backend/cpu/tuned.h"
 #include "backend/ref/ref.h"
 #include "base/alloc.h"
 #include "base/status.h"
@@ -48,6 +49,19 @@ static void read_processor_name(char *text, size_t size)
                  uname(&system) == 0 ? system.machine : "unknown");
 }
 
+/* Choices depend on the processor, on the libraries and on this library. */
+static hsched_status open_tuned(const hsched_device_config *config,
+                                hsched_backend_device *device)
+{
+    char key[HSI_TUNE_DEVICE_KEY];
+    if (config->reference)
+        return HSCHED_OK;
+    device->measures = config->cpu_tuning != HSCHED_CPU_TUNING_NONE;
+    snprintf(key, sizeof key, "%.60s;%.120s;%s", device->description,
+             device->library_text, HSCHED_VERSION_STRING);
+    return hsi_cpu_tuned_open(config->cache_dir, key, &device->tuned);
+}
+
 static hsched_status cpu_device_open(const hsched_device_config *config,
                                      hsched_backend_device **device)
 {
@@ -60,6 +74,10 @@ static hsched_status cpu_device_open(const hsched_device_config *config,
             HSCHED_ERROR_INVALID_ARGUMENT,
             "cpu_libraries: 0x%x has unknown bits; use HSCHED_LIBRARY_... values",
             (unsigned)wanted);
+    if ((unsigned)config->cpu_tuning > HSCHED_CPU_TUNING_MEASURE)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
+                         "cpu_tuning is %d, none of hsched_cpu_tuning",
+                         (int)config->cpu_tuning);
     hsched_backend_device *made = HSI_NEW(hsched_backend_device);
     if (!made)
         return hsi_out_of_memory("the CPU device");
@@ -70,12 +88,18 @@ static hsched_status cpu_device_open(const hsched_device_config *config,
     hsi_cpu_libraries_describe(made->libraries, made->library_text,
                                sizeof made->library_text);
     read_processor_name(made->description, sizeof made->description);
+    hsched_status status = open_tuned(config, made);
+    if (status != HSCHED_OK) {
+        hsi_free(made);
+        return status;
+    }
     *device = made;
     return HSCHED_OK;
 }
 
 static void cpu_device_close(hsched_backend_device *device)
 {
+    hsi_cpu_tuned_close(device->tuned);
     hsi_free(device);
 }
 

@@ -47,16 +47,16 @@ int hsi_conv2d_read(const hsched_step *step, hsi_conv2d *conv)
 }
 
 /*
- * Measured with one thread on an AVX-512 processor, dense layers of ResNet, DenseNet,
- * MobileNet and SqueezeNet: oneDNN 86-138 GFLOP/s, OpenBLAS 47-101, oneDNN ahead in each,
- * also where its rows are copied into slices of a joint tensor (closest: 1x1 from 16
- * channels, 77 to 64). Many small groups: oneDNN 43, OpenBLAS 6. What oneDNN would do
- * badly its prepare refuses. On large maps depthwise layers go to the own kernel.
+ * Measured with one thread of an AVX-512 processor, dense layers of ResNet, DenseNet, VGG and
+ * SqueezeNet: Winograd 280-440 GFLOP/s (of the plain convolution) where it is likely; oneDNN
+ * 150-180, and 73-120 where weights are many and pixels few; own direct kernels 135-170, slices of
+ * joint tensors included, whose rows oneDNN has to copy. On an older one oneDNN 86-138 and
+ * OpenBLAS 47-101; many small groups: oneDNN 43, OpenBLAS 6.
  */
 const hsi_cpu_kernel *const hsi_cpu_kernels_conv2d[] = {
-    &hsi_cpu_conv2d_depthwise_wide,
+    &hsi_cpu_conv2d_depthwise, &hsi_cpu_conv2d_winograd,
 #if HSI_HAVE_ONEDNN
     &hsi_cpu_conv2d_onednn,
 #endif
-    &hsi_cpu_conv2d_depthwise,      &hsi_cpu_conv2d_1x1, &hsi_cpu_conv2d_im2col, NULL,
+    &hsi_cpu_conv2d_direct,    &hsi_cpu_conv2d_1x1,      &hsi_cpu_conv2d_im2col, NULL,
 };

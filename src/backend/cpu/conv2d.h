@@ -23,11 +23,11 @@ typedef struct hsi_conv2d {
  * constants. */
 int hsi_conv2d_read(const hsched_step *step, hsi_conv2d *conv);
 
-extern const hsi_cpu_kernel hsi_cpu_conv2d_onednn; /* conv2d_onednn.c */
-/* conv2d_depthwise.c: where it is the fastest, and all it can do. */
-extern const hsi_cpu_kernel hsi_cpu_conv2d_depthwise_wide;
-extern const hsi_cpu_kernel hsi_cpu_conv2d_depthwise;
-extern const hsi_cpu_kernel hsi_cpu_conv2d_1x1;    /* conv2d_openblas.c */
-extern const hsi_cpu_kernel hsi_cpu_conv2d_im2col; /* conv2d_openblas.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_onednn;    /* conv2d_onednn.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_direct;    /* conv2d_direct.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_winograd;  /* conv2d_winograd.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_depthwise; /* conv2d_depthwise.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_1x1;       /* conv2d_openblas.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_im2col;    /* conv2d_openblas.c */
 
 #endif

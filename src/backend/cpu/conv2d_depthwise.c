@@ -128,11 +128,11 @@ static int depthwise_supports(const hsched_step *step)
  * little as half the time, and mostly less on 5x5 kernels. */
 #define WIDE 28
 
-static int wide_supports(const hsched_step *step)
+static int depthwise_likely(const hsched_step *step)
 {
     hsi_conv2d conv;
-    return depthwise_supports(step) && hsi_conv2d_read(step, &conv) && conv.kh == 3 &&
-           conv.kw == 3 && conv.ow >= WIDE && conv.c % 16 == 0;
+    return hsi_conv2d_read(step, &conv) && conv.kh == 3 && conv.kw == 3 &&
+           conv.ow >= WIDE && conv.c % 16 == 0;
 }
 
 static void depthwise_destroy(void *pointer)
@@ -233,21 +233,12 @@ static hsched_status depthwise_run(const hsched_step *step, const void *pointer,
     return HSCHED_OK;
 }
 
-const hsi_cpu_kernel hsi_cpu_conv2d_depthwise_wide = {
-    .name = "own/depthwise",
-    .kind = HSCHED_STEP_CONV2D,
-    .library = HSCHED_LIBRARY_OWN,
-    .supports = wide_supports,
-    .prepare = depthwise_prepare,
-    .destroy = depthwise_destroy,
-    .run = depthwise_run,
-};
-
 const hsi_cpu_kernel hsi_cpu_conv2d_depthwise = {
     .name = "own/depthwise",
     .kind = HSCHED_STEP_CONV2D,
     .library = HSCHED_LIBRARY_OWN,
     .supports = depthwise_supports,
+    .likely = depthwise_likely,
     .prepare = depthwise_prepare,
     .destroy = depthwise_destroy,
     .run = depthwise_run,

@@ -117,6 +117,14 @@ static int onednn_supports(const hsched_step *step)
                          conv.dilation_w);
 }
 
+/* Slices of joint tensors are copied. */
+static int onednn_likely(const hsched_step *step)
+{
+    hsi_conv2d conv;
+    return hsi_conv2d_read(step, &conv) && conv.x_pixel == conv.c &&
+           conv.y_pixel == conv.o;
+}
+
 /* The packed weights in the layout that a band wants, made at the first use. */
 static hsched_status find_weights(onednn_state *state, const float *weights,
                                   const dnnl_memory_desc_t *desc, uint32_t *index)
@@ -526,6 +534,7 @@ const hsi_cpu_kernel hsi_cpu_conv2d_onednn = {
     .kind = HSCHED_STEP_CONV2D,
     .library = HSCHED_LIBRARY_ONEDNN,
     .supports = onednn_supports,
+    .likely = onednn_likely,
     .prepare = onednn_prepare,
     .destroy = onednn_destroy,
     .slot_create = onednn_slot_create,

@@ -5,10 +5,14 @@
 
 #include <hsched/backend.h>
 
+struct hsi_cpu_tuned;
+
 struct hsched_backend_device {
     uint32_t libraries; /* HSCHED_LIBRARY_... enabled and compiled in */
     int reference;
     uint32_t workers;
+    struct hsi_cpu_tuned *tuned; /* kernels chosen by measuring; NULL: none are */
+    int measures;                /* what is not among them */
     char description[128];
     char library_text[256];
 };

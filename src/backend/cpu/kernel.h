@@ -1,10 +1,9 @@
 /*
- * The CPU backend's kernels: several may exist for one step kind; the first in the list
- * of its kind whose library is enabled and whose `supports` says yes is taken
- * (prepare.c). A kernel that fails to prepare with HSCHED_ERROR_UNSUPPORTED passes the
- * step on to the next one; since the whole may still succeed it returns that status
- * alone, with no error detail. Where no kernel is left, the reference kernel
- * (reference.c) takes the step.
+ * The CPU backend's kernels: several may exist for one step kind. Of those whose library is enabled
+ * and whose `supports` says yes one is taken (choose.c). A kernel that fails to prepare with
+ * HSCHED_ERROR_UNSUPPORTED passes the step on to the next one; since the whole may still
+ * succeed it returns that status alone, with no error detail. Where no kernel is left, the
+ * reference kernel (reference.c) takes the step.
  */
 #ifndef HSI_BACKEND_CPU_KERNEL_H
 #define HSI_BACKEND_CPU_KERNEL_H
@@ -14,6 +13,7 @@
 typedef struct hsi_cpu_prepare_context {
     int constants_stay; /* step->in[i].constant stays valid until destroy */
     uint32_t libraries; /* HSCHED_LIBRARY_... enabled */
+    hsched_math math;   /* STRICT: nothing but sums of products */
 } hsi_cpu_prepare_context;
 
 /* What prepare makes of one step. */
@@ -30,6 +30,9 @@ typedef struct hsi_cpu_kernel {
     hsched_step_kind kind;
     uint32_t library; /* HSCHED_LIBRARY_... */
     int (*supports)(const hsched_step *step);
+    /* NULL: always. Where nothing is measured, the first in the list of its kind is taken that
+     * supports a step and is likely to be the fastest, else the first that supports it. */
+    int (*likely)(const hsched_step *step);
     /* Packs, chooses, and may lower step->parts (never below 1). NULL if there is nothing
      * to do: the step then keeps its parts, and state is NULL. */
     hsched_status (*prepare)(const hsi_cpu_prepare_context *context, hsched_step *step,
@@ -47,7 +50,7 @@ typedef struct hsi_cpu_kernel {
                          void *const *operands, uint32_t part, void *scratch);
 } hsi_cpu_kernel;
 
-/* Lists ended by NULL, best first. Each is defined in the file of that name. */
+/* Lists ended by NULL, the best ones first. Each is defined in the file of that name. */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_conv2d[];      /* conv2d.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_fc[];          /* fc.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_matmul[];      /* matmul.c */
@@ -104,6 +107,10 @@ static inline int64_t hsi_cpu_part_begin(int64_t units, uint32_t part, uint32_t 
 {
     return (int64_t)((__int128)units * part / parts);
 }
+
+/* Bytes from an operand's first element to the end of its last one; 0 on overflow
+ * (prepare.c). */
+size_t hsi_cpu_operand_span(const hsched_operand *operand);
 
 /*
  * A constant operand for the time after prepare: a packed copy if it does not stay (then

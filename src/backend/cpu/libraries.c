@@ -1,5 +1,7 @@
 #include "backend/cpu/libraries.h"
 
+#include "backend/backend.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,14 +85,14 @@ void hsi_cpu_worker_enter(void)
     }
 }
 
-int hsi_cpu_openmp_hold(void)
+int hsi_backend_cpu_enter(void)
 {
     int threads = omp_get_max_threads();
     omp_set_num_threads(1);
     return threads;
 }
 
-void hsi_cpu_openmp_restore(int threads)
+void hsi_backend_cpu_leave(int threads)
 {
     omp_set_num_threads(threads);
 }
@@ -99,12 +101,12 @@ void hsi_cpu_worker_enter(void)
 {
 }
 
-int hsi_cpu_openmp_hold(void)
+int hsi_backend_cpu_enter(void)
 {
     return 1;
 }
 
-void hsi_cpu_openmp_restore(int threads)
+void hsi_backend_cpu_leave(int threads)
 {
     (void)threads;
 }

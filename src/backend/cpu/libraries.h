@@ -24,11 +24,10 @@ void hsi_cpu_libraries_start(int keep_openblas_threads);
 
 /*
  * oneDNN runs on OpenMP, whose number of threads belongs to the calling thread. Workers,
- * which are the library's own, are set to one thread for good with the first; around a
- * preparation on the user's thread the number is set and restored.
+ * which are the library's own, are set to one thread for good with the first part; on the
+ * user's threads hsi_backend_cpu_enter and hsi_backend_cpu_leave (backend.h) stand around
+ * preparation and execution.
  */
 void hsi_cpu_worker_enter(void);
-int hsi_cpu_openmp_hold(void);
-void hsi_cpu_openmp_restore(int threads);
 
 #endif

@@ -1,0 +1,431 @@
+/*
+ * Convolution by own kernels, channels-last, without a copy of the input: an implicit product of
+ * matrices. A row of the left one, the floats that a pixel of y depends on, is a list of pointers
+ * into x, one for each run of floats that lie side by side: the channels at a tap; where there
+ * are few of them those of all taps of a kernel row. What lies outside of x is read from zeros.
+ *
+ * Tiles of pixels times panels of output channels are computed in registers (panel.h). A block of
+ * pixels, small enough that what it reads of x stays in the second-level cache, goes through
+ * all panels; its pointers are found once.
+ *
+ * Parts are ranges of pixels, or of panels where weights are more than pixels.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "backend/cpu/conv2d.h"
+#include "backend/cpu/panel.h"
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/status.h"
+
+/* Of x that a block reads: half of a second-level cache of 1 MB. */
+#define BLOCK_BYTES      (512 * 1024)
+#define CHUNK_BYTES      (128 * 1024)
+#define BLOCK_PIXELS     384
+#define MIN_BLOCK_PIXELS 24
+/* Below, the taps of a kernel row are read as one run. */
+#define FEW_CHANNELS 24
+
+typedef struct direct_state {
+    hsi_conv2d conv;
+    const hsi_panel_kernels *kernels;
+    float *weights;       /* of each group, packed */
+    size_t group_weights; /* floats */
+    float *zeros;         /* [depth], and for a panel's columns */
+    float *bias;          /* of each group, with its panels' room */
+    size_t group_bias;
+    float lo, hi;
+    int clamp;  /* else the activation follows, block by block */
+    int joined; /* runs are kernel rows */
+    int64_t runs, depth;
+    int64_t block; /* pixels */
+    int by_panels;
+    int64_t panels;                  /* of a group */
+    int64_t chunk_runs, chunk_depth; /* of a panel that are read before others */
+    size_t edge_offset, sum_offset, scratch_size;
+} direct_state;
+
+static void direct_destroy(void *pointer)
+{
+    direct_state *state = pointer;
+    if (!state)
+        return;
+    hsi_free(state->weights);
+    hsi_free(state->zeros);
+    hsi_free(state->bias);
+    hsi_free(state);
+}
+
+static int direct_supports(const hsched_step *step)
+{
+    hsi_conv2d conv;
+    return hsi_conv2d_read(step, &conv);
+}
+
+/* ---- Prepare -------------------------------------------------------------- */
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void choose_runs(direct_state *state)
+{
+    const hsi_conv2d *conv = &state->conv;
+    state->joined = conv->kw > 1 && conv->dilation_w == 1 && conv->groups == 1 &&
+                    conv->x_pixel == conv->c && conv->c < FEW_CHANNELS;
+    state->runs = state->joined ? conv->kh : conv->kh * conv->kw;
+    state->depth = state->joined ? conv->kw * conv->c : conv->group_c;
+}
+
+/* What a pixel of y reads of x that its neighbours do not. */
+static void choose_block(direct_state *state)
+{
+    const hsi_conv2d *conv = &state->conv;
+    const int64_t bytes = min64(conv->stride_h, conv->kh) *
+                          min64(conv->stride_w, conv->kw) * conv->c *
+                          (int64_t)sizeof(float);
+    const int64_t pixels = min64(BLOCK_BYTES / max64(bytes, 1), BLOCK_PIXELS);
+    state->block = min64(max64(pixels, MIN_BLOCK_PIXELS), conv->n * conv->oh * conv->ow);
+}
+
+/* A panel that is larger than some of a second-level cache is read in chunks: all pixels of a block
+ * come to one before the next. */
+static void choose_chunks(direct_state *state)
+{
+    const int64_t rows =
+        CHUNK_BYTES / (hsi_panel_width(state->kernels) * (int64_t)sizeof(float));
+    state->chunk_runs = state->runs;
+    state->chunk_depth = state->depth;
+    if (state->runs * state->depth <= 2 * rows)
+        return;
+    state->chunk_runs = max64(rows / state->depth, 1);
+    if (state->depth > rows)
+        state->chunk_depth = (state->depth - 1) / ((state->depth - 1) / rows + 1) + 1;
+}
+
+static hsched_status lay_out_scratch(direct_state *state)
+{
+    const int64_t width = hsi_panel_width(state->kernels);
+    size_t pointers, edges = 0, sums;
+    if (!hsi_mul_size((size_t)(state->block * state->runs), sizeof(float *), &pointers) ||
+        !hsi_round_up_size(pointers, 64, &state->edge_offset) ||
+        (state->joined && !hsi_mul_size((size_t)(state->block * state->runs),
+                                        (size_t)state->depth * sizeof(float), &edges)) ||
+        !hsi_add_size(state->edge_offset, edges, &edges) ||
+        !hsi_round_up_size(edges, 64, &state->sum_offset) ||
+        !hsi_mul_size((size_t)(state->block * width), sizeof(float), &sums) ||
+        !hsi_add_size(state->sum_offset, sums, &state->scratch_size))
+        return hsi_error(HSCHED_ERROR_LIMIT,
+                         "scratch memory for a convolution of %lldx%lld taps overflows",
+                         (long long)state->conv.kh, (long long)state->conv.kw);
+    return HSCHED_OK;
+}
+
+/* Weights [o, c of the group, kh, kw]; a bias, or zeros. */
+static hsched_status pack(direct_state *state, const float *given, const float *bias,
+                          uint64_t *weight_bytes)
+{
+    const hsi_conv2d *conv = &state->conv;
+    const int64_t taps = conv->kh * conv->kw, depth = taps * conv->group_c;
+    state->group_weights = hsi_panel_floats(state->kernels, depth, conv->group_o);
+    const size_t zeros =
+        (size_t)max64(state->depth, hsi_panel_width(state->kernels)) * sizeof(float);
+    state->group_bias = hsi_panel_floats(state->kernels, 1, conv->group_o);
+    const size_t size = state->group_weights * (size_t)conv->groups * sizeof(float),
+                 bias_size = state->group_bias * (size_t)conv->groups * sizeof(float);
+    state->weights = hsi_alloc_aligned(size);
+    state->bias = hsi_alloc_aligned(bias_size);
+    state->zeros = hsi_alloc_aligned(zeros);
+    if (!state->weights || !state->bias || !state->zeros)
+        return hsi_out_of_memory("packed weights of a convolution");
+    memset(state->zeros, 0, zeros);
+    memset(state->bias, 0, bias_size);
+    for (int64_t g = 0; g < conv->groups; g++) {
+        hsi_panel_source source = { .given = given + g * conv->group_o * depth,
+                                    .outer = taps,
+                                    .inner = conv->group_c,
+                                    .columns = conv->group_o,
+                                    .outer_stride = 1,
+                                    .inner_stride = taps,
+                                    .column_stride = depth };
+        hsi_panel_pack(state->kernels, &source,
+                       state->weights + (size_t)g * state->group_weights);
+        if (bias)
+            memcpy(state->bias + (size_t)g * state->group_bias, bias + g * conv->group_o,
+                   (size_t)conv->group_o * sizeof *bias);
+    }
+    *weight_bytes += size + bias_size;
+    return HSCHED_OK;
+}
+
+static void choose_parts(direct_state *state, hsched_step *step)
+{
+    const hsi_conv2d *conv = &state->conv;
+    const int64_t pixels = conv->n * conv->oh * conv->ow,
+                  panels = state->panels * conv->groups;
+    const uint32_t by_panels = hsi_cpu_parts(step, (uint64_t)panels),
+                   by_pixels = hsi_cpu_parts(step, (uint64_t)pixels);
+    state->by_panels = by_panels == by_pixels &&
+                       conv->o * conv->kh * conv->kw > conv->n * conv->h * conv->w;
+    step->parts = state->by_panels ? by_panels : by_pixels;
+}
+
+static hsched_status direct_prepare(const hsi_cpu_prepare_context *context,
+                                    hsched_step *step, hsi_cpu_prepared *prepared)
+{
+    (void)context; /* all is copied */
+    direct_state *state = HSI_NEW(direct_state);
+    if (!state)
+        return hsi_out_of_memory("a convolution");
+    hsched_status status = HSCHED_OK;
+    hsi_conv2d_read(step, &state->conv);
+    state->kernels = hsi_panel_kernels_best();
+    state->panels = (state->conv.group_o - 1) / hsi_panel_width(state->kernels) + 1;
+    choose_runs(state);
+    choose_block(state);
+    choose_chunks(state);
+    choose_parts(state, step);
+    state->clamp = hsi_cpu_activation_is_clamp(step->act, &state->lo, &state->hi);
+    if (!state->clamp) {
+        state->lo = -INFINITY;
+        state->hi = INFINITY;
+    }
+    status = lay_out_scratch(state);
+    if (status == HSCHED_OK)
+        status = pack(state, step->in[1].constant,
+                      state->conv.has_bias ? step->in[2].constant : NULL,
+                      &prepared->weight_bytes);
+    if (status != HSCHED_OK) {
+        direct_destroy(state);
+        return status;
+    }
+    prepared->state = state;
+    prepared->scratch_size = state->scratch_size;
+    return HSCHED_OK;
+}
+
+/* ---- Run ------------------------------------------------------------------ */
+
+typedef struct pixel_at {
+    int64_t image, row, column; /* of y */
+} pixel_at;
+
+static pixel_at find_pixel(const hsi_conv2d *conv, int64_t pixel)
+{
+    return (pixel_at){ pixel / (conv->oh * conv->ow), pixel / conv->ow % conv->oh,
+                       pixel % conv->ow };
+}
+
+static void next_pixel(const hsi_conv2d *conv, pixel_at *at)
+{
+    if (++at->column < conv->ow)
+        return;
+    at->column = 0;
+    if (++at->row < conv->oh)
+        return;
+    at->row = 0;
+    at->image++;
+}
+
+/* A kernel row that is partly outside of x, with zeros there. */
+static const float *copy_edge(const hsi_conv2d *conv, const float *row, int64_t column,
+                              float *edge)
+{
+    const int64_t begin = column < 0 ? -column : 0,
+                  end = min64(conv->kw, conv->w - column);
+    memset(edge, 0, (size_t)(conv->kw * conv->c) * sizeof *edge);
+    if (begin < end)
+        memcpy(edge + begin * conv->c, row + (column + begin) * conv->c,
+               (size_t)((end - begin) * conv->c) * sizeof *edge);
+    return edge;
+}
+
+/* The pointers of one pixel, `stride` apart; `edges` has room for its runs. */
+static void point_to_runs(const direct_state *state, const float *x, pixel_at at,
+                          const float **rows, int64_t stride, float *edges)
+{
+    const hsi_conv2d *conv = &state->conv;
+    const int64_t first = at.row * conv->stride_h - conv->pad_top,
+                  column = at.column * conv->stride_w - conv->pad_left;
+    const float *image = x + at.image * conv->h * conv->w * conv->x_pixel;
+    for (int64_t k = 0; k < conv->kh; k++) {
+        const int64_t y = first + k * conv->dilation_h;
+        const float *row =
+            y >= 0 && y < conv->h ? image + y * conv->w * conv->x_pixel : NULL;
+        if (state->joined) {
+            *rows = !row ? state->zeros
+                    : column >= 0 && column + conv->kw <= conv->w
+                        ? row + column * conv->c
+                        : copy_edge(conv, row, column, edges + k * state->depth);
+            rows += stride;
+            continue;
+        }
+        for (int64_t j = 0; j < conv->kw; j++, rows += stride) {
+            const int64_t x_at = column + j * conv->dilation_w;
+            *rows = row && x_at >= 0 && x_at < conv->w ? row + x_at * conv->x_pixel
+                                                       : state->zeros;
+        }
+    }
+}
+
+typedef struct block {
+    int64_t begin, pixels;
+    const float **rows; /* [runs][pixels] */
+} block;
+
+static void find_rows(const direct_state *state, const float *x, const block *b,
+                      float *edges)
+{
+    pixel_at at = find_pixel(&state->conv, b->begin);
+    for (int64_t p = 0; p < b->pixels; p++) {
+        point_to_runs(state, x, at, b->rows + p, b->pixels,
+                      edges + p * state->runs * state->depth);
+        next_pixel(&state->conv, &at);
+    }
+}
+
+/* Rows were found for the channels of group 0; those of others lie behind them. */
+static void move_rows(const direct_state *state, const block *b)
+{
+    const int64_t count = b->pixels * state->runs;
+    for (int64_t i = 0; i < count; i++)
+        if (b->rows[i] != state->zeros)
+            b->rows[i] += state->conv.group_c;
+}
+
+/* One panel, chunk by chunk of its rows: sums are kept in between. */
+static void run_chunks(const direct_state *state, const hsi_panel_tile *whole,
+                       int64_t pixels, float *sums)
+{
+    const int64_t vectors = hsi_panel_vectors(state->kernels, whole->columns),
+                  width = vectors * state->kernels->lanes;
+    hsi_panel_tile chunk = *whole;
+    for (int64_t run = 0; run < state->runs; run += state->chunk_runs)
+        for (int64_t k = 0; k < state->depth; k += state->chunk_depth) {
+            chunk.runs = min64(state->chunk_runs, state->runs - run);
+            chunk.depth = min64(state->chunk_depth, state->depth - k);
+            chunk.rows = whole->rows + run * whole->row_stride;
+            chunk.offset = k;
+            chunk.weights = whole->weights + (run * state->depth + k) * width;
+            chunk.next_floats = chunk.runs * chunk.depth * width;
+            chunk.next = chunk.weights + chunk.next_floats;
+            const int last =
+                run + chunk.runs == state->runs && k + chunk.depth == state->depth;
+            chunk.y = last ? whole->y : sums;
+            chunk.y_pixel = last ? whole->y_pixel : width;
+            chunk.lo = last ? whole->lo : -INFINITY;
+            chunk.hi = last ? whole->hi : INFINITY;
+            hsi_panel_run(state->kernels, &chunk, pixels);
+            chunk.bias = state->zeros;
+            chunk.residual = sums;
+            chunk.residual_pixel = width;
+        }
+}
+
+/* Panels [begin, end) of a group. */
+static void run_panels(const direct_state *state, const block *b, int64_t group,
+                       int64_t begin, int64_t end, float *y, const float *residual,
+                       float *sums)
+{
+    const hsi_conv2d *conv = &state->conv;
+    const int64_t width = hsi_panel_width(state->kernels);
+    hsi_panel_tile tile = { .y_pixel = conv->y_pixel,
+                            .residual_pixel = conv->residual_in_place
+                                                  ? conv->y_pixel
+                                                  : conv->residual_pixel,
+                            .lo = state->lo,
+                            .hi = state->hi };
+    tile.rows = b->rows;
+    tile.row_stride = b->pixels;
+    for (int64_t panel = begin; panel < end; panel++) {
+        const int64_t column = panel * width, channel = group * conv->group_o + column;
+        tile.columns = min64(width, conv->group_o - column);
+        tile.weights = state->weights + (size_t)group * state->group_weights +
+                       hsi_panel_at(state->runs * state->depth, column);
+        tile.bias = state->bias + (size_t)group * state->group_bias + column;
+        tile.y = y + b->begin * conv->y_pixel + channel;
+        tile.residual =
+            residual ? residual + b->begin * tile.residual_pixel + channel : NULL;
+        run_chunks(state, &tile, b->pixels, sums);
+    }
+}
+
+/* Channels [panel, panel_end), counted over all groups, of pixels [begin, end). */
+typedef struct share {
+    int64_t begin, end, panel, panel_end;
+} share;
+
+static share find_share(const hsched_step *step, const direct_state *state, uint32_t part)
+{
+    const hsi_conv2d *conv = &state->conv;
+    const int64_t pixels = conv->n * conv->oh * conv->ow,
+                  panels = state->panels * conv->groups;
+    if (state->by_panels)
+        return (share){ 0, pixels, hsi_cpu_part_begin(panels, part, step->parts),
+                        hsi_cpu_part_begin(panels, part + 1, step->parts) };
+    return (share){ hsi_cpu_part_begin(pixels, part, step->parts),
+                    hsi_cpu_part_begin(pixels, part + 1, step->parts), 0, panels };
+}
+
+/* The activation that is no clamp, on what a block has computed. */
+static void activate(const hsched_step *step, const direct_state *state, const block *b,
+                     const share *own, float *y)
+{
+    const hsi_conv2d *conv = &state->conv;
+    const int64_t width = hsi_panel_width(state->kernels), panels = state->panels;
+    const int64_t from =
+        own->panel / panels * conv->group_o + own->panel % panels * width;
+    const int64_t to =
+        own->panel_end / panels * conv->group_o + own->panel_end % panels * width;
+    const hsi_cpu_epilogue epilogue = { .act = step->act };
+    hsi_cpu_epilogue_run(&epilogue, y + b->begin * conv->y_pixel + from, conv->y_pixel,
+                         NULL, 0, b->pixels, to - from);
+}
+
+static hsched_status direct_run(const hsched_step *step, const void *pointer,
+                                void *slot_state, void *const *operands, uint32_t part,
+                                void *scratch)
+{
+    (void)slot_state;
+    const direct_state *state = pointer;
+    const hsi_conv2d *conv = &state->conv;
+    float *y = operands[step->input_count];
+    const float *residual = conv->residual_in_place ? y
+                            : conv->has_residual    ? operands[3]
+                                                    : NULL;
+    const share own = find_share(step, state, part);
+    float *edges = (float *)((char *)scratch + state->edge_offset),
+          *sums = (float *)((char *)scratch + state->sum_offset);
+    block b = { .rows = scratch };
+    for (b.begin = own.begin; b.begin < own.end; b.begin += b.pixels) {
+        b.pixels = min64(state->block, own.end - b.begin);
+        find_rows(state, operands[0], &b, edges);
+        for (int64_t group = 0; group < conv->groups; group++) {
+            const int64_t first = group * state->panels;
+            if (group > 0)
+                move_rows(state, &b);
+            run_panels(state, &b, group, max64(own.panel - first, 0),
+                       min64(own.panel_end - first, state->panels), y, residual, sums);
+        }
+        if (!state->clamp)
+            activate(step, state, &b, &own, y);
+    }
+    return HSCHED_OK;
+}
+
+const hsi_cpu_kernel hsi_cpu_conv2d_direct = {
+    .name = "own/direct",
+    .kind = HSCHED_STEP_CONV2D,
+    .library = HSCHED_LIBRARY_OWN,
+    .supports = direct_supports,
+    .prepare = direct_prepare,
+    .destroy = direct_destroy,
+    .run = direct_run,
+};

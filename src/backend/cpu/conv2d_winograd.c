@@ -1,0 +1,367 @@
+/*
+ * Convolution with 3x3 kernels and stride 1 by Winograd's algorithm (winograd.h), channels-last.
+ *
+ * A block of tiles of 4x4 pixels is taken to its points, [36][tile][c]; then, for one panel of
+ * output channels after the other, the 36 products (panel.h) and the way back to pixels, while what
+ * was computed is in the cache.
+ *
+ * Parts are ranges of tiles, or of panels where there are few tiles.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "backend/cpu/conv2d.h"
+#include "backend/cpu/panel.h"
+#include "backend/cpu/winograd.h"
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/status.h"
+
+#define POINTS 36
+#define TILE   4 /* pixels a side */
+
+/* Points of a block: some second-level cache, but not so few tiles that weights come from memory
+ * for each of them. */
+#define BLOCK_BYTES     (1536 * 1024)
+#define MIN_BLOCK_TILES 48
+#define MAX_BLOCK_TILES 96
+/* Fewer tiles for a part: then each has all tiles, and some of the panels. */
+#define MIN_PART_TILES 24
+
+typedef struct winograd_state {
+    hsi_conv2d conv;
+    const hsi_panel_kernels *kernels;
+    const hsi_winograd_transforms *transforms;
+    float *weights; /* [panel][point][c][columns of the panel] */
+    float *bias;    /* whole panels, zeros where there is none */
+    float *zeros;   /* [c], and a bias for products */
+    float lo, hi;
+    int clamp; /* else the activation follows, tile by tile */
+    int64_t tiles_h, tiles_w, tiles, panels, block;
+    int by_panels;
+    int64_t in_plane, out_plane; /* floats from point to point */
+    size_t out_offset, rows_offset, scratch_size;
+} winograd_state;
+
+static void winograd_destroy(void *pointer)
+{
+    winograd_state *state = pointer;
+    if (!state)
+        return;
+    hsi_free(state->weights);
+    hsi_free(state->bias);
+    hsi_free(state->zeros);
+    hsi_free(state);
+}
+
+/* Errors are larger than those of sums: nothing that amplifies them may follow, or that jumps. */
+static int is_gentle(hsched_activation act)
+{
+    float lo, hi;
+    switch (act.kind) {
+    case HSCHED_ACTIVATION_LEAKY_RELU:
+    case HSCHED_ACTIVATION_SIGMOID:
+    case HSCHED_ACTIVATION_TANH:
+    case HSCHED_ACTIVATION_SILU:
+    case HSCHED_ACTIVATION_GELU:
+    case HSCHED_ACTIVATION_HARD_SIGMOID:
+    case HSCHED_ACTIVATION_HARD_SWISH:
+    case HSCHED_ACTIVATION_ELU:
+    case HSCHED_ACTIVATION_MISH:
+    case HSCHED_ACTIVATION_SOFTPLUS:
+        return 1;
+    default:
+        return hsi_cpu_activation_is_clamp(act, &lo, &hi);
+    }
+}
+
+static int winograd_supports(const hsched_step *step)
+{
+    hsi_conv2d conv;
+    return hsi_conv2d_read(step, &conv) && is_gentle(step->act) && conv.kh == 3 &&
+           conv.kw == 3 && conv.stride_h == 1 && conv.stride_w == 1 &&
+           conv.dilation_h == 1 && conv.dilation_w == 1 && conv.groups == 1 &&
+           conv.c >= hsi_winograd_transforms_best()->lanes;
+}
+
+/* Enough channels that products outweigh the transforms, and not many pixels outside of y. */
+static int winograd_likely(const hsched_step *step)
+{
+    hsi_conv2d conv;
+    return hsi_conv2d_read(step, &conv) && conv.c >= 32 && conv.o >= 32 &&
+           conv.oh >= 13 && conv.ow >= 13;
+}
+
+/* ---- Prepare -------------------------------------------------------------- */
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void choose_block(winograd_state *state, hsched_step *step)
+{
+    const hsi_conv2d *conv = &state->conv;
+    state->tiles_h = (conv->oh + TILE - 1) / TILE;
+    state->tiles_w = (conv->ow + TILE - 1) / TILE;
+    state->tiles = conv->n * state->tiles_h * state->tiles_w;
+    state->panels = (conv->o - 1) / hsi_panel_width(state->kernels) + 1;
+    const int64_t fit = BLOCK_BYTES / (POINTS * conv->c * (int64_t)sizeof(float));
+    const int64_t most = min64(max64(fit, MIN_BLOCK_TILES), MAX_BLOCK_TILES);
+
+    step->parts = hsi_cpu_parts(step, (uint64_t)max64(state->tiles, state->panels));
+    state->by_panels = state->tiles < step->parts * (int64_t)MIN_PART_TILES;
+    step->parts =
+        hsi_cpu_parts(step, (uint64_t)(state->by_panels ? state->panels : state->tiles));
+    /* Blocks of the same size. */
+    const int64_t share =
+        state->by_panels ? state->tiles : (state->tiles - 1) / step->parts + 1;
+    const int64_t blocks = (share - 1) / most + 1;
+    state->block = (share - 1) / blocks + 1;
+}
+
+/* Points lie some floats more apart than they have: powers of two would meet in the same lines of
+ * the first-level cache. */
+static hsched_status lay_out_scratch(winograd_state *state)
+{
+    const int64_t lanes = state->kernels->lanes;
+    state->in_plane = state->block * state->conv.c + lanes;
+    state->out_plane = state->block * hsi_panel_width(state->kernels) + lanes;
+    size_t in, out;
+    if (!hsi_mul_size((size_t)state->in_plane, POINTS * sizeof(float), &in) ||
+        !hsi_round_up_size(in, 64, &state->out_offset) ||
+        !hsi_mul_size((size_t)state->out_plane, POINTS * sizeof(float), &out) ||
+        !hsi_add_size(state->out_offset, out, &out) ||
+        !hsi_round_up_size(out, 64, &state->rows_offset) ||
+        !hsi_add_size(state->rows_offset, (size_t)state->block * sizeof(float *),
+                      &state->scratch_size))
+        return hsi_error(HSCHED_ERROR_LIMIT,
+                         "scratch memory for a convolution of %lld channels overflows",
+                         (long long)state->conv.c);
+    return HSCHED_OK;
+}
+
+/* Where point `point` of a panel lies. */
+static float *panel_weights(const winograd_state *state, int64_t panel, int64_t point)
+{
+    const int64_t c = state->conv.c, column = panel * hsi_panel_width(state->kernels);
+    const int64_t vectors = hsi_panel_vectors(state->kernels, state->conv.o - column);
+    return state->weights +
+           (POINTS * column + point * vectors * state->kernels->lanes) * c;
+}
+
+/* Weights [o, c, 3, 3]. */
+static void transform_weights(winograd_state *state, const float *given)
+{
+    const int64_t c = state->conv.c, o = state->conv.o,
+                  width = hsi_panel_width(state->kernels);
+    float points[POINTS];
+    for (int64_t panel = 0; panel < state->panels; panel++) {
+        const int64_t columns =
+            hsi_panel_vectors(state->kernels, o - panel * width) * state->kernels->lanes;
+        for (int64_t k = 0; k < c; k++)
+            for (int64_t j = 0; j < min64(columns, o - panel * width); j++) {
+                hsi_winograd_kernel(given + ((panel * width + j) * c + k) * 9, 1, points);
+                for (int64_t p = 0; p < POINTS; p++)
+                    panel_weights(state, panel, p)[k * columns + j] = points[p];
+            }
+    }
+}
+
+static hsched_status pack(winograd_state *state, const float *given, const float *bias,
+                          uint64_t *weight_bytes)
+{
+    const hsi_conv2d *conv = &state->conv;
+    const size_t floats = hsi_panel_floats(state->kernels, POINTS * conv->c, conv->o),
+                 columns = hsi_panel_floats(state->kernels, 1, conv->o),
+                 zeros = (size_t)max64(conv->c, hsi_panel_width(state->kernels));
+    state->weights = hsi_alloc_aligned(floats * sizeof(float));
+    state->bias = hsi_alloc_aligned(columns * sizeof(float));
+    state->zeros = hsi_alloc_aligned(zeros * sizeof(float));
+    if (!state->weights || !state->bias || !state->zeros)
+        return hsi_out_of_memory("packed weights of a convolution");
+    memset(state->weights, 0, floats * sizeof(float));
+    memset(state->bias, 0, columns * sizeof(float));
+    memset(state->zeros, 0, zeros * sizeof(float));
+    if (bias)
+        memcpy(state->bias, bias, (size_t)conv->o * sizeof(float));
+    transform_weights(state, given);
+    *weight_bytes += (floats + columns) * sizeof(float);
+    return HSCHED_OK;
+}
+
+static hsched_status winograd_prepare(const hsi_cpu_prepare_context *context,
+                                      hsched_step *step, hsi_cpu_prepared *prepared)
+{
+    if (context->math == HSCHED_MATH_STRICT)
+        return HSCHED_ERROR_UNSUPPORTED;
+    winograd_state *state = HSI_NEW(winograd_state);
+    if (!state)
+        return hsi_out_of_memory("a convolution");
+    hsi_conv2d_read(step, &state->conv);
+    state->kernels = hsi_panel_kernels_best();
+    state->transforms = hsi_winograd_transforms_best();
+    state->clamp = hsi_cpu_activation_is_clamp(step->act, &state->lo, &state->hi);
+    if (!state->clamp) {
+        state->lo = -INFINITY;
+        state->hi = INFINITY;
+    }
+    choose_block(state, step);
+    hsched_status status = lay_out_scratch(state);
+    if (status == HSCHED_OK)
+        status = pack(state, step->in[1].constant,
+                      state->conv.has_bias ? step->in[2].constant : NULL,
+                      &prepared->weight_bytes);
+    if (status != HSCHED_OK) {
+        winograd_destroy(state);
+        return status;
+    }
+    prepared->state = state;
+    prepared->scratch_size = state->scratch_size;
+    return HSCHED_OK;
+}
+
+/* ---- Run ------------------------------------------------------------------ */
+
+/* The first pixel of y of a tile. */
+typedef struct tile_at {
+    int64_t image, row, column;
+} tile_at;
+
+static tile_at find_tile(const winograd_state *state, int64_t tile)
+{
+    return (tile_at){ tile / (state->tiles_h * state->tiles_w),
+                      tile / state->tiles_w % state->tiles_h * TILE,
+                      tile % state->tiles_w * TILE };
+}
+
+static void transform_block(const winograd_state *state, const float *x, int64_t begin,
+                            int64_t tiles, float *points)
+{
+    const hsi_conv2d *conv = &state->conv;
+    for (int64_t t = 0; t < tiles; t++) {
+        const tile_at at = find_tile(state, begin + t);
+        const float *taps[POINTS];
+        for (int64_t i = 0; i < 6; i++)
+            for (int64_t j = 0; j < 6; j++) {
+                const int64_t row = at.row - conv->pad_top + i,
+                              column = at.column - conv->pad_left + j;
+                const int inside =
+                    row >= 0 && row < conv->h && column >= 0 && column < conv->w;
+                taps[6 * i + j] =
+                    inside ? x + ((at.image * conv->h + row) * conv->w + column) *
+                                     conv->x_pixel
+                           : state->zeros;
+            }
+        state->transforms->in(taps, conv->c, points + t * conv->c, state->in_plane);
+    }
+}
+
+static void multiply_panel(const winograd_state *state, int64_t panel, int64_t tiles,
+                           const float *points, const float **rows, float *products)
+{
+    const int64_t c = state->conv.c, column = panel * hsi_panel_width(state->kernels);
+    const int64_t columns =
+        hsi_panel_vectors(state->kernels, state->conv.o - column) * state->kernels->lanes;
+    for (int64_t p = 0; p < POINTS; p++) {
+        for (int64_t t = 0; t < tiles; t++)
+            rows[t] = points + p * state->in_plane + t * c;
+        const float *weights = panel_weights(state, panel, p);
+        const hsi_panel_tile tile = { .rows = rows,
+                                      .runs = 1,
+                                      .depth = c,
+                                      .weights = weights,
+                                      .next = weights + c * columns,
+                                      .next_floats = c * columns,
+                                      .bias = state->zeros,
+                                      .y = products + p * state->out_plane,
+                                      .y_pixel = columns,
+                                      .columns = columns,
+                                      .lo = -INFINITY,
+                                      .hi = INFINITY };
+        hsi_panel_run(state->kernels, &tile, tiles);
+    }
+}
+
+static void finish_panel(const winograd_state *state, const hsched_step *step,
+                         int64_t panel, int64_t begin, int64_t tiles,
+                         const float *products, float *y, const float *residual)
+{
+    const hsi_conv2d *conv = &state->conv;
+    const int64_t column = panel * hsi_panel_width(state->kernels);
+    const int64_t columns =
+        hsi_panel_vectors(state->kernels, conv->o - column) * state->kernels->lanes;
+    const int64_t residual_pixel =
+        conv->residual_in_place ? conv->y_pixel : conv->residual_pixel;
+    const hsi_cpu_epilogue epilogue = { .act = step->act };
+    hsi_winograd_out out = { .plane = state->out_plane,
+                             .channels = min64(columns, conv->o - column),
+                             .bias = state->bias + column,
+                             .y_row = conv->ow * conv->y_pixel,
+                             .y_pixel = conv->y_pixel,
+                             .residual_row = conv->ow * residual_pixel,
+                             .residual_pixel = residual_pixel,
+                             .lo = state->lo,
+                             .hi = state->hi };
+    for (int64_t t = 0; t < tiles; t++) {
+        const tile_at at = find_tile(state, begin + t);
+        const int64_t pixel = (at.image * conv->oh + at.row) * conv->ow + at.column;
+        out.from = products + t * columns;
+        out.rows = min64(TILE, conv->oh - at.row);
+        out.columns = min64(TILE, conv->ow - at.column);
+        out.y = y + pixel * conv->y_pixel + column;
+        out.residual = residual ? residual + pixel * residual_pixel + column : NULL;
+        state->transforms->out(&out);
+        for (int64_t i = 0; i < out.rows && !state->clamp; i++)
+            hsi_cpu_epilogue_run(&epilogue, out.y + i * out.y_row, out.y_pixel, NULL, 0,
+                                 out.columns, out.channels);
+    }
+}
+
+static hsched_status winograd_run(const hsched_step *step, const void *pointer,
+                                  void *slot_state, void *const *operands, uint32_t part,
+                                  void *scratch)
+{
+    (void)slot_state;
+    const winograd_state *state = pointer;
+    const hsi_conv2d *conv = &state->conv;
+    float *y = operands[step->input_count], *points = scratch,
+          *products = (float *)((char *)scratch + state->out_offset);
+    const float **rows = (const float **)((char *)scratch + state->rows_offset);
+    const float *residual = conv->residual_in_place ? y
+                            : conv->has_residual    ? operands[3]
+                                                    : NULL;
+    int64_t begin = 0, end = state->tiles, panel_begin = 0, panel_end = state->panels;
+    if (state->by_panels) {
+        panel_begin = hsi_cpu_part_begin(state->panels, part, step->parts);
+        panel_end = hsi_cpu_part_begin(state->panels, part + 1, step->parts);
+    } else {
+        begin = hsi_cpu_part_begin(state->tiles, part, step->parts);
+        end = hsi_cpu_part_begin(state->tiles, part + 1, step->parts);
+    }
+    for (int64_t tiles; begin < end; begin += tiles) {
+        tiles = min64(state->block, end - begin);
+        transform_block(state, operands[0], begin, tiles, points);
+        for (int64_t panel = panel_begin; panel < panel_end; panel++) {
+            multiply_panel(state, panel, tiles, points, rows, products);
+            finish_panel(state, step, panel, begin, tiles, products, y, residual);
+        }
+    }
+    return HSCHED_OK;
+}
+
+const hsi_cpu_kernel hsi_cpu_conv2d_winograd = {
+    .name = "own/winograd",
+    .kind = HSCHED_STEP_CONV2D,
+    .library = HSCHED_LIBRARY_OWN,
+    .supports = winograd_supports,
+    .likely = winograd_likely,
+    .prepare = winograd_prepare,
+    .destroy = winograd_destroy,
+    .run = winograd_run,
+};

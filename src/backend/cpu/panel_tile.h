@@ -1,0 +1,127 @@
+/*
+ * Tiles of a product with packed weights, for one instruction set: included once for each with
+ * LANES (floats in a vector), SUFFIX, TARGET and WIDE defined, hence no include guard. WIDE: there
+ * are 32 registers for vectors, else 16; sums, a row of weights and a broadcast have to fit.
+ */
+#define JOIN_(a, b)   a##_##b
+#define JOIN(a, b)    JOIN_(a, b)
+#define VECTOR        JOIN(panel_vector, SUFFIX)
+#define AT(pointer)   (*(VECTOR *)(pointer))
+#define READ(pointer) (*(const VECTOR *)(pointer))
+
+typedef float VECTOR __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+/* `pixels` and `vectors` are constants: the loops over them unroll, and sums stay in registers. */
+TARGET HSI_ISA_INLINE void JOIN(tile_of, SUFFIX)(const hsi_panel_tile *t,
+                                                 const int pixels, const int vectors)
+{
+    VECTOR sum[HSI_PANEL_MAX_PIXELS][4], weight[4], zero = { 0 };
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++)
+        weight[v] = READ(t->bias + v * LANES);
+#pragma GCC unroll 12
+    for (int p = 0; p < pixels; p++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            sum[p][v] = weight[v];
+
+    const float *weights = t->weights, *next = t->next;
+    const float *const *rows = t->rows;
+    for (int64_t run = 0; run < t->runs; run++, rows += t->row_stride) {
+        const float *row[HSI_PANEL_MAX_PIXELS];
+#pragma GCC unroll 12
+        for (int p = 0; p < pixels; p++)
+            row[p] = rows[p] + t->offset;
+        for (int64_t k = 0; k < t->depth; k++, weights += vectors * LANES) {
+            __builtin_prefetch(next, 0, 2);
+            next += t->next_step;
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++)
+                weight[v] = READ(weights + v * LANES);
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++)
+                __builtin_prefetch(weights + v * LANES + 16 * vectors * LANES);
+#pragma GCC unroll 12
+            for (int p = 0; p < pixels; p++) {
+                const VECTOR x = row[p][k] - zero; /* nothing but a broadcast */
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; v++)
+                    sum[p][v] += x * weight[v];
+            }
+        }
+    }
+
+    const VECTOR lo = zero + t->lo, hi = zero + t->hi;
+    const float *residual = t->residual;
+    float *y = t->y;
+#pragma GCC unroll 12
+    for (int p = 0; p < pixels; p++, y += t->y_pixel) {
+        if (residual) {
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++)
+                sum[p][v] += READ(residual + v * LANES);
+            residual += t->residual_pixel;
+        }
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            AT(y + v * LANES) = VECTOR_MIN(hi, VECTOR_MAX(lo, sum[p][v]));
+    }
+}
+
+#define TILE(vectors, pixels)                                                            \
+    TARGET HSI_ISA_OPTIMIZE static void JOIN(tile_##vectors##x##pixels,                  \
+                                             SUFFIX)(const hsi_panel_tile *t)            \
+    {                                                                                    \
+        JOIN(tile_of, SUFFIX)(t, pixels, vectors);                                       \
+    }
+#define AT_MOST_6(vectors, X)                                                            \
+    X(vectors, 1) X(vectors, 2) X(vectors, 3) X(vectors, 4) X(vectors, 5) X(vectors, 6)
+
+#define AT_MOST_9(vectors, X)                                                            \
+    AT_MOST_6(vectors, X) X(vectors, 7) X(vectors, 8) X(vectors, 9)
+#define AT_MOST_12(vectors, X)                                                           \
+    AT_MOST_9(vectors, X) X(vectors, 10) X(vectors, 11) X(vectors, 12)
+#if WIDE
+AT_MOST_12(1, TILE)
+AT_MOST_12(2, TILE)
+AT_MOST_9(3, TILE)
+AT_MOST_6(4, TILE)
+#else
+AT_MOST_6(1, TILE)
+AT_MOST_6(2, TILE)
+#endif
+
+#define ENTRY(vectors, pixels) [pixels] = JOIN(tile_##vectors##x##pixels, SUFFIX),
+static const hsi_panel_kernels JOIN(panel_kernels, SUFFIX) = {
+    .lanes = LANES,
+#if WIDE
+    .vectors = 4,
+    .pixels = { 0, 12, 12, 9, 6 },
+    .tile = { { NULL },
+              { AT_MOST_12(1, ENTRY) },
+              { AT_MOST_12(2, ENTRY) },
+              { AT_MOST_9(3, ENTRY) },
+              { AT_MOST_6(4, ENTRY) } },
+#else
+    .vectors = 2,
+    .pixels = { 0, 6, 6 },
+    .tile = { { NULL }, { AT_MOST_6(1, ENTRY) }, { AT_MOST_6(2, ENTRY) } },
+#endif
+};
+
+#undef JOIN_
+#undef JOIN
+#undef VECTOR
+#undef AT
+#undef READ
+#undef TILE
+#undef ENTRY
+#undef AT_MOST_6
+#undef AT_MOST_9
+#undef AT_MOST_12
+#undef LANES
+#undef SUFFIX
+#undef TARGET
+#undef WIDE
+#undef VECTOR_MAX
+#undef VECTOR_MIN

@@ -1,0 +1,38 @@
+/*
+ * Winograd's convolution F(4x4, 3x3): 36 multiplications for 4x4 outputs of a 3x3 kernel, where
+ * 144 are spelled out. A tile of 6x6 inputs and a kernel are taken to 36 points each, and what
+ * belongs to one point is multiplied: a matrix product over channels for each of them.
+ *
+ * After: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016; the points are
+ * 0, 1, -1, 2, -2 and infinity. Errors are about ten times those of plain sums.
+ */
+#ifndef HSI_BACKEND_CPU_WINOGRAD_H
+#define HSI_BACKEND_CPU_WINOGRAD_H
+
+#include <stdint.h>
+
+/* From the points of one tile to its pixels: y = clamp(A^T m A + bias + residual). */
+typedef struct hsi_winograd_out {
+    const float *from; /* point p, channel c: from[p * plane + c], whole vectors */
+    int64_t plane, channels;
+    const float *bias;     /* whole vectors */
+    const float *residual; /* or NULL */
+    float *y;
+    int64_t rows, columns; /* inside of y; at most 4 */
+    int64_t y_row, y_pixel, residual_row, residual_pixel;
+    float lo, hi;
+} hsi_winograd_out;
+
+typedef struct hsi_winograd_transforms {
+    int64_t lanes; /* at least so many channels go in */
+    /* Point p, channel c: to[p * plane + c]. taps: of the 6x6 pixels, row after row. */
+    void (*in)(const float *const *taps, int64_t channels, float *to, int64_t plane);
+    void (*out)(const hsi_winograd_out *out);
+} hsi_winograd_transforms;
+
+/* Of this processor (hsi_isa_best). */
+const hsi_winograd_transforms *hsi_winograd_transforms_best(void);
+/* A kernel, taps `stride` apart, to its 36 points. */
+void hsi_winograd_kernel(const float *kernel, int64_t stride, float points[36]);
+
+#endif

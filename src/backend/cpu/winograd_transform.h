@@ -1,0 +1,133 @@
+/*
+ * The transforms of Winograd's convolution F(4x4, 3x3) for one instruction set: included once for
+ * each with LANES (floats in a vector), SUFFIX, TARGET, VECTOR_MAX and VECTOR_MIN defined, hence no
+ * include guard. A vector holds LANES channels; every channel is a transform of its own.
+ */
+#define JOIN_(a, b)   a##_##b
+#define JOIN(a, b)    JOIN_(a, b)
+#define VECTOR        JOIN(winograd_vector, SUFFIX)
+#define AT(pointer)   (*(VECTOR *)(pointer))
+#define READ(pointer) (*(const VECTOR *)(pointer))
+
+typedef float VECTOR __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+/* to[i * stride] = (B^T d)[i]: a column or a row of six. */
+TARGET HSI_ISA_INLINE void JOIN(to_points, SUFFIX)(const VECTOR *d, VECTOR *to,
+                                                   const int stride)
+{
+    const VECTOR a = d[4] - 4 * d[2], b = d[3] - 4 * d[1], c = d[4] - d[2],
+                 e = 2 * (d[3] - d[1]);
+    to[0 * stride] = 4 * d[0] - 5 * d[2] + d[4];
+    to[1 * stride] = a + b;
+    to[2 * stride] = a - b;
+    to[3 * stride] = c + e;
+    to[4 * stride] = c - e;
+    to[5 * stride] = 4 * d[1] - 5 * d[3] + d[5];
+}
+
+/* to[i * stride] = (A^T m)[i]: four of six. */
+TARGET HSI_ISA_INLINE void JOIN(from_points, SUFFIX)(const VECTOR *m, VECTOR *to,
+                                                     const int stride)
+{
+    const VECTOR a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], e = m[3] - m[4];
+    to[0 * stride] = m[0] + a + c;
+    to[1 * stride] = b + 2 * e;
+    to[2 * stride] = a + 4 * c;
+    to[3 * stride] = b + 8 * e + m[5];
+}
+
+TARGET HSI_ISA_INLINE void JOIN(transform_in_at, SUFFIX)(const float *const *taps,
+                                                         int64_t c, float *to,
+                                                         int64_t plane)
+{
+    VECTOR columns[36], points[6];
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++) {
+        VECTOR column[6];
+        for (int i = 0; i < 6; i++)
+            column[i] = READ(taps[6 * i + j] + c);
+        JOIN(to_points, SUFFIX)(column, columns + j, 6);
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; i++) {
+        JOIN(to_points, SUFFIX)(columns + 6 * i, points, 1);
+        for (int j = 0; j < 6; j++)
+            AT(to + (6 * i + j) * plane + c) = points[j];
+    }
+}
+
+/* The last vector overlaps the one before; there are LANES channels or more. */
+TARGET HSI_ISA_OPTIMIZE static void JOIN(transform_in, SUFFIX)(const float *const *taps,
+                                                               int64_t channels,
+                                                               float *to, int64_t plane)
+{
+    int64_t c = 0;
+    for (; c + LANES <= channels; c += LANES)
+        JOIN(transform_in_at, SUFFIX)(taps, c, to, plane);
+    if (c < channels)
+        JOIN(transform_in_at, SUFFIX)(taps, channels - LANES, to, plane);
+}
+
+/* LANES channels, to 4x4 vectors. */
+TARGET HSI_ISA_INLINE void JOIN(transform_out_at, SUFFIX)(const float *from,
+                                                          int64_t plane,
+                                                          const float *bias, VECTOR *to)
+{
+    VECTOR columns[24];
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++) {
+        VECTOR column[6];
+        for (int i = 0; i < 6; i++)
+            column[i] = READ(from + (6 * i + j) * plane);
+        JOIN(from_points, SUFFIX)(column, columns + j, 6);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        JOIN(from_points, SUFFIX)(columns + 6 * i, to + 4 * i, 1);
+    for (int i = 0; i < 16; i++)
+        to[i] += READ(bias);
+}
+
+TARGET HSI_ISA_OPTIMIZE static void JOIN(transform_out,
+                                         SUFFIX)(const hsi_winograd_out *out)
+{
+    const VECTOR zero = { 0 }, lo = zero + out->lo, hi = zero + out->hi;
+    for (int64_t c = 0; c < out->channels; c += LANES) {
+        VECTOR tile[16];
+        const int64_t left = out->channels - c;
+        JOIN(transform_out_at, SUFFIX)(out->from + c, out->plane, out->bias + c, tile);
+        for (int64_t i = 0; i < out->rows; i++)
+            for (int64_t j = 0; j < out->columns; j++) {
+                float *y = out->y + i * out->y_row + j * out->y_pixel + c;
+                const float *residual = out->residual
+                                            ? out->residual + i * out->residual_row +
+                                                  j * out->residual_pixel + c
+                                            : NULL;
+                VECTOR v = tile[4 * i + j];
+                if (left >= LANES) {
+                    if (residual)
+                        v += READ(residual);
+                    AT(y) = VECTOR_MIN(hi, VECTOR_MAX(lo, v));
+                    continue;
+                }
+                float some[LANES] = { 0 };
+                for (int64_t k = 0; residual && k < left; k++)
+                    some[k] = residual[k];
+                v += READ(some);
+                AT(some) = VECTOR_MIN(hi, VECTOR_MAX(lo, v));
+                for (int64_t k = 0; k < left; k++)
+                    y[k] = some[k];
+            }
+    }
+}
+
+#undef JOIN_
+#undef JOIN
+#undef VECTOR
+#undef AT
+#undef READ
+#undef LANES
+#undef SUFFIX
+#undef TARGET
+#undef VECTOR_MAX
+#undef VECTOR_MIN
