@@ -1595,7 +1595,11 @@ typedef struct hsched_run_config {
 HSCHED_API hsched_status hsched_submit(hsched_model *model, const hsched_run_config *config,
                                        hsched_run **run);
 
-/* Submits one run and waits for it. Any thread, not from a callback. Since 0.1. */
+/*
+ * Submits one run and waits for it. What is for the CPU alone, the calling thread executes itself,
+ * in the place of a CPU worker that idles, which saves two changes of threads; it is not pinned for
+ * that. Any thread, not from a callback. Since 0.1.
+ */
 HSCHED_API hsched_status hsched_infer(hsched_model *model, const hsched_binding *inputs,
                                       uint32_t input_count, const hsched_binding *outputs,
                                       uint32_t output_count);

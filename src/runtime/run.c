@@ -2,6 +2,7 @@
  * costs no heap. */
 #include <string.h>
 
+#include "backend/backend.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "base/sync.h"
@@ -185,6 +186,38 @@ static hsched_status hand_over(hsched_run *run, uint64_t now_us)
     return HSCHED_OK;
 }
 
+/* A run that is on the CPU alone: its caller, who waits, may execute it. */
+static int stays_on_cpu(const hsched_run *run)
+{
+    return run->model->runtime->device_count == 1 ||
+           run->model->core.policy == &hsi_policy_cpu_only;
+}
+
+static int has_ended(void *user)
+{
+    return ((const hsched_run *)user)->ended;
+}
+
+/* Submits, and executes what it can until the run has ended. */
+static hsched_status submit_and_stand_in(hsched_run *run)
+{
+    hsched_runtime *rt = run->model->runtime;
+    const int threads = hsi_backend_cpu_enter();
+    pthread_mutex_lock(&rt->pool->lock);
+    const uint64_t now = hsi_now_us();
+    hsi_observe_refresh(rt, now);
+    const hsched_status status = hand_over(run, now);
+    hsi_controller_set_alarm(rt); /* for while it executes */
+    if (status == HSCHED_OK)
+        hsi_worker_pool_stand_in(rt->pool, has_ended, run);
+    else
+        hsi_worker_pool_after_events(rt->pool); /* loads may have moved runs */
+    hsi_controller_set_alarm(rt);
+    pthread_mutex_unlock(&rt->pool->lock);
+    hsi_backend_cpu_leave(threads);
+    return status;
+}
+
 hsched_status hsi_runs_submit(hsched_run *const *runs, uint32_t count,
                               uint32_t *submitted)
 {
@@ -270,6 +303,26 @@ hsched_status hsi_run_make(hsched_model *model, const hsched_run_config *config,
     return HSCHED_OK;
 }
 
+static hsched_status submit(hsched_model *model, const hsched_run_config *config,
+                            int waits, hsched_run **result)
+{
+    hsched_run *run;
+    uint32_t submitted;
+    hsched_status status = hsi_run_make(model, config, &run);
+    if (status != HSCHED_OK)
+        return status;
+    status = hsi_imports_begin(run);
+    if (status == HSCHED_OK)
+        status = waits && stays_on_cpu(run) ? submit_and_stand_in(run)
+                                            : hsi_runs_submit(&run, 1, &submitted);
+    if (status != HSCHED_OK) {
+        hsi_run_dispose(run);
+        return status;
+    }
+    *result = run;
+    return HSCHED_OK;
+}
+
 HSCHED_API hsched_status hsched_submit(hsched_model *model,
                                        const hsched_run_config *user_config,
                                        hsched_run **result)
@@ -279,22 +332,8 @@ HSCHED_API hsched_status hsched_submit(hsched_model *model,
         return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT,
                          "hsched_submit: model or run is NULL");
     *result = NULL;
-    hsched_run *run;
-    uint32_t submitted;
     hsched_status status = HSI_CONFIG_READ(user_config, &config);
-    if (status == HSCHED_OK)
-        status = hsi_run_make(model, &config, &run);
-    if (status != HSCHED_OK)
-        return status;
-    status = hsi_imports_begin(run);
-    if (status == HSCHED_OK)
-        status = hsi_runs_submit(&run, 1, &submitted);
-    if (status != HSCHED_OK) {
-        hsi_run_dispose(run);
-        return status;
-    }
-    *result = run;
-    return HSCHED_OK;
+    return status == HSCHED_OK ? submit(model, &config, 0, result) : status;
 }
 
 HSCHED_API hsched_status hsched_infer(hsched_model *model, const hsched_binding *inputs,
@@ -305,7 +344,9 @@ HSCHED_API hsched_status hsched_infer(hsched_model *model, const hsched_binding 
                                  .input_count = input_count, .outputs = outputs,
                                  .output_count = output_count };
     hsched_run *run;
-    hsched_status status = hsched_submit(model, &config, &run);
+    if (!model)
+        return hsi_error(HSCHED_ERROR_INVALID_ARGUMENT, "hsched_infer: model is NULL");
+    hsched_status status = submit(model, &config, 1, &run);
     if (status != HSCHED_OK)
         return status;
     status = hsched_run_wait(run, HSCHED_FOREVER);
@@ -337,11 +378,6 @@ static void place_gathered(const hsched_run *run)
         return;
     hsi_core_place_gathered(rt->core, hsi_now_us());
     hsi_worker_pool_after_events(rt->pool);
-}
-
-static int has_ended(void *user)
-{
-    return ((const hsched_run *)user)->ended;
 }
 
 HSCHED_API hsched_status hsched_run_wait(hsched_run *run, uint64_t timeout_us)

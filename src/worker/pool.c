@@ -49,14 +49,21 @@ static void add_idle(hsi_worker_pool *pool, hsi_worker *w)
         atomic_fetch_add_explicit(&pool->idle_cpu_workers, 1, memory_order_relaxed);
 }
 
-static hsi_worker *wake_idle(hsi_worker_pool *pool, uint32_t device)
+/* There is one. */
+static hsi_worker *remove_idle(hsi_worker_pool *pool, uint32_t device)
 {
     hsi_worker *w = pool->idle[device];
-    if (!w)
-        return NULL;
     pool->idle[device] = w->next_idle;
     if (device == 0)
         atomic_fetch_sub_explicit(&pool->idle_cpu_workers, 1, memory_order_relaxed);
+    return w;
+}
+
+static hsi_worker *wake_idle(hsi_worker_pool *pool, uint32_t device)
+{
+    if (!pool->idle[device])
+        return NULL;
+    hsi_worker *w = remove_idle(pool, device);
     w->woken = 1;
     pthread_cond_signal(&w->wake);
     return w;
@@ -304,6 +311,39 @@ static int attend_for_cpu(hsi_worker *w)
     return 0;
 }
 
+/* Takes a job and executes it; 0: there is none. Under the lock, which it gives up meanwhile. */
+static int work(hsi_worker *w)
+{
+    hsi_worker_pool *pool = w->pool;
+    hsi_job *job = hsi_core_take(pool->config.core, w->device);
+    if (hsi_core_has_ended(pool->config.core)) /* dropped: its deadline has passed */
+        after_events(pool, NULL);
+    if (w->device == 0) {
+        set_jobs_waiting(pool, hsi_core_startable(pool->config.core, 0));
+        set_top_priority(pool);
+    }
+    if (!job)
+        return 0;
+    excuse(w, 0);
+    execute(w, job);
+    after_events(pool, w);
+    return 1;
+}
+
+void hsi_worker_pool_stand_in(hsi_worker_pool *pool, int (*done)(void *user), void *user)
+{
+    hsi_worker *w = pool->idle[0];
+    if (w)
+        remove_idle(pool, 0);
+    after_events(pool, w);
+    if (!w)
+        return;
+    while (!done(user) && work(w))
+        ;
+    add_idle(pool, w);
+    notify(pool, NULL); /* what it would have taken next */
+}
+
 static void *worker_main(void *argument)
 {
     hsi_worker *w = argument;
@@ -319,20 +359,7 @@ static void *worker_main(void *argument)
             help(w);
             continue;
         }
-        hsi_job *job = hsi_core_take(pool->config.core, w->device);
-        if (hsi_core_has_ended(pool->config.core)) /* dropped: its deadline has passed */
-            after_events(pool, NULL);
-        if (w->device == 0) {
-            set_jobs_waiting(pool, hsi_core_startable(pool->config.core, 0));
-            set_top_priority(pool);
-        }
-        if (job) {
-            excuse(w, 0);
-            execute(w, job);
-            after_events(pool, w);
-            continue;
-        }
-        if (w->device == 0 && attend_for_cpu(w))
+        if (work(w) || (w->device == 0 && attend_for_cpu(w)))
             continue;
         excuse(w, 0);
         add_idle(pool, w);

@@ -119,6 +119,12 @@ void hsi_worker_pool_reserve_scratch(hsi_worker_pool *pool, size_t size);
 void hsi_worker_pool_notify(hsi_worker_pool *pool, const hsi_worker *self);
 /* The same, and starts queued jobs of devices with queues; gives up the lock in between. */
 void hsi_worker_pool_after_events(hsi_worker_pool *pool);
+/*
+ * The same by a thread that waits for something that CPU jobs bring: it takes the place of an idle
+ * CPU worker, whose thread sleeps on, and executes jobs until `done` or there are none. So a run
+ * costs no change of threads. Where no worker is idle it returns at once.
+ */
+void hsi_worker_pool_stand_in(hsi_worker_pool *pool, int (*done)(void *user), void *user);
 /* Wakes a CPU worker that is idle, if there is one. Under the lock. */
 int hsi_worker_pool_wake_cpu(hsi_worker_pool *pool);
 

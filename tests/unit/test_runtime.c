@@ -1,6 +1,7 @@
 /* The runtime through the public API: what models are given and give back, and configs. */
 #include "common/runtime_fixture.h"
 
+#include <dirent.h>
 #include <math.h>
 
 #include <hsched/experimental.h>
@@ -17,6 +18,54 @@ static void infer_agrees_with_reference(void **state)
     for (int i = 0; i < TINY_OUTPUT; i++)
         sum += y[i];
     assert_true(fabsf(sum - 1) < 1e-5f); /* a softmax, so the test cannot pass on zeros */
+}
+
+/* How often the threads of CPU workers have gone to sleep. */
+static long sleeps_of_workers(void)
+{
+    char path[300], name[32], line[128];
+    long all = 0, sleeps, workers = 0;
+    DIR *threads = opendir("/proc/self/task");
+    assert_non_null(threads);
+    for (struct dirent *entry; (entry = readdir(threads)) != NULL;) {
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
+        FILE *file = fopen(path, "r");
+        name[0] = '\0';
+        while (file && fgets(line, sizeof line, file)) {
+            sscanf(line, "Name: %31s", name);
+            if (strncmp(name, "hsched-0.", 9) != 0 ||
+                sscanf(line, "voluntary_ctxt_switches: %ld", &sleeps) != 1)
+                continue;
+            all += sleeps;
+            workers++;
+        }
+        if (file)
+            fclose(file);
+    }
+    closedir(threads);
+    assert_int_equal(workers, 2);
+    return all;
+}
+
+static void who_waits_executes(void **state)
+{
+    fixture *f = *state;
+    float y[TINY_OUTPUT], expected[TINY_OUTPUT];
+    hsched_binding in = HSCHED_DATA(f->x, sizeof f->x), out = HSCHED_DATA(y, sizeof y);
+    hsched_device_stats before = { HSCHED_DEVICE_STATS_INIT }, after = before;
+    assert_ok(hsched_infer(f->model, &in, 1, &out, 1));
+    tiny_expected(expected);
+    hsched_runtime *rt = f->rt;
+    assert_ok(hsched_runtime_get_device_stats(rt, 0, &before));
+    const long sleeps = sleeps_of_workers();
+    for (int i = 0; i < 100; i++) {
+        memset(y, 0xff, sizeof y);
+        assert_ok(hsched_infer(f->model, &in, 1, &out, 1));
+        assert_close(y, expected, TINY_OUTPUT);
+    }
+    assert_int_equal(sleeps_of_workers(), sleeps);
+    assert_ok(hsched_runtime_get_device_stats(rt, 0, &after));
+    assert_true(after.jobs >= before.jobs + 100);
 }
 
 static void outputs_that_are_not_bound_are_kept(void **state)
@@ -336,6 +385,10 @@ static void configs_are_checked(void **state)
                                       .cpu_count = 1 };
     assert_fails(hsched_runtime_create(&config, &rt), HSCHED_ERROR_INVALID_ARGUMENT,
                  "CPU 1000");
+    config = (hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT,
+                                      .cpu_tuning = (hsched_cpu_tuning)3 };
+    assert_fails(hsched_runtime_create(&config, &rt), HSCHED_ERROR_INVALID_ARGUMENT,
+                 "cpu_tuning is 3");
     config = (hsched_runtime_config){ HSCHED_RUNTIME_CONFIG_INIT, .flags = 1u << 30 };
     assert_fails(hsched_runtime_create(&config, &rt), HSCHED_ERROR_INVALID_ARGUMENT,
                  "flags");
@@ -350,6 +403,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(infer_agrees_with_reference, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_waits_executes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(outputs_that_are_not_bound_are_kept, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(buffers_are_used_in_place, set_up, tear_down),
