@@ -239,6 +239,8 @@ static const hsi_onnx_op ops[] = {
       .types = NUMBERS },
     { "Neg", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation",
       .types = NUMBERS },
+    { "NegativeLogLikelihoodLoss", 12, BUILD(loss), NULL, " ignore_index reduction ", 0,
+      .layers = "gather_elements, activation, where, gather, binary, reduce" },
     { "NonMaxSuppression", 10, BUILD(nms), NULL, " center_point_box ", 0,
       .layers = "non_max_suppression",
       .note = "constant limits; behind what is chosen come rows of -1, so that it may "
@@ -345,6 +347,9 @@ static const hsi_onnx_op ops[] = {
       .types = "any" },
     { "Softmax", 1, BUILD(softmax), NULL, " axis ", 0, .layers = "softmax",
       .note = "before opset 13 over all dimensions from the axis on: flatten, reshape" },
+    { "SoftmaxCrossEntropyLoss", 12, BUILD(loss), NULL, " ignore_index reduction ", 0,
+      .layers = "log_softmax, gather_elements, activation, where, gather, binary, "
+                "reduce" },
     { "Softplus", 1, BUILD(activation), NULL, "", 0, .layers = "activation" },
     { "Softsign", 1, BUILD(activation), NULL, "", 0, .layers = "activation" },
     { "SpaceToDepth", 1, BUILD(space_to_depth), NULL, " blocksize mode ", 0,
