@@ -67,6 +67,9 @@ hsi_onnx_builder hsi_onnx_build_layer_norm, hsi_onnx_build_instance_norm,
 /* BatchNormalization with parameters that are computed. */
 hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node,
                                           float epsilon);
+/* import_batch.c: that trains, from opset 14 on. */
+hsched_status hsi_onnx_train_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                        float epsilon);
 /* import_empty.c: where an input has no elements, sets the output if it has none either, or
  * leaves it unset (HSCHED_OK); a layer is then tried. */
 hsched_status hsi_onnx_build_empty(hsi_onnx_import *im, const hsi_onnx_node *node,
@@ -103,6 +106,7 @@ hsi_onnx_builder hsi_onnx_build_einsum;
 /* import_fourier.c */
 hsi_onnx_builder hsi_onnx_build_dft, hsi_onnx_build_stft;
 hsi_onnx_builder hsi_onnx_build_loss; /* import_loss.c */
+hsi_onnx_builder hsi_onnx_build_det;  /* import_det.c */
 /* import_crop_pad.c, import_col2im.c */
 hsi_onnx_builder hsi_onnx_build_center_crop_pad, hsi_onnx_build_col2im;
 /* Pads as if x went on for ever. */

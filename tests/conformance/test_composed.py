@@ -1,0 +1,111 @@
+"""Operators that become several others: determinants, normalisation that trains; dropout that drops nothing."""
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+import hsched
+
+RNG = np.random.default_rng(14)
+
+
+def model_of(op, opset, names, feed, constants, outputs, shapes=None, **attributes):
+    def info(name, array):
+        return helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(array.dtype), (shapes or {}).get(name, array.shape))
+    graph = helper.make_graph(
+        [helper.make_node(op, names, outputs, **attributes)], "composed",
+        [info(n, a) for n, a in feed.items()],
+        [helper.make_empty_tensor_value_info(n) for n in outputs if n],
+        [numpy_helper.from_array(np.asarray(a), n) for n, a in constants.items()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def run(tmp_path, model, feed, symbols=None):
+    path = tmp_path / "composed.onnx"
+    onnx.save(model, path)
+    with hsched.Runtime(cpu_workers=1) as rt:
+        return rt.load(path, symbols=symbols or {}).infer_exactly(feed)
+
+
+def some(*shape, mean=0):
+    return (RNG.standard_normal(shape) + mean).astype(np.float32)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.parametrize("batch", [(), (5,), (2, 3)])
+def test_determinants(size, batch, tmp_path):
+    x = {"x": some(*batch, size, size)}
+    y = run(tmp_path, model_of("Det", 11, ["x"], x, {}, ["y"]), x)["y"]
+    assert y.shape == batch and y.dtype == np.float32
+    np.testing.assert_allclose(y, np.linalg.det(x["x"].astype(np.float64)), rtol=1e-4, atol=1e-5)
+
+
+def test_a_determinant_of_any_batch(tmp_path):
+    x = {"x": np.stack([np.eye(4)[[1, 0, 2, 3]], np.diag([1, 2, 3, 4])]).astype(np.float32)}
+    y = run(tmp_path, model_of("Det", 22, ["x"], x, {}, ["y"], {"x": ("n", 4, 4)}), x, {"n": 2})["y"]
+    assert y.tolist() == [-1, 24]
+
+
+@pytest.mark.parametrize("shape, reason", [((5, 5), "more than 4 rows"), ((2, 3), "not square"),
+                                           ((3,), "1 dimensions")])
+def test_what_has_no_determinant(shape, reason, tmp_path):
+    x = {"x": some(*shape)}
+    with pytest.raises(hsched.HschedError, match=reason):
+        run(tmp_path, model_of("Det", 11, ["x"], x, {}, ["y"]), x)
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (2, 3, 4), (2, 3, 4, 5), (1, 3, 2, 2, 3)])
+@pytest.mark.parametrize("outputs", [["y"], ["y", "m", "v"], ["y", "", "v"]])
+@pytest.mark.parametrize("attributes", [{}, {"momentum": 0.25, "epsilon": 1e-2}])
+def test_batch_norm_that_trains(shape, outputs, attributes, tmp_path):
+    x = {"x": some(*shape, mean=2)}
+    constants = {"s": some(3), "b": some(3), "i": some(3), "j": some(3) ** 2}
+    names = ["x", *constants]
+    expected = ReferenceEvaluator(
+        model_of("BatchNormalization", 15, names, x, constants, ["y", "m", "v"], training_mode=1,
+                 **attributes)).run(None, x)
+    model = model_of("BatchNormalization", 15, names, x, constants, outputs, {"x": ("n", *shape[1:])},
+                     training_mode=1, **attributes)
+    found = run(tmp_path, model, x, {"n": shape[0]})
+    for name, value in zip(outputs, expected):
+        if name:
+            assert found[name].shape == value.shape
+            np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-4)
+
+
+def test_batch_norm_that_trains_what_is_computed(tmp_path):
+    feed = {"x": some(4, 3, 2), "s": some(3), "b": some(3), "i": some(3), "j": some(3) ** 2}
+    model = model_of("BatchNormalization", 14, list(feed), feed, {}, ["y", "m", "v"], training_mode=1)
+    found = run(tmp_path, model, feed)
+    for name, value in zip("ymv", ReferenceEvaluator(model).run(None, feed)):
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-4)
+
+
+def test_what_trains_in_older_forms(tmp_path):
+    x = {"x": some(4, 3)}
+    constants = {"s": some(3), "b": some(3), "i": some(3), "j": some(3) ** 2}
+    for opset, outputs in [(6, ["y"]), (9, ["y", "m"])]:
+        with pytest.raises(hsched.HschedError, match="training mode"):
+            run(tmp_path, model_of("BatchNormalization", opset, ["x", *constants], x, constants, outputs),
+                x)
+
+
+@pytest.mark.parametrize("opset, constants, attributes", [
+    (6, {}, {"ratio": 0.0}), (6, {}, {"is_test": 1}), (10, {}, {"ratio": 0.5}),
+    (12, {"r": np.float32(0), "t": True}, {}), (13, {"r": np.float32(0.5), "t": False}, {}),
+    (13, {"r": np.float32(0.5)}, {})])
+def test_dropout_that_drops_nothing(opset, constants, attributes, tmp_path):
+    x = {"x": some(3, 4)}
+    model = model_of("Dropout", opset, ["x", *constants], x, constants, ["y", "m"], **attributes)
+    found = run(tmp_path, model, x)
+    np.testing.assert_array_equal(found["y"], x["x"])
+    assert found["m"].all()
+
+
+@pytest.mark.parametrize("opset, constants", [(6, {}), (12, {"r": np.float32(0.5), "t": True})])
+def test_dropout_that_drops(opset, constants, tmp_path):
+    x = {"x": some(3, 4)}
+    with pytest.raises(hsched.HschedError, match="training mode"):
+        run(tmp_path, model_of("Dropout", opset, ["x", *constants], x, constants, ["y"]), x)
