@@ -47,19 +47,21 @@ static int is_computed(const hsi_onnx_import *im, const hsi_onnx_node *node)
         const hsi_onnx_state *state =
             node->outputs[k] == HSI_ONNX_NONE ? NULL : &im->states[node->outputs[k]];
         if (state && hsi_onnx_output_used(im, node, k) && !state->constant &&
-            state->tensor == HSCHED_NO_TENSOR && !state->sequence)
+            state->tensor == HSCHED_NO_TENSOR && !state->sequence && !state->nothing)
             return 0;
     }
     return 1;
 }
 
-/* Only some operators know sequences. */
+/* Only some operators know sequences and optionals. */
 static hsched_status check_sequences(hsi_onnx_import *im, const hsi_onnx_node *node,
                                      const hsi_onnx_op *op)
 {
     for (uint32_t k = 0; k < node->input_count && !op->sequences; k++)
         if (node->inputs[k] != HSI_ONNX_NONE && im->states[node->inputs[k]].sequence)
             return hsi_onnx_unsupported(im, node, "input %u is a sequence", k);
+        else if (node->inputs[k] != HSI_ONNX_NONE && im->states[node->inputs[k]].nothing)
+            return hsi_onnx_unsupported(im, node, "input %u is an empty optional", k);
     return HSCHED_OK;
 }
 
@@ -182,6 +184,11 @@ static hsched_status named_tensor(hsi_onnx_import *im, uint32_t value,
     if (im->states[value].sequence)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
                          "output '%.128s' is a sequence; only tensors can be outputs",
+                         name);
+    if (im->states[value].nothing)
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "output '%.128s' is an empty optional; only tensors can be "
+                         "outputs",
                          name);
     if (*tensor == HSCHED_NO_TENSOR)
         status = constant_output(im, value, tensor);

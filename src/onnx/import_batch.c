@@ -1,4 +1,4 @@
-/* BatchNormalization that trains: by mean and variance of the batch, of which running ones learn. */
+/* BatchNormalization that trains: by mean and variance of the batch; running ones follow. */
 #include "onnx/compose.h"
 #include "onnx/ops.h"
 

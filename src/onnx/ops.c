@@ -13,7 +13,8 @@
 #define NUMBERS  "float32, " INTEGERS
 #define SEQUENCE                                                                         \
     "positions that are known; no sequences as inputs or outputs of the model"
-#define REDUCE " axes keepdims noop_with_empty_axes "
+#define OPTIONAL "no optionals as inputs or outputs of the model"
+#define REDUCE   " axes keepdims noop_with_empty_axes "
 
 /* Sorted by name. */
 static const hsi_onnx_op ops[] = {
@@ -256,6 +257,12 @@ static const hsi_onnx_op ops[] = {
     { "OneHot", 9, BUILD(one_hot), NULL, " axis ", 0,
       .layers = "cast, binary, where, unsqueeze", .types = "any",
       .note = "a depth that is known" },
+    { "Optional", 15, BUILD(optional), NULL, " type ", 0, .layers = "nothing",
+      .types = "any", .note = OPTIONAL, .sequences = 1 },
+    { "OptionalGetElement", 15, BUILD(optional_get_element), NULL, "", 0,
+      .layers = "nothing", .types = "any", .note = OPTIONAL, .sequences = 1 },
+    { "OptionalHasElement", 15, BUILD(optional_has_element), NULL, "", 0,
+      .layers = "nothing", .types = "any", .note = OPTIONAL, .sequences = 1 },
     { "Or", 1, BUILD(binary), FOLD(compare), " broadcast ", 0, .layers = "binary",
       .types = "bool" },
     { "PRelu", 1, BUILD(prelu), NULL, "", 0, .layers = "binary",

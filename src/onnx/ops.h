@@ -19,7 +19,7 @@ typedef struct hsi_onnx_op {
     const char *types;  /* that these take; NULL: float32 */
     const char *note;
     int cpu_only;  /* a GPU has no kernels for it */
-    int sequences; /* some input may be a sequence */
+    int sequences; /* some input may be a sequence or an empty optional */
 } hsi_onnx_op;
 
 /* NULL for unknown names. */
@@ -94,6 +94,9 @@ hsi_onnx_builder hsi_onnx_build_sequence, hsi_onnx_build_sequence_insert,
     hsi_onnx_build_sequence_erase, hsi_onnx_build_sequence_at,
     hsi_onnx_build_sequence_length, hsi_onnx_build_concat_from_sequence,
     hsi_onnx_build_split_to_sequence;
+/* import_optional.c */
+hsi_onnx_builder hsi_onnx_build_optional, hsi_onnx_build_optional_has_element,
+    hsi_onnx_build_optional_get_element;
 /* import_attention.c */
 hsi_onnx_builder hsi_onnx_build_attention;
 /* import_linear_attention.c */
