@@ -52,6 +52,8 @@ static const hsi_onnx_op ops[] = {
       .layers = "batch_norm; reduce, binary, activation",
       .note = "spatial 1; the latter for parameters that are computed, and for training "
               "mode from opset 14 on" },
+    { "BitCast", 26, BUILD(bitcast), FOLD(bitcast), " to ", 0, .layers = "cast",
+      .types = "int8, uint8, bool", .note = "folded from and to any type" },
     { "BitShift", 11, BUILD(binary), NULL, " direction ", 0, .layers = "binary",
       .types = INTEGERS },
     { "BitwiseAnd", 18, BUILD(binary), NULL, "", 0, .layers = "binary",

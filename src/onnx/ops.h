@@ -97,6 +97,7 @@ hsi_onnx_builder hsi_onnx_build_sequence, hsi_onnx_build_sequence_insert,
 /* import_optional.c */
 hsi_onnx_builder hsi_onnx_build_optional, hsi_onnx_build_optional_has_element,
     hsi_onnx_build_optional_get_element;
+hsi_onnx_builder hsi_onnx_build_bitcast; /* import_bitcast.c */
 /* import_attention.c */
 hsi_onnx_builder hsi_onnx_build_attention;
 /* import_linear_attention.c */

@@ -1,4 +1,5 @@
-"""Operators that become several others: determinants, normalisation that trains; dropout that drops nothing."""
+"""Operators that become several others: determinants, normalisation that trains; dropout that drops nothing;
+bits seen as another type."""
 import numpy as np
 import onnx
 import pytest
@@ -109,3 +110,37 @@ def test_dropout_that_drops(opset, constants, tmp_path):
     x = {"x": some(3, 4)}
     with pytest.raises(hsched.HschedError, match="training mode"):
         run(tmp_path, model_of("Dropout", opset, ["x", *constants], x, constants, ["y"]), x)
+
+
+def bits(tmp_path, x, to, constant, after="Identity"):
+    """y: the same bits as that type, by another operator so that it is not all of the model."""
+    nodes = [helper.make_node("BitCast", ["x"], ["z"], to=helper.np_dtype_to_tensor_dtype(np.dtype(to))),
+             helper.make_node(after, ["z"], ["y"])]
+    given = [] if constant else [
+        helper.make_tensor_value_info("x", helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)]
+    graph = helper.make_graph(nodes, "bits", given, [helper.make_empty_tensor_value_info("y")],
+                              [numpy_helper.from_array(x, "x")] if constant else [])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 26)], ir_version=13)
+    return run(tmp_path, model, {} if constant else {"x": x})["y"]
+
+
+@pytest.mark.parametrize("constant", [0, 1])
+@pytest.mark.parametrize("from_, to", [("int8", "uint8"), ("uint8", "int8"), ("bool", "uint8"),
+                                       ("bool", "int8"), ("uint8", "uint8"), ("float32", "float32")])
+def test_bits_of_bytes(from_, to, constant, tmp_path):
+    x = (RNG.integers(0, 2, (3, 4)) if from_ == "bool" else RNG.integers(-128, 128, (3, 4))).astype(from_)
+    y = bits(tmp_path, x, to, constant)
+    assert y.dtype == to
+    np.testing.assert_array_equal(y, x.view(to))
+
+
+@pytest.mark.parametrize("x, to", [
+    (np.array([1, -0.0, np.inf], np.float32), "int32"), (np.array(1.5, np.float32), "int32"),
+    (np.array([[1, 0x7f800000]], np.int32), "float32"), (np.array([-0.0, 3.25]), "int64"),
+    (np.array([1, 2]), "float64")])
+def test_bits_of_wider_types(x, to, tmp_path):
+    np.testing.assert_array_equal(bits(tmp_path, x, to, 1).view(x.dtype), x)
+    with pytest.raises(hsched.HschedError, match="more than one byte"):
+        bits(tmp_path, x, to, 0)
+    with pytest.raises(hsched.HschedError, match="not as wide as"):
+        bits(tmp_path, x, "bool", 1)
