@@ -72,7 +72,7 @@ static const hsi_onnx_op ops[] = {
       .layers = "cast", .types = "any" },
     { "CausalConvWithState", 27, BUILD(causal_conv), NULL, " activation ", 0,
       .layers = "concat or pad, conv, activation, slice",
-      .note = "constant weights and bias; no empty state" },
+      .note = "constant weights and bias" },
     { "Ceil", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
     { "Celu", 12, BUILD(celu), NULL, " alpha ", 0,
       .layers = "activation; activation, binary", .note = "a composition" },

@@ -165,3 +165,35 @@ def test_what_would_have_to_run_is_refused(text, reason, tmp_path):
     onnx.save(onnx.parser.parse_model(HEAD + text), path)
     with hsched.Runtime(cpu_workers=1) as rt, pytest.raises(hsched.HschedError, match=reason):
         rt.load(path)
+
+
+@pytest.mark.parametrize("axis, keep", [(1, 1), (0, 1), (0, 0)])
+def test_parts_of_a_sequence(axis, keep, tmp_path):
+    """Listed parts of size 0, and a tensor of no elements in parts of one size."""
+    check(f"""main (float[2,3] x, float[2,3] z) => (float[2,3] y, int64 n, int64 m, float[A,B] w) {{
+        zero = {ints(0)}  one = {ints(1)}  parts = {ints(0, 2, 0, 1)}  first = Constant <value = int64 {{0}}> ()
+        s = SplitToSequence <axis = 1> (x, parts)
+        n = SequenceLength (s)
+        y = ConcatFromSequence <axis = 1> (s)
+        none = Slice (z, zero, zero, {'one' if axis == 0 else 'zero'})
+        t = SplitToSequence <axis = {axis}, keepdims = {keep}> (none)
+        m = SequenceLength (t)
+        u = SequenceInsert (s, z)
+        w = ConcatFromSequence <axis = 1> (u)
+      }}""", {"x": floats(2, 3), "z": floats(2, 3)}, tmp_path)
+
+
+def test_the_state_of_a_short_convolution(tmp_path):
+    """A kernel of one element has none, whatever the signal's length."""
+    model = onnx.parser.parse_model('<ir_version: 13, opset_import: ["" : 27]>\n'
+        """main (float[1,2,T] x, float[1,2,T] z) => (float[1,2,T] y, float[1,2,K] w) {
+        weights = Constant <value = float[2,1,1] {2.0, 3.0}> ()
+        y, state = CausalConvWithState (x, weights)
+        w = Concat <axis = 2> (state, z)
+      }""")
+    feed = {"x": floats(1, 2, 5), "z": floats(1, 2, 5)}
+    runtime, _, network = loaded(model, tmp_path, {"T": 5})
+    with runtime:
+        found = network.infer_exactly(feed)
+    np.testing.assert_allclose(found["y"], feed["x"] * [[[2], [3]]], rtol=1e-6)
+    np.testing.assert_array_equal(found["w"], feed["z"])
