@@ -136,6 +136,8 @@ typedef struct loop {
     const char **now;     /* the carried values before an iteration */
     const char **collected; /* [scanned][iterations] */
     int64_t iterations;
+    int ends; /* its condition may end it before: values that are carried stay then */
+    const char *alive; /* whether it has not ended; NULL: it has not */
 } loop;
 
 static hsched_status prepare_loop(hsi_onnx_flattening *f, loop *l)
@@ -207,8 +209,56 @@ static hsched_status bind_inputs(hsi_onnx_flattening *f, hsi_onnx_scope *s, cons
     return status;
 }
 
-static hsched_status add_iteration(hsi_onnx_flattening *f, hsi_onnx_scope *s,
-                                   const loop *l, int64_t iteration)
+static const char **copied_names(hsi_onnx_flattening *f, const char *const *names,
+                                 size_t count)
+{
+    const char **copy = HSI_ONNX_NEW_ARRAY(&f->model->arena, const char *, count + 1);
+    for (size_t k = 0; copy && k < count; k++)
+        copy[k] = names[k];
+    return copy;
+}
+
+/* What the iteration made of the carried values counts only where there was one. */
+static hsched_status keep_carried(hsi_onnx_flattening *f, const hsi_onnx_scope *s,
+                                  const loop *l, const char **before)
+{
+    hsched_status status = HSCHED_OK;
+    for (size_t k = 0; k < l->carried && l->alive && !status; k++) {
+        const char *const inputs[] = { l->alive, l->now[k], before[k] };
+        status = hsi_onnx_flat_name(f, s->prefix, "kept", &l->now[k]);
+        if (!status)
+            status = hsi_onnx_push_made(f, "Choose", hsi_onnx_own_domain, inputs, 3,
+                                        l->now[k], NULL, 0);
+    }
+    return status;
+}
+
+/* Whether there is another iteration after this one. */
+static hsched_status go_on(hsi_onnx_flattening *f, const hsi_onnx_scope *s, loop *l)
+{
+    const char *inputs[] = { l->alive, hsi_onnx_resolve(s, l->body->output[0]->name) };
+    if (!inputs[1] || !*inputs[1])
+        return hsi_error(HSCHED_ERROR_FORMAT,
+                         "the condition of '%.128s' is made by nothing there", s->prefix);
+    if (!l->alive) {
+        l->alive = inputs[1];
+        return HSCHED_OK;
+    }
+    hsched_status status = hsi_onnx_flat_name(f, s->prefix, "alive", &l->alive);
+    return status ? status
+                  : hsi_onnx_push_made(f, "And", "", inputs, 2, l->alive, NULL, 0);
+}
+
+/* An iteration of a loop that may have ended. */
+static hsched_status end_iteration(hsi_onnx_flattening *f, const hsi_onnx_scope *s,
+                                   loop *l, const char **before, int last)
+{
+    hsched_status status = keep_carried(f, s, l, before);
+    return status || last ? status : go_on(f, s, l);
+}
+
+static hsched_status add_iteration(hsi_onnx_flattening *f, hsi_onnx_scope *s, loop *l,
+                                   int64_t iteration)
 {
     const Onnx__GraphProto *body = l->body;
     const char *const *outside = (const char *const *)l->node->proto->output;
@@ -216,11 +266,14 @@ static hsched_status add_iteration(hsi_onnx_flattening *f, hsi_onnx_scope *s,
     hsched_status status = hsi_onnx_bind_graph(f, s, body);
     if (!status)
         status = bind_inputs(f, s, l, iteration);
-    if (!status && last)
+    if (!status && last && !l->ends)
         status = hsi_onnx_bind_results(f, s, body->node, body->n_node, l->results,
                                        outside, l->carried);
     if (!status)
         status = add_graph(f, s, body, l->node->opsets);
+    const char **before = l->ends ? copied_names(f, l->now, l->carried) : NULL;
+    if (!status && l->ends && !before)
+        status = hsi_onnx_arena_error(&f->model->arena, "inlined nodes");
     for (size_t k = 0; k < l->carried + l->scanned && !status; k++) {
         const char *name = hsi_onnx_resolve(s, l->results[k]);
         if (!name || !*name)
@@ -233,7 +286,7 @@ static hsched_status add_iteration(hsi_onnx_flattening *f, hsi_onnx_scope *s,
             l->collected[(k - l->carried) * (size_t)l->iterations + (size_t)iteration] =
                 name;
     }
-    return status;
+    return status || !l->ends ? status : end_iteration(f, s, l, before, last);
 }
 
 /* What each iteration gave, one behind the other along a new dimension: the first, but for a
@@ -275,6 +328,8 @@ static hsched_status add_results(hsi_onnx_flattening *f, const loop *l,
         const char *output = node->output[k];
         if (!output || !*output)
             continue;
+        if (k >= l->carried && l->ends)
+            continue; /* nobody reads it */
         if (k >= l->carried)
             status = join_collected(f, l, k - l->carried, prefix, output);
         else if (strcmp(l->now[k], output) != 0)
@@ -288,6 +343,12 @@ static hsched_status add_loop(hsi_onnx_flattening *f, const hsi_onnx_flat_node *
                               const Onnx__GraphProto *body, int64_t iterations)
 {
     loop l = { .node = node, .body = body, .iterations = iterations };
+    if (HSI_ONNX_IS_AT_MOST(iterations)) {
+        const Onnx__NodeProto *proto = node->proto;
+        iterations = l.iterations = HSI_ONNX_AT_MOST(iterations);
+        l.ends = 1;
+        l.alive = proto->n_input > 1 && *proto->input[1] ? proto->input[1] : NULL;
+    }
     const char *prefix = hsi_onnx_prefix(node->proto);
     hsched_status status = prepare_loop(f, &l);
     for (int64_t k = 0; k < iterations && !status; k++) {

@@ -94,11 +94,27 @@ hsched_status hsi_onnx_build_if(hsi_onnx_import *im, const hsi_onnx_node *node)
     return status ? status : choose(im, node, known ? condition : HSI_ONNX_BOTH);
 }
 
+static hsched_status choose_known(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                  const hsi_onnx_constant *condition)
+{
+    const uint32_t k = hsi_onnx_get_int(condition, 0) ? 1 : 2;
+    if (condition->tags)
+        hsi_onnx_pin(im, condition->tags[0]);
+    if (!hsi_onnx_has_input(node, k))
+        return hsi_onnx_malformed(node, "input %u is missing", k);
+    if (node->output_count && node->outputs[0] != HSI_ONNX_NONE)
+        im->states[node->outputs[0]] = im->states[node->inputs[k]];
+    return HSCHED_OK;
+}
+
 /* Own operator: one of two tensors of one shape, by a condition. Written by branch.c. */
 hsched_status hsi_onnx_build_choose(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
+    const hsi_onnx_constant *known = hsi_onnx_constant_input(im, node, 0);
     hsched_tensor in[3], y;
     hsched_status status = HSCHED_OK;
+    if (known && known->count == 1)
+        return choose_known(im, node, known);
     for (uint32_t k = 0; k < 3 && !status; k++)
         status = hsi_onnx_input(im, node, k, &in[k]);
     if (status)
@@ -111,8 +127,9 @@ hsched_status hsi_onnx_build_choose(hsi_onnx_import *im, const hsi_onnx_node *no
     if (a->dtype != b->dtype || a->rank != b->rank ||
         memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) != 0)
         return hsi_onnx_unsupported(im, node,
-                                    "an If whose condition is computed at run time, and "
-                                    "whose branches give different shapes or types");
+                                    "an If whose condition or a Loop whose end is "
+                                    "computed at run time, and that gives different "
+                                    "shapes or types");
     for (uint32_t k = 0; k < a->rank; k++) { /* they may be equal by chance */
         const uint64_t tags[2] = { hsi_onnx_dim_tag(im, in[1], k),
                                    hsi_onnx_dim_tag(im, in[2], k) };
@@ -226,9 +243,10 @@ static hsched_status check_body(const hsi_onnx_node *node, const Onnx__GraphProt
     return HSCHED_OK;
 }
 
-/* How often the loop runs, with what is known of it. */
+/* How often the loop runs, or at most, where its condition is computed at run time (*ends). */
 static hsched_status count_iterations(hsi_onnx_import *im, const hsi_onnx_node *node,
-                                      const Onnx__GraphProto *body, int64_t *count)
+                                      const Onnx__GraphProto *body, int64_t *count,
+                                      int *ends)
 {
     int64_t most, condition;
     int most_known, condition_known, goes_on;
@@ -239,15 +257,14 @@ static hsched_status count_iterations(hsi_onnx_import *im, const hsi_onnx_node *
         status = body_condition(im, node, body, &goes_on);
     if (status)
         return status;
-    if (!most_known || !condition_known)
+    *ends = (!condition_known || condition) && (!condition_known || goes_on < 0);
+    if (!most_known || (*ends && !hsi_onnx_has_input(node, 0)))
         return hsi_onnx_unsupported(im, node,
                                     "a number of iterations or a condition that is "
-                                    "computed at run time");
-    if (condition && goes_on < 0)
-        return hsi_onnx_unsupported(im, node,
-                                    "a condition that the body computes; only loops with "
-                                    "a known number of iterations are written out");
-    *count = !condition || most < 0 ? 0 : goes_on ? most : most < 1 ? most : 1;
+                                    "computed at run time, of which nothing says the "
+                                    "most");
+    const int none = condition_known && !condition;
+    *count = none || most < 0 ? 0 : goes_on ? most : most < 1 ? most : 1;
     return HSCHED_OK;
 }
 
@@ -255,11 +272,12 @@ hsched_status hsi_onnx_build_loop(hsi_onnx_import *im, const hsi_onnx_node *node
 {
     const Onnx__GraphProto *body;
     int64_t count = 0;
+    int ends = 0;
     hsched_status status = subgraph(node, "body", &body);
     if (!status)
         status = check_body(node, body);
     if (!status)
-        status = count_iterations(im, node, body, &count);
+        status = count_iterations(im, node, body, &count, &ends);
     if (status)
         return status;
     if (count > MAX_ITERATIONS || count * (int64_t)body->n_node > MAX_UNROLLED)
@@ -268,11 +286,15 @@ hsched_status hsi_onnx_build_loop(hsi_onnx_import *im, const hsi_onnx_node *node
                                     " iterations of %zu nodes; at most %d, and "
                                     "%d nodes in all, are written out",
                                     count, body->n_node, MAX_ITERATIONS, MAX_UNROLLED);
-    for (size_t k = body->n_input - 2; count == 0 && k < node->output_count; k++)
+    for (size_t k = body->n_input - 2; (count == 0 || ends) && k < node->output_count;
+         k++)
         if (hsi_onnx_output_used(im, node, (uint32_t)k))
-            return hsi_onnx_unsupported(im, node,
-                                        "no iterations, so that an output is empty");
-    return choose(im, node, count);
+            return hsi_onnx_unsupported(
+                im, node,
+                count == 0 ? "no iterations, so that an output is empty"
+                           : "a condition that is computed at run time, and an output "
+                             "that collects what each iteration gives");
+    return choose(im, node, ends ? HSI_ONNX_AT_MOST(count) : count);
 }
 
 /* ---- Scan ------------------------------------------------------------------- */

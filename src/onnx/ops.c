@@ -213,9 +213,12 @@ static const hsi_onnx_op ops[] = {
     { "Log", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
     { "LogSoftmax", 1, BUILD(softmax), NULL, " axis ", 0, .layers = "log_softmax",
       .note = "before opset 13 over all dimensions from the axis on: flatten, reshape" },
-    { "Loop", 1, BUILD(loop), NULL, " body ", 0, .layers = "nothing", .types = "any",
-      .note = "what its iterations become, at most 64; their number is known while "
-              "loading, and its body does not compute the condition",
+    { "Loop", 1, BUILD(loop), NULL, " body ", 0, .layers = "nothing; where",
+      .types = "any",
+      .note =
+          "what its iterations become, at most 64; their number, or the most of it, is "
+          "known while loading; where a condition ends it at run time, all are "
+          "computed, and the values that they carry choose",
       .sequences = 1 },
     { "LpNormalization", 1, BUILD(lp_norm), NULL, " axis p ", 0,
       .layers = "reduce, binary, activation", .note = "p 1 and 2" },

@@ -191,6 +191,53 @@ def test_a_condition_inside_a_loop(tmp_path):
        }"""), tmp_path)
 
 
+ENDING = """main (float[2] x, float[2] z, bool go) => (float[2] y, float[2] w, int64 n)
+    <int64 most = {6}, float limit = {%s}, int64 zero = {0}, bool yes = {1}> {
+      y, w, n = Loop (most, %s, x, z, zero) <
+        body = step (int64 i, bool c, float[2] v, float[2] u, int64 k) => (bool more, float[2] u, float[2] t, int64 m) {
+          f = Cast <to = 1> (i)
+          t = Add(v, f)
+          s = ReduceSum <keepdims = 0> (t)
+          more = %s
+          m = Add(i, i)
+        }>
+    }"""
+
+
+@pytest.mark.parametrize("limit", [-100.0, 0.5, 3.0, 8.0, 100.0])
+@pytest.mark.parametrize("begin", ["", "yes", "go"])
+@pytest.mark.parametrize("more", ["Less(s, limit)", "Identity(c)", "Constant <value = bool {0}> ()",
+                                  "Not(go)"])
+def test_a_loop_that_ends_at_run_time(limit, begin, more, tmp_path):
+    model = onnx.parser.parse_model(HEAD + ENDING % (limit, begin, more))
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for go in (False, True):
+        feed = {**feed_of(model), "go": np.array(go)}
+        found = ours(model, feed, tmp_path)
+        for name, value in zip("ywn", session.run(["y", "w", "n"], feed)):
+            np.testing.assert_allclose(found[name], value, rtol=1e-6)
+
+
+def test_a_loop_that_ends_by_what_is_known(tmp_path):
+    """The condition follows from numbers, so that nothing is chosen at run time."""
+    check(onnx.parser.parse_model(HEAD + """main (float[2] x) => (float[2] y) <int64 most = {9}, int64 three = {3}> {
+         y = Loop (most, , x) <
+           body = step (int64 i, bool c, float[2] v) => (bool more, float[2] w) {
+             more = Less(i, three)  f = Cast <to = 1> (i)  w = Sub(f, v) }>
+       }"""), tmp_path)
+
+
+def test_loops_that_end_in_loops(tmp_path):
+    check(onnx.parser.parse_model(HEAD + """main (float[2] x) => (float[2] y) <int64 three = {3}, float limit = {1.5}> {
+         y = Loop (three, , x) <
+           body = step (int64 i, bool c, float[2] v) => (bool d, float[2] w) {
+             w = Loop (three, , v) <
+               body = inner (int64 j, bool cc, float[2] a) => (bool dd, float[2] b) {
+                 b = Add(a, x)  s = ReduceMax <keepdims = 0> (b)  dd = Less(s, limit) }>
+             r = ReduceMin <keepdims = 0> (w)  d = Greater(r, limit) }>
+       }"""), tmp_path)
+
+
 @pytest.mark.parametrize("text", [
     """main (float[2] s, float[2] p, float[5,2] x) => (float[2] a, float[2] b, float[5,2] y) {
          a, b, y = Scan (s, p, x) <num_scan_inputs = 1,
@@ -229,12 +276,18 @@ def test_scans(text, tmp_path):
     ("""main (float[1] x) => (float[1] y) <bool go = {1}> {
           y = Loop ( , go, x) <body = b (int64 i, bool c, float[1] v) => (bool c, float[1] w) { w = Neg(v) }>
         }""", "iterations"),
-    ("""main (float[1] x) => (float[1] y) <int64 three = {3}, float[1] half = {0.5}> {
-          y = Loop (three, , x) <body = b (int64 i, bool c, float[1] v) => (bool d, float[1] w) {
-            d = Less(v, half)
-            w = Neg(v)
-          }>
-        }""", "a condition that the body computes"),
+    ("""main (float[1] x) => (float[1] y) <bool go = {1}, float[1] half = {0.5}> {
+          y = Loop (, go, x) <body = b (int64 i, bool c, float[1] v) => (bool d, float[1] w) {
+            d = Less(v, half)  w = Neg(v) }>
+        }""", "of which nothing says the most"),
+    ("""main (float[1] x) => (float[1] y, z) <int64 three = {3}, float[1] half = {0.5}> {
+          y, z = Loop (three, , x) <body = b (int64 i, bool c, float[1] v) => (bool d, float[1] w, float[1] u) {
+            d = Less(v, half)  w = Neg(v)  u = Exp(v) }>
+        }""", "an output that collects"),
+    ("""main (float[1] x) => (y) <int64 three = {3}, float half = {0.5}> {
+          y = Loop (three, , x) <body = b (int64 i, bool c, float[k] v) => (bool d, float[m] w) {
+            s = ReduceSum <keepdims = 0> (v)  d = Less(s, half)  w = Concat <axis = 0> (v, v) }>
+        }""", "a Loop whose end is computed at run time"),
     ("""main (float[1] x) => (float[0,1] y) <int64 none = {0}> {
           y = Loop (none, ) <body = b (int64 i, bool c) => (bool c, float[1] w) { w = Neg(x) }>
         }""", "no iterations"),
