@@ -9,6 +9,10 @@
 #define WINDOW      " auto_pad kernel_shape pads strides "
 #define RECURRENT                                                                        \
     " activation_alpha activation_beta activations clip direction hidden_size layout "
+#define RECURRENT_NOTE                                                                   \
+    "activations that are layers here, too (not Affine, ScaledTanh); layout 1 by "       \
+    "transposes; with peepholes, or with W, R or B that are computed, written out step " \
+    "by step: at most 512"
 #define INTEGERS "int64, int32, int8, uint8"
 #define NUMBERS  "float32, " INTEGERS
 #define SEQUENCE                                                                         \
@@ -140,9 +144,8 @@ static const hsi_onnx_op ops[] = {
       .types = "any" },
     { "Floor", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
     { "GRU", 3, BUILD(recurrent), NULL, RECURRENT "linear_before_reset output_sequence ",
-      0, .layers = "recurrent, slice, squeeze",
-      .note = "constant W, R and B; activations that are layers here, too (not Affine, "
-              "ScaledTanh); P of zeros only; layout 1 by transposes" },
+      0, .layers = "recurrent, slice, squeeze; matmul, binary, activation",
+      .note = RECURRENT_NOTE },
     { "Gather", 1, BUILD(gather), FOLD(gather), " axis ", 0,
       .layers = "gather; slice, squeeze, concat", .types = "any",
       .note = "the latter for one constant index, or a constant list of 2 to 16; "
@@ -195,9 +198,8 @@ static const hsi_onnx_op ops[] = {
     { "LRN", 1, BUILD(lrn), NULL, " alpha beta bias size ", 0, .layers = "lrn",
       .note = "alpha, beta and bias other than 0" },
     { "LSTM", 1, BUILD(recurrent), NULL, RECURRENT "input_forget output_sequence ", 0,
-      .layers = "recurrent, slice, squeeze",
-      .note = "constant W, R and B; activations that are layers here, too (not Affine, "
-              "ScaledTanh); P of zeros only; layout 1 by transposes" },
+      .layers = "recurrent, slice, squeeze; matmul, binary, activation",
+      .note = RECURRENT_NOTE },
     { "LayerNormalization", 17, BUILD(layer_norm), NULL, " axis epsilon stash_type ", 0,
       .layers = "layer_norm",
       .note = "its further outputs, too, by reduce, binary and activation" },
@@ -280,9 +282,8 @@ static const hsi_onnx_op ops[] = {
     { "RMSNormalization", 23, BUILD(layer_norm), NULL, " axis epsilon stash_type ", 0,
       .layers = "rms_norm" },
     { "RNN", 1, BUILD(recurrent), NULL, RECURRENT "output_sequence ", 0,
-      .layers = "recurrent, slice, squeeze",
-      .note = "constant W, R and B; activations that are layers here, too (not Affine, "
-              "ScaledTanh); P of zeros only; layout 1 by transposes" },
+      .layers = "recurrent, slice, squeeze; matmul, binary, activation",
+      .note = RECURRENT_NOTE },
     { "Range", 11, NULL, FOLD(range), " stash_type ", 0 },
     { "Reciprocal", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
     { "ReduceL1", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
