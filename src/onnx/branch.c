@@ -170,6 +170,8 @@ static hsched_status slice_input(hsi_onnx_flattening *f, const hsi_onnx_scope *s
     const Onnx__NodeProto *node = l->node->proto;
     const int64_t *axes = int_list(node, "scan_input_axes", l->sliced);
     const int64_t *reversed = int_list(node, "scan_input_directions", l->sliced);
+    if (!reversed) /* opset 8 */
+        reversed = int_list(node, "directions", l->sliced);
     const char *from[2] = { node->input[l->carried + which], NULL };
     int64_t at = reversed && reversed[which] ? l->iterations - 1 - iteration : iteration;
     hsched_status status = hsi_onnx_push_ints(f, s->prefix, 0, &at, 1, 0, &from[1]);
@@ -361,10 +363,88 @@ static hsched_status add_loop(hsi_onnx_flattening *f, const hsi_onnx_flat_node *
     return status ? status : add_results(f, &l, prefix);
 }
 
+/* ---- Scan of opset 8 --------------------------------------------------------- */
+
+/* The node for one batch, as a Scan of today: without lengths, and each input and output without
+ * its dimension of batches. */
+static hsched_status batch_node(hsi_onnx_flattening *f, const Onnx__NodeProto *node,
+                                int64_t batch, Onnx__NodeProto *made)
+{
+    hsi_onnx_arena *arena = &f->model->arena;
+    const char *prefix =
+        hsi_onnx_format(arena, "%s/%lld", hsi_onnx_prefix(node), (long long)batch);
+    const char **inputs = HSI_ONNX_NEW_ARRAY(arena, const char *, node->n_input);
+    const char **outputs = HSI_ONNX_NEW_ARRAY(arena, const char *, node->n_output);
+    const char *from[2] = { NULL, NULL };
+    if (!prefix || !inputs || !outputs)
+        return hsi_onnx_arena_error(arena, "inlined nodes");
+    *made = *node;
+    made->name = (char *)(uintptr_t)prefix;
+    made->n_input = node->n_input - 1;
+    made->input = (char **)(uintptr_t)inputs;
+    made->output = (char **)(uintptr_t)outputs;
+    hsched_status status = hsi_onnx_push_ints(f, prefix, 0, &batch, 1, 0, &from[1]);
+    for (size_t k = 0; k < made->n_input && !status; k++) {
+        from[0] = node->input[1 + k];
+        status = hsi_onnx_flat_name(f, prefix, "input", &inputs[k]);
+        if (!status)
+            status = hsi_onnx_push_made(f, "Gather", "", from, 2, inputs[k], "axis", 0);
+    }
+    for (size_t k = 0; k < made->n_output && !status; k++) {
+        outputs[k] = "";
+        if (node->output[k] && *node->output[k])
+            status = hsi_onnx_flat_name(f, prefix, "output", &outputs[k]);
+    }
+    return status;
+}
+
+/* What the batches gave for output k, one behind the other. */
+static hsched_status join_batches(hsi_onnx_flattening *f, const Onnx__NodeProto *node,
+                                  const Onnx__NodeProto *batches, size_t count, size_t k)
+{
+    const char *prefix = hsi_onnx_prefix(node);
+    const char **parts = HSI_ONNX_NEW_ARRAY(&f->model->arena, const char *, count);
+    hsched_status status = HSCHED_OK;
+    if (!parts)
+        return hsi_onnx_arena_error(&f->model->arena, "inlined nodes");
+    for (size_t b = 0; b < count && !status; b++) {
+        const char *from = batches[b].output[k];
+        status = hsi_onnx_flat_name(f, prefix, "batch", &parts[b]);
+        if (!status)
+            status =
+                hsi_onnx_push_made(f, "Unsqueeze", "", &from, 1, parts[b], "axes", 0);
+    }
+    return status ? status
+                  : hsi_onnx_push_made(f, "Concat", "", parts, count, node->output[k],
+                                       "axis", 0);
+}
+
+static hsched_status add_batches(hsi_onnx_flattening *f, const hsi_onnx_flat_node *node,
+                                 int64_t count, int64_t iterations)
+{
+    const Onnx__NodeProto *proto = node->proto;
+    Onnx__NodeProto *batches =
+        HSI_ONNX_NEW_ARRAY(&f->model->arena, Onnx__NodeProto, (size_t)count);
+    hsched_status status =
+        batches ? HSCHED_OK : hsi_onnx_arena_error(&f->model->arena, "inlined nodes");
+    for (int64_t b = 0; b < count && !status; b++) {
+        const hsi_onnx_flat_node one = { &batches[b], node->opsets };
+        status = batch_node(f, proto, b, &batches[b]);
+        if (!status)
+            status = add_loop(f, &one, subgraph(proto, "body"), iterations);
+    }
+    for (size_t k = 0; k < proto->n_output && !status; k++)
+        if (proto->output[k] && *proto->output[k])
+            status = join_batches(f, proto, batches, (size_t)count, k);
+    return status;
+}
+
 hsched_status hsi_onnx_add_chosen(hsi_onnx_flattening *f, const hsi_onnx_flat_node *node,
                                   int64_t choice)
 {
     const Onnx__NodeProto *proto = node->proto;
+    if (strcmp(proto->op_type, "Scan") == 0 && hsi_onnx_version(node->opsets, "") < 9)
+        return add_batches(f, node, choice >> 32, choice & UINT32_MAX);
     if (strcmp(proto->op_type, "If") != 0)
         return add_loop(f, node, subgraph(proto, "body"), choice);
     if (choice == HSI_ONNX_BOTH)

@@ -321,12 +321,13 @@ static const hsi_onnx_op ops[] = {
     { "STFT", 17, BUILD(stft), NULL, " onesided ", 0,
       .layers = "gather, binary, reshape, matmul",
       .note = "as DFT; frames of a signal whose length is known" },
-    { "Scan", 9, BUILD(scan), NULL,
-      " body num_scan_inputs scan_input_axes scan_input_directions scan_output_axes "
+    { "Scan", 8, BUILD(scan), NULL,
+      " body directions num_scan_inputs scan_input_axes scan_input_directions "
+      "scan_output_axes "
       "scan_output_directions ",
       0, .layers = "nothing", .types = "any",
       .note = "what its iterations become, at most 256; their number is known while "
-              "loading" },
+              "loading; of opset 8 without sequence_lens" },
     { "Scatter", 9, BUILD(scatter), FOLD(scatter_elements), " axis ", 0,
       .layers = "scatter_elements", .types = "any",
       .note = "what is out of range is left out" },

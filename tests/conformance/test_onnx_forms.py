@@ -260,6 +260,37 @@ def test_scans(text, tmp_path):
     check(onnx.parser.parse_model(HEAD + text), tmp_path)
 
 
+HEAD_8 = '<ir_version: 4, opset_import: ["" : 8]>\n'
+
+
+@pytest.mark.parametrize("text", [
+    # Batches in front of the state, of what is scanned, in two directions, and of what is collected.
+    """main (float[3,2] s, float[3,4,2] x, float[3,4,5] z) => (float[3,2] last, float[3,4,2] y, float[3,4,5] w) {
+         last, y, w = Scan ("", s, x, z) <num_scan_inputs = 2, directions = [1, 0],
+           body = step (float[2] s, float[2] v, float[5] u) => (float[2] t, float[2] v2, float[5] u2) {
+             t = Sub(v, s)  v2 = Add(t, v)  u2 = Neg(u) }>
+       }""",
+    # One batch; no state; a result that nobody reads.
+    """main (float[1,4,2] x) => (float[1,4,2] y) {
+         y, unused = Scan ("", x) <num_scan_inputs = 1,
+           body = step (float[2] v) => (float[2] w, float[2] u) { w = Exp(v)  u = Neg(v) }>
+       }""",
+])
+def test_scans_of_batches(text, tmp_path):
+    check(onnx.parser.parse_model(HEAD_8 + text), tmp_path)
+
+
+@pytest.mark.parametrize("inputs, scanned, reason", [
+    ("int64[2] n, float[2,2] s, float[2,3,2] x", "n, s, x", "different lengths"),
+    ("float[1,2] s, float[2,3,2] x", ", s, x", "different batches"),
+])
+def test_scans_of_batches_refused(inputs, scanned, reason, tmp_path):
+    refused(onnx.parser.parse_model(HEAD_8 + f"""main ({inputs}) => (float[2,2] t, float[2,3,2] y) {{
+        t, y = Scan ({scanned}) <num_scan_inputs = 1, body = step (float[2] a, float[2] b) => (float[2] c, float[2] d) {{
+          c = Add(a, b)  d = Neg(c) }}>
+      }}"""), reason, tmp_path)
+
+
 @pytest.mark.parametrize("text, reason", [
     ("""main (float[1] x, bool[1] c) => (y) {
           y = If (c) <then_branch = a () => (t) { t = Neg(x) }, else_branch = b () => (t) { t = Concat <axis = 0> (x, x) }>
