@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/tensor.h"
+#include "graph/build.h"
 
 #define MAX_FOLLOWED 64
 
@@ -144,9 +145,12 @@ static hsched_status constant_output(hsi_onnx_import *im, uint32_t value,
                                      hsched_tensor *tensor)
 {
     const hsi_onnx_constant *c = im->states[value].constant;
-    if (c->count == 0)
-        return hsi_error(HSCHED_ERROR_SHAPE, "it is empty, %s; nothing could be read",
-                         hsi_shape_text(c->rank, c->dims));
+    if (c->count == 0) {
+        for (uint32_t d = 0; c->dim_tags && d < c->rank; d++)
+            hsi_onnx_pin(im, c->dim_tags[d]);
+        return hsi_graph_add_empty(im->graph, im->model->values[value].name, c->dtype,
+                                   c->rank, c->dims, tensor);
+    }
     for (size_t k = 0; c->tags && k < c->count; k++)
         hsi_onnx_pin(im, c->tags[k]);
     const char *made = hsi_onnx_made_name(im, im->model->values[value].name, "constant");
