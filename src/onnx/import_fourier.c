@@ -1,6 +1,7 @@
 /*
- * DFT and STFT: products with a constant matrix of cosines and sines. Real and imaginary parts
- * lie beside each other, so that [n,1 or 2] elements of a signal are one row.
+ * DFT and STFT: products with a constant matrix of cosines and sines, or, for long signals whose
+ * length is a product, with two. Real and imaginary parts lie beside each other, so that
+ * [n,1 or 2] elements of a signal are one row.
  */
 #include "onnx/compose.h"
 #include "onnx/ops.h"
@@ -8,6 +9,8 @@
 #include <math.h>
 
 #define MAX_MATRIX ((int64_t)1 << 24) /* elements */
+#define FEW        ((int64_t)1 << 19) /* of which one product is made in any case */
+#define MAX_FACTOR 4096
 
 typedef struct transform {
     hsi_composer c;
@@ -49,42 +52,60 @@ static void factor(const transform *t, int64_t from, int64_t to, double *real,
     *imaginary = (t->inverse ? scale : -scale) * sine(turn, t->length);
 }
 
+/* What element `from` adds to element `to`, at its place in a matrix of so many columns. */
+static void put_factor(const transform *t, hsi_onnx_draft *draft, size_t at,
+                       int64_t columns, double weight, int64_t from, int64_t to)
+{
+    double z[2];
+    factor(t, from, to, &z[0], &z[1]);
+    for (int64_t k = 0; k < t->made_parts; k++)
+        hsi_onnx_put_float(draft, at + (size_t)k, weight * z[k]);
+    if (t->parts == 1)
+        return;
+    hsi_onnx_put_float(draft, at + (size_t)columns, weight * -z[1]); /* times i */
+    if (t->made_parts == 2)
+        hsi_onnx_put_float(draft, at + (size_t)columns + 1, weight * z[0]);
+}
+
+static hsi_onnx_draft *matrix_draft(transform *t, hsched_dtype dtype, uint32_t rank,
+                                    const int64_t *dims)
+{
+    hsi_composer *c = &t->c;
+    hsi_onnx_draft *draft = NULL;
+    int64_t count = 1;
+    for (uint32_t k = 0; k < rank && c->status == HSCHED_OK; k++) {
+        if (dims[k] > MAX_MATRIX / count)
+            c->status = hsi_onnx_unsupported(c->im, c->node, "a length of %lld",
+                                             (long long)t->length);
+        else
+            count *= dims[k];
+    }
+    if (c->status == HSCHED_OK)
+        c->status = hsi_onnx_draft_make(c->im, c->node, dtype, rank, dims, 0, &draft);
+    return c->status == HSCHED_OK ? draft : NULL;
+}
+
 /* [used * parts, bins * made_parts], each row times its entry of the window, if there is one. */
 static hsched_tensor matrix(transform *t, hsched_dtype dtype,
                             const hsi_onnx_constant *window)
 {
-    hsi_composer *c = &t->c;
-    const int64_t rows = t->used * t->parts, columns = t->bins * t->made_parts;
-    const int64_t dims[2] = { rows, columns };
-    hsi_onnx_draft *draft;
-    if (c->status == HSCHED_OK && (rows > MAX_MATRIX || columns > MAX_MATRIX / rows))
-        c->status = hsi_onnx_unsupported(c->im, c->node, "a length of %lld",
-                                         (long long)t->length);
-    if (c->status == HSCHED_OK)
-        c->status = hsi_onnx_draft_make(c->im, c->node, dtype, 2, dims, 0, &draft);
-    if (c->status != HSCHED_OK)
+    const int64_t dims[2] = { t->used * t->parts, t->bins * t->made_parts };
+    hsi_onnx_draft *draft = matrix_draft(t, dtype, 2, dims);
+    if (!draft)
         return HSCHED_NO_TENSOR;
-    for (int64_t from = 0; from < t->used; from++) {
-        const double weight = window ? hsi_onnx_get_float(window, (size_t)from) : 1;
-        for (int64_t to = 0; to < t->bins; to++) {
-            double z[2];
-            const size_t at = (size_t)(from * t->parts * columns + to * t->made_parts);
-            factor(t, from, to, &z[0], &z[1]);
-            for (int64_t k = 0; k < t->made_parts; k++)
-                hsi_onnx_put_float(draft, at + (size_t)k, weight * z[k]);
-            if (t->parts == 2) { /* times i */
-                hsi_onnx_put_float(draft, at + (size_t)columns, weight * -z[1]);
-                if (t->made_parts == 2)
-                    hsi_onnx_put_float(draft, at + (size_t)columns + 1, weight * z[0]);
-            }
-        }
-    }
-    return hsi_compose_constant(c, dtype, 2, dims, draft->data);
+    for (int64_t from = 0; from < t->used; from++)
+        for (int64_t to = 0; to < t->bins; to++)
+            put_factor(t, draft, (size_t)(from * t->parts * dims[1] + to * t->made_parts),
+                       dims[1], window ? hsi_onnx_get_float(window, (size_t)from) : 1,
+                       from, to);
+    return hsi_compose_constant(&t->c, dtype, 2, dims, draft->data);
 }
 
+/* ---- A product, or two ----------------------------------------------------------- */
+
 /* The last two dimensions of x, [used,parts], transformed to [bins,made_parts]. */
-static hsched_tensor transformed(transform *t, hsched_tensor x,
-                                 const hsi_onnx_constant *window)
+static hsched_tensor in_one(transform *t, hsched_tensor x,
+                            const hsi_onnx_constant *window)
 {
     hsi_composer *c = &t->c;
     const uint32_t rank = hsi_compose_rank(c, x);
@@ -104,6 +125,110 @@ static hsched_tensor transformed(transform *t, hsched_tensor x,
     x = hsi_compose_reshape(c, x, rank == 2 ? 2 : rank - 1, flat);
     x = hsi_compose_matmul(c, x, matrix(t, hsi_compose_dtype(c, x), window));
     return hsi_compose_reshape(c, x, rank, split);
+}
+
+/* The length as a * b elements: b transforms of length a, then a of length b, with matrices of
+ * a * a and a * b * b entries. Gives b, or 0 if one product is as good, or the only way. */
+static int64_t factor_of(const transform *t)
+{
+    const int64_t n = t->length, one = t->used * t->parts * t->bins * t->made_parts;
+    int64_t best = 0, least = one / 4;
+    if ((t->inverse && t->onesided) || one < FEW)
+        return 0;
+    for (int64_t b = 2; b * 2 <= n && b <= MAX_FACTOR; b++) {
+        const int64_t a = n / b;
+        const int64_t work = 2 * n * (t->parts * a + 2 * b);
+        if (a * b == n && work < least && 4 * n * b <= MAX_MATRIX &&
+            2 * t->parts * a <= MAX_MATRIX / a) {
+            best = b;
+            least = work;
+        }
+    }
+    return best;
+}
+
+/* [a,2 * b,2 * b]: the second transforms, and what turns the results of the first. */
+static hsched_tensor turning_matrix(transform *t, hsched_dtype dtype, int64_t a,
+                                    int64_t b)
+{
+    const int64_t dims[3] = { a, 2 * b, 2 * b };
+    hsi_onnx_draft *draft = matrix_draft(t, dtype, 3, dims);
+    transform whole = *t;
+    whole.parts = whole.made_parts = 2;
+    for (int64_t k = 0; draft && k < a; k++)
+        for (int64_t from = 0; from < b; from++)
+            for (int64_t to = 0; to < b; to++)
+                put_factor(&whole, draft,
+                           (size_t)((k * 2 * b + from * 2) * 2 * b + to * 2), 2 * b,
+                           t->inverse ? (double)a : 1, from, k + a * to);
+    return draft ? hsi_compose_constant(&t->c, dtype, 3, dims, draft->data)
+                 : HSCHED_NO_TENSOR;
+}
+
+static hsched_tensor in_two(transform *t, hsched_tensor x, int64_t b)
+{
+    static const int64_t first[4] = { 2, 0, 1, 3 }, second[4] = { 2, 1, 0, 3 },
+                         last[4] = { 1, 2, 0, 3 };
+    hsi_composer *c = &t->c;
+    const uint32_t rank = hsi_compose_rank(c, x);
+    const hsched_dtype dtype = hsi_compose_dtype(c, x);
+    const int64_t a = t->length / b;
+    transform part = { .length = a,
+                       .used = a,
+                       .bins = a,
+                       .parts = t->parts,
+                       .made_parts = 2,
+                       .inverse = t->inverse };
+    const int64_t apart[4] = { rank == 2   ? 1
+                               : rank == 3 ? 0
+                                           : HSCHED_DIM_INFER,
+                               a, b, t->parts };
+    const int64_t rows[3] = { 0, 0, a * t->parts }, of_rows[4] = { 0, 0, a, 2 };
+    const int64_t turned[3] = { 0, 0, b * 2 }, of_turned[4] = { 0, 0, b, 2 };
+    const int64_t whole[3] = { 0, t->length, 2 };
+    int64_t dims[HSCHED_MAX_DIMS];
+    if (c->status != HSCHED_OK)
+        return HSCHED_NO_TENSOR;
+    for (uint32_t k = 0; k + 2 < rank; k++)
+        dims[k] = hsi_compose_dim(c, x, k);
+    dims[rank - 2] = t->bins;
+    dims[rank - 1] = 2;
+    x = hsi_compose_pad(c, x, rank - 2, 0, t->length - t->used, 0);
+    x = hsi_compose_reshape(c, x, 4, apart);
+    x = hsi_compose_reshape(c, hsi_compose_transpose(c, x, first), 3, rows);
+    part.c = *c;
+    hsched_tensor m = matrix(&part, dtype, NULL);
+    c->status = part.c.status;
+    x = hsi_compose_reshape(c, hsi_compose_matmul(c, x, m), 4, of_rows);
+    x = hsi_compose_reshape(c, hsi_compose_transpose(c, x, second), 3, turned);
+    x = hsi_compose_matmul(c, x, turning_matrix(t, dtype, a, b));
+    x = hsi_compose_reshape(c, x, 4, of_turned);
+    x = hsi_compose_reshape(c, hsi_compose_transpose(c, x, last), 3, whole);
+    if (t->bins < t->length)
+        x = hsi_compose_slice(c, x, 1, 0, t->bins, 1);
+    return hsi_compose_reshape(c, x, rank, dims);
+}
+
+/* The last two dimensions of x, [used,parts], transformed to [bins,made_parts]. */
+static hsched_tensor transformed(transform *t, hsched_tensor x,
+                                 const hsi_onnx_constant *window)
+{
+    hsi_composer *c = &t->c;
+    const int64_t b = c->status == HSCHED_OK ? factor_of(t) : 0;
+    if (b == 0)
+        return in_one(t, x, window);
+    if (window) {
+        const int64_t dims[2] = { t->used, 1 };
+        const hsched_dtype dtype = hsi_compose_dtype(c, x);
+        hsi_onnx_draft *draft = matrix_draft(t, dtype, 2, dims);
+        for (int64_t k = 0; draft && k < t->used; k++)
+            hsi_onnx_put_float(draft, (size_t)k, hsi_onnx_get_float(window, (size_t)k));
+        if (!draft)
+            return HSCHED_NO_TENSOR;
+        x = hsi_compose_pair(c, HSCHED_BINARY_MUL, x,
+                             hsi_compose_constant(c, dtype, 2, dims, draft->data));
+    }
+    return in_two(t, x, b);
 }
 
 /* ---- DFT ------------------------------------------------------------------------ */
@@ -166,6 +291,9 @@ static void read_length(transform *t, int64_t size, int64_t length)
     const int folded = t->onesided && t->inverse; /* half of the spectrum is given */
     if (t->c.status == HSCHED_OK && length < 1)
         t->c.status = hsi_onnx_malformed(t->c.node, "its length is not positive");
+    if (t->c.status == HSCHED_OK && length > MAX_MATRIX)
+        t->c.status = hsi_onnx_unsupported(t->c.im, t->c.node, "a length of %lld",
+                                           (long long)length);
     t->length = length;
     t->used = folded ? length / 2 + 1 : length;
     if (t->used > size)

@@ -114,8 +114,9 @@ static const hsi_onnx_op ops[] = {
     { "CumSum", 11, BUILD(cumsum), NULL, " exclusive reverse ", 0, .layers = "cumsum",
       .types = "float32, int64, int32, float64", .note = "constant axis" },
     { "DFT", 17, BUILD(dft), NULL, " axis inverse onesided ", 0,
-      .layers = "reshape, matmul; slice, transpose",
-      .note = "products with a constant matrix; a length and an axis that are known" },
+      .layers = "reshape, matmul; slice, pad, transpose",
+      .note = "products with a constant matrix, or two for long signals; a length and an "
+              "axis that are known" },
     { "DeformConv", 19, BUILD(deform_conv), NULL, WINDOW "dilations group offset_group ",
       0, .layers = "grid_sample, reshape, binary, matmul", .note = "2-d" },
     { "DepthToSpace", 1, BUILD(depth_to_space), NULL, " blocksize mode ", 0,

@@ -65,13 +65,37 @@ def test_dft(opset, inverse, onesided, parts, length, tmp_path):
         compare(tmp_path, "DFT", opset, names, x, constants, **attributes)
 
 
-def test_a_long_dft(tmp_path):
-    x = some(3, 1000, 1)
-    model = model_of("DFT", 20, ["x"], {"x": x}, {}, onesided=1)
-    expected = np.fft.rfft(x[..., 0].astype(np.float64))
+@pytest.mark.parametrize("inverse, onesided, parts", [(0, 0, 1), (0, 0, 2), (1, 0, 1), (1, 0, 2), (0, 1, 1)])
+@pytest.mark.parametrize("shape, axis, length", [((1000,), 0, None), ((3, 900), 1, 1024), ((2, 1500, 2), 1, 1200),
+                                                 ((2, 3, 1155), -2, None)])
+def test_long_dfts(inverse, onesided, parts, shape, axis, length, tmp_path):
+    """In two products; with zeros behind the signal, or a part of it."""
+    x = some(*shape, parts)
+    names, constants = (["x", "", "a"], {}) if length is None else (["x", "l", "a"], {"l": length})
+    model = model_of("DFT", 20, names, {"x": x}, {**constants, "a": axis}, inverse=inverse,
+                     onesided=onesided)
+    expected = ReferenceEvaluator(model).run(None, {"x": x})[0]
     found = run(tmp_path, model, {"x": x})
-    np.testing.assert_allclose(found[..., 0] + 1j * found[..., 1], expected, atol=2e-3)
-    refused(tmp_path, "a length of 100000", "DFT", 20, ["x", "l"], {"x": x}, {"l": 100000})
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_dfts_that_are_too_long(tmp_path):
+    x = {"x": some(1, 1000, 1)}
+    for length in (100003, 2**40):  # a prime
+        refused(tmp_path, f"a length of {length}", "DFT", 20, ["x", "l"], x, {"l": length})
+    refused(tmp_path, "a length of 8000", "DFT", 20, ["x", "l"], {"x": some(1, 4001, 2)}, {"l": 8000},
+            inverse=1, onesided=1)
+
+
+@pytest.mark.parametrize("window", ["constant", "computed"])
+def test_long_frames(window, tmp_path):
+    feed, constants = {"x": some(2, 5000, 1)}, {"s": 700}
+    (constants if window == "constant" else feed)["w"] = some(1024)
+    model = model_of("STFT", 17, ["x", "s", "w"], feed, constants, {"x": ("batch", 5000, 1)})
+    expected = ReferenceEvaluator(model).run(None, feed)[0][:, :, :513]  # which keeps all bins
+    found = run(tmp_path, model, feed, {"batch": 2})
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("op, names, constants", [("DFT", ["x"], {}), ("STFT", ["x", "s", "w"], {
