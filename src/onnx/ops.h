@@ -109,8 +109,9 @@ hsi_onnx_builder hsi_onnx_build_rotary, hsi_onnx_build_swiglu,
 hsi_onnx_builder hsi_onnx_build_einsum;
 /* import_fourier.c */
 hsi_onnx_builder hsi_onnx_build_dft, hsi_onnx_build_stft;
-hsi_onnx_builder hsi_onnx_build_loss; /* import_loss.c */
-hsi_onnx_builder hsi_onnx_build_det;  /* import_det.c */
+hsi_onnx_builder hsi_onnx_build_range; /* import_range.c */
+hsi_onnx_builder hsi_onnx_build_loss;  /* import_loss.c */
+hsi_onnx_builder hsi_onnx_build_det;   /* import_det.c */
 /* import_crop_pad.c, import_col2im.c */
 hsi_onnx_builder hsi_onnx_build_center_crop_pad, hsi_onnx_build_col2im;
 /* Pads as if x went on for ever. */

@@ -1,7 +1,9 @@
 """Operators that become several others: determinants, normalisation that trains; dropout that drops nothing;
-bits seen as another type."""
+bits seen as another type;
+ranges between numbers that are computed."""
 import numpy as np
 import onnx
+import onnx.parser
 import pytest
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -144,3 +146,39 @@ def test_bits_of_wider_types(x, to, tmp_path):
         bits(tmp_path, x, to, 0)
     with pytest.raises(hsched.HschedError, match="not as wide as"):
         bits(tmp_path, x, "bool", 1)
+
+
+RANGE = """<ir_version: 9, opset_import: ["" : 18]>
+main ({kind}{shape} n) => ({kind}[K] y) <{kind} three = {{3}}, {kind} seven = {{7}}, {kind} step = {{{step}}}, int64[1] first = {{0}}> {{
+  {body}
+}}"""
+
+
+@pytest.mark.parametrize("kind", ["int64", "int32"])
+@pytest.mark.parametrize("shape, body, length", [
+    ("", "limit = Add(n, seven)  y = Range(n, limit, step)", 7),
+    ("", "start = Sub(n, three)  y = Range(start, n, step)", 3),
+    ("", "a = Add(three, n)  start = Sub(a, seven)  b = Add(n, seven)  limit = Add(b, three) "
+         "y = Range(start, limit, step)", 14),
+    ("[1]", "s = Squeeze(n, first)  limit = Add(s, seven)  y = Range(s, limit, step)", 7),
+    ("[1]", "s = Squeeze(n, first)  m = Add(n, seven)  limit = Squeeze(m, first)  y = Range(s, limit, step)",
+     7),
+])
+def test_ranges_between_computed_numbers(kind, shape, body, length, tmp_path):
+    for step in (1, 2, 3, 100, -1):
+        model = onnx.parser.parse_model(RANGE.format(kind=kind, shape=shape, body=body, step=step))
+        feed = {"n": np.full([1] if shape else [], 40, kind)}
+        found = run(tmp_path, model, feed)["y"]
+        expected = ReferenceEvaluator(model).run(None, feed)[0]
+        assert found.dtype == kind and len(found) == (-(-length // step) if step > 0 else 0)
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind, body", [
+    ("int64", "y = Range(three, n, step)"), ("int64", "limit = Mul(n, three)  y = Range(n, limit, step)"),
+    ("int64", "a = Add(n, three)  y = Range(three, a, n)"),
+    ("float", "limit = Add(n, seven)  y = Range(n, limit, step)")])
+def test_ranges_of_any_length_are_refused(kind, body, tmp_path):
+    model = onnx.parser.parse_model(RANGE.format(kind=kind, shape="", body=body, step=1))
+    with pytest.raises(hsched.HschedError, match="while importing"):
+        run(tmp_path, model, {"n": np.array(4, "float32" if kind == "float" else kind)})
