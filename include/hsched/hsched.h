@@ -157,7 +157,7 @@ typedef struct hsched_tensor_info {
     hsched_dtype dtype;
     hsched_layout layout;
     uint32_t rank;
-    int64_t dims[HSCHED_MAX_DIMS];
+    int64_t dims[HSCHED_MAX_DIMS];        /* of an output of an ONNX model there may be zeros */
     const char *symbols[HSCHED_MAX_DIMS]; /* the dimension's symbol, or NULL if it is a number */
     size_t byte_size;                     /* of the whole tensor, densely packed */
 } hsched_tensor_info;

@@ -41,6 +41,12 @@ hsched_tensor hsi_graph_commit_tensor(hsched_graph *graph,
                                       const hsi_graph_tensor *tensor);
 /* Takes back an input that was added last, to which nothing refers yet. */
 void hsi_graph_drop_last_input(hsched_graph *graph);
+/* A tensor of no elements, which can only become an output; dimensions are numbers. Nothing makes
+ * it: nothing of it could be written. */
+hsched_status hsi_graph_add_empty(hsched_graph *graph, const char *name,
+                                  hsched_dtype dtype, uint32_t rank, const int64_t *dims,
+                                  hsched_tensor *tensor);
+int hsi_graph_is_empty(const hsi_graph_tensor *tensor);
 
 /* Takes back all tensors and layers but the first so many; no output is among them. */
 void hsi_graph_rewind(hsched_graph *graph, uint32_t tensor_count, uint32_t layer_count);

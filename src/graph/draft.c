@@ -19,6 +19,11 @@ static hsched_status check_input(const hsi_draft *d, uint32_t place)
 {
     hsched_tensor tensor = d->inputs[place];
     const char *role = hsi_input_role(d->kind, place);
+    if (tensor < d->graph->tensor_count && hsi_graph_is_empty(&d->graph->tensors[tensor]))
+        return hsi_error(HSCHED_ERROR_SHAPE,
+                         "%s " HSI_TENSOR_FMT " has no elements, and can only be an "
+                         "output",
+                         role, HSI_TENSOR_ARGS(&d->graph->tensors[tensor]));
     if (tensor < d->graph->tensor_count)
         return HSCHED_OK;
     if (tensor != HSCHED_NO_TENSOR)

@@ -268,6 +268,37 @@ HSCHED_API hsched_status hsched_graph_add_constant(hsched_graph *graph, const ch
     return HSCHED_OK;
 }
 
+int hsi_graph_is_empty(const hsi_graph_tensor *tensor)
+{
+    for (uint32_t k = 0; k < tensor->rank; k++)
+        if (tensor->dims[k] == 0)
+            return 1;
+    return 0;
+}
+
+hsched_status hsi_graph_add_empty(hsched_graph *graph, const char *name,
+                                  hsched_dtype dtype, uint32_t rank, const int64_t *dims,
+                                  hsched_tensor *tensor)
+{
+    hsi_graph_tensor made = { .dtype = dtype, .rank = rank, .producer = HSI_NO_INDEX };
+    hsched_status status = begin(graph, tensor);
+    for (uint32_t k = 0; k < HSCHED_MAX_DIMS; k++) {
+        made.symbols[k] = HSI_NO_INDEX;
+        if (k < rank)
+            made.dims[k] = dims[k];
+    }
+    if (status == HSCHED_OK)
+        status = hsi_names_choose(graph, name, "empty", &made.name);
+    if (status == HSCHED_OK)
+        status = hsi_graph_reserve_tensor(graph);
+    if (status != HSCHED_OK) {
+        hsi_free(made.name);
+        return hsi_error_prefix(status, "output '%.200s': ", shown(name));
+    }
+    *tensor = hsi_graph_commit_tensor(graph, &made);
+    return HSCHED_OK;
+}
+
 HSCHED_API hsched_status hsched_graph_add_output(hsched_graph *graph,
                                                  hsched_tensor tensor)
 {

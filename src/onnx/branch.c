@@ -136,6 +136,8 @@ typedef struct loop {
     const char **now;     /* the carried values before an iteration */
     const char **collected; /* [scanned][iterations] */
     int64_t iterations;
+    int ends; /* its condition may end it before: values that are carried stay then */
+    const char *alive; /* whether it has not ended; NULL: it has not */
 } loop;
 
 static hsched_status prepare_loop(hsi_onnx_flattening *f, loop *l)
@@ -168,6 +170,8 @@ static hsched_status slice_input(hsi_onnx_flattening *f, const hsi_onnx_scope *s
     const Onnx__NodeProto *node = l->node->proto;
     const int64_t *axes = int_list(node, "scan_input_axes", l->sliced);
     const int64_t *reversed = int_list(node, "scan_input_directions", l->sliced);
+    if (!reversed) /* opset 8 */
+        reversed = int_list(node, "directions", l->sliced);
     const char *from[2] = { node->input[l->carried + which], NULL };
     int64_t at = reversed && reversed[which] ? l->iterations - 1 - iteration : iteration;
     hsched_status status = hsi_onnx_push_ints(f, s->prefix, 0, &at, 1, 0, &from[1]);
@@ -207,8 +211,56 @@ static hsched_status bind_inputs(hsi_onnx_flattening *f, hsi_onnx_scope *s, cons
     return status;
 }
 
-static hsched_status add_iteration(hsi_onnx_flattening *f, hsi_onnx_scope *s,
-                                   const loop *l, int64_t iteration)
+static const char **copied_names(hsi_onnx_flattening *f, const char *const *names,
+                                 size_t count)
+{
+    const char **copy = HSI_ONNX_NEW_ARRAY(&f->model->arena, const char *, count + 1);
+    for (size_t k = 0; copy && k < count; k++)
+        copy[k] = names[k];
+    return copy;
+}
+
+/* What the iteration made of the carried values counts only where there was one. */
+static hsched_status keep_carried(hsi_onnx_flattening *f, const hsi_onnx_scope *s,
+                                  const loop *l, const char **before)
+{
+    hsched_status status = HSCHED_OK;
+    for (size_t k = 0; k < l->carried && l->alive && !status; k++) {
+        const char *const inputs[] = { l->alive, l->now[k], before[k] };
+        status = hsi_onnx_flat_name(f, s->prefix, "kept", &l->now[k]);
+        if (!status)
+            status = hsi_onnx_push_made(f, "Choose", hsi_onnx_own_domain, inputs, 3,
+                                        l->now[k], NULL, 0);
+    }
+    return status;
+}
+
+/* Whether there is another iteration after this one. */
+static hsched_status go_on(hsi_onnx_flattening *f, const hsi_onnx_scope *s, loop *l)
+{
+    const char *inputs[] = { l->alive, hsi_onnx_resolve(s, l->body->output[0]->name) };
+    if (!inputs[1] || !*inputs[1])
+        return hsi_error(HSCHED_ERROR_FORMAT,
+                         "the condition of '%.128s' is made by nothing there", s->prefix);
+    if (!l->alive) {
+        l->alive = inputs[1];
+        return HSCHED_OK;
+    }
+    hsched_status status = hsi_onnx_flat_name(f, s->prefix, "alive", &l->alive);
+    return status ? status
+                  : hsi_onnx_push_made(f, "And", "", inputs, 2, l->alive, NULL, 0);
+}
+
+/* An iteration of a loop that may have ended. */
+static hsched_status end_iteration(hsi_onnx_flattening *f, const hsi_onnx_scope *s,
+                                   loop *l, const char **before, int last)
+{
+    hsched_status status = keep_carried(f, s, l, before);
+    return status || last ? status : go_on(f, s, l);
+}
+
+static hsched_status add_iteration(hsi_onnx_flattening *f, hsi_onnx_scope *s, loop *l,
+                                   int64_t iteration)
 {
     const Onnx__GraphProto *body = l->body;
     const char *const *outside = (const char *const *)l->node->proto->output;
@@ -216,11 +268,14 @@ static hsched_status add_iteration(hsi_onnx_flattening *f, hsi_onnx_scope *s,
     hsched_status status = hsi_onnx_bind_graph(f, s, body);
     if (!status)
         status = bind_inputs(f, s, l, iteration);
-    if (!status && last)
+    if (!status && last && !l->ends)
         status = hsi_onnx_bind_results(f, s, body->node, body->n_node, l->results,
                                        outside, l->carried);
     if (!status)
         status = add_graph(f, s, body, l->node->opsets);
+    const char **before = l->ends ? copied_names(f, l->now, l->carried) : NULL;
+    if (!status && l->ends && !before)
+        status = hsi_onnx_arena_error(&f->model->arena, "inlined nodes");
     for (size_t k = 0; k < l->carried + l->scanned && !status; k++) {
         const char *name = hsi_onnx_resolve(s, l->results[k]);
         if (!name || !*name)
@@ -233,7 +288,7 @@ static hsched_status add_iteration(hsi_onnx_flattening *f, hsi_onnx_scope *s,
             l->collected[(k - l->carried) * (size_t)l->iterations + (size_t)iteration] =
                 name;
     }
-    return status;
+    return status || !l->ends ? status : end_iteration(f, s, l, before, last);
 }
 
 /* What each iteration gave, one behind the other along a new dimension: the first, but for a
@@ -275,6 +330,8 @@ static hsched_status add_results(hsi_onnx_flattening *f, const loop *l,
         const char *output = node->output[k];
         if (!output || !*output)
             continue;
+        if (k >= l->carried && l->ends)
+            continue; /* nobody reads it */
         if (k >= l->carried)
             status = join_collected(f, l, k - l->carried, prefix, output);
         else if (strcmp(l->now[k], output) != 0)
@@ -288,6 +345,12 @@ static hsched_status add_loop(hsi_onnx_flattening *f, const hsi_onnx_flat_node *
                               const Onnx__GraphProto *body, int64_t iterations)
 {
     loop l = { .node = node, .body = body, .iterations = iterations };
+    if (HSI_ONNX_IS_AT_MOST(iterations)) {
+        const Onnx__NodeProto *proto = node->proto;
+        iterations = l.iterations = HSI_ONNX_AT_MOST(iterations);
+        l.ends = 1;
+        l.alive = proto->n_input > 1 && *proto->input[1] ? proto->input[1] : NULL;
+    }
     const char *prefix = hsi_onnx_prefix(node->proto);
     hsched_status status = prepare_loop(f, &l);
     for (int64_t k = 0; k < iterations && !status; k++) {
@@ -300,10 +363,88 @@ static hsched_status add_loop(hsi_onnx_flattening *f, const hsi_onnx_flat_node *
     return status ? status : add_results(f, &l, prefix);
 }
 
+/* ---- Scan of opset 8 --------------------------------------------------------- */
+
+/* The node for one batch, as a Scan of today: without lengths, and each input and output without
+ * its dimension of batches. */
+static hsched_status batch_node(hsi_onnx_flattening *f, const Onnx__NodeProto *node,
+                                int64_t batch, Onnx__NodeProto *made)
+{
+    hsi_onnx_arena *arena = &f->model->arena;
+    const char *prefix =
+        hsi_onnx_format(arena, "%s/%lld", hsi_onnx_prefix(node), (long long)batch);
+    const char **inputs = HSI_ONNX_NEW_ARRAY(arena, const char *, node->n_input);
+    const char **outputs = HSI_ONNX_NEW_ARRAY(arena, const char *, node->n_output);
+    const char *from[2] = { NULL, NULL };
+    if (!prefix || !inputs || !outputs)
+        return hsi_onnx_arena_error(arena, "inlined nodes");
+    *made = *node;
+    made->name = (char *)(uintptr_t)prefix;
+    made->n_input = node->n_input - 1;
+    made->input = (char **)(uintptr_t)inputs;
+    made->output = (char **)(uintptr_t)outputs;
+    hsched_status status = hsi_onnx_push_ints(f, prefix, 0, &batch, 1, 0, &from[1]);
+    for (size_t k = 0; k < made->n_input && !status; k++) {
+        from[0] = node->input[1 + k];
+        status = hsi_onnx_flat_name(f, prefix, "input", &inputs[k]);
+        if (!status)
+            status = hsi_onnx_push_made(f, "Gather", "", from, 2, inputs[k], "axis", 0);
+    }
+    for (size_t k = 0; k < made->n_output && !status; k++) {
+        outputs[k] = "";
+        if (node->output[k] && *node->output[k])
+            status = hsi_onnx_flat_name(f, prefix, "output", &outputs[k]);
+    }
+    return status;
+}
+
+/* What the batches gave for output k, one behind the other. */
+static hsched_status join_batches(hsi_onnx_flattening *f, const Onnx__NodeProto *node,
+                                  const Onnx__NodeProto *batches, size_t count, size_t k)
+{
+    const char *prefix = hsi_onnx_prefix(node);
+    const char **parts = HSI_ONNX_NEW_ARRAY(&f->model->arena, const char *, count);
+    hsched_status status = HSCHED_OK;
+    if (!parts)
+        return hsi_onnx_arena_error(&f->model->arena, "inlined nodes");
+    for (size_t b = 0; b < count && !status; b++) {
+        const char *from = batches[b].output[k];
+        status = hsi_onnx_flat_name(f, prefix, "batch", &parts[b]);
+        if (!status)
+            status =
+                hsi_onnx_push_made(f, "Unsqueeze", "", &from, 1, parts[b], "axes", 0);
+    }
+    return status ? status
+                  : hsi_onnx_push_made(f, "Concat", "", parts, count, node->output[k],
+                                       "axis", 0);
+}
+
+static hsched_status add_batches(hsi_onnx_flattening *f, const hsi_onnx_flat_node *node,
+                                 int64_t count, int64_t iterations)
+{
+    const Onnx__NodeProto *proto = node->proto;
+    Onnx__NodeProto *batches =
+        HSI_ONNX_NEW_ARRAY(&f->model->arena, Onnx__NodeProto, (size_t)count);
+    hsched_status status =
+        batches ? HSCHED_OK : hsi_onnx_arena_error(&f->model->arena, "inlined nodes");
+    for (int64_t b = 0; b < count && !status; b++) {
+        const hsi_onnx_flat_node one = { &batches[b], node->opsets };
+        status = batch_node(f, proto, b, &batches[b]);
+        if (!status)
+            status = add_loop(f, &one, subgraph(proto, "body"), iterations);
+    }
+    for (size_t k = 0; k < proto->n_output && !status; k++)
+        if (proto->output[k] && *proto->output[k])
+            status = join_batches(f, proto, batches, (size_t)count, k);
+    return status;
+}
+
 hsched_status hsi_onnx_add_chosen(hsi_onnx_flattening *f, const hsi_onnx_flat_node *node,
                                   int64_t choice)
 {
     const Onnx__NodeProto *proto = node->proto;
+    if (strcmp(proto->op_type, "Scan") == 0 && hsi_onnx_version(node->opsets, "") < 9)
+        return add_batches(f, node, choice >> 32, choice & UINT32_MAX);
     if (strcmp(proto->op_type, "If") != 0)
         return add_loop(f, node, subgraph(proto, "body"), choice);
     if (choice == HSI_ONNX_BOTH)

@@ -184,6 +184,15 @@ hsched_tensor hsi_compose_softmax(hsi_composer *c, hsched_tensor x, int axis)
                 : y;
 }
 
+hsched_tensor hsi_compose_log_softmax(hsi_composer *c, hsched_tensor x, int axis)
+{
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    const char *name = begin(c);
+    return name
+               ? end(c, hsched_graph_add_log_softmax(c->im->graph, name, x, axis, &y), &y)
+               : y;
+}
+
 hsched_tensor hsi_compose_reduce(hsi_composer *c, hsched_reduce_kind kind,
                                  hsched_tensor x, uint32_t count, const int64_t *axes,
                                  int keep_dims)
@@ -300,6 +309,18 @@ hsched_tensor hsi_compose_gather(hsi_composer *c, hsched_tensor x, hsched_tensor
                ? end(c, hsched_graph_add_gather(c->im->graph, name, x, indices, axis, &y),
                      &y)
                : y;
+}
+
+hsched_tensor hsi_compose_gather_elements(hsi_composer *c, hsched_tensor x,
+                                          hsched_tensor indices, int axis)
+{
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    const char *name = begin(c);
+    return name ? end(c,
+                      hsched_graph_add_gather_elements(c->im->graph, name, x, indices,
+                                                       axis, &y),
+                      &y)
+                : y;
 }
 
 hsched_tensor hsi_compose_expand(hsi_composer *c, hsched_tensor x, uint32_t rank,

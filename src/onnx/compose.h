@@ -41,6 +41,7 @@ hsched_tensor hsi_compose_where(hsi_composer *c, hsched_tensor condition, hsched
 hsched_tensor hsi_compose_cast(hsi_composer *c, hsched_tensor x, hsched_dtype dtype);
 hsched_tensor hsi_compose_matmul(hsi_composer *c, hsched_tensor a, hsched_tensor b);
 hsched_tensor hsi_compose_softmax(hsi_composer *c, hsched_tensor x, int axis);
+hsched_tensor hsi_compose_log_softmax(hsi_composer *c, hsched_tensor x, int axis);
 hsched_tensor hsi_compose_reduce(hsi_composer *c, hsched_reduce_kind kind,
                                  hsched_tensor x, uint32_t count, const int64_t *axes,
                                  int keep_dims);
@@ -74,5 +75,7 @@ hsched_tensor hsi_compose_depthwise(hsi_composer *c, hsched_tensor x,
                                     hsched_tensor weights, hsched_tensor bias);
 hsched_tensor hsi_compose_gather(hsi_composer *c, hsched_tensor x, hsched_tensor indices,
                                  int axis);
+hsched_tensor hsi_compose_gather_elements(hsi_composer *c, hsched_tensor x,
+                                          hsched_tensor indices, int axis);
 
 #endif

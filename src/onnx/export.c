@@ -335,7 +335,7 @@ static hsched_status add_weights(hsi_onnx_export *e, pieces *p)
     for (uint32_t k = 0; k < e->graph->tensor_count; k++) {
         const hsi_graph_tensor *t = &e->graph->tensors[k];
         size_t size = hsched_dtype_size(t->dtype), before = p->heads.size;
-        if (!t->data)
+        if (!t->data && !hsi_graph_is_empty(t)) /* an output that no node makes */
             continue;
         for (uint32_t d = 0; d < t->rank; d++)
             size *= (size_t)t->dims[d]; /* checked when it was added */
@@ -343,7 +343,7 @@ static hsched_status add_weights(hsi_onnx_export *e, pieces *p)
             return too_large();
         write_tensor_head(&p->heads, t, size, p->total);
         p->head_offsets[p->count] = before;
-        p->list[2 * (size_t)p->count + 3] = (hsi_onnx_piece){ t->data, size };
+        p->list[2 * (size_t)p->count + 3] = (hsi_onnx_piece){ size ? t->data : "", size };
         p->count++;
         if (!hsi_add_size(p->total, size + (p->heads.size - before), &p->total) ||
             p->total > INT32_MAX)

@@ -62,10 +62,14 @@ hsched_status hsi_onnx_flatten(struct hsi_onnx_model *model);
 /*
  * Which way an If or Loop goes, by the place of its node in the list: HSI_ONNX_OPEN if
  * that is not known, else for If 1 or 0 for its condition, or HSI_ONNX_BOTH where that is only
- * known at run time; for Loop and Scan the number of iterations.
+ * known at run time; for Loop and Scan the number of iterations, or, made by HSI_ONNX_AT_MOST, the
+ * most of a Loop whose condition ends it at run time; for a Scan of opset 8 also the batches.
  */
-#define HSI_ONNX_OPEN (-1)
-#define HSI_ONNX_BOTH 2
+#define HSI_ONNX_OPEN                    (-1)
+#define HSI_ONNX_BOTH                    2
+#define HSI_ONNX_AT_MOST(count)          (-2 - (count)) /* and back */
+#define HSI_ONNX_IS_AT_MOST(choice)      ((choice) < HSI_ONNX_OPEN)
+#define HSI_ONNX_BATCHES(batches, count) ((batches) << 32 | (count))
 hsched_status hsi_onnx_flatten_chosen(struct hsi_onnx_model *model,
                                       const int64_t *choices);
 void hsi_onnx_flat_free(hsi_onnx_flat *flat);

@@ -78,6 +78,9 @@ hsi_onnx_folder hsi_onnx_fold_pad;
 hsi_onnx_folder hsi_onnx_fold_gather_elements, hsi_onnx_fold_gather_nd,
     hsi_onnx_fold_scatter_elements, hsi_onnx_fold_scatter_nd, hsi_onnx_fold_trilu,
     hsi_onnx_fold_eye_like, hsi_onnx_fold_compress;
+hsi_onnx_folder hsi_onnx_fold_bitcast; /* import_bitcast.c */
+/* fold_signal.c */
+hsi_onnx_folder hsi_onnx_fold_window, hsi_onnx_fold_mel;
 /* import_align.c */
 hsi_onnx_folder hsi_onnx_fold_align;
 /* fold_math.c */

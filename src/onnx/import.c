@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/tensor.h"
+#include "graph/build.h"
 
 #define MAX_FOLLOWED 64
 
@@ -47,19 +48,21 @@ static int is_computed(const hsi_onnx_import *im, const hsi_onnx_node *node)
         const hsi_onnx_state *state =
             node->outputs[k] == HSI_ONNX_NONE ? NULL : &im->states[node->outputs[k]];
         if (state && hsi_onnx_output_used(im, node, k) && !state->constant &&
-            state->tensor == HSCHED_NO_TENSOR && !state->sequence)
+            state->tensor == HSCHED_NO_TENSOR && !state->sequence && !state->nothing)
             return 0;
     }
     return 1;
 }
 
-/* Only some operators know sequences. */
+/* Only some operators know sequences and optionals. */
 static hsched_status check_sequences(hsi_onnx_import *im, const hsi_onnx_node *node,
                                      const hsi_onnx_op *op)
 {
     for (uint32_t k = 0; k < node->input_count && !op->sequences; k++)
         if (node->inputs[k] != HSI_ONNX_NONE && im->states[node->inputs[k]].sequence)
             return hsi_onnx_unsupported(im, node, "input %u is a sequence", k);
+        else if (node->inputs[k] != HSI_ONNX_NONE && im->states[node->inputs[k]].nothing)
+            return hsi_onnx_unsupported(im, node, "input %u is an empty optional", k);
     return HSCHED_OK;
 }
 
@@ -142,9 +145,12 @@ static hsched_status constant_output(hsi_onnx_import *im, uint32_t value,
                                      hsched_tensor *tensor)
 {
     const hsi_onnx_constant *c = im->states[value].constant;
-    if (c->count == 0)
-        return hsi_error(HSCHED_ERROR_SHAPE, "it is empty, %s; nothing could be read",
-                         hsi_shape_text(c->rank, c->dims));
+    if (c->count == 0) {
+        for (uint32_t d = 0; c->dim_tags && d < c->rank; d++)
+            hsi_onnx_pin(im, c->dim_tags[d]);
+        return hsi_graph_add_empty(im->graph, im->model->values[value].name, c->dtype,
+                                   c->rank, c->dims, tensor);
+    }
     for (size_t k = 0; c->tags && k < c->count; k++)
         hsi_onnx_pin(im, c->tags[k]);
     const char *made = hsi_onnx_made_name(im, im->model->values[value].name, "constant");
@@ -182,6 +188,11 @@ static hsched_status named_tensor(hsi_onnx_import *im, uint32_t value,
     if (im->states[value].sequence)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
                          "output '%.128s' is a sequence; only tensors can be outputs",
+                         name);
+    if (im->states[value].nothing)
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "output '%.128s' is an empty optional; only tensors can be "
+                         "outputs",
                          name);
     if (*tensor == HSCHED_NO_TENSOR)
         status = constant_output(im, value, tensor);

@@ -37,6 +37,7 @@ typedef struct hsi_onnx_state {
     const hsi_onnx_constant *constant;
     hsched_tensor tensor; /* HSCHED_NO_TENSOR: none (yet, for a constant) */
     const hsi_onnx_sequence *sequence;
+    int nothing; /* an optional without an element */
     int missing; /* its node is not supported */
 } hsi_onnx_state;
 

@@ -94,11 +94,27 @@ hsched_status hsi_onnx_build_if(hsi_onnx_import *im, const hsi_onnx_node *node)
     return status ? status : choose(im, node, known ? condition : HSI_ONNX_BOTH);
 }
 
+static hsched_status choose_known(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                  const hsi_onnx_constant *condition)
+{
+    const uint32_t k = hsi_onnx_get_int(condition, 0) ? 1 : 2;
+    if (condition->tags)
+        hsi_onnx_pin(im, condition->tags[0]);
+    if (!hsi_onnx_has_input(node, k))
+        return hsi_onnx_malformed(node, "input %u is missing", k);
+    if (node->output_count && node->outputs[0] != HSI_ONNX_NONE)
+        im->states[node->outputs[0]] = im->states[node->inputs[k]];
+    return HSCHED_OK;
+}
+
 /* Own operator: one of two tensors of one shape, by a condition. Written by branch.c. */
 hsched_status hsi_onnx_build_choose(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
+    const hsi_onnx_constant *known = hsi_onnx_constant_input(im, node, 0);
     hsched_tensor in[3], y;
     hsched_status status = HSCHED_OK;
+    if (known && known->count == 1)
+        return choose_known(im, node, known);
     for (uint32_t k = 0; k < 3 && !status; k++)
         status = hsi_onnx_input(im, node, k, &in[k]);
     if (status)
@@ -111,8 +127,9 @@ hsched_status hsi_onnx_build_choose(hsi_onnx_import *im, const hsi_onnx_node *no
     if (a->dtype != b->dtype || a->rank != b->rank ||
         memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) != 0)
         return hsi_onnx_unsupported(im, node,
-                                    "an If whose condition is computed at run time, and "
-                                    "whose branches give different shapes or types");
+                                    "an If whose condition or a Loop whose end is "
+                                    "computed at run time, and that gives different "
+                                    "shapes or types");
     for (uint32_t k = 0; k < a->rank; k++) { /* they may be equal by chance */
         const uint64_t tags[2] = { hsi_onnx_dim_tag(im, in[1], k),
                                    hsi_onnx_dim_tag(im, in[2], k) };
@@ -226,9 +243,10 @@ static hsched_status check_body(const hsi_onnx_node *node, const Onnx__GraphProt
     return HSCHED_OK;
 }
 
-/* How often the loop runs, with what is known of it. */
+/* How often the loop runs, or at most, where its condition is computed at run time (*ends). */
 static hsched_status count_iterations(hsi_onnx_import *im, const hsi_onnx_node *node,
-                                      const Onnx__GraphProto *body, int64_t *count)
+                                      const Onnx__GraphProto *body, int64_t *count,
+                                      int *ends)
 {
     int64_t most, condition;
     int most_known, condition_known, goes_on;
@@ -239,15 +257,14 @@ static hsched_status count_iterations(hsi_onnx_import *im, const hsi_onnx_node *
         status = body_condition(im, node, body, &goes_on);
     if (status)
         return status;
-    if (!most_known || !condition_known)
+    *ends = (!condition_known || condition) && (!condition_known || goes_on < 0);
+    if (!most_known || (*ends && !hsi_onnx_has_input(node, 0)))
         return hsi_onnx_unsupported(im, node,
                                     "a number of iterations or a condition that is "
-                                    "computed at run time");
-    if (condition && goes_on < 0)
-        return hsi_onnx_unsupported(im, node,
-                                    "a condition that the body computes; only loops with "
-                                    "a known number of iterations are written out");
-    *count = !condition || most < 0 ? 0 : goes_on ? most : most < 1 ? most : 1;
+                                    "computed at run time, of which nothing says the "
+                                    "most");
+    const int none = condition_known && !condition;
+    *count = none || most < 0 ? 0 : goes_on ? most : most < 1 ? most : 1;
     return HSCHED_OK;
 }
 
@@ -255,11 +272,12 @@ hsched_status hsi_onnx_build_loop(hsi_onnx_import *im, const hsi_onnx_node *node
 {
     const Onnx__GraphProto *body;
     int64_t count = 0;
+    int ends = 0;
     hsched_status status = subgraph(node, "body", &body);
     if (!status)
         status = check_body(node, body);
     if (!status)
-        status = count_iterations(im, node, body, &count);
+        status = count_iterations(im, node, body, &count, &ends);
     if (status)
         return status;
     if (count > MAX_ITERATIONS || count * (int64_t)body->n_node > MAX_UNROLLED)
@@ -268,18 +286,22 @@ hsched_status hsi_onnx_build_loop(hsi_onnx_import *im, const hsi_onnx_node *node
                                     " iterations of %zu nodes; at most %d, and "
                                     "%d nodes in all, are written out",
                                     count, body->n_node, MAX_ITERATIONS, MAX_UNROLLED);
-    for (size_t k = body->n_input - 2; count == 0 && k < node->output_count; k++)
+    for (size_t k = body->n_input - 2; (count == 0 || ends) && k < node->output_count;
+         k++)
         if (hsi_onnx_output_used(im, node, (uint32_t)k))
-            return hsi_onnx_unsupported(im, node,
-                                        "no iterations, so that an output is empty");
-    return choose(im, node, count);
+            return hsi_onnx_unsupported(
+                im, node,
+                count == 0 ? "no iterations, so that an output is empty"
+                           : "a condition that is computed at run time, and an output "
+                             "that collects what each iteration gives");
+    return choose(im, node, ends ? HSI_ONNX_AT_MOST(count) : count);
 }
 
 /* ---- Scan ------------------------------------------------------------------- */
 
-/* How long the axis of scanned input `which` is, which is a number from here on. */
-static hsched_status scanned_length(hsi_onnx_import *im, const hsi_onnx_node *node,
-                                    uint32_t input, int64_t given, int64_t *length)
+/* How long axis `given` of an input is, which is a number from here on. */
+static hsched_status length_of(hsi_onnx_import *im, const hsi_onnx_node *node,
+                               uint32_t input, int64_t given, int64_t *length)
 {
     const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, input);
     uint32_t axis;
@@ -302,17 +324,24 @@ static hsched_status scanned_length(hsi_onnx_import *im, const hsi_onnx_node *no
     return status;
 }
 
+/* A Scan: of opset 8, its first input are lengths, and all others have batches in front. */
+typedef struct scan {
+    const Onnx__GraphProto *body;
+    uint32_t lead, states, inputs; /* inputs before the states; of states; scanned */
+    int64_t length, batches;
+} scan;
+
 /* Lists of Scan have one entry for each input or output that they are about, or none. */
-static hsched_status check_lists(const hsi_onnx_node *node, uint32_t inputs,
-                                 size_t outputs)
+static hsched_status check_lists(const hsi_onnx_node *node, const scan *s, size_t outputs)
 {
-    static const char *const names[] = { "scan_input_axes", "scan_input_directions",
-                                         "scan_output_axes", "scan_output_directions" };
-    for (int k = 0; k < 4; k++) {
+    static const char *const names[] = { "directions", "scan_input_axes",
+                                         "scan_input_directions", "scan_output_axes",
+                                         "scan_output_directions" };
+    for (int k = 0; k < 5; k++) {
         const int64_t *values;
         uint32_t count;
         hsched_status status = hsi_onnx_attr_ints(node, names[k], &values, &count);
-        if (!status && values && count != (k < 2 ? inputs : outputs))
+        if (!status && values && count != (k < 3 ? s->inputs : outputs))
             status = hsi_onnx_malformed(node, "attribute '%s' has %u entries", names[k],
                                         count);
         if (status)
@@ -321,12 +350,19 @@ static hsched_status check_lists(const hsi_onnx_node *node, uint32_t inputs,
     return HSCHED_OK;
 }
 
-static hsched_status check_scan(const hsi_onnx_node *node, const Onnx__GraphProto *body,
-                                int64_t scanned)
+static hsched_status read_scan(const hsi_onnx_node *node, scan *s)
 {
-    if (scanned < 1 || scanned > (int64_t)node->input_count ||
-        body->n_input != node->input_count ||
-        body->n_output < node->input_count - (size_t)scanned ||
+    int64_t scanned;
+    hsched_status status = subgraph(node, "body", &s->body);
+    if (!status)
+        status = hsi_onnx_attr_int(node, "num_scan_inputs", 0, &scanned);
+    if (status)
+        return status;
+    const Onnx__GraphProto *body = s->body;
+    s->lead = node->version < 9;
+    if (scanned < 1 || scanned > (int64_t)node->input_count - s->lead ||
+        body->n_input != node->input_count - s->lead ||
+        body->n_output < body->n_input - (size_t)scanned ||
         node->output_count > body->n_output)
         return hsi_onnx_malformed(
             node, "its body has %zu inputs and %zu results, which do not fit it",
@@ -334,37 +370,50 @@ static hsched_status check_scan(const hsi_onnx_node *node, const Onnx__GraphProt
     for (size_t k = 0; k < body->n_node; k++)
         if (!body->node[k]->op_type)
             return hsi_onnx_malformed(node, "a node of its body has no operator type");
-    return check_lists(node, (uint32_t)scanned,
-                       body->n_output - (node->input_count - (size_t)scanned));
+    s->inputs = (uint32_t)scanned;
+    s->states = (uint32_t)body->n_input - s->inputs;
+    return check_lists(node, s, body->n_output - s->states);
+}
+
+static hsched_status read_lengths(hsi_onnx_import *im, const hsi_onnx_node *node, scan *s)
+{
+    const int64_t *axes = NULL;
+    int64_t other = 0;
+    uint32_t count;
+    hsched_status status = hsi_onnx_attr_ints(node, "scan_input_axes", &axes, &count);
+    for (uint32_t k = 0; !status && k < s->inputs; k++) {
+        status = length_of(im, node, s->lead + s->states + k, axes ? axes[k] : s->lead,
+                           &other);
+        if (!status && k > 0 && other != s->length)
+            status = hsi_onnx_malformed(node, "its inputs have different lengths");
+        s->length = other;
+    }
+    s->batches = 1;
+    for (uint32_t k = s->lead; !status && s->lead && k < node->input_count; k++) {
+        status = length_of(im, node, k, 0, &other);
+        if (!status && k > s->lead && other != s->batches)
+            status = hsi_onnx_malformed(node, "its inputs have different batches");
+        s->batches = other;
+    }
+    return status;
 }
 
 hsched_status hsi_onnx_build_scan(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
-    const Onnx__GraphProto *body;
-    const int64_t *axes = NULL;
-    int64_t scanned, length = 0, other = 0;
-    uint32_t count;
-    hsched_status status = subgraph(node, "body", &body);
+    scan s = { .length = 0 };
+    hsched_status status = read_scan(node, &s);
     if (!status)
-        status = hsi_onnx_attr_int(node, "num_scan_inputs", 0, &scanned);
-    if (!status)
-        status = check_scan(node, body, scanned);
-    if (!status)
-        status = hsi_onnx_attr_ints(node, "scan_input_axes", &axes, &count);
-    const uint32_t first = status ? 0 : node->input_count - (uint32_t)scanned;
-    for (uint32_t k = first; !status && k < node->input_count; k++) {
-        status = scanned_length(im, node, k, axes ? axes[k - first] : 0, &other);
-        if (!status && k > first && other != length)
-            status = hsi_onnx_malformed(node, "its inputs have different lengths");
-        length = other;
-    }
+        status = read_lengths(im, node, &s);
     if (status)
         return status;
-    if (length < 1 || length > MAX_SCANNED ||
-        length * (int64_t)body->n_node > MAX_UNROLLED)
+    if (s.lead && hsi_onnx_has_input(node, 0))
+        return hsi_onnx_unsupported(im, node, "sequences of different lengths");
+    if (s.length < 1 || s.length > MAX_SCANNED || s.batches < 1 ||
+        s.batches > MAX_UNROLLED ||
+        s.batches * s.length * (int64_t)s.body->n_node > MAX_UNROLLED)
         return hsi_onnx_unsupported(im, node,
                                     "%" PRId64 " iterations of %zu nodes; 1 to %d, and "
                                     "%d nodes in all, are written out",
-                                    length, body->n_node, MAX_SCANNED, MAX_UNROLLED);
-    return choose(im, node, length);
+                                    s.length, s.body->n_node, MAX_SCANNED, MAX_UNROLLED);
+    return choose(im, node, s.lead ? HSI_ONNX_BATCHES(s.batches, s.length) : s.length);
 }

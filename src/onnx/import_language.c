@@ -214,14 +214,20 @@ hsched_status hsi_onnx_build_causal_conv(hsi_onnx_import *im, const hsi_onnx_nod
         hsi_compose_rank(&c, weights) != 3 || (!none && !silu && !swish))
         return hsi_onnx_malformed(node, "its input, weights or activation are none");
     const int64_t k = hsi_compose_size(&c, weights, 2);
-    if (k == 1 && hsi_onnx_output_used(im, node, 1))
-        return hsi_onnx_unsupported(im, node, "an empty state");
     x = with_past(&c, x, k);
     hsched_tensor y = hsi_compose_depthwise(&c, x, weights, bias);
     if (!none)
         y = hsi_compose_act(&c, HSCHED_ACTIVATION_SILU, y);
     hsi_compose_output(&c, 0, y);
-    if (c.status == HSCHED_OK && hsi_onnx_output_used(im, node, 1))
-        hsi_compose_output(&c, 1, hsi_compose_slice(&c, x, 2, 1 - k, INT64_MAX, 1));
+    if (c.status != HSCHED_OK || !hsi_onnx_output_used(im, node, 1))
+        return c.status;
+    if (k == 1) {
+        const int64_t dims[3] = { hsi_compose_size(&c, x, 0), hsi_compose_size(&c, x, 1),
+                                  0 };
+        const uint64_t tags[3] = { hsi_onnx_dim_tag(im, x, 0), hsi_onnx_dim_tag(im, x, 1),
+                                   0 };
+        return hsi_onnx_set_empty(im, node, 1, hsi_compose_dtype(&c, x), 3, dims, tags);
+    }
+    hsi_compose_output(&c, 1, hsi_compose_slice(&c, x, 2, 1 - k, INT64_MAX, 1));
     return c.status;
 }

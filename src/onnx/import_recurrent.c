@@ -1,5 +1,6 @@
 /* RNN, GRU and LSTM. */
 #include "onnx/ops.h"
+#include "onnx/recurrent.h"
 
 #include <string.h>
 
@@ -138,15 +139,22 @@ static hsched_status read_config(hsi_onnx_import *im, const hsi_onnx_node *node,
 }
 
 /* Peepholes of zeros change nothing. */
-static hsched_status check_peepholes(hsi_onnx_import *im, const hsi_onnx_node *node)
+static int has_peepholes(const hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *p = hsi_onnx_constant_input(im, node, 7);
-    if (!hsi_onnx_has_input(node, 7))
-        return HSCHED_OK;
     for (size_t k = 0; p && k < p->count; k++)
         if (hsi_onnx_get_float(p, k) != 0)
-            p = NULL;
-    return p ? HSCHED_OK : hsi_onnx_unsupported(im, node, "peepholes (its input P)");
+            return 1;
+    return hsi_onnx_has_input(node, 7) && !p;
+}
+
+/* The layer has constant weights. */
+static int is_layer(const hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    for (uint32_t k = 1; k <= 3; k++)
+        if (hsi_onnx_has_input(node, k) && !hsi_onnx_constant_input(im, node, k))
+            return 0;
+    return !has_peepholes(im, node);
 }
 
 /* *x seen with its first dimensions in another order, for layout 1. */
@@ -211,8 +219,8 @@ hsched_status hsi_onnx_build_recurrent(hsi_onnx_import *im, const hsi_onnx_node 
     hsched_tensor inputs[7], packed;
     int64_t layout = 0;
     hsched_status status = read_config(im, node, &config, &layout);
-    if (!status)
-        status = check_peepholes(im, node);
+    if (!status && !is_layer(im, node))
+        return hsi_onnx_write_out_recurrent(im, node, &config, layout != 0);
     if (!status)
         status = read_inputs(im, node, layout != 0, inputs);
     if (status)

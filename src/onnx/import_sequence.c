@@ -233,7 +233,7 @@ static hsched_status part_sizes(hsi_onnx_import *im, const hsi_onnx_node *node,
         return status;
     if (*sizes && c->rank == 1) {
         for (uint32_t k = 0; k < *count; k++) {
-            if ((*sizes)[k] <= 0 || (*sizes)[k] > size - total)
+            if ((*sizes)[k] < 0 || (*sizes)[k] > size - total)
                 return hsi_onnx_malformed(
                     node, "its parts do not fit a dimension of %" PRId64, size);
             total += (*sizes)[k];
@@ -276,33 +276,80 @@ static hsched_status cut(hsi_onnx_import *im, const hsi_onnx_node *node, hsched_
     return hsi_onnx_at_node(node, status);
 }
 
+/* What is split: a tensor, or only its shape where it has no elements. */
+typedef struct whole {
+    hsched_tensor x; /* HSCHED_NO_TENSOR: none */
+    hsched_dtype dtype;
+    uint32_t rank;
+    int64_t dims[HSCHED_MAX_DIMS];
+} whole;
+
+static hsched_status read_whole(hsi_onnx_import *im, const hsi_onnx_node *node, whole *w)
+{
+    const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, 0);
+    if (c && c->count == 0) {
+        *w = (whole){ HSCHED_NO_TENSOR, c->dtype, c->rank, { 0 } };
+        memcpy(w->dims, c->dims, sizeof w->dims);
+        return HSCHED_OK;
+    }
+    hsched_status status = hsi_onnx_input(im, node, 0, &w->x);
+    if (status)
+        return status;
+    w->dtype = im->graph->tensors[w->x].dtype;
+    w->rank = hsi_onnx_rank(im, w->x);
+    hsi_onnx_dims(im, w->x, w->dims);
+    return HSCHED_OK;
+}
+
+/* A part without elements; its shape holds for these sizes only. */
+static hsched_status empty_item(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                const whole *w, uint32_t axis, int64_t size, int keep,
+                                hsi_onnx_state *item)
+{
+    int64_t dims[HSCHED_MAX_DIMS];
+    uint32_t rank = 0;
+    hsi_onnx_draft *draft;
+    for (uint32_t k = 0; k < w->rank; k++) {
+        if (w->x != HSCHED_NO_TENSOR)
+            hsi_onnx_pin(im, hsi_onnx_dim_tag(im, w->x, k));
+        if (k != axis || keep)
+            dims[rank++] = k == axis ? size : w->dims[k];
+    }
+    hsched_status status = hsi_onnx_draft_make(im, node, w->dtype, rank, dims, 0, &draft);
+    if (!status)
+        item->constant = &draft->result;
+    return status;
+}
+
 hsched_status hsi_onnx_build_split_to_sequence(hsi_onnx_import *im,
                                                const hsi_onnx_node *node)
 {
     const int64_t *sizes;
-    int64_t given, keep, dims[HSCHED_MAX_DIMS], start = 0;
+    int64_t given, keep, start = 0;
     uint32_t axis, count;
     hsi_onnx_state *items;
-    hsched_tensor x;
-    hsched_status status = hsi_onnx_input(im, node, 0, &x);
+    whole w;
+    hsched_status status = read_whole(im, node, &w);
     if (!status)
         status = hsi_onnx_attr_int(node, "axis", 0, &given);
     if (!status)
         status = hsi_onnx_attr_int(node, "keepdims", 1, &keep);
     if (!status)
-        status =
-            hsi_onnx_axis(node, given, hsi_onnx_rank(im, x), hsi_onnx_rank(im, x), &axis);
+        status = hsi_onnx_axis(node, given, w.rank, w.rank, &axis);
     if (status)
         return status;
-    hsi_onnx_dims(im, x, dims);
-    hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, axis));
-    status = part_sizes(im, node, dims[axis], &sizes, &count);
+    if (w.x != HSCHED_NO_TENSOR)
+        hsi_onnx_pin(im, hsi_onnx_dim_tag(im, w.x, axis));
+    status = part_sizes(im, node, w.dims[axis], &sizes, &count);
     if (!status)
         status = make_sequence(im, node, count, &items);
     keep |= hsi_onnx_has_input(node, 1);
     for (uint32_t k = 0; k < count && !status; start += sizes[k++]) {
         items[k] = (hsi_onnx_state){ .tensor = HSCHED_NO_TENSOR };
-        status = cut(im, node, x, axis, start, sizes[k], keep != 0, &items[k].tensor);
+        status =
+            w.x == HSCHED_NO_TENSOR || sizes[k] == 0
+                ? empty_item(im, node, &w, axis, sizes[k], keep != 0, &items[k])
+                : cut(im, node, w.x, axis, start, sizes[k], keep != 0, &items[k].tensor);
     }
     return status;
 }

@@ -314,6 +314,10 @@ hsched_status hsi_onnx_build_identity(hsi_onnx_import *im, const hsi_onnx_node *
 static int drops_nothing(const hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_constant *ratio = hsi_onnx_constant_input(im, node, 1);
+    float given;
+    if (node->version < 12) /* an attribute */
+        return hsi_onnx_attr_float(node, "ratio", 0.5f, &given) == HSCHED_OK &&
+               given == 0;
     return ratio && ratio->count == 1 && hsi_onnx_get_float(ratio, 0) == 0;
 }
 
@@ -346,7 +350,7 @@ hsched_status hsi_onnx_build_dropout(hsi_onnx_import *im, const hsi_onnx_node *n
         node->version < 7 ? hsi_onnx_attr_int(node, "is_test", 0, &is_test) : HSCHED_OK;
     if (status)
         return status;
-    if (!is_test)
+    if (!is_test && !drops_nothing(im, node))
         return hsi_onnx_unsupported(im, node,
                                     "training mode (is_test 0); export the model for "
                                     "inference");

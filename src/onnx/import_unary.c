@@ -205,7 +205,9 @@ hsched_status hsi_onnx_build_batch_norm(hsi_onnx_import *im, const hsi_onnx_node
         return status;
     if (!spatial)
         return hsi_onnx_unsupported(im, node, "spatial=0, statistics for each pixel");
-    if (training || !is_test)
+    if (training && node->version >= 14)
+        return hsi_onnx_train_batch_norm(im, node, epsilon);
+    if (!is_test)
         return hsi_onnx_unsupported(im, node,
                                     "training mode; export the model for inference");
     for (uint32_t k = 1; k < node->output_count; k++)

@@ -230,6 +230,11 @@ hsched_status hsi_onnx_alias(hsi_onnx_import *im, const hsi_onnx_node *node, uin
             im->states[node->outputs[k]].sequence = im->states[node->inputs[0]].sequence;
         return HSCHED_OK;
     }
+    if (hsi_onnx_has_input(node, 0) && im->states[node->inputs[0]].nothing) {
+        if (k < node->output_count && node->outputs[k] != HSI_ONNX_NONE)
+            im->states[node->outputs[k]].nothing = 1;
+        return HSCHED_OK;
+    }
     hsched_status status = hsi_onnx_input(im, node, 0, &x);
     if (!status)
         hsi_onnx_set_tensor(im, node, k, x);

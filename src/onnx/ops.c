@@ -9,11 +9,16 @@
 #define WINDOW      " auto_pad kernel_shape pads strides "
 #define RECURRENT                                                                        \
     " activation_alpha activation_beta activations clip direction hidden_size layout "
+#define RECURRENT_NOTE                                                                   \
+    "activations that are layers here, too (not Affine, ScaledTanh); layout 1 by "       \
+    "transposes; with peepholes, or with W, R or B that are computed, written out step " \
+    "by step: at most 512"
 #define INTEGERS "int64, int32, int8, uint8"
 #define NUMBERS  "float32, " INTEGERS
 #define SEQUENCE                                                                         \
     "positions that are known; no sequences as inputs or outputs of the model"
-#define REDUCE " axes keepdims noop_with_empty_axes "
+#define OPTIONAL "no optionals as inputs or outputs of the model"
+#define REDUCE   " axes keepdims noop_with_empty_axes "
 
 /* Sorted by name. */
 static const hsi_onnx_op ops[] = {
@@ -49,7 +54,10 @@ static const hsi_onnx_op ops[] = {
     { "BatchNormalization", 1, BUILD(batch_norm), NULL,
       " epsilon is_test momentum spatial training_mode ", 0,
       .layers = "batch_norm; reduce, binary, activation",
-      .note = "inference; spatial 1; the latter for parameters that are computed" },
+      .note = "spatial 1; the latter for parameters that are computed, and for training "
+              "mode from opset 14 on" },
+    { "BitCast", 26, BUILD(bitcast), FOLD(bitcast), " to ", 0, .layers = "cast",
+      .types = "int8, uint8, bool", .note = "folded from and to any type" },
     { "BitShift", 11, BUILD(binary), NULL, " direction ", 0, .layers = "binary",
       .types = INTEGERS },
     { "BitwiseAnd", 18, BUILD(binary), NULL, "", 0, .layers = "binary",
@@ -59,6 +67,7 @@ static const hsi_onnx_op ops[] = {
       .types = INTEGERS },
     { "BitwiseXor", 18, BUILD(binary), NULL, "", 0, .layers = "binary",
       .types = INTEGERS },
+    { "BlackmanWindow", 17, NULL, FOLD(window), " output_datatype periodic ", 0 },
     { "Cast", 1, BUILD(cast), FOLD(cast), " round_mode saturate to ", 0,
       .layers = "cast; image_input, transpose; nothing", .types = "any",
       .note = "image_input for a camera frame: an input uint8 [N,H,W,C] of 1 to 4 "
@@ -67,7 +76,7 @@ static const hsi_onnx_op ops[] = {
       .layers = "cast", .types = "any" },
     { "CausalConvWithState", 27, BUILD(causal_conv), NULL, " activation ", 0,
       .layers = "concat or pad, conv, activation, slice",
-      .note = "constant weights and bias; no empty state" },
+      .note = "constant weights and bias" },
     { "Ceil", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
     { "Celu", 12, BUILD(celu), NULL, " alpha ", 0,
       .layers = "activation; activation, binary", .note = "a composition" },
@@ -104,10 +113,17 @@ static const hsi_onnx_op ops[] = {
       .types = "float32, int64, int32, float64", .note = "constant axis" },
     { "CumSum", 11, BUILD(cumsum), NULL, " exclusive reverse ", 0, .layers = "cumsum",
       .types = "float32, int64, int32, float64", .note = "constant axis" },
+    { "DFT", 17, BUILD(dft), NULL, " axis inverse onesided ", 0,
+      .layers = "reshape, matmul; slice, pad, transpose",
+      .note = "products with a constant matrix, or two for long signals; a length and an "
+              "axis that are known" },
     { "DeformConv", 19, BUILD(deform_conv), NULL, WINDOW "dilations group offset_group ",
       0, .layers = "grid_sample, reshape, binary, matmul", .note = "2-d" },
     { "DepthToSpace", 1, BUILD(depth_to_space), NULL, " blocksize mode ", 0,
       .layers = "reshape, transpose", .types = "any" },
+    { "Det", 11, BUILD(det), NULL, "", 0,
+      .layers = "slice, gather, binary, reduce, squeeze",
+      .note = "matrices of up to 4 rows" },
     { "Div", 1, BUILD(binary), FOLD(binary), " broadcast ", 0, .layers = "binary",
       .types = NUMBERS },
     { "Dropout", 1, BUILD(dropout), NULL, " is_test ratio seed ", 0, .layers = "nothing",
@@ -129,9 +145,8 @@ static const hsi_onnx_op ops[] = {
       .types = "any" },
     { "Floor", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
     { "GRU", 3, BUILD(recurrent), NULL, RECURRENT "linear_before_reset output_sequence ",
-      0, .layers = "recurrent, slice, squeeze",
-      .note = "constant W, R and B; activations that are layers here, too (not Affine, "
-              "ScaledTanh); P of zeros only; layout 1 by transposes" },
+      0, .layers = "recurrent, slice, squeeze; matmul, binary, activation",
+      .note = RECURRENT_NOTE },
     { "Gather", 1, BUILD(gather), FOLD(gather), " axis ", 0,
       .layers = "gather; slice, squeeze, concat", .types = "any",
       .note = "the latter for one constant index, or a constant list of 2 to 16; "
@@ -158,6 +173,8 @@ static const hsi_onnx_op ops[] = {
       .layers = "grid_sample", .note = "2-d and 3-d" },
     { "GroupNormalization", 18, BUILD(group_norm), NULL,
       " epsilon num_groups stash_type ", 0, .layers = "group_norm" },
+    { "HammingWindow", 17, NULL, FOLD(window), " output_datatype periodic ", 0 },
+    { "HannWindow", 17, NULL, FOLD(window), " output_datatype periodic ", 0 },
     { "HardSigmoid", 1, BUILD(activation), NULL, " alpha beta ", 0,
       .layers = "activation" },
     { "HardSwish", 14, BUILD(activation), NULL, "", 0, .layers = "activation" },
@@ -182,9 +199,8 @@ static const hsi_onnx_op ops[] = {
     { "LRN", 1, BUILD(lrn), NULL, " alpha beta bias size ", 0, .layers = "lrn",
       .note = "alpha, beta and bias other than 0" },
     { "LSTM", 1, BUILD(recurrent), NULL, RECURRENT "input_forget output_sequence ", 0,
-      .layers = "recurrent, slice, squeeze",
-      .note = "constant W, R and B; activations that are layers here, too (not Affine, "
-              "ScaledTanh); P of zeros only; layout 1 by transposes" },
+      .layers = "recurrent, slice, squeeze; matmul, binary, activation",
+      .note = RECURRENT_NOTE },
     { "LayerNormalization", 17, BUILD(layer_norm), NULL, " axis epsilon stash_type ", 0,
       .layers = "layer_norm",
       .note = "its further outputs, too, by reduce, binary and activation" },
@@ -200,9 +216,12 @@ static const hsi_onnx_op ops[] = {
     { "Log", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
     { "LogSoftmax", 1, BUILD(softmax), NULL, " axis ", 0, .layers = "log_softmax",
       .note = "before opset 13 over all dimensions from the axis on: flatten, reshape" },
-    { "Loop", 1, BUILD(loop), NULL, " body ", 0, .layers = "nothing", .types = "any",
-      .note = "what its iterations become, at most 64; their number is known while "
-              "loading, and its body does not compute the condition",
+    { "Loop", 1, BUILD(loop), NULL, " body ", 0, .layers = "nothing; where",
+      .types = "any",
+      .note =
+          "what its iterations become, at most 64; their number, or the most of it, is "
+          "known while loading; where a condition ends it at run time, all are "
+          "computed, and the values that they carry choose",
       .sequences = 1 },
     { "LpNormalization", 1, BUILD(lp_norm), NULL, " axis p ", 0,
       .layers = "reduce, binary, activation", .note = "p 1 and 2" },
@@ -223,6 +242,7 @@ static const hsi_onnx_op ops[] = {
       .note = "a chain for more than two inputs" },
     { "MeanVarianceNormalization", 9, BUILD(mean_variance), NULL, " axes ", 0,
       .layers = "reduce, binary, activation" },
+    { "MelWeightMatrix", 17, NULL, FOLD(mel), " output_datatype ", 0 },
     { "Min", 1, BUILD(variadic), FOLD(binary), "", 0, .layers = "binary",
       .types = NUMBERS, .note = "a chain for more than two inputs" },
     { "Mish", 18, BUILD(activation), NULL, "", 0, .layers = "activation" },
@@ -232,6 +252,8 @@ static const hsi_onnx_op ops[] = {
       .types = NUMBERS },
     { "Neg", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation",
       .types = NUMBERS },
+    { "NegativeLogLikelihoodLoss", 12, BUILD(loss), NULL, " ignore_index reduction ", 0,
+      .layers = "gather_elements, activation, where, gather, binary, reduce" },
     { "NonMaxSuppression", 10, BUILD(nms), NULL, " center_point_box ", 0,
       .layers = "non_max_suppression",
       .note = "constant limits; behind what is chosen come rows of -1, so that it may "
@@ -243,6 +265,12 @@ static const hsi_onnx_op ops[] = {
     { "OneHot", 9, BUILD(one_hot), NULL, " axis ", 0,
       .layers = "cast, binary, where, unsqueeze", .types = "any",
       .note = "a depth that is known" },
+    { "Optional", 15, BUILD(optional), NULL, " type ", 0, .layers = "nothing",
+      .types = "any", .note = OPTIONAL, .sequences = 1 },
+    { "OptionalGetElement", 15, BUILD(optional_get_element), NULL, "", 0,
+      .layers = "nothing", .types = "any", .note = OPTIONAL, .sequences = 1 },
+    { "OptionalHasElement", 15, BUILD(optional_has_element), NULL, "", 0,
+      .layers = "nothing", .types = "any", .note = OPTIONAL, .sequences = 1 },
     { "Or", 1, BUILD(binary), FOLD(compare), " broadcast ", 0, .layers = "binary",
       .types = "bool" },
     { "PRelu", 1, BUILD(prelu), NULL, "", 0, .layers = "binary",
@@ -255,10 +283,11 @@ static const hsi_onnx_op ops[] = {
     { "RMSNormalization", 23, BUILD(layer_norm), NULL, " axis epsilon stash_type ", 0,
       .layers = "rms_norm" },
     { "RNN", 1, BUILD(recurrent), NULL, RECURRENT "output_sequence ", 0,
-      .layers = "recurrent, slice, squeeze",
-      .note = "constant W, R and B; activations that are layers here, too (not Affine, "
-              "ScaledTanh); P of zeros only; layout 1 by transposes" },
-    { "Range", 11, NULL, FOLD(range), " stash_type ", 0 },
+      .layers = "recurrent, slice, squeeze; matmul, binary, activation",
+      .note = RECURRENT_NOTE },
+    { "Range", 11, BUILD(range), FOLD(range), " stash_type ", 0, .layers = "binary",
+      .types = "int64, int32",
+      .note = "run where its ends are one number and that number plus what is known" },
     { "Reciprocal", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
     { "ReduceL1", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
     { "ReduceL2", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
@@ -292,12 +321,16 @@ static const hsi_onnx_op ops[] = {
       " interleaved num_heads rotary_embedding_dim ", 0,
       .layers = "binary, slice, concat; gather for position_ids, reshape" },
     { "Round", 11, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
-    { "Scan", 9, BUILD(scan), NULL,
-      " body num_scan_inputs scan_input_axes scan_input_directions scan_output_axes "
+    { "STFT", 17, BUILD(stft), NULL, " onesided ", 0,
+      .layers = "gather, binary, reshape, matmul",
+      .note = "as DFT; frames of a signal whose length is known" },
+    { "Scan", 8, BUILD(scan), NULL,
+      " body directions num_scan_inputs scan_input_axes scan_input_directions "
+      "scan_output_axes "
       "scan_output_directions ",
       0, .layers = "nothing", .types = "any",
       .note = "what its iterations become, at most 256; their number is known while "
-              "loading" },
+              "loading; of opset 8 without sequence_lens" },
     { "Scatter", 9, BUILD(scatter), FOLD(scatter_elements), " axis ", 0,
       .layers = "scatter_elements", .types = "any",
       .note = "what is out of range is left out" },
@@ -335,6 +368,9 @@ static const hsi_onnx_op ops[] = {
       .types = "any" },
     { "Softmax", 1, BUILD(softmax), NULL, " axis ", 0, .layers = "softmax",
       .note = "before opset 13 over all dimensions from the axis on: flatten, reshape" },
+    { "SoftmaxCrossEntropyLoss", 12, BUILD(loss), NULL, " ignore_index reduction ", 0,
+      .layers = "log_softmax, gather_elements, activation, where, gather, binary, "
+                "reduce" },
     { "Softplus", 1, BUILD(activation), NULL, "", 0, .layers = "activation" },
     { "Softsign", 1, BUILD(activation), NULL, "", 0, .layers = "activation" },
     { "SpaceToDepth", 1, BUILD(space_to_depth), NULL, " blocksize mode ", 0,

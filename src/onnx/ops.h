@@ -19,7 +19,7 @@ typedef struct hsi_onnx_op {
     const char *types;  /* that these take; NULL: float32 */
     const char *note;
     int cpu_only;  /* a GPU has no kernels for it */
-    int sequences; /* some input may be a sequence */
+    int sequences; /* some input may be a sequence or an empty optional */
 } hsi_onnx_op;
 
 /* NULL for unknown names. */
@@ -67,6 +67,9 @@ hsi_onnx_builder hsi_onnx_build_layer_norm, hsi_onnx_build_instance_norm,
 /* BatchNormalization with parameters that are computed. */
 hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node,
                                           float epsilon);
+/* import_batch.c: that trains, from opset 14 on. */
+hsched_status hsi_onnx_train_batch_norm(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                        float epsilon);
 /* import_empty.c: where an input has no elements, sets the output if it has none either, or
  * leaves it unset (HSCHED_OK); a layer is then tried. */
 hsched_status hsi_onnx_build_empty(hsi_onnx_import *im, const hsi_onnx_node *node,
@@ -91,6 +94,10 @@ hsi_onnx_builder hsi_onnx_build_sequence, hsi_onnx_build_sequence_insert,
     hsi_onnx_build_sequence_erase, hsi_onnx_build_sequence_at,
     hsi_onnx_build_sequence_length, hsi_onnx_build_concat_from_sequence,
     hsi_onnx_build_split_to_sequence;
+/* import_optional.c */
+hsi_onnx_builder hsi_onnx_build_optional, hsi_onnx_build_optional_has_element,
+    hsi_onnx_build_optional_get_element;
+hsi_onnx_builder hsi_onnx_build_bitcast; /* import_bitcast.c */
 /* import_attention.c */
 hsi_onnx_builder hsi_onnx_build_attention;
 /* import_linear_attention.c */
@@ -100,6 +107,11 @@ hsi_onnx_builder hsi_onnx_build_rotary, hsi_onnx_build_swiglu,
     hsi_onnx_build_tensor_scatter, hsi_onnx_build_causal_conv;
 /* import_einsum.c */
 hsi_onnx_builder hsi_onnx_build_einsum;
+/* import_fourier.c */
+hsi_onnx_builder hsi_onnx_build_dft, hsi_onnx_build_stft;
+hsi_onnx_builder hsi_onnx_build_range; /* import_range.c */
+hsi_onnx_builder hsi_onnx_build_loss;  /* import_loss.c */
+hsi_onnx_builder hsi_onnx_build_det;   /* import_det.c */
 /* import_crop_pad.c, import_col2im.c */
 hsi_onnx_builder hsi_onnx_build_center_crop_pad, hsi_onnx_build_col2im;
 /* Pads as if x went on for ever. */

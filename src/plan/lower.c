@@ -429,6 +429,8 @@ static hsched_status lower_output(hsi_ir *ir, uint32_t index, hsched_tensor tens
 {
     const hsi_plan_io *io = &ir->plan->outputs[index];
     hsi_value *from;
+    if (io->byte_size == 0) /* nothing is to be written */
+        return HSCHED_OK;
     hsched_status status = leaf_or_result(ir, tensor, &from);
     if (status != HSCHED_OK)
         return status;
@@ -449,6 +451,22 @@ static hsched_status lower_output(hsi_ir *ir, uint32_t index, hsched_tensor tens
     else
         hsi_dense_strides(io->rank, io->dims, out->strides);
     op->in[0] = from;
+    hsi_ir_insert_before(ir, op, NULL);
+    return HSCHED_OK;
+}
+
+/* Where no output has elements: a run has a step all the same, whose result nobody reads. */
+static hsched_status lower_nothing(hsi_ir *ir)
+{
+    static const float zero = 0;
+    hsi_value *in = hsi_ir_constant(ir, HSCHED_FLOAT32, 0, NULL, &zero);
+    hsi_value *out = hsi_ir_value(ir, HSCHED_FLOAT32, 0, NULL);
+    hsi_op *op = in && out ? hsi_ir_op(ir, HSCHED_STEP_UNARY, "nothing", 1, out) : NULL;
+    if (op == NULL)
+        return hsi_ir_no_memory();
+    op->in[0] = in;
+    op->tensor = HSCHED_NO_TENSOR;
+    op->step.act.kind = HSCHED_ACTIVATION_ABS;
     hsi_ir_insert_before(ir, op, NULL);
     return HSCHED_OK;
 }
@@ -477,5 +495,5 @@ hsched_status hsi_pass_lower(hsi_ir *ir)
             status = lower_layer(ir, &graph->layers[l]);
     for (uint32_t k = 0; k < outputs && status == HSCHED_OK; k++)
         status = lower_output(ir, k, ir->output_tensors[k]);
-    return status;
+    return status == HSCHED_OK && ir->last == NULL ? lower_nothing(ir) : status;
 }

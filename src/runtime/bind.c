@@ -203,7 +203,7 @@ static hsched_status keep_outputs(hsched_run *run)
     /* Other memory will be copied for a device: no run fails for want of mapped memory, or
      * because the device was lost. */
     run->kept_outputs = (hsched_memory){ 0 };
-    run->kept_outputs.host = hsi_alloc_aligned(total);
+    run->kept_outputs.host = hsi_alloc_aligned(total ? total : 1);
     return run->kept_outputs.host ? HSCHED_OK : hsi_out_of_memory("a run's outputs");
 }
 

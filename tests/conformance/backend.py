@@ -3,7 +3,8 @@ device CUDA with the GPU beside it, which does what it can, in float32.
 
 The library compiles a model for shapes and weights that are known, as exporters write them. Cases of one
 operator give these as inputs, too (axes, scales, the weights of a convolution): a model that is refused
-as it is is tried again with all inputs but the first as constants of their values."""
+as it is is tried again with all inputs but the first as constants of their values. Where sizes and numbers
+of iterations come from the first one, too (Range, HannWindow, Loop), it is a constant like the others."""
 import functools
 import pathlib
 import tempfile
@@ -55,6 +56,11 @@ def with_constants(model, values):
     return fixed
 
 
+# What the library says where only a constant will do.
+NEEDS_CONSTANTS = ("can be computed from constants and shapes while importing",
+                   "iterations or a condition that is computed at run time")
+
+
 @functools.cache
 def runtime_on(device):
     """One for all cases of this process: a GPU takes its time to open."""
@@ -97,6 +103,7 @@ class Prepared(BackendRep):
     """A checked model. It is loaded when it runs: symbols get their values from the inputs then."""
 
     fixed = 0  # runs, of all models in this process, that needed their other inputs as constants
+    all_fixed = 0  # and those that needed the first one, too
     on_gpu = 0  # runs of which the GPU did a part
 
     def __init__(self, model, device):
@@ -120,14 +127,29 @@ class Prepared(BackendRep):
     def infer(self, infos, arrays):
         try:
             return infer(self.model, infos, arrays, self.device)
-        except hsched.HschedError:
+        except hsched.HschedError as error:
             if len(infos) < 2:
-                raise
-            others = {i.name: a for i, a in zip(infos[1:], arrays[1:])}
-            found = infer(with_constants(self.model, others), infos[:1], arrays[:1],
-                          self.device)
-            Prepared.fixed += 1
-            return found
+                return self.infer_constants(error, infos, arrays)
+        try:
+            found = self.infer_fixed(1, infos, arrays)
+        except hsched.HschedError as error:
+            return self.infer_constants(error, infos, arrays)
+        Prepared.fixed += 1
+        return found
+
+    def infer_constants(self, error, infos, arrays):
+        """What was refused with that error, if a constant as first input would mend it."""
+        if not infos or not any(text in str(error) for text in NEEDS_CONSTANTS):
+            raise error
+        found = self.infer_fixed(0, infos, arrays)
+        Prepared.all_fixed += 1
+        return found
+
+    def infer_fixed(self, first, infos, arrays):
+        """With inputs from that one on as constants."""
+        values = {i.name: a for i, a in zip(infos[first:], arrays[first:])}
+        return infer(with_constants(self.model, values), infos[:first], arrays[:first],
+                     self.device)
 
 
 class HschedBackend(Backend):

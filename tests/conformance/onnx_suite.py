@@ -34,6 +34,8 @@ import reasons  # noqa: E402
 from backend import HschedBackend, Prepared  # noqa: E402
 
 EXCLUDED = HERE / "excluded.txt"
+# The expected values of these have rounding errors of 2e-7 where the result is 0.
+TOLERANCES = {name: {"atol": 1e-6} for name in ("test_dft_inverse", "test_dft_inverse_opset19")}
 HANGS_AFTER = 120  # seconds; the longest case takes a few
 FLAKY = "flaky: passes or not"
 DOWNLOAD = "download: needs the network"
@@ -43,9 +45,9 @@ HEAD = """\
 # Cases under "[{flaky}]" run, but are not judged.
 """
 
-# fixed: it passed with all inputs but the first as constants (backend.py).
-Result = collections.namedtuple("Result", "passed message reason fixed on_gpu",
-                                defaults=[False, False])
+# fixed, all_fixed: it passed with all inputs but the first, or all, as constants (backend.py).
+Result = collections.namedtuple("Result", "passed message reason fixed all_fixed on_gpu",
+                                defaults=[False, False, False])
 
 
 def read_excluded():
@@ -83,7 +85,7 @@ def all_cases(device):
     remote = {f"{case.name}_cpu" for case in load_model_tests(kind="real")
               if case.url and not case.url.startswith("onnx/backend/test/data/light/")}
     found = {}
-    for kind in Runner(HschedBackend).test_cases.values():
+    for kind in Runner(HschedBackend, test_kwargs=TOLERANCES).test_cases.values():
         for name in unittest.defaultTestLoader.getTestCaseNames(kind):
             if name.endswith(f"_{device}"):
                 label = kind.__name__.removeprefix("OnnxBackend").removesuffix("ModelTest")
@@ -92,10 +94,11 @@ def all_cases(device):
 
 
 def run_here(kind, method):
-    fixed, on_gpu = Prepared.fixed, Prepared.on_gpu
+    fixed, all_fixed, on_gpu = Prepared.fixed, Prepared.all_fixed, Prepared.on_gpu
     try:
         kind(method).debug()
-        return Result(True, "", None, Prepared.fixed > fixed, Prepared.on_gpu > on_gpu)
+        return Result(True, "", None, Prepared.fixed > fixed, Prepared.all_fixed > all_fixed,
+                      Prepared.on_gpu > on_gpu)
     except hsched.HschedError as error:
         return Result(False, str(error), reasons.of_message(str(error)))
     except Exception as error:  # A failure of the case, whatever it is.
@@ -169,6 +172,8 @@ def report(cases, results, wrong, excluded):
     print(", ".join(f"{kind} {good[kind]} of {ran[kind]}" for kind in sorted(ran)))
     fixed = sum(results[name].fixed for name in passed)
     print(f"{fixed} of those that passed did so with all inputs but the first as constants")
+    if all_fixed := sum(results[name].all_fixed for name in passed):
+        print(f"{all_fixed} of those that passed did so with all inputs as constants")
     if on_gpu := sum(results[name].on_gpu for name in passed):
         print(f"{on_gpu} of those that passed did so with steps on the GPU")
     print(f"{len(passed)} passed, {len(wrong)} failed, {sum(out.values())} excluded")

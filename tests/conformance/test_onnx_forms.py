@@ -191,6 +191,53 @@ def test_a_condition_inside_a_loop(tmp_path):
        }"""), tmp_path)
 
 
+ENDING = """main (float[2] x, float[2] z, bool go) => (float[2] y, float[2] w, int64 n)
+    <int64 most = {6}, float limit = {%s}, int64 zero = {0}, bool yes = {1}> {
+      y, w, n = Loop (most, %s, x, z, zero) <
+        body = step (int64 i, bool c, float[2] v, float[2] u, int64 k) => (bool more, float[2] u, float[2] t, int64 m) {
+          f = Cast <to = 1> (i)
+          t = Add(v, f)
+          s = ReduceSum <keepdims = 0> (t)
+          more = %s
+          m = Add(i, i)
+        }>
+    }"""
+
+
+@pytest.mark.parametrize("limit", [-100.0, 0.5, 3.0, 8.0, 100.0])
+@pytest.mark.parametrize("begin", ["", "yes", "go"])
+@pytest.mark.parametrize("more", ["Less(s, limit)", "Identity(c)", "Constant <value = bool {0}> ()",
+                                  "Not(go)"])
+def test_a_loop_that_ends_at_run_time(limit, begin, more, tmp_path):
+    model = onnx.parser.parse_model(HEAD + ENDING % (limit, begin, more))
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for go in (False, True):
+        feed = {**feed_of(model), "go": np.array(go)}
+        found = ours(model, feed, tmp_path)
+        for name, value in zip("ywn", session.run(["y", "w", "n"], feed)):
+            np.testing.assert_allclose(found[name], value, rtol=1e-6)
+
+
+def test_a_loop_that_ends_by_what_is_known(tmp_path):
+    """The condition follows from numbers, so that nothing is chosen at run time."""
+    check(onnx.parser.parse_model(HEAD + """main (float[2] x) => (float[2] y) <int64 most = {9}, int64 three = {3}> {
+         y = Loop (most, , x) <
+           body = step (int64 i, bool c, float[2] v) => (bool more, float[2] w) {
+             more = Less(i, three)  f = Cast <to = 1> (i)  w = Sub(f, v) }>
+       }"""), tmp_path)
+
+
+def test_loops_that_end_in_loops(tmp_path):
+    check(onnx.parser.parse_model(HEAD + """main (float[2] x) => (float[2] y) <int64 three = {3}, float limit = {1.5}> {
+         y = Loop (three, , x) <
+           body = step (int64 i, bool c, float[2] v) => (bool d, float[2] w) {
+             w = Loop (three, , v) <
+               body = inner (int64 j, bool cc, float[2] a) => (bool dd, float[2] b) {
+                 b = Add(a, x)  s = ReduceMax <keepdims = 0> (b)  dd = Less(s, limit) }>
+             r = ReduceMin <keepdims = 0> (w)  d = Greater(r, limit) }>
+       }"""), tmp_path)
+
+
 @pytest.mark.parametrize("text", [
     """main (float[2] s, float[2] p, float[5,2] x) => (float[2] a, float[2] b, float[5,2] y) {
          a, b, y = Scan (s, p, x) <num_scan_inputs = 1,
@@ -213,6 +260,37 @@ def test_scans(text, tmp_path):
     check(onnx.parser.parse_model(HEAD + text), tmp_path)
 
 
+HEAD_8 = '<ir_version: 4, opset_import: ["" : 8]>\n'
+
+
+@pytest.mark.parametrize("text", [
+    # Batches in front of the state, of what is scanned, in two directions, and of what is collected.
+    """main (float[3,2] s, float[3,4,2] x, float[3,4,5] z) => (float[3,2] last, float[3,4,2] y, float[3,4,5] w) {
+         last, y, w = Scan ("", s, x, z) <num_scan_inputs = 2, directions = [1, 0],
+           body = step (float[2] s, float[2] v, float[5] u) => (float[2] t, float[2] v2, float[5] u2) {
+             t = Sub(v, s)  v2 = Add(t, v)  u2 = Neg(u) }>
+       }""",
+    # One batch; no state; a result that nobody reads.
+    """main (float[1,4,2] x) => (float[1,4,2] y) {
+         y, unused = Scan ("", x) <num_scan_inputs = 1,
+           body = step (float[2] v) => (float[2] w, float[2] u) { w = Exp(v)  u = Neg(v) }>
+       }""",
+])
+def test_scans_of_batches(text, tmp_path):
+    check(onnx.parser.parse_model(HEAD_8 + text), tmp_path)
+
+
+@pytest.mark.parametrize("inputs, scanned, reason", [
+    ("int64[2] n, float[2,2] s, float[2,3,2] x", "n, s, x", "different lengths"),
+    ("float[1,2] s, float[2,3,2] x", ", s, x", "different batches"),
+])
+def test_scans_of_batches_refused(inputs, scanned, reason, tmp_path):
+    refused(onnx.parser.parse_model(HEAD_8 + f"""main ({inputs}) => (float[2,2] t, float[2,3,2] y) {{
+        t, y = Scan ({scanned}) <num_scan_inputs = 1, body = step (float[2] a, float[2] b) => (float[2] c, float[2] d) {{
+          c = Add(a, b)  d = Neg(c) }}>
+      }}"""), reason, tmp_path)
+
+
 @pytest.mark.parametrize("text, reason", [
     ("""main (float[1] x, bool[1] c) => (y) {
           y = If (c) <then_branch = a () => (t) { t = Neg(x) }, else_branch = b () => (t) { t = Concat <axis = 0> (x, x) }>
@@ -229,12 +307,18 @@ def test_scans(text, tmp_path):
     ("""main (float[1] x) => (float[1] y) <bool go = {1}> {
           y = Loop ( , go, x) <body = b (int64 i, bool c, float[1] v) => (bool c, float[1] w) { w = Neg(v) }>
         }""", "iterations"),
-    ("""main (float[1] x) => (float[1] y) <int64 three = {3}, float[1] half = {0.5}> {
-          y = Loop (three, , x) <body = b (int64 i, bool c, float[1] v) => (bool d, float[1] w) {
-            d = Less(v, half)
-            w = Neg(v)
-          }>
-        }""", "a condition that the body computes"),
+    ("""main (float[1] x) => (float[1] y) <bool go = {1}, float[1] half = {0.5}> {
+          y = Loop (, go, x) <body = b (int64 i, bool c, float[1] v) => (bool d, float[1] w) {
+            d = Less(v, half)  w = Neg(v) }>
+        }""", "of which nothing says the most"),
+    ("""main (float[1] x) => (float[1] y, z) <int64 three = {3}, float[1] half = {0.5}> {
+          y, z = Loop (three, , x) <body = b (int64 i, bool c, float[1] v) => (bool d, float[1] w, float[1] u) {
+            d = Less(v, half)  w = Neg(v)  u = Exp(v) }>
+        }""", "an output that collects"),
+    ("""main (float[1] x) => (y) <int64 three = {3}, float half = {0.5}> {
+          y = Loop (three, , x) <body = b (int64 i, bool c, float[k] v) => (bool d, float[m] w) {
+            s = ReduceSum <keepdims = 0> (v)  d = Less(s, half)  w = Concat <axis = 0> (v, v) }>
+        }""", "a Loop whose end is computed at run time"),
     ("""main (float[1] x) => (float[0,1] y) <int64 none = {0}> {
           y = Loop (none, ) <body = b (int64 i, bool c) => (bool c, float[1] w) { w = Neg(x) }>
         }""", "no iterations"),

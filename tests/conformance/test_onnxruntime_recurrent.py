@@ -74,3 +74,92 @@ def test_random_networks_agree(kind, tmp_path):
             for name, expected in zip(names, session.run(names, feed)):
                 assert ours[name].shape == expected.shape, model.graph.node[0]
                 assert np.abs(ours[name] - expected).max() < 2e-5, (name, model.graph.node[0])
+
+
+def written_out(kind, rng):
+    """One that is no layer: with peepholes, or with weights that are inputs."""
+    while True:
+        model, feed = random_model(kind, rng)
+        if feed["x"].shape[0] < 7:
+            break
+    graph, node = model.graph, model.graph.node[0]
+    directions = 2 if onnx.helper.get_node_attr_value(node, "direction") == b"bidirectional" else 1
+    hidden = onnx.helper.get_node_attr_value(node, "hidden_size")
+    peepholes = kind == "LSTM" and rng.random() < 0.7
+    if peepholes:
+        data = rng.uniform(-1, 1, (directions, 3 * hidden)).astype(np.float32)
+        node.input.extend([""] * (7 - len(node.input)) + ["P"])
+        graph.initializer.append(onnx.numpy_helper.from_array(data, "P"))
+    computed = [i for i in graph.initializer if rng.random() < 0.4]
+    if not peepholes and not computed:
+        computed = [graph.initializer[0]]
+    for stored in computed:
+        data = onnx.numpy_helper.to_array(stored)
+        graph.initializer.remove(stored)
+        graph.input.append(helper.make_tensor_value_info(stored.name, TensorProto.FLOAT, data.shape))
+        feed[stored.name] = data
+    return model, feed
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_networks_that_are_written_out_agree(kind, tmp_path):
+    path = tmp_path / "m.onnx"
+    rng = np.random.default_rng(23)
+    with hsched.Runtime(cpu_workers=2) as rt:
+        for _ in range(25):
+            model, feed = written_out(kind, rng)
+            onnx.checker.check_model(model)
+            onnx.save(model, path)
+            session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            names = [o.name for o in session.get_outputs()]
+            ours = rt.load(path, symbols={"steps": len(feed["x"])}).infer(feed)
+            for name, expected in zip(names, session.run(names, feed)):
+                assert ours[name].shape == expected.shape, model.graph.node[0]
+                assert np.abs(ours[name] - expected).max() < 2e-5, (name, model.graph.node[0])
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_batches_first_and_of_any_size(kind, tmp_path):
+    """Layout 1, which ONNX Runtime lacks: as the same network of layout 0 with its inputs turned."""
+    rng = np.random.default_rng(31)
+    rows, hidden = GATES[kind] * 5, 5
+    feed = {"x": rng.standard_normal((3, 4, 6)).astype(np.float32),
+            "W": rng.standard_normal((2, rows, 6)).astype(np.float32),
+            "R": rng.standard_normal((2, rows, hidden)).astype(np.float32),
+            "h": rng.standard_normal((2, 4, hidden)).astype(np.float32)}
+    turned = {**feed, "x": feed["x"].swapaxes(0, 1), "h": feed["h"].swapaxes(0, 1)}
+    results = []
+    for layout, given in ((0, feed), (1, turned)):
+        node = helper.make_node(kind, ["x", "W", "R", "", "", "h"], ["y", "y_h"], hidden_size=hidden,
+                                direction="bidirectional", layout=layout, activations=[
+                                    "HardSigmoid", "Tanh", "Softsign"][:{"LSTM": 3, "GRU": 2}.get(kind, 1)] * 2)
+        shapes = {n: list(a.shape) for n, a in given.items()}
+        shapes["x"][1 - layout] = shapes["h"][1 - layout] = "batch"
+        graph = helper.make_graph(
+            [node], "g", [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()],
+            [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("y", "y_h")])
+        path = tmp_path / "m.onnx"
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8), path)
+        with hsched.Runtime(cpu_workers=1) as rt:
+            results.append(rt.load(path, symbols={"batch": 4}).infer(given))
+        if layout == 0:
+            expected = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, given)
+            np.testing.assert_allclose(results[0]["y"], expected[0], atol=2e-5)
+    np.testing.assert_array_equal(results[1]["y"], results[0]["y"].transpose(2, 0, 1, 3))
+    np.testing.assert_array_equal(results[1]["y_h"], results[0]["y_h"].swapaxes(0, 1))
+
+
+@pytest.mark.parametrize("name, shape", [("W", (1, 19, 6)), ("R", (2, 20, 5)), ("B", (1, 20)), ("n", (3,)),
+                                         ("h", (1, 1, 5)), ("c", (1, 4, 4)), ("P", (1, 20))])
+def test_shapes_that_do_not_fit(name, shape, tmp_path):
+    shapes = {"x": (3, 4, 6), "W": (1, 20, 6), "R": (1, 20, 5), "B": (1, 40), "n": (4,), "h": (1, 4, 5),
+              "c": (1, 4, 5), "P": (1, 15)}
+    node = helper.make_node("LSTM", list(shapes), ["y"], hidden_size=5)
+    graph = helper.make_graph(
+        [node], "g", [helper.make_tensor_value_info(
+            n, TensorProto.INT32 if n == "n" else TensorProto.FLOAT, shape if n == name else s)
+            for n, s in shapes.items()], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8), path)
+    with hsched.Runtime(cpu_workers=1) as rt, pytest.raises(hsched.HschedError, match="fit|one for each"):
+        rt.load(path)
