@@ -27,7 +27,7 @@ Everything else is refused with an error that lists all such nodes of the model,
 
 def entries():
     """The fields of each line of the table: the first six by place, the others by name."""
-    text = (ROOT / "src" / "onnx" / "ops.c").read_text()
+    text = (ROOT / "src" / "onnx" / "ops.c").read_text().replace("\\\n", " ")
     table = re.search(r"hsi_onnx_op ops\[\] = \{\n(.*?)\n\};", text, re.DOTALL)[1]
     for macro, meaning in reversed(re.findall(r'^#define (\w+) +(.*".*)$', text, re.MULTILINE)):
         table = re.sub(rf"\b{macro}\b", lambda _: meaning, table)
