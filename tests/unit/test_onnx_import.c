@@ -409,6 +409,32 @@ static void test_symbols_are_pinned(void **state)
     hsched_graph_destroy(graph);
 }
 
+/* Places that are given from the end are those of another size, too. */
+static void test_places_from_the_end(void **state)
+{
+    (void)state;
+    static ob_model b;
+    static const int64_t starts[] = { 6, 0, 5 };
+    begin(&b, 13, "N,3");
+    ob_list(&b, "places", "-1,0,-2");
+    ob_int(ob_node(&b, "Gather", "x,places", "y"), "axis", 0);
+    hsched_symbol four = { "N", 4 }, seven = { "N", 7 };
+    hsched_onnx_config config = { HSCHED_ONNX_CONFIG_INIT, .symbols = &four,
+                                  .symbol_count = 1 };
+    hsched_graph *graph = ob_graph(&b, &config), *other;
+    assert_int_equal(hsi_graph_specialise(graph, &seven, 1, &other), HSCHED_OK);
+    ob_expect(other, "y", "3,3");
+    const hsi_layer *joined = layer_of(other, "y");
+    assert_int_equal(joined->input_count, 3);
+    for (uint32_t k = 0; k < 3; k++) {
+        const hsi_layer *pick =
+            &other->layers[other->tensors[joined->inputs[k]].producer];
+        assert_int_equal(pick->attrs.slice.starts[0], starts[k]);
+    }
+    hsched_graph_destroy(other);
+    hsched_graph_destroy(graph);
+}
+
 /* ---- What is not supported is listed in one error ---- */
 
 static void test_unsupported_is_listed(void **state)
@@ -824,6 +850,7 @@ int main(void)
         cmocka_unit_test(test_no_elements_pin_what_they_depend_on),
         cmocka_unit_test(test_shapes_stay_symbolic),
         cmocka_unit_test(test_symbols_are_pinned),
+        cmocka_unit_test(test_places_from_the_end),
         cmocka_unit_test(test_unsupported_is_listed),
         cmocka_unit_test(test_the_list_is_bounded),
         cmocka_unit_test(test_reasons),
