@@ -71,7 +71,9 @@ static double unary_float(const hsi_onnx_node *node, double v)
         return -v;
     if (is(node, "Reciprocal"))
         return 1 / v;
-    return is(node, "Relu") ? fmax(v, 0) : 1 / (1 + exp(-v)); /* Sigmoid */
+    if (is(node, "Relu"))
+        return v < 0 ? 0 : v; /* a NaN passes through */
+    return 1 / (1 + exp(-v)); /* Sigmoid */
 }
 
 /* To the type of the second input. */

@@ -307,7 +307,11 @@ hsched_status hsi_onnx_build_pow(hsi_onnx_import *im, const hsi_onnx_node *node)
         return status;
     const hsched_dtype to = im->graph->tensors[a].dtype, by = im->graph->tensors[b].dtype;
     const int as_floats = hsi_is_integer(to) && !hsi_is_integer(by);
-    status = as_floats ? cast_operand(im, node, by, &a) : cast_operand(im, node, to, &b);
+    if (as_floats && by == HSCHED_FLOAT64) /* which no layer computes on */
+        status = cast_operand(im, node, HSCHED_FLOAT32, &b);
+    if (!status)
+        status = as_floats ? cast_operand(im, node, im->graph->tensors[b].dtype, &a)
+                           : cast_operand(im, node, to, &b);
     if (!status)
         status = hsi_onnx_add_pair(im, node, !as_floats, HSCHED_BINARY_POW, a, b, &y);
     if (!status && as_floats)
