@@ -320,6 +320,8 @@ hsched_status hsi_onnx_fold_compare(hsi_onnx_import *im, const hsi_onnx_node *no
     const hsi_onnx_constant *result;
     if (!p.a || !p.b || p.a->dtype != p.b->dtype)
         return hsi_onnx_malformed(node, "it needs two inputs of the same type");
+    if (is_logical(node) && p.a->dtype != HSCHED_BOOL)
+        return hsi_onnx_malformed(node, "its inputs are no bools");
     if (!hsi_onnx_can_make(p.a->dtype))
         return HSCHED_OK;
     hsched_status status = fold_pair(im, node, &p, HSCHED_BOOL, &result);

@@ -364,6 +364,8 @@ hsched_status hsi_onnx_build_variadic(hsi_onnx_import *im, const hsi_onnx_node *
     if (node->input_count == 1)
         return hsi_onnx_alias(im, node, 0);
     hsched_status status = hsi_onnx_input(im, node, 0, &y);
+    if (!status && mean && hsi_is_integer(im->graph->tensors[y].dtype))
+        return hsi_onnx_malformed(node, "its inputs are integers");
     for (uint32_t k = 1; k < node->input_count && !status; k++) {
         int last = k + 1 == node->input_count && !mean;
         const char *name = last ? hsi_onnx_output_name(im, node, 0)

@@ -1,4 +1,4 @@
-"""Constants of a model: their types and values stay what they are."""
+"""Constants of a model: their types and values stay what they are; what is no valid ONNX is said to be so."""
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -61,3 +61,18 @@ def test_parameters_wider_than_x(tmp_path):
     found = ours(model, {"x": x}, tmp_path)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+INTS, FLOATS = np.array([1, 2]), np.array([1, 2], "float32")
+
+
+@pytest.mark.parametrize("op, feed, constants, inputs, attributes, reason", [
+    ("Mean", {"x": INTS}, {"c": INTS}, "xc", {}, "its inputs are integers"),
+    ("And", {}, {"c": FLOATS, "d": FLOATS}, "cd", {}, "its inputs are no bools"),
+    ("HardSigmoid", {"x": FLOATS}, {}, "x", {"alpha": float("nan")}, "give numbers"),
+    ("GRU", {"x": wide(1, 1, 1).astype("float32")}, {}, "x", {"hidden_size": 1}, "weights"),
+])
+def test_refused(op, feed, constants, inputs, attributes, reason, tmp_path):
+    model = model_of(op, 14, feed, constants, list(inputs), attributes)
+    with pytest.raises(hsched.HschedError, match=f"^HSCHED_ERROR_FORMAT.*{reason}"):
+        ours(model, feed, tmp_path)
