@@ -202,6 +202,25 @@ static hsched_status read_sizes(hsi_onnx_import *im, const hsi_onnx_node *node,
     return sizes ? keep_aspect(im, node, x, l, config) : HSCHED_OK;
 }
 
+/* Opset 10 has no nearest_mode: along axes that shrink coordinates are rounded up, as its own test
+ * shows, along others down. */
+static hsched_status round_as_opset_10(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                       uint32_t rank, hsched_resize_config *config)
+{
+    int shrinks = 0, grows = 0;
+    for (uint32_t d = 0; d < rank; d++) {
+        const float step = 1 / config->scales[d];
+        grows |= step < 1;
+        shrinks |= step > 1 && step != rintf(step); /* else no rounding is needed */
+    }
+    if (shrinks && grows)
+        return hsi_onnx_unsupported(
+            im, node, "nearest elements where one axis shrinks and another grows");
+    if (shrinks)
+        config->rounding = HSCHED_RESIZE_CEIL;
+    return HSCHED_OK;
+}
+
 /* Upsample before opset 9 has its scales in an attribute. */
 static hsched_status read_scales(const hsi_onnx_node *node, uint32_t rank,
                                  hsched_resize_config *config)
@@ -234,6 +253,8 @@ hsched_status hsi_onnx_build_resize(hsi_onnx_import *im, const hsi_onnx_node *no
         status = read_axes(node, &l);
         if (!status)
             status = read_sizes(im, node, x, &l, &config);
+        if (!status && node->version == 10 && config.mode == HSCHED_RESIZE_NEAREST)
+            status = round_as_opset_10(im, node, l.rank, &config);
     }
     if (!status)
         status = hsi_onnx_at_node(

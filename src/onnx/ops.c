@@ -281,7 +281,9 @@ static const hsi_onnx_op ops[] = {
     { "Resize", 10, BUILD(resize), NULL,
       " antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside "
       "extrapolation_value keep_aspect_ratio_policy mode nearest_mode ",
-      0, .layers = "resize" },
+      0, .layers = "resize",
+      .note =
+          "of opset 10 no nearest elements where one axis shrinks and another grows" },
     { "ReverseSequence", 10, BUILD(reverse_sequence), NULL, " batch_axis time_axis ", 0,
       .layers = "binary, where, gather_nd", .types = "any" },
     { "RoiAlign", 10, BUILD(roi_align), NULL,
