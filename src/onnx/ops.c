@@ -11,6 +11,7 @@
     " activation_alpha activation_beta activations clip direction hidden_size layout "
 #define INTEGERS "int64, int32, int8, uint8"
 #define NUMBERS  "float32, " INTEGERS
+#define SUMMED   "float32, int64, int32"
 #define SEQUENCE                                                                         \
     "positions that are known; no sequences as inputs or outputs of the model"
 #define REDUCE " axes keepdims noop_with_empty_axes "
@@ -260,20 +261,23 @@ static const hsi_onnx_op ops[] = {
               "ScaledTanh); P of zeros only; layout 1 by transposes" },
     { "Range", 11, NULL, FOLD(range), " stash_type ", 0 },
     { "Reciprocal", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
-    { "ReduceL1", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
+    { "ReduceL1", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
+      .types = SUMMED },
     { "ReduceL2", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
     { "ReduceLogSum", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
     { "ReduceLogSumExp", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
     { "ReduceMax", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
       .types = NUMBERS ", bool" },
-    { "ReduceMean", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
+    { "ReduceMean", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
+      .types = SUMMED },
     { "ReduceMin", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
       .types = NUMBERS ", bool" },
     { "ReduceProd", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
-      .types = NUMBERS },
+      .types = SUMMED },
     { "ReduceSum", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
-      .types = NUMBERS },
-    { "ReduceSumSquare", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
+      .types = SUMMED },
+    { "ReduceSumSquare", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
+      .types = SUMMED },
     { "Relu", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation",
       .types = NUMBERS },
     { "Reshape", 1, BUILD(reshape), FOLD(reshape), " allowzero ", 0, .layers = "reshape",
