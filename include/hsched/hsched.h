@@ -658,7 +658,8 @@ HSCHED_API hsched_status hsched_graph_add_output(hsched_graph *graph, hsched_ten
  * taken, too: all such inputs of a layer are then of the same type, which is the output's as well.
  * They are the types of tensors outside: inside, everything is computed in float32 (by GPUs as
  * hsched_math says) and not rounded from layer to layer, but by a cast to a narrow type; inputs,
- * outputs and constants are converted. float64 can only be cast, chosen from and moved.
+ * outputs and constants are converted. float64 can only be cast, chosen from, moved, summed up
+ * (cumsum) and multiplied up (cumprod).
  */
 
 /* Spatial parameters are {height, width}; pads are {top, left, bottom, right}. */

@@ -118,6 +118,8 @@ hsched_status hsi_onnx_at_node(const hsi_onnx_node *node, hsched_status status)
 {
     if (status == HSCHED_OK)
         return status;
+    if (status == HSCHED_ERROR_INVALID_ARGUMENT) /* the model's, not the caller's */
+        status = HSCHED_ERROR_FORMAT;
     return hsi_error_prefix(status, "node '%.128s' (%.64s): ", node->label, node->op);
 }
 

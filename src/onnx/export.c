@@ -197,6 +197,16 @@ const char *hsi_onnx_put(hsi_onnx_export *e, const char *op, const char *output,
     return name;
 }
 
+const char *hsi_onnx_put_cast(hsi_onnx_export *e, const char *output, const char *x,
+                              hsched_dtype dtype)
+{
+    const char *y = output ? output : hsi_onnx_new_name(e, x);
+    hsi_onnx_node_begin(e, "Cast", y, x, NULL, NULL);
+    hsi_onnx_node_int(e, "to", hsi_onnx_type_of(dtype));
+    hsi_onnx_node_end(e);
+    return y;
+}
+
 /* ---- Constants ------------------------------------------------------------ */
 
 static const char *small_constant(hsi_onnx_export *e, const char *base, int32_t type,

@@ -48,6 +48,10 @@ void hsi_onnx_node_end(hsi_onnx_export *e);
 const char *hsi_onnx_put(hsi_onnx_export *e, const char *op, const char *output,
                          const char *a, const char *b);
 
+/* Likewise; x as another type. */
+const char *hsi_onnx_put_cast(hsi_onnx_export *e, const char *output, const char *x,
+                              hsched_dtype dtype);
+
 /* ---- Small constants; each gives its name --------------------------------- */
 
 const char *hsi_onnx_put_ints(hsi_onnx_export *e, const char *base, const int64_t *values,

@@ -1,6 +1,8 @@
 /* Activations as nodes; those that opset 13 lacks are composed. */
 #include "onnx/export.h"
 
+#include "base/element.h"
+
 typedef struct single {
     const char *op;
     const char *a, *b; /* attributes that the parameters are, or NULL */
@@ -91,12 +93,29 @@ int hsi_onnx_is_composed(hsched_activation_kind kind)
     return (size_t)kind >= sizeof singles / sizeof *singles || !singles[kind].op;
 }
 
+/* Opset 13 has no Relu of integers, and no Neg of uint8. 1 if it is one, and written. */
+static int integers(hsi_onnx_export *e, hsched_activation_kind kind, hsched_dtype dtype,
+                    const char *x, const char *y)
+{
+    if (kind == HSCHED_ACTIVATION_RELU && hsi_is_integer(dtype)) {
+        hsi_onnx_put(e, "Max", y, x, hsi_onnx_put_number(e, y, dtype, 0));
+        return 1;
+    }
+    if (kind != HSCHED_ACTIVATION_NEG || dtype != HSCHED_UINT8)
+        return 0;
+    const char *wide = hsi_onnx_put_cast(e, NULL, x, HSCHED_INT32);
+    hsi_onnx_put_cast(e, y, hsi_onnx_put(e, "Neg", NULL, wide, NULL), dtype);
+    return 1;
+}
+
 void hsi_onnx_export_activation(hsi_onnx_export *e, const hsi_layer *layer)
 {
     const hsched_activation *a = &layer->attrs.activation;
     const char *x = hsi_onnx_tensor_name(e, layer->inputs[0]);
     const char *y = hsi_onnx_tensor_name(e, layer->output);
     const char *low, *gate;
+    if (integers(e, a->kind, e->graph->tensors[layer->inputs[0]].dtype, x, y))
+        return;
     switch (a->kind) {
     case HSCHED_ACTIVATION_CLIP:
         low = hsi_onnx_put_scalar(e, y, a->a);

@@ -74,6 +74,20 @@ static void with_axis(hsi_onnx_export *e, const hsi_layer *layer, const char *op
     hsi_onnx_node_end(e);
 }
 
+static int is_shift(hsched_binary_kind kind)
+{
+    return kind == HSCHED_BINARY_SHIFT_LEFT || kind == HSCHED_BINARY_SHIFT_RIGHT;
+}
+
+/* Opset 13 has no arithmetic on int8 and uint8: it is done in int32, and the lower bits stay. */
+static int goes_through_int32(hsched_binary_kind kind, hsched_dtype dtype)
+{
+    return (dtype == HSCHED_INT8 || dtype == HSCHED_UINT8) &&
+           (kind == HSCHED_BINARY_ADD || kind == HSCHED_BINARY_SUB ||
+            kind == HSCHED_BINARY_MUL || kind == HSCHED_BINARY_DIV ||
+            kind == HSCHED_BINARY_POW);
+}
+
 static hsched_status binary(hsi_onnx_export *e, const hsi_layer *layer)
 {
     static const char *const ops[] = {
@@ -99,26 +113,37 @@ static hsched_status binary(hsi_onnx_export *e, const hsi_layer *layer)
         [HSCHED_BINARY_SHIFT_RIGHT] = "BitShift",
     };
     const hsched_binary_kind kind = layer->attrs.binary;
+    const hsched_dtype dtype = e->graph->tensors[layer->inputs[0]].dtype;
+    const char *a = input(e, layer, 0), *b = input(e, layer, 1), *y = output(e, layer);
     if ((size_t)kind >= sizeof ops / sizeof *ops || !ops[kind])
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
                          "opset %d has no operator for binary kind %d",
                          HSI_ONNX_EXPORT_OPSET, (int)kind);
-    hsi_onnx_node_begin(e, ops[kind], output(e, layer), input(e, layer, 0),
-                        input(e, layer, 1), NULL);
+    if (is_shift(kind) && dtype != HSCHED_UINT8)
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "ONNX has no shifts of %s; shift uint8, or multiply and divide",
+                         hsched_dtype_name(dtype));
+    const int narrow = goes_through_int32(kind, dtype);
+    if (narrow) {
+        a = hsi_onnx_put_cast(e, NULL, a, HSCHED_INT32);
+        b = hsi_onnx_put_cast(e, NULL, b, HSCHED_INT32);
+    }
+    const char *result = narrow ? hsi_onnx_new_name(e, y) : y;
+    hsi_onnx_node_begin(e, ops[kind], result, a, b, NULL);
     if (kind == HSCHED_BINARY_FMOD)
         hsi_onnx_node_int(e, "fmod", 1);
-    if (kind == HSCHED_BINARY_SHIFT_LEFT || kind == HSCHED_BINARY_SHIFT_RIGHT)
+    if (is_shift(kind))
         hsi_onnx_node_text(e, "direction",
                            kind == HSCHED_BINARY_SHIFT_LEFT ? "LEFT" : "RIGHT");
     hsi_onnx_node_end(e);
+    if (narrow)
+        hsi_onnx_put_cast(e, y, result, dtype);
     return HSCHED_OK;
 }
 
 static void cast(hsi_onnx_export *e, const hsi_layer *layer)
 {
-    hsi_onnx_node_begin(e, "Cast", output(e, layer), input(e, layer, 0), NULL, NULL);
-    hsi_onnx_node_int(e, "to", hsi_onnx_type_of(layer->attrs.cast));
-    hsi_onnx_node_end(e);
+    hsi_onnx_put_cast(e, output(e, layer), input(e, layer, 0), layer->attrs.cast);
 }
 
 static void where(hsi_onnx_export *e, const hsi_layer *layer)
@@ -328,9 +353,7 @@ hsched_status hsi_onnx_export_layer(hsi_onnx_export *e, const hsi_layer *layer)
 {
     if (needs_float32(e, layer))
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "layer '%.200s': a %s of %s cannot be written; cast to float32 "
-                         "before it",
-                         layer->name, hsi_layer_kind_name(layer->kind),
+                         "in %s it cannot be written; cast to float32 before it",
                          hsched_dtype_name(e->graph->tensors[layer->inputs[0]].dtype));
     switch (layer->kind) {
     case HSI_LAYER_CONV2D:

@@ -30,9 +30,9 @@ hsched_status hsi_onnx_export_cumsum(hsi_onnx_export *e, const hsi_layer *layer)
 {
     if (layer->attrs.cumsum.product)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "layer '%.200s': opset %d, in which models are written, has no "
+                         "opset %d, in which models are written, has no "
                          "products up to each element",
-                         layer->name, HSI_ONNX_EXPORT_OPSET);
+                         HSI_ONNX_EXPORT_OPSET);
     const char *y = hsi_onnx_tensor_name(e, layer->output);
     const int64_t axis = layer->attrs.cumsum.axis;
     const char *given = hsi_onnx_put_ints(e, y, &axis, 1);

@@ -268,11 +268,10 @@ hsched_status hsi_onnx_export_pool_indices(hsi_onnx_export *e, const hsi_layer *
                .out = e->graph->tensors[layer->output].dims };
     grow_pads(&p);
     if (e->graph->symbol_count || !pads_are_small(&p))
-        return hsi_error(
-            HSCHED_ERROR_UNSUPPORTED,
-            "layer '%.200s': the indices of a pooling with pads as large as the "
-            "kernel, or of a graph with symbols, cannot be written",
-            layer->name);
+        return hsi_error(HSCHED_ERROR_UNSUPPORTED,
+                         "the indices of a pooling with pads as large as the kernel, or "
+                         "of a graph with "
+                         "symbols, cannot be written");
     hsi_onnx_node_begin(e, "MaxPool", hsi_onnx_new_name(e, p.y), p.x, NULL, NULL);
     hsi_onnx_node_output(e, p.y);
     window_attributes(e, &p);

@@ -8,10 +8,11 @@
 hsched_status hsi_onnx_export_grid_sample(hsi_onnx_export *e, const hsi_layer *layer)
 {
     (void)e;
+    (void)layer;
     return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                     "layer '%.200s': opset %d, in which models are written, has no "
+                     "opset %d, in which models are written, has no "
                      "GridSample",
-                     layer->name, HSI_ONNX_EXPORT_OPSET);
+                     HSI_ONNX_EXPORT_OPSET);
 }
 
 /* 1 if the layer's output is one of the model's, and nothing else reads it. */
@@ -65,9 +66,9 @@ hsched_status hsi_onnx_export_roi_align(hsi_onnx_export *e, const hsi_layer *lay
     const hsched_roi_align_config *c = &layer->attrs.roi_align;
     if (!c->output_half_pixel)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,
-                         "layer '%.200s': opset %d, in which models are written, has no "
+                         "opset %d, in which models are written, has no "
                          "half pixels in RoiAlign; use output_half_pixel",
-                         layer->name, HSI_ONNX_EXPORT_OPSET);
+                         HSI_ONNX_EXPORT_OPSET);
     hsi_onnx_node_begin(e, "RoiAlign", hsi_onnx_tensor_name(e, layer->output),
                         hsi_onnx_tensor_name(e, layer->inputs[0]),
                         hsi_onnx_tensor_name(e, layer->inputs[1]),

@@ -71,7 +71,9 @@ static double unary_float(const hsi_onnx_node *node, double v)
         return -v;
     if (is(node, "Reciprocal"))
         return 1 / v;
-    return is(node, "Relu") ? fmax(v, 0) : 1 / (1 + exp(-v)); /* Sigmoid */
+    if (is(node, "Relu"))
+        return v < 0 ? 0 : v; /* a NaN passes through */
+    return 1 / (1 + exp(-v)); /* Sigmoid */
 }
 
 /* To the type of the second input. */
@@ -318,6 +320,8 @@ hsched_status hsi_onnx_fold_compare(hsi_onnx_import *im, const hsi_onnx_node *no
     const hsi_onnx_constant *result;
     if (!p.a || !p.b || p.a->dtype != p.b->dtype)
         return hsi_onnx_malformed(node, "it needs two inputs of the same type");
+    if (is_logical(node) && p.a->dtype != HSCHED_BOOL)
+        return hsi_onnx_malformed(node, "its inputs are no bools");
     if (!hsi_onnx_can_make(p.a->dtype))
         return HSCHED_OK;
     hsched_status status = fold_pair(im, node, &p, HSCHED_BOOL, &result);

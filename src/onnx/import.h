@@ -190,7 +190,7 @@ hsched_status hsi_onnx_complain(const hsi_onnx_import *im);
 hsched_status hsi_onnx_malformed(const hsi_onnx_node *node, const char *cause, ...)
     __attribute__((format(printf, 2, 3)));
 /* Puts the node in front of the detail of an error, which is returned; HSCHED_OK stays as
- * it is. */
+ * it is. What the graph calls an invalid argument is FORMAT. */
 hsched_status hsi_onnx_at_node(const hsi_onnx_node *node, hsched_status status);
 hsched_status hsi_onnx_no_memory(const hsi_onnx_import *im, const hsi_onnx_node *node);
 

@@ -325,7 +325,21 @@ hsched_status hsi_onnx_build_split(hsi_onnx_import *im, const hsi_onnx_node *nod
     return status;
 }
 
-/* One constant index: a slice, and for a number (not a list) a squeeze. */
+/* The slice of x at one index. One from the end stays so where a symbol has another value. */
+static hsched_status add_pick(hsi_onnx_import *im, const hsi_onnx_node *node,
+                              const char *name, hsched_tensor x, uint32_t axis,
+                              int64_t index, hsched_tensor *y)
+{
+    int64_t dims[HSCHED_MAX_DIMS], along = axis;
+    const int64_t end = index == -1 ? INT64_MAX : index + 1;
+    hsi_onnx_dims(im, x, dims);
+    if (index < -dims[axis] || index >= dims[axis])
+        return hsi_onnx_malformed(node, "index %lld is outside a dimension of %lld",
+                                  (long long)index, (long long)dims[axis]);
+    return hsi_onnx_at_node(node, hsched_graph_add_slice(im->graph, name, x, 1, &index,
+                                                         &end, &along, NULL, y));
+}
+
 enum {
     MAX_PICKED = 16
 };
@@ -336,21 +350,14 @@ static hsched_status build_picks(hsi_onnx_import *im, const hsi_onnx_node *node,
                                  uint32_t axis)
 {
     hsched_tensor picked[MAX_PICKED], y;
-    int64_t dims[HSCHED_MAX_DIMS], along = axis;
-    hsi_onnx_dims(im, x, dims);
     for (uint32_t k = 0; k < indices->count; k++) {
-        int64_t index = hsi_onnx_get_int(indices, k);
-        if (index < -dims[axis] || index >= dims[axis])
-            return hsi_onnx_malformed(node, "index %lld is outside a dimension of %lld",
-                                      (long long)index, (long long)dims[axis]);
-        int64_t start = index < 0 ? index + dims[axis] : index, end = start + 1;
         const char *name = hsi_onnx_made_name(im, node->label, "picked");
         if (!name)
             return hsi_onnx_no_memory(im, node);
-        hsched_status status = hsched_graph_add_slice(im->graph, name, x, 1, &start, &end,
-                                                      &along, NULL, &picked[k]);
+        hsched_status status =
+            add_pick(im, node, name, x, axis, hsi_onnx_get_int(indices, k), &picked[k]);
         if (status)
-            return hsi_onnx_at_node(node, status);
+            return status;
     }
     hsched_status status =
         hsched_graph_add_concat(im->graph, hsi_onnx_output_name(im, node, 0), picked,
@@ -409,21 +416,16 @@ hsched_status hsi_onnx_build_gather(hsi_onnx_import *im, const hsi_onnx_node *no
         return by_indices(im, node, x, axis);
     if (indices->tags)
         hsi_onnx_pin(im, indices->tags[0]);
-    int64_t dims[HSCHED_MAX_DIMS], index = hsi_onnx_get_int(indices, 0), along = axis;
-    hsi_onnx_dims(im, x, dims);
-    if (index < -dims[axis] || index >= dims[axis])
-        return hsi_onnx_malformed(node, "index %lld is outside a dimension of %lld",
-                                  (long long)index, (long long)dims[axis]);
-    int64_t end = index == -1 ? INT64_MAX : index + 1;
+    const int64_t along = axis; /* a slice, and for a number (not a list) a squeeze */
     const char *sliced =
         indices->rank ? name : hsi_onnx_made_name(im, node->label, "picked");
     if (!sliced)
         return hsi_onnx_no_memory(im, node);
-    status =
-        hsched_graph_add_slice(im->graph, sliced, x, 1, &index, &end, &along, NULL, &y);
+    status = add_pick(im, node, sliced, x, axis, hsi_onnx_get_int(indices, 0), &y);
     if (!status && indices->rank == 0)
-        status = hsched_graph_add_squeeze(im->graph, name, y, 1, &along, &y);
+        status = hsi_onnx_at_node(
+            node, hsched_graph_add_squeeze(im->graph, name, y, 1, &along, &y));
     if (!status)
         hsi_onnx_set_tensor(im, node, 0, y);
-    return hsi_onnx_at_node(node, status);
+    return status;
 }

@@ -307,7 +307,11 @@ hsched_status hsi_onnx_build_pow(hsi_onnx_import *im, const hsi_onnx_node *node)
         return status;
     const hsched_dtype to = im->graph->tensors[a].dtype, by = im->graph->tensors[b].dtype;
     const int as_floats = hsi_is_integer(to) && !hsi_is_integer(by);
-    status = as_floats ? cast_operand(im, node, by, &a) : cast_operand(im, node, to, &b);
+    if (as_floats && by == HSCHED_FLOAT64) /* which no layer computes on */
+        status = cast_operand(im, node, HSCHED_FLOAT32, &b);
+    if (!status)
+        status = as_floats ? cast_operand(im, node, im->graph->tensors[b].dtype, &a)
+                           : cast_operand(im, node, to, &b);
     if (!status)
         status = hsi_onnx_add_pair(im, node, !as_floats, HSCHED_BINARY_POW, a, b, &y);
     if (!status && as_floats)
@@ -360,6 +364,8 @@ hsched_status hsi_onnx_build_variadic(hsi_onnx_import *im, const hsi_onnx_node *
     if (node->input_count == 1)
         return hsi_onnx_alias(im, node, 0);
     hsched_status status = hsi_onnx_input(im, node, 0, &y);
+    if (!status && mean && hsi_is_integer(im->graph->tensors[y].dtype))
+        return hsi_onnx_malformed(node, "its inputs are integers");
     for (uint32_t k = 1; k < node->input_count && !status; k++) {
         int last = k + 1 == node->input_count && !mean;
         const char *name = last ? hsi_onnx_output_name(im, node, 0)

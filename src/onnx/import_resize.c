@@ -135,20 +135,23 @@ static hsched_status read_list(hsi_onnx_import *im, const hsi_onnx_node *node,
 
 /* Sizes that keep the proportions of x: the scale that is the least, or the largest. */
 static hsched_status keep_aspect(hsi_onnx_import *im, const hsi_onnx_node *node,
-                                 const listed *l, const int64_t *dims,
+                                 hsched_tensor x, const listed *l,
                                  hsched_resize_config *config)
 {
     static const names policies[] = { { "stretch", 0 },
                                       { "not_larger", 1 },
                                       { "not_smaller", 2 } };
+    int64_t dims[HSCHED_MAX_DIMS];
     int policy = 0;
     float scale = 0;
     hsched_status status =
         CHOICE("keep_aspect_ratio_policy", "stretch", policies, &policy);
     if (status || policy == 0)
         return status;
+    hsi_onnx_dims(im, x, dims);
     for (uint32_t k = 0; k < l->count; k++) {
         const uint32_t d = l->axes[k];
+        hsi_onnx_pin(im, hsi_onnx_dim_tag(im, x, d));
         const float own = (float)config->sizes[d] / (float)dims[d];
         if (k == 0 || (policy == 1 ? own < scale : own > scale))
             scale = own;
@@ -167,9 +170,7 @@ static hsched_status read_sizes(hsi_onnx_import *im, const hsi_onnx_node *node,
 {
     const hsi_onnx_constant *roi = NULL, *scales = NULL, *sizes = NULL;
     const int old = node->version < 11;
-    int64_t dims[HSCHED_MAX_DIMS];
     hsched_status status = HSCHED_OK;
-    hsi_onnx_dims(im, x, dims);
     if (config->coordinates == HSCHED_RESIZE_CROP)
         status = read_list(im, node, 1, 2 * l->count, &roi);
     if (!status)
@@ -198,7 +199,26 @@ static hsched_status read_sizes(hsi_onnx_import *im, const hsi_onnx_node *node,
         if (sizes ? config->sizes[d] < 1 : !(config->scales[d] > 0))
             return hsi_onnx_malformed(node, "a scale or size is not positive");
     }
-    return sizes ? keep_aspect(im, node, l, dims, config) : HSCHED_OK;
+    return sizes ? keep_aspect(im, node, x, l, config) : HSCHED_OK;
+}
+
+/* Opset 10 has no nearest_mode: along axes that shrink coordinates are rounded up, as its own test
+ * shows, along others down. */
+static hsched_status round_as_opset_10(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                       uint32_t rank, hsched_resize_config *config)
+{
+    int shrinks = 0, grows = 0;
+    for (uint32_t d = 0; d < rank; d++) {
+        const float step = 1 / config->scales[d];
+        grows |= step < 1;
+        shrinks |= step > 1 && step != rintf(step); /* else no rounding is needed */
+    }
+    if (shrinks && grows)
+        return hsi_onnx_unsupported(
+            im, node, "nearest elements where one axis shrinks and another grows");
+    if (shrinks)
+        config->rounding = HSCHED_RESIZE_CEIL;
+    return HSCHED_OK;
 }
 
 /* Upsample before opset 9 has its scales in an attribute. */
@@ -233,6 +253,8 @@ hsched_status hsi_onnx_build_resize(hsi_onnx_import *im, const hsi_onnx_node *no
         status = read_axes(node, &l);
         if (!status)
             status = read_sizes(im, node, x, &l, &config);
+        if (!status && node->version == 10 && config.mode == HSCHED_RESIZE_NEAREST)
+            status = round_as_opset_10(im, node, l.rank, &config);
     }
     if (!status)
         status = hsi_onnx_at_node(

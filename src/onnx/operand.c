@@ -60,15 +60,6 @@ hsched_status hsi_onnx_add_constant(hsi_onnx_import *im, const hsi_onnx_node *no
         return hsi_error(HSCHED_ERROR_SHAPE,
                          "node '%.128s' (%.64s): input '%.128s' is empty, %s",
                          node->label, node->op, name, hsi_shape_text(c->rank, c->dims));
-    if (c->dtype == HSCHED_FLOAT64 && c->count > MAX_CONVERTED)
-        return hsi_onnx_unsupported(im, node,
-                                    "weights of %s; convert the model to float32",
-                                    hsched_dtype_name(c->dtype));
-    if (c->dtype == HSCHED_FLOAT64) {
-        hsched_status status = hsi_onnx_cast(im, node, c, HSCHED_FLOAT32, &c);
-        if (status)
-            return status;
-    }
     return hsi_onnx_at_node(node, add_constant(im, name, c, tensor));
 }
 
@@ -99,16 +90,34 @@ hsched_status hsi_onnx_input(hsi_onnx_import *im, const hsi_onnx_node *node, uin
     return status;
 }
 
+/* Another tensor than what others see of the constant, which stays float64 for them. */
+static hsched_status narrow_weights(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                    const hsi_onnx_constant *c, hsched_tensor *tensor)
+{
+    if (c->count > MAX_CONVERTED)
+        return hsi_onnx_unsupported(im, node,
+                                    "weights of %s; convert the model to float32",
+                                    hsched_dtype_name(c->dtype));
+    hsched_status status = hsi_onnx_cast(im, node, c, HSCHED_FLOAT32, &c);
+    if (status)
+        return status;
+    const char *name = hsi_onnx_made_name(im, node->label, "narrow");
+    return name ? hsi_onnx_add_constant(im, node, name, c, tensor)
+                : hsi_onnx_no_memory(im, node);
+}
+
 hsched_status hsi_onnx_weights(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k,
                                hsched_tensor *tensor)
 {
+    const hsi_onnx_constant *c = hsi_onnx_constant_input(im, node, k);
     *tensor = HSCHED_NO_TENSOR;
     if (!hsi_onnx_has_input(node, k))
         return HSCHED_OK;
-    if (!hsi_onnx_constant_input(im, node, k))
+    if (!c)
         return hsi_onnx_unsupported(im, node,
                                     "input %u is computed at run time, not constant", k);
-    return hsi_onnx_input(im, node, k, tensor);
+    return c->dtype == HSCHED_FLOAT64 ? narrow_weights(im, node, c, tensor)
+                                      : hsi_onnx_input(im, node, k, tensor);
 }
 
 hsched_status hsi_onnx_add_floats(hsi_onnx_import *im, const hsi_onnx_node *node,

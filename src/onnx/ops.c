@@ -15,6 +15,7 @@
     "by step: at most 512"
 #define INTEGERS "int64, int32, int8, uint8"
 #define NUMBERS  "float32, " INTEGERS
+#define SUMMED   "float32, int64, int32"
 #define SEQUENCE                                                                         \
     "positions that are known; no sequences as inputs or outputs of the model"
 #define OPTIONAL "no optionals as inputs or outputs of the model"
@@ -289,20 +290,23 @@ static const hsi_onnx_op ops[] = {
       .types = "int64, int32",
       .note = "run where its ends are one number and that number plus what is known" },
     { "Reciprocal", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation" },
-    { "ReduceL1", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
+    { "ReduceL1", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
+      .types = SUMMED },
     { "ReduceL2", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
     { "ReduceLogSum", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
     { "ReduceLogSumExp", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
     { "ReduceMax", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
       .types = NUMBERS ", bool" },
-    { "ReduceMean", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
+    { "ReduceMean", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
+      .types = SUMMED },
     { "ReduceMin", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
       .types = NUMBERS ", bool" },
     { "ReduceProd", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
-      .types = NUMBERS },
+      .types = SUMMED },
     { "ReduceSum", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
-      .types = NUMBERS },
-    { "ReduceSumSquare", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce" },
+      .types = SUMMED },
+    { "ReduceSumSquare", 1, BUILD(reduce), FOLD(reduce), REDUCE, 0, .layers = "reduce",
+      .types = SUMMED },
     { "Relu", 1, BUILD(activation), FOLD(unary), "", 0, .layers = "activation",
       .types = NUMBERS },
     { "Reshape", 1, BUILD(reshape), FOLD(reshape), " allowzero ", 0, .layers = "reshape",
@@ -310,7 +314,9 @@ static const hsi_onnx_op ops[] = {
     { "Resize", 10, BUILD(resize), NULL,
       " antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside "
       "extrapolation_value keep_aspect_ratio_policy mode nearest_mode ",
-      0, .layers = "resize" },
+      0, .layers = "resize",
+      .note =
+          "of opset 10 no nearest elements where one axis shrinks and another grows" },
     { "ReverseSequence", 10, BUILD(reverse_sequence), NULL, " batch_axis time_axis ", 0,
       .layers = "binary, where, gather_nd", .types = "any" },
     { "RoiAlign", 10, BUILD(roi_align), NULL,

@@ -105,8 +105,9 @@ static hsched_status check_step(verifier *v, uint32_t index, hsched_step_check *
             step.backend->run_part(step.slot, step.step, step.operands, part, v->scratch);
     if (status != HSCHED_OK)
         return status;
-    if (s->out_aliases >= 0)
-        inputs[s->out_aliases] = v->before;
+    for (uint32_t i = 0; s->out_aliases >= 0 && i < s->input_count; i++)
+        if (inputs[i] == out) /* a square reads it twice */
+            inputs[i] = v->before;
     memset(v->expected, 0xff, bytes); /* NaN: an element that is not written shows */
     status = hsi_ref_run(s, inputs, v->expected);
     if (status != HSCHED_OK)

@@ -149,3 +149,20 @@ def test_scatter_of_neighbours(step, dtype, reduction, tmp_path):
     updates = RNG.standard_normal(indices.shape).astype(np.float32)
     node = helper.make_node("ScatterElements", ["x", "i", "u"], ["y"], axis=1, reduction=reduction)
     against_onnxruntime(tmp_path, node, {"x": x, "i": indices, "u": updates}, {})
+
+
+@pytest.mark.parametrize("scales", [(0.6, 0.6), (0.5, 0.3), (2, 1.5), (0.5, 2), (1, 0.7)])
+def test_nearest_elements_of_opset_10(scales, tmp_path):
+    """It has no nearest_mode: axes that shrink round up, others down."""
+    path = tmp_path / "resize.onnx"
+    x = RNG.standard_normal((1, 2, 5, 7)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Resize", ["x", "scales"], ["y"])], "resize",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [helper.make_tensor("scales", TensorProto.FLOAT, [4], [1, 1, *scales])])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 10)], ir_version=8), path)
+    with hsched.Runtime(cpu_workers=1) as rt:
+        ours = rt.load(path).infer({"x": x})["y"]
+    expected, = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, {"x": x})
+    np.testing.assert_array_equal(ours, expected)

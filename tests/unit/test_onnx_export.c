@@ -265,6 +265,73 @@ static hsched_graph *pooled(hsched_pool_kind kind, const hsched_pool2d_config *c
     return graph;
 }
 
+static void expect_saved_ops(const char *wanted)
+{
+    Onnx__ModelProto *model = saved_model();
+    expect_ops(model, wanted);
+    onnx__model_proto__free_unpacked(model, NULL);
+}
+
+/* Opset 13 has no arithmetic on bytes, and ONNX no shifts of signed integers. */
+static void test_narrow_integers(void **state)
+{
+    (void)state;
+    static const struct {
+        hsched_dtype dtype;
+        hsched_binary_kind kind;
+        const char *ops; /* NULL: refused */
+    } cases[] = {
+        { HSCHED_INT8, HSCHED_BINARY_MUL, "Cast Cast Mul Cast" },
+        { HSCHED_UINT8, HSCHED_BINARY_SUB, "Cast Cast Sub Cast" },
+        { HSCHED_UINT8, HSCHED_BINARY_MAX, "Max" },
+        { HSCHED_INT32, HSCHED_BINARY_ADD, "Add" },
+        { HSCHED_UINT8, HSCHED_BINARY_SHIFT_LEFT, "BitShift" },
+        { HSCHED_INT32, HSCHED_BINARY_SHIFT_RIGHT, NULL },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        hsched_graph *graph;
+        hsched_tensor x, y;
+        OK(hsched_graph_create("net", &graph));
+        OK(hsched_graph_add_input(graph, "x", cases[k].dtype, 1, DIMS(3), &x));
+        OK(hsched_graph_add_binary(graph, "y", cases[k].kind, x, x, &y));
+        OK(hsched_graph_add_output(graph, y));
+        if (cases[k].ops) {
+            hsched_graph_destroy(save_and_load(graph));
+            expect_saved_ops(cases[k].ops);
+        } else {
+            assert_int_equal(hsched_graph_save_onnx(graph, path),
+                             HSCHED_ERROR_UNSUPPORTED);
+            hsched_graph_destroy(graph);
+        }
+    }
+}
+
+static void test_activations_of_integers(void **state)
+{
+    (void)state;
+    static const struct {
+        hsched_dtype dtype;
+        hsched_activation_kind kind;
+        const char *ops;
+    } cases[] = {
+        { HSCHED_INT64, HSCHED_ACTIVATION_RELU, "Max" },
+        { HSCHED_INT8, HSCHED_ACTIVATION_NEG, "Neg" },
+        { HSCHED_UINT8, HSCHED_ACTIVATION_NEG, "Cast Neg Cast" },
+        { HSCHED_UINT8, HSCHED_ACTIVATION_ABS, "Abs" },
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        hsched_graph *graph;
+        hsched_tensor x, y;
+        OK(hsched_graph_create("net", &graph));
+        OK(hsched_graph_add_input(graph, "x", cases[k].dtype, 1, DIMS(3), &x));
+        OK(hsched_graph_add_activation(graph, "y", x,
+                                       (hsched_activation){ cases[k].kind }, &y));
+        OK(hsched_graph_add_output(graph, y));
+        hsched_graph_destroy(save_and_load(graph));
+        expect_saved_ops(cases[k].ops);
+    }
+}
+
 /* ceil_mode is written as padding: 8 in windows of 3 and steps of 2 is 4 windows, one
  * over the end. */
 static void test_pooling(void **state)
@@ -493,10 +560,16 @@ static void test_recurrent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_binaries),    cmocka_unit_test(test_pooling),
-        cmocka_unit_test(test_image_input), cmocka_unit_test(test_symbols),
-        cmocka_unit_test(test_recurrent),   cmocka_unit_test(test_whole_or_not_at_all),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_binaries),
+        cmocka_unit_test(test_narrow_integers),
+        cmocka_unit_test(test_activations_of_integers),
+        cmocka_unit_test(test_pooling),
+        cmocka_unit_test(test_image_input),
+        cmocka_unit_test(test_symbols),
+        cmocka_unit_test(test_recurrent),
+        cmocka_unit_test(test_whole_or_not_at_all),
         cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests_name("onnx_export", tests, make_folder, remove_folder);

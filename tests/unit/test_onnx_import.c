@@ -418,6 +418,54 @@ static void test_symbols_are_pinned(void **state)
     hsched_graph_destroy(graph);
 }
 
+/* Places that are given from the end are those of another size, too. */
+static void test_places_from_the_end(void **state)
+{
+    (void)state;
+    static ob_model b;
+    static const int64_t starts[] = { 6, 0, 5 };
+    begin(&b, 13, "N,3");
+    ob_list(&b, "places", "-1,0,-2");
+    ob_int(ob_node(&b, "Gather", "x,places", "y"), "axis", 0);
+    hsched_symbol four = { "N", 4 }, seven = { "N", 7 };
+    hsched_onnx_config config = { HSCHED_ONNX_CONFIG_INIT, .symbols = &four,
+                                  .symbol_count = 1 };
+    hsched_graph *graph = ob_graph(&b, &config), *other;
+    assert_int_equal(hsi_graph_specialise(graph, &seven, 1, &other), HSCHED_OK);
+    ob_expect(other, "y", "3,3");
+    const hsi_layer *joined = layer_of(other, "y");
+    assert_int_equal(joined->input_count, 3);
+    for (uint32_t k = 0; k < 3; k++) {
+        const hsi_layer *pick =
+            &other->layers[other->tensors[joined->inputs[k]].producer];
+        assert_int_equal(pick->attrs.slice.starts[0], starts[k]);
+    }
+    hsched_graph_destroy(other);
+    hsched_graph_destroy(graph);
+}
+
+/* A scale that depends on the sizes of several dimensions makes them numbers. */
+static void test_aspect_pins_symbols(void **state)
+{
+    (void)state;
+    static ob_model b;
+    static const char *const policies[] = { "stretch", "not_larger" };
+    hsched_symbol values[] = { { "H", 4 }, { "W", 6 } };
+    hsched_onnx_config config = { HSCHED_ONNX_CONFIG_INIT, .symbols = values,
+                                  .symbol_count = 2 };
+    for (uint32_t k = 0; k < 2; k++) {
+        begin(&b, 18, "1,3,H,W");
+        ob_list(&b, "sizes", "7,5");
+        Onnx__NodeProto *node = ob_node(&b, "Resize", "x,,,sizes", "y");
+        ob_ints(node, "axes", "2,3");
+        ob_string(node, "keep_aspect_ratio_policy", policies[k]);
+        hsched_graph *graph = ob_graph(&b, &config);
+        ob_expect(graph, "y", k ? "1,3,3,5" : "1,3,7,5");
+        assert_int_equal(graph->symbol_count, k ? 0 : 2);
+        hsched_graph_destroy(graph);
+    }
+}
+
 /* ---- What is not supported is listed in one error ---- */
 
 static void test_unsupported_is_listed(void **state)
@@ -833,6 +881,8 @@ int main(void)
         cmocka_unit_test(test_no_elements_pin_what_they_depend_on),
         cmocka_unit_test(test_shapes_stay_symbolic),
         cmocka_unit_test(test_symbols_are_pinned),
+        cmocka_unit_test(test_places_from_the_end),
+        cmocka_unit_test(test_aspect_pins_symbols),
         cmocka_unit_test(test_unsupported_is_listed),
         cmocka_unit_test(test_the_list_is_bounded),
         cmocka_unit_test(test_reasons),

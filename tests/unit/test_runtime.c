@@ -365,6 +365,46 @@ static void verify_reads_no_more_bindings_than_given(void **state)
     hsched_graph_destroy(g);
 }
 
+typedef struct agreement {
+    int steps;
+    double error; /* the largest */
+} agreement;
+
+static int note_error(void *user, const hsched_step_check *check)
+{
+    agreement *seen = user;
+    seen->steps++;
+    seen->error = check->error > seen->error ? check->error : seen->error;
+    return 0;
+}
+
+/* The square is written over what it is of, which it reads twice. */
+static void verify_knows_steps_in_place(void **state)
+{
+    fixture *f = *state;
+    hsched_model_config config = { HSCHED_MODEL_CONFIG_INIT,
+                                   .flags = HSCHED_MODEL_KEEP_CONSTANTS };
+    hsched_graph *g;
+    hsched_tensor x, y;
+    hsched_model *model;
+    const float data[] = { 1, 2, 4, 8, 16, -1, 3, -5, 7, -9, 0, 1, 0, 2, 0 };
+    hsched_binding in = HSCHED_DATA(data, sizeof data);
+    agreement seen = { 0 };
+    assert_ok(hsched_graph_create("variance", &g));
+    assert_ok(hsched_graph_add_input(g, "x", HSCHED_FLOAT32, 2, (int64_t[]){ 3, 5 }, &x));
+    assert_ok(hsched_graph_add_reduce_mean(g, "mean", x, 1, (int64_t[]){ 1 }, 1, &y));
+    assert_ok(hsched_graph_add_binary(g, "centred", HSCHED_BINARY_SUB, x, y, &y));
+    assert_ok(hsched_graph_add_binary(g, "square", HSCHED_BINARY_MUL, y, y, &y));
+    assert_ok(hsched_graph_add_reduce_mean(g, "y", y, 1, (int64_t[]){ 1 }, 1, &y));
+    assert_ok(hsched_graph_add_output(g, y));
+    assert_ok(hsched_model_compile(f->rt, g, &config, &model));
+    assert_ok(hsched_model_verify(model, &in, 1, note_error, &seen));
+    assert_int_equal(seen.steps, 4);
+    assert_true(seen.error < 1e-6);
+    hsched_model_release(model);
+    hsched_graph_destroy(g);
+}
+
 static void configs_are_checked(void **state)
 {
     (void)state;
@@ -418,6 +458,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(warm_runs_do_not_allocate, set_up, tear_down),
         cmocka_unit_test_setup_teardown(verify_reads_no_more_bindings_than_given, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(verify_knows_steps_in_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(configs_are_checked, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("runtime", tests, NULL, NULL);
