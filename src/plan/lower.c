@@ -401,6 +401,21 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
                      layer->name, (int)layer->kind);
 }
 
+/* The tensor that operand i is lowered from: of indices that were expanded what they were before,
+ * since their step broadcasts them itself. */
+static hsched_tensor operand_tensor(const hsched_graph *graph, const hsi_layer *layer,
+                                    uint32_t i)
+{
+    const hsched_tensor tensor = layer->inputs[i];
+    if (i != 1 || (layer->kind != HSI_LAYER_GATHER_ELEMENTS &&
+                   layer->kind != HSI_LAYER_SCATTER_ELEMENTS))
+        return tensor;
+    const uint32_t producer = graph->tensors[tensor].producer;
+    if (producer == HSI_NO_INDEX || graph->layers[producer].kind != HSI_LAYER_EXPAND)
+        return tensor;
+    return graph->layers[producer].inputs[0];
+}
+
 static hsched_status lower_layer(hsi_ir *ir, const hsi_layer *layer)
 {
     /* conv2d and fully_connected may be given without a place for their bias. */
@@ -409,7 +424,8 @@ static hsched_status lower_layer(hsi_ir *ir, const hsi_layer *layer)
     if (in == NULL)
         return hsi_ir_no_memory();
     for (uint32_t i = 0; i < layer->input_count; i++) {
-        hsched_status status = leaf_or_result(ir, layer->inputs[i], &in[i]);
+        hsched_status status =
+            leaf_or_result(ir, operand_tensor(ir->graph, layer, i), &in[i]);
         if (status != HSCHED_OK)
             return status;
     }
@@ -469,7 +485,7 @@ hsched_status hsi_pass_lower(hsi_ir *ir)
         const hsi_layer *layer = &graph->layers[l];
         for (uint32_t i = 0; needed[layer->output] && i < layer->input_count; i++)
             if (layer->inputs[i] != HSCHED_NO_TENSOR)
-                needed[layer->inputs[i]] = 1;
+                needed[operand_tensor(graph, layer, i)] = 1;
     }
     hsched_status status = HSCHED_OK;
     for (uint32_t l = 0; l < graph->layer_count && status == HSCHED_OK; l++)
