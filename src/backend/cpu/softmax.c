@@ -89,6 +89,30 @@ HSI_ISA_INLINE void exp_lanes(const float *x, float max, float *y, int stores,
     }
 }
 
+/* The last `count` of a row of n. Where they are fewer than LANES those before them are computed
+ * once more, and not added. */
+HSI_ISA_INLINE void exp_last(const float *x, float max, float *y, int stores, int64_t n,
+                             int count, float *restrict lane)
+{
+    float last[LANES];
+    if (n < LANES) {
+        for (int k = 0; k < LANES; k++)
+            last[k] = -INFINITY; /* adds nothing */
+        memcpy(last, x, (size_t)n * sizeof *last);
+        exp_lanes(last, max, last, 1, lane);
+        if (stores)
+            memcpy(y, last, (size_t)n * sizeof *last);
+        return;
+    }
+    _Pragma("GCC ivdep") for (int k = 0; k < LANES; k++)
+    {
+        const float e = exp_inline(x[n - LANES + k] - max);
+        if (stores)
+            y[n - LANES + k] = e;
+        lane[k] += k < LANES - count ? 0 : e;
+    }
+}
+
 /* The sum of exp(x - max), which is stored to y, too, if `stores`. */
 HSI_ISA_INLINE double exp_row(const float *x, float max, float *y, int stores, int64_t n)
 {
@@ -96,25 +120,18 @@ HSI_ISA_INLINE double exp_row(const float *x, float max, float *y, int stores, i
     int64_t i = 0;
     while (i < n) {
         const int64_t end = n - i < HSI_BLOCK ? n : i + HSI_BLOCK;
-        float lane[LANES] = { 0 }, rest[LANES];
+        float lane[LANES] = { 0 };
         for (; i + LANES <= end; i += LANES)
             exp_lanes(x + i, max, y + i, stores, lane);
-        if (i < end) { /* at the row's end; what is added adds nothing */
-            const size_t bytes = (size_t)(end - i) * sizeof(float);
-            for (int k = 0; k < LANES; k++)
-                rest[k] = -INFINITY;
-            memcpy(rest, x + i, bytes);
-            exp_lanes(rest, max, rest, 1, lane);
-            if (stores)
-                memcpy(y + i, rest, bytes);
-            i = end;
-        }
+        if (i < end)
+            exp_last(x, max, y, stores, n, (int)(end - i), lane);
+        i = end;
         sum += (double)hsi_isa_sum(lane, LANES);
     }
     return sum;
 }
 
-/* Rows x_pitch and y_pitch apart, which may be the same memory. */
+/* Rows x_pitch and y_pitch apart. */
 HSI_ISA_INLINE void rows_body(const float *x, int64_t x_pitch, float *y, int64_t y_pitch,
                               int64_t rows, int64_t n, int log)
 {
@@ -247,8 +264,8 @@ static void run_tile(const softmax_state *s, const hsi_tile *t, const float *x, 
              c++, from += t->col_stride[0], to += t->col_stride[1]) {
             for (int64_t k = 0; k < s->n; k++)
                 row[k] = from[k * s->x_stride];
-            rows(row, 0, row, 0, 1, s->n, s->log);
-            hsi_scatter(row, to, s->y_stride, s->n);
+            rows(row, 0, row + s->n, 0, 1, s->n, s->log);
+            hsi_scatter(row + s->n, to, s->y_stride, s->n);
         }
     }
 }
@@ -300,7 +317,7 @@ static hsched_status softmax_prepare(const hsi_cpu_prepare_context *context,
         s->mode = SOFTMAX_ACROSS;
     } else {
         s->mode = SOFTMAX_STRIDED;
-        prepared->scratch_size = ((size_t)s->n * sizeof(float) + 63) & ~(size_t)63;
+        prepared->scratch_size = (2 * (size_t)s->n * sizeof(float) + 63) & ~(size_t)63;
     }
     prepared->state = s;
     hsi_lower_parts(step, 2.0 * sizeof(float) * (double)s->positions.total * (double)s->n,
