@@ -86,6 +86,8 @@ void hsi_build_step(const hsi_op *op, hsched_step *step)
             op->kind == HSCHED_STEP_ROTARY || (op->kind == HSCHED_STEP_NORM && i > 0) ||
             (op->kind == HSCHED_STEP_GATHER && i == 1))
             broadcast(&step->in[i], step->out.rank, step->out.dims, 0);
+        else if (op->kind == HSCHED_STEP_SCATTER && i == 0)
+            broadcast(&step->in[i], step->out.rank, step->out.dims, 0);
         else if (op->kind == HSCHED_STEP_SCATTER && i == 1)
             broadcast(&step->in[i], op->in[2]->rank, op->in[2]->dims, 0);
         else if (op->kind == HSCHED_STEP_MATMUL)

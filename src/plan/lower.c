@@ -401,16 +401,21 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
                      layer->name, (int)layer->kind);
 }
 
-/* The tensor that operand i is lowered from: of indices that were expanded what they were before,
- * since their step broadcasts them itself. */
+/* Steps that go by indices broadcast them, and what is scattered into, themselves. */
+static int broadcasts(const hsi_layer *layer, uint32_t i)
+{
+    return (layer->kind == HSI_LAYER_GATHER_ELEMENTS && i == 1) ||
+           (layer->kind == HSI_LAYER_SCATTER_ELEMENTS && i < 2);
+}
+
+/* The tensor that operand i is lowered from: of what was expanded for such a step what it was
+ * before. */
 static hsched_tensor operand_tensor(const hsched_graph *graph, const hsi_layer *layer,
                                     uint32_t i)
 {
     const hsched_tensor tensor = layer->inputs[i];
-    if (i != 1 || (layer->kind != HSI_LAYER_GATHER_ELEMENTS &&
-                   layer->kind != HSI_LAYER_SCATTER_ELEMENTS))
-        return tensor;
-    const uint32_t producer = graph->tensors[tensor].producer;
+    const uint32_t producer =
+        broadcasts(layer, i) ? graph->tensors[tensor].producer : HSI_NO_INDEX;
     if (producer == HSI_NO_INDEX || graph->layers[producer].kind != HSI_LAYER_EXPAND)
         return tensor;
     return graph->layers[producer].inputs[0];

@@ -189,6 +189,20 @@ static put_functions put_of(const hsched_step *step, int64_t size)
     return sets[size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3];
 }
 
+/* n times the same element. */
+static void fill(char *to, const char *element, int64_t size, int64_t n)
+{
+    int same = 1;
+    for (int64_t k = 1; k < size; k++)
+        same &= element[k] == element[0];
+    if (same) {
+        memset(to, element[0], (size_t)(n * size));
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        memcpy(to + i * size, element, (size_t)size);
+}
+
 /* What lies in [begin, end) of the shared dimension. */
 static void copy_some(const hsched_step *step, const scatter_state *s, const char *x,
                       char *y, int64_t begin, int64_t end)
@@ -211,6 +225,8 @@ static void copy_some(const hsched_step *step, const scatter_state *s, const cha
             char *to = y + (t.offset[1] + r * t.row_stride[1]) * s->size;
             if (t.col_stride[0] == 1 && t.col_stride[1] == 1)
                 memcpy(to, from, (size_t)(t.cols * s->size));
+            else if (t.col_stride[0] == 0 && t.col_stride[1] == 1)
+                fill(to, from, s->size, t.cols);
             else
                 for (int64_t c = 0; c < t.cols; c++)
                     memcpy(to + c * t.col_stride[1] * s->size,
