@@ -134,6 +134,10 @@ extern "C" {
  *            all dense, in[1..3] constants. out [T+S,D,N,H], dense: T rows of hidden states, 0
  *            beyond a sequence's length, then the last hidden state and, LSTM (S = 2, else 1),
  *            the last cell state. A reverse direction goes from a sequence's end to its start.
+ * ROTARY     out = in[0] with pairs turned: of each two elements a, b along `axis`, where out has
+ *            2, the first becomes a * in[1] - b * in[2], the second b * in[1] + a * in[2]. in[0]
+ *            has out's shape; in[1], in[2] (cosines, sines) are given in it, stride 0 where
+ *            broadcast; any strides. May be in place (out_aliases == 0).
  *
  * Floats are HSCHED_FLOAT32, but for those that CAST, WHERE and COPY take. Constants that a backend
  * packs, in[1] and in[2] of CONV2D, FC and SCALE and in[1] to in[3] of RECURRENT, come through
@@ -168,7 +172,8 @@ extern "C" {
     X(TUPLE_INDEX, 26, "tuple_index", HSCHED_CLASS_DATA) \
     X(NMS, 27, "nms", HSCHED_CLASS_DATA) \
     X(POOL_INDEX, 28, "pool_index", HSCHED_CLASS_POOLING) \
-    X(ROI_ALIGN, 31, "roi_align", HSCHED_CLASS_POOLING)
+    X(ROI_ALIGN, 31, "roi_align", HSCHED_CLASS_POOLING) \
+    X(ROTARY, 32, "rotary", HSCHED_CLASS_ELEMENTWISE)
 
 typedef enum hsched_step_kind {
 #define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
@@ -311,6 +316,9 @@ typedef struct hsched_step {
             float epsilon;
             int rms;
         } norm;
+        struct {
+            uint32_t axis;
+        } rotary;
         struct {
             float mean[4], scale[4];
             int swap_red_blue;

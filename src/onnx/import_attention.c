@@ -1,6 +1,7 @@
 /*
- * Attention: softmax(scale * Q * K^T + bias) * V, of matrix products. Q and K are each scaled by
- * the root, as the specification does it, so that products of many large numbers stay in range.
+ * Attention: softmax(scale * Q * K^T + bias) * V, of matrix products. Q is scaled, which is of one
+ * query often, and not K, of all that came before; by more than 1 both are, each by the root, as
+ * the specification does it, so that neither goes out of range.
  */
 #include "onnx/attention.h"
 #include "onnx/ops.h"
@@ -155,22 +156,23 @@ static hsched_tensor for_groups(attention *a, hsched_tensor x)
 
 /* ---- Scores and what becomes of them -------------------------------------------- */
 
-static hsched_tensor scaled(attention *a, hsched_tensor x)
+static hsched_tensor scaled(attention *a, hsched_tensor x, double by)
 {
     hsi_composer *c = &a->c;
-    const double scale =
-        a->scale > 0 ? a->scale : 1 / sqrt((double)hsi_compose_fixed(c, a->q, 3));
-    return hsi_compose_pair(
-        c, HSCHED_BINARY_MUL, x,
-        hsi_compose_number(c, hsi_compose_dtype(c, a->q), sqrt(scale)));
+    return hsi_compose_pair(c, HSCHED_BINARY_MUL, x,
+                            hsi_compose_number(c, hsi_compose_dtype(c, a->q), by));
 }
 
 static hsched_tensor scores(attention *a)
 {
     static const int64_t perm[4] = { 0, 1, 3, 2 };
     hsi_composer *c = &a->c;
-    hsched_tensor q = to_groups(a, scaled(a, a->q));
-    hsched_tensor k = hsi_compose_transpose(c, scaled(a, a->k), perm);
+    const double scale =
+        a->scale > 0 ? a->scale : 1 / sqrt((double)hsi_compose_fixed(c, a->q, 3));
+    const int both = scale > 1;
+    hsched_tensor q = to_groups(a, scaled(a, a->q, both ? sqrt(scale) : scale));
+    hsched_tensor k =
+        hsi_compose_transpose(c, both ? scaled(a, a->k, sqrt(scale)) : a->k, perm);
     return from_groups(a, hsi_compose_matmul(c, q, for_groups(a, k)));
 }
 

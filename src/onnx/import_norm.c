@@ -6,6 +6,7 @@
 #include "onnx/ops.h"
 
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 typedef struct norm {
@@ -297,6 +298,28 @@ hsched_status hsi_onnx_build_mean_variance(hsi_onnx_import *im, const hsi_onnx_n
 
 /* ---- Divided by a norm ---------------------------------------------------- */
 
+/* Along the last dimension, of a known number of floats, of which the largest is 1, or all are 0:
+ * one step, the root of the sum being that of the mean times the root of the number. */
+static int is_root_mean_square(const norm *n, hsched_tensor x, int64_t axis)
+{
+    const uint32_t last = n->rank - 1;
+    return n->status == HSCHED_OK && n->rank > 0 && n->dtype == HSCHED_FLOAT32 &&
+           (axis == -1 || axis == (int64_t)last) && !hsi_onnx_dim_tag(n->im, x, last);
+}
+
+static hsched_tensor by_root_mean_square(norm *n, hsched_tensor x)
+{
+    const int64_t count = n->im->graph->tensors[x].dims[n->rank - 1];
+    const hsched_tensor scale = number(n, 1 / sqrt((double)count));
+    hsched_tensor y = HSCHED_NO_TENSOR;
+    if (n->status == HSCHED_OK) /* far below the mean, so that only zeros feel it */
+        n->status = hsi_onnx_at_node(
+            n->node, hsched_graph_add_rms_norm(n->im->graph,
+                                               hsi_onnx_output_name(n->im, n->node, 0), x,
+                                               scale, HSCHED_NO_TENSOR, -1, 1e-30f, &y));
+    return y;
+}
+
 hsched_status hsi_onnx_build_lp_norm(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     norm n;
@@ -315,6 +338,8 @@ hsched_status hsi_onnx_build_lp_norm(hsi_onnx_import *im, const hsi_onnx_node *n
             reduce(&n, HSCHED_REDUCE_MAX, act(&n, HSCHED_ACTIVATION_ABS, x), 1, &axis);
         x = pair(&n, 0, HSCHED_BINARY_DIV, x,
                  pair(&n, 0, HSCHED_BINARY_MAX, most, number(&n, FLT_MIN)));
+        if (is_root_mean_square(&n, x, axis))
+            return end(&n, by_root_mean_square(&n, x));
     }
     hsched_tensor by =
         reduce(&n, p == 1 ? HSCHED_REDUCE_L1 : HSCHED_REDUCE_L2, x, 1, &axis);

@@ -71,41 +71,42 @@ static float place_of(int64_t i, int64_t n, int corners)
     return n == 1 ? 0 : (float)(2 * (double)i / (double)(n - 1) - 1);
 }
 
-/* [P,k+1]: the coordinates of all points, last dimension first, and a 1. */
+/* [k+1,P]: the coordinates of all points, last dimension first, and ones. */
 static hsched_status add_points(hsi_onnx_import *im, const hsi_onnx_node *node,
                                 const int64_t *sizes, uint32_t k, int corners,
                                 hsched_tensor *points)
 {
-    int64_t dims[2] = { 1, k + 1 };
+    int64_t dims[2] = { k + 1, 1 };
     for (uint32_t d = 0; d < k; d++) {
-        if (sizes[d] < 1 || sizes[d] > ((int64_t)1 << 26) / dims[0])
+        if (sizes[d] < 1 || sizes[d] > ((int64_t)1 << 26) / dims[1])
             return hsi_onnx_unsupported(im, node, "a size of %lld points",
                                         (long long)sizes[d]);
-        dims[0] *= sizes[d];
+        dims[1] *= sizes[d];
     }
     float *data = HSI_ONNX_NEW_ARRAY(&im->arena, float, (size_t)(dims[0] * dims[1]));
     if (!data)
         return hsi_onnx_no_memory(im, node);
-    for (int64_t p = 0; p < dims[0]; p++) {
+    for (int64_t p = 0; p < dims[1]; p++) {
         int64_t rest = p;
         for (uint32_t d = k; d-- > 0;) {
-            data[p * dims[1] + (k - 1 - d)] =
+            data[(k - 1 - d) * dims[1] + p] =
                 place_of(rest % sizes[d], sizes[d], corners);
             rest /= sizes[d];
         }
-        data[p * dims[1] + k] = 1;
+        data[k * dims[1] + p] = 1;
     }
     return hsi_onnx_add_floats(im, node, "points", 2, dims, data, points);
 }
 
-/* Every point, with a 1 behind it, times a matrix. */
+/* A matrix times every point with a 1 behind it: all points side by side, their coordinates apart,
+ * which is what products are fast for. */
 hsched_status hsi_onnx_build_affine_grid(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     static const int64_t turn[3] = { 0, 2, 1 };
     const int64_t *size;
     int64_t corners, dims[HSCHED_MAX_DIMS], given[HSCHED_MAX_DIMS];
     uint32_t count;
-    hsched_tensor theta, points, turned, grid, y;
+    hsched_tensor theta, points, product, grid, y;
     hsched_status status = hsi_onnx_ints_input(im, node, 1, &size, &count);
     if (!status)
         status = hsi_onnx_attr_int(node, "align_corners", 0, &corners);
@@ -125,13 +126,13 @@ hsched_status hsi_onnx_build_affine_grid(hsi_onnx_import *im, const hsi_onnx_nod
     given[k + 1] = k;
     status = add_points(im, node, size + 2, k, corners != 0, &points);
     if (!status)
-        status = hsched_graph_add_transpose(im->graph,
-                                            hsi_onnx_made_name(im, node->label, "turned"),
-                                            theta, turn, &turned);
-    if (!status)
         status = hsched_graph_add_matmul(im->graph,
                                          hsi_onnx_made_name(im, node->label, "product"),
-                                         points, turned, &grid);
+                                         theta, points, &product);
+    if (!status)
+        status = hsched_graph_add_transpose(im->graph,
+                                            hsi_onnx_made_name(im, node->label, "turned"),
+                                            product, turn, &grid);
     if (!status)
         status = hsched_graph_add_reshape(im->graph, hsi_onnx_output_name(im, node, 0),
                                           grid, count, given, &y);

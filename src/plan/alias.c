@@ -71,7 +71,7 @@ void hsi_pass_alias(hsi_ir *ir)
         uint32_t first = 0, end = 0;
         if (op->kind == HSCHED_STEP_CONV2D && op->in_count == 4)
             first = 3, end = 4;
-        else if (op->kind == HSCHED_STEP_SCATTER)
+        else if (op->kind == HSCHED_STEP_SCATTER || op->kind == HSCHED_STEP_ROTARY)
             end = 1;
         else if (op->kind == HSCHED_STEP_UNARY || op->kind == HSCHED_STEP_BINARY ||
                  op->kind == HSCHED_STEP_WHERE)

@@ -83,8 +83,10 @@ void hsi_build_step(const hsi_op *op, hsched_step *step)
             continue;
         describe(op->in[i], &step->in[i]);
         if (op->kind == HSCHED_STEP_BINARY || op->kind == HSCHED_STEP_WHERE ||
-            (op->kind == HSCHED_STEP_NORM && i > 0) ||
+            op->kind == HSCHED_STEP_ROTARY || (op->kind == HSCHED_STEP_NORM && i > 0) ||
             (op->kind == HSCHED_STEP_GATHER && i == 1))
+            broadcast(&step->in[i], step->out.rank, step->out.dims, 0);
+        else if (op->kind == HSCHED_STEP_SCATTER && i == 0)
             broadcast(&step->in[i], step->out.rank, step->out.dims, 0);
         else if (op->kind == HSCHED_STEP_SCATTER && i == 1)
             broadcast(&step->in[i], op->in[2]->rank, op->in[2]->dims, 0);

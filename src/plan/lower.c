@@ -401,6 +401,26 @@ static hsched_status lower_kind(hsi_ir *ir, const hsi_layer *layer, hsi_value **
                      layer->name, (int)layer->kind);
 }
 
+/* Steps that go by indices broadcast them, and what is scattered into, themselves. */
+static int broadcasts(const hsi_layer *layer, uint32_t i)
+{
+    return (layer->kind == HSI_LAYER_GATHER_ELEMENTS && i == 1) ||
+           (layer->kind == HSI_LAYER_SCATTER_ELEMENTS && i < 2);
+}
+
+/* The tensor that operand i is lowered from: of what was expanded for such a step what it was
+ * before. */
+static hsched_tensor operand_tensor(const hsched_graph *graph, const hsi_layer *layer,
+                                    uint32_t i)
+{
+    const hsched_tensor tensor = layer->inputs[i];
+    const uint32_t producer =
+        broadcasts(layer, i) ? graph->tensors[tensor].producer : HSI_NO_INDEX;
+    if (producer == HSI_NO_INDEX || graph->layers[producer].kind != HSI_LAYER_EXPAND)
+        return tensor;
+    return graph->layers[producer].inputs[0];
+}
+
 static hsched_status lower_layer(hsi_ir *ir, const hsi_layer *layer)
 {
     /* conv2d and fully_connected may be given without a place for their bias. */
@@ -409,7 +429,8 @@ static hsched_status lower_layer(hsi_ir *ir, const hsi_layer *layer)
     if (in == NULL)
         return hsi_ir_no_memory();
     for (uint32_t i = 0; i < layer->input_count; i++) {
-        hsched_status status = leaf_or_result(ir, layer->inputs[i], &in[i]);
+        hsched_status status =
+            leaf_or_result(ir, operand_tensor(ir->graph, layer, i), &in[i]);
         if (status != HSCHED_OK)
             return status;
     }
@@ -487,7 +508,7 @@ hsched_status hsi_pass_lower(hsi_ir *ir)
         const hsi_layer *layer = &graph->layers[l];
         for (uint32_t i = 0; needed[layer->output] && i < layer->input_count; i++)
             if (layer->inputs[i] != HSCHED_NO_TENSOR)
-                needed[layer->inputs[i]] = 1;
+                needed[operand_tensor(graph, layer, i)] = 1;
     }
     hsched_status status = HSCHED_OK;
     for (uint32_t l = 0; l < graph->layer_count && status == HSCHED_OK; l++)

@@ -127,6 +127,26 @@ static hsched_status run_passes(hsi_ir *ir)
     return status;
 }
 
+int hsi_plan_lacks_rotary(const hsi_plan *plan, uint32_t count,
+                          int (*supports)(const void *user, uint32_t device,
+                                          const hsched_step *step),
+                          const void *user)
+{
+    for (uint32_t i = 0; i < plan->step_count; i++) {
+        const hsched_step *step = &plan->steps[i].step;
+        if (step->kind != HSCHED_STEP_ROTARY)
+            continue;
+        hsched_step product = *step;
+        product.kind = HSCHED_STEP_BINARY;
+        product.u.binary.kind = HSCHED_BINARY_MUL;
+        product.input_count = 2;
+        for (uint32_t d = 1; d < count; d++)
+            if (!supports(user, d, step) && supports(user, d, &product))
+                return 1;
+    }
+    return 0;
+}
+
 hsched_status hsi_plan_create(const hsched_graph *graph, const hsi_plan_config *config,
                               hsi_plan **plan)
 {

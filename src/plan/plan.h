@@ -77,6 +77,7 @@ typedef struct hsi_plan_config {
     const char *const *taps;
     uint32_t tap_count;
     int no_fusion;
+    int no_rotary; /* what turns pairs stays as it is written: a device has no such step */
     int step_sections;  /* each step is a section */
     uint32_t max_parts; /* >= 1 */
     int (*cut)(uint32_t class_before,
@@ -96,6 +97,16 @@ typedef struct hsi_plan_config {
  */
 hsched_status hsi_plan_create(const hsched_graph *graph, const hsi_plan_config *config,
                               hsi_plan **plan);
+
+/*
+ * A rotation that is one step may be what keeps a device from it: 1 if one of the devices 1 to
+ * count - 1 cannot take a ROTARY of the plan, but products like those that it is made of. It is
+ * then to be made with no_rotary.
+ */
+int hsi_plan_lacks_rotary(const hsi_plan *plan, uint32_t count,
+                          int (*supports)(const void *user, uint32_t device,
+                                          const hsched_step *step),
+                          const void *user);
 
 /* All backends have packed their constants: drops folded weights and clears the steps'
  * constant pointers, unless `constants_stay`. The graph may go afterwards. */

@@ -64,6 +64,12 @@ int hsi_is_about(const hsi_value *value, double number);
 /* The operand beside such a number; NULL if there is none. */
 hsi_value *hsi_beside(const hsi_op *op, double number);
 
+/* Whether `op` multiplies these two, in either order. */
+static inline int hsi_is_product(const hsi_op *op, const hsi_value *a, const hsi_value *b)
+{
+    return (op->in[0] == a && op->in[1] == b) || (op->in[0] == b && op->in[1] == a);
+}
+
 /* `last` becomes a step of that kind with these inputs, and the others are gone. */
 hsched_status hsi_replace(hsi_ir *ir, const hsi_formula *f, hsi_op *last, int kind,
                           uint32_t in_count, hsi_value *const *in);
@@ -71,6 +77,7 @@ hsched_status hsi_replace(hsi_ir *ir, const hsi_formula *f, hsi_op *last, int ki
 /* Each looks at whether `op` is the last of such a formula; *op is then what it became. */
 hsched_status hsi_recognise_norm(hsi_ir *ir, hsi_op *op); /* recognise_norm.c */
 hsched_status hsi_recognise_activation(hsi_ir *ir,
-                                       hsi_op *op); /* recognise_activation.c */
+                                       hsi_op *op);         /* recognise_activation.c */
+hsched_status hsi_recognise_rotary(hsi_ir *ir, hsi_op *op); /* recognise_rotary.c */
 
 #endif

@@ -98,6 +98,12 @@ static int keeps_section_inputs(const hsched_runtime *rt, const hsi_policy *poli
     return 0;
 }
 
+static int supports(const void *user, uint32_t device, const hsched_step *step)
+{
+    const hsi_exec_device *d = &((const hsched_runtime *)user)->devices[device];
+    return d->backend->supports(d->handle, step);
+}
+
 /* A section goes to one device: a step that an accelerator cannot take must not keep the others
  * of its section from there, and the user's policy may cut. That shows when there are steps:
  * then the plan is made once more. */
@@ -108,6 +114,15 @@ static hsched_status make_plan(hsched_model *model, const hsi_policy *policy,
     if (status != HSCHED_OK || policy == &hsi_policy_cpu_only ||
         model->runtime->device_count < 2)
         return status;
+    if (hsi_plan_lacks_rotary(model->plan, model->runtime->device_count, supports,
+                              model->runtime)) {
+        hsi_plan_destroy(model->plan);
+        model->plan = NULL;
+        config->no_rotary = 1;
+        status = hsi_plan_create(model->graph, config, &model->plan);
+        if (status != HSCHED_OK)
+            return status;
+    }
     uint32_t *groups = HSI_NEW_ARRAY(uint32_t, model->plan->step_count);
     if (!groups)
         return hsi_out_of_memory("a model's sections");
@@ -363,7 +378,7 @@ static uint32_t able_devices(const hsched_runtime *rt, const hsched_step *step)
 {
     uint32_t able = 0;
     for (uint32_t d = 0; d < rt->device_count; d++)
-        if (rt->devices[d].backend->supports(rt->devices[d].handle, step))
+        if (supports(rt, d, step))
             able |= 1u << d;
     return able;
 }

@@ -5,18 +5,27 @@
 #include "cost/hash.h"
 #include "plan/describe.h"
 
+typedef struct machine {
+    const hsi_platform *platform;
+    const hsi_measured *measured; /* or NULL */
+} machine;
+
+static int supports(const void *user, uint32_t device, const hsched_step *step)
+{
+    const machine *m = user;
+    return m->measured ? hsi_measured_supports(m->measured, device, step)
+                       : hsi_platform_supports(&m->platform->devices[device], step);
+}
+
 /* Which devices can execute each step, as bits; 1 if that differs within a section. As
  * hsi_model_find_groups of a runtime does it, so that the sections are the same. */
-static int find_groups(const hsi_platform *platform, const hsi_measured *measured,
-                       const hsi_plan *plan, uint32_t *groups)
+static int find_groups(const machine *m, const hsi_plan *plan, uint32_t *groups)
 {
     int mixed = 0;
     for (uint32_t i = 0; i < plan->step_count; i++) {
-        const hsched_step *step = &plan->steps[i].step;
         groups[i] = 0;
-        for (uint32_t d = 1; d < platform->device_count; d++)
-            if (measured ? hsi_measured_supports(measured, d, step)
-                         : hsi_platform_supports(&platform->devices[d], step))
+        for (uint32_t d = 1; d < m->platform->device_count; d++)
+            if (supports(m, d, &plan->steps[i].step))
                 groups[i] |= 1u << d;
         mixed |= i > 0 && plan->steps[i].section == plan->steps[i - 1].section &&
                  groups[i] != groups[i - 1];
@@ -27,16 +36,25 @@ static int find_groups(const hsi_platform *platform, const hsi_measured *measure
 static hsched_status make_plan(hsi_simulated_model *model, const hsi_platform *platform,
                                const hsi_measured *measured, const hsi_policy *policy)
 {
+    const machine m = { platform, measured };
     hsi_plan_config config = { .max_parts = platform->devices[0].workers,
                                .cut = policy->cut };
     hsched_status status = hsi_plan_create(model->graph, &config, &model->plan);
     if (status != HSCHED_OK || policy == &hsi_policy_cpu_only ||
         platform->device_count < 2)
         return status;
+    if (hsi_plan_lacks_rotary(model->plan, platform->device_count, supports, &m)) {
+        hsi_plan_destroy(model->plan);
+        model->plan = NULL;
+        config.no_rotary = 1;
+        status = hsi_plan_create(model->graph, &config, &model->plan);
+        if (status != HSCHED_OK)
+            return status;
+    }
     uint32_t *groups = HSI_NEW_ARRAY(uint32_t, model->plan->step_count);
     if (!groups)
         return hsi_out_of_memory("a simulated model");
-    if (find_groups(platform, measured, model->plan, groups)) {
+    if (find_groups(&m, model->plan, groups)) {
         hsi_plan_destroy(model->plan);
         model->plan = NULL;
         config.groups = groups;

@@ -40,8 +40,8 @@ typedef struct hsi_platform_device {
     double efficiency
         [HSI_PLATFORM_CLASSES]; /* by number of the class: of gflops for those that
                                                 compute, of gb_per_s for the others */
-    uint32_t classes;           /* HSCHED_CLASS_... that it can execute, */
-    uint32_t without;           /*   but for these kinds: bits 1 << kind */
+    uint64_t classes;           /* HSCHED_CLASS_... that it can execute, */
+    uint64_t without;           /*   but for these kinds: bits 1 << kind */
     uint32_t conv_kernel, pool_kernel, channels, groups; /* at most; 0: any */
     hsi_curve stretch, batch;
 } hsi_platform_device;

@@ -66,8 +66,8 @@ static int parse_curve(const hsi_platform_key *key, const char *value, void *tar
 }
 
 /* Adds the bits of words that are separated by spaces or commas; 0: one is unknown. */
-static int parse_words(const char *value, uint32_t (*bit_of)(const char *word),
-                       uint32_t *bits)
+static int parse_words(const char *value, uint64_t (*bit_of)(const char *word),
+                       uint64_t *bits)
 {
     char word[24];
     *bits = 0;
@@ -85,21 +85,21 @@ static int parse_words(const char *value, uint32_t (*bit_of)(const char *word),
     return *bits != 0;
 }
 
-static uint32_t class_bit(const char *word)
+static uint64_t class_bit(const char *word)
 {
     static const char *const classes[] = { "conv", "matmul",      "pool",
                                            "norm", "elementwise", "data" };
     for (uint32_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
         if (strcmp(classes[i], word) == 0)
-            return UINT32_C(1) << i;
+            return UINT64_C(1) << i;
     return 0;
 }
 
-static uint32_t kind_bit(const char *word)
+static uint64_t kind_bit(const char *word)
 {
-    for (int kind = HSCHED_STEP_CONV2D; kind < 32; kind++)
+    for (int kind = HSCHED_STEP_CONV2D; kind < 64; kind++)
         if (strcmp(hsched_step_kind_name((hsched_step_kind)kind), word) == 0)
-            return UINT32_C(1) << kind;
+            return UINT64_C(1) << kind;
     return 0;
 }
 

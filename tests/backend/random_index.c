@@ -30,6 +30,50 @@ void random_make_tuple_index(random_maker *m)
     random_small_integers(m, 0, -size - outside, size - 1 + outside);
 }
 
+static void put_index(random_maker *m, int64_t at, int64_t value)
+{
+    const int narrow = m->made->step.in[1].dtype == HSCHED_INT32;
+    const int32_t short_value = (int32_t)value;
+    uint8_t *first = m->made->in[1].block + m->made->in[1].first;
+    if (narrow)
+        memcpy(first + at * 4, &short_value, 4);
+    else
+        memcpy(first + at * 8, &value, 8);
+}
+
+/* Rows that share their indices, which name neighbours one after the other, or none; as many as
+ * kernels do not look at together. */
+static void make_shared_runs(random_maker *m, hsched_dtype type)
+{
+    hsched_step *s = &m->made->step;
+    const int64_t rows = range(m, 1, 5), places = range(m, 20, 400),
+                  count = PICK(m, 1, 9, 300, 2048, 2049, 5000),
+                  most = PICK(m, 1, 12, 100);
+    s->u.scatter.axis = 1;
+    s->input_count = 3;
+    random_set_shape(&s->out, type, 2, (const int64_t[]){ rows, places });
+    random_set_shape(&s->in[2], type, 2, (const int64_t[]){ rows, count });
+    random_set_shape(&s->in[1], chance(m, 50) ? HSCHED_INT64 : HSCHED_INT32, 2,
+                     (const int64_t[]){ rows, count });
+    for (uint32_t i = 1; i < 3; i++)
+        random_set_dense(&s->in[i], NULL);
+    random_set_dense(&s->out, NULL);
+    s->in[0] = s->out;
+    s->in[1].strides[0] = 0;
+    NOTE(m, "kind %d, runs of up to %d", (int)s->u.scatter.kind, (int)most);
+    m->made->compare = RANDOM_COMPARE_BITS;
+    random_output(m);
+    random_input(m, 0, -1, 1);
+    random_input(m, 1, 0, 0);
+    random_input(m, 2, -1, 1);
+    for (int64_t at = 0; at < count;) {
+        /* From before the first place to behind the last one; often negative. */
+        int64_t index = range(m, -places - 3, places), n = range(m, 1, most);
+        for (; n > 0 && at < count && index <= places; n--)
+            put_index(m, at++, index++);
+    }
+}
+
 /* Elements of their own, or rows of them for one index; of the kind SET only for the types behind
  * the first five; often many for one place; at times in place. */
 void random_make_scatter(random_maker *m)
@@ -39,12 +83,16 @@ void random_make_scatter(random_maker *m)
     const uint32_t rank = (uint32_t)range(m, 1, 5),
                    axis = (uint32_t)range(m, 0, rank - 1);
     int64_t dims[HSCHED_MAX_DIMS];
-    random_dims(m, rank, 3000, dims);
-    s->input_count = 3;
-    s->u.scatter.axis = axis;
     s->u.scatter.kind =
         (hsched_scatter_kind)(type < 5 ? range(m, HSCHED_SCATTER_SET, HSCHED_SCATTER_MIN)
                                        : HSCHED_SCATTER_SET);
+    if (chance(m, 25)) {
+        make_shared_runs(m, types[type]);
+        return;
+    }
+    random_dims(m, rank, 3000, dims);
+    s->input_count = 3;
+    s->u.scatter.axis = axis;
     random_set_shape(&s->out, types[type], rank, dims);
     random_set_any_strides(m, &s->out, 0);
     const int64_t places = dims[axis];

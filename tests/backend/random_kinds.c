@@ -343,6 +343,7 @@ static void (*const makers[])(random_maker *) = {
     [HSCHED_STEP_NMS] = random_make_nms,
     [HSCHED_STEP_RESIZE] = random_make_resize,
     [HSCHED_STEP_RECURRENT] = random_make_recurrent,
+    [HSCHED_STEP_ROTARY] = random_make_rotary,
 };
 
 int random_kind_has_maker(hsched_step_kind kind)

@@ -128,6 +128,9 @@ void random_make_cumsum(random_maker *m);
 /* random_norm.c */
 void random_make_norm(random_maker *m);
 
+/* random_rotary.c */
+void random_make_rotary(random_maker *m);
+
 /* random_elements.c; the last two are UNARY and BINARY of other types than float32. */
 void random_make_cast(random_maker *m);
 void random_make_where(random_maker *m);

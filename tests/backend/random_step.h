@@ -25,7 +25,7 @@
 #include <hsched/backend.h>
 
 #define RANDOM_STEP_TOLERANCE 1e-5
-#define RANDOM_STEP_KINDS     31 /* step kinds are 1..31, with gaps: random_step_has */
+#define RANDOM_STEP_KINDS     32 /* step kinds are 1..32, with gaps: random_step_has */
 
 typedef struct random_memory {
     uint8_t *block;

@@ -18,7 +18,7 @@
 typedef struct queue_device_script {
     uint64_t seed;        /* jobs are executed in a random order, and their ends are seen
                              late; 0: in order, at once */
-    uint32_t unsupported; /* bits 1 << HSCHED_STEP_...: kinds that it cannot execute */
+    uint64_t unsupported; /* bits 1 << HSCHED_STEP_...: kinds that it cannot execute */
     uint32_t devices;     /* 0: one */
     uint32_t ready;       /* batches of up to so many need no background work first */
     int never_registers;  /* memory of the user's is never reachable */

@@ -86,7 +86,7 @@ def test_random_forms(seed, runtime, tmp_path):
         attributes |= {"left_window_size": int(rng.integers(-1, 3)),
                        "right_window_size": int(rng.integers(-1, 3))}
     if rng.random() < 0.3:
-        attributes["scale"] = 0.3
+        attributes["scale"] = [0.3, 1.7][seed % 2]
     if rng.random() < 0.4:
         outputs[3], attributes["qk_matmul_output_mode"] = "scores", int(rng.integers(0, 4))
     # The reference caps the raw scores, too.

@@ -140,6 +140,7 @@ static const char *check_alias(const hsi_plan_step *s)
     const int allowed = (step->kind == HSCHED_STEP_CONV2D && a == 3) ||
                         (step->kind == HSCHED_STEP_UNARY && a == 0) ||
                         (step->kind == HSCHED_STEP_SCATTER && a == 0) ||
+                        (step->kind == HSCHED_STEP_ROTARY && a == 0) ||
                         (step->kind == HSCHED_STEP_BINARY && a <= 1) ||
                         (step->kind == HSCHED_STEP_WHERE && a <= 2);
     if (!allowed || s->in[a].storage != HSCHED_STORAGE_ARENA ||

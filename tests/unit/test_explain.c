@@ -23,7 +23,7 @@ static const char nowhere[] = "/dev/null/hsched"; /* no costs of this machine's 
 
 /* ---- What tests begin with ------------------------------------------------ */
 
-static hsched_runtime *open_runtime(uint32_t unsupported)
+static hsched_runtime *open_runtime(uint64_t unsupported)
 {
     return queue_runtime_open(
         &(queue_device_script){ .unsupported = unsupported, .ready = 64 },

@@ -274,6 +274,45 @@ static void test_every_allocation_fails_once(void **state)
     }
 }
 
+/* Steps that go by indices broadcast them, and what they scatter into: what an expansion would
+ * write is not there. */
+static void what_is_expanded_for_indices_is_read_as_it_is(void **state)
+{
+    (void)state;
+    static const int64_t which[4] = { 2, 0, -1, 1 };
+    for (int k = 0; k < 8; k++) {
+        const int scatters = k & 1, constant = k >> 1 & 1, shown = k >> 2;
+        const int64_t one[2] = { 1, 4 }, all[2] = { 3, 4 };
+        hsched_graph *g = new_graph();
+        hsched_tensor t, y, room, x = input(g, "x", 2, all);
+        if (constant)
+            assert_ok(hsched_graph_add_constant(g, NULL, HSCHED_INT64, 1, one + 1, which,
+                                                sizeof which, HSCHED_DATA_COPY, &t));
+        else
+            assert_ok(hsched_graph_add_input(g, "i", HSCHED_INT64, 2, one, &t));
+        assert_ok(hsched_graph_add_expand(g, "wide", t, 2, all, &t));
+        assert_ok(hsched_graph_add_constant(g, NULL, HSCHED_FLOAT32, 0, NULL,
+                                            (float[]){ 0.5f }, 4, HSCHED_DATA_COPY,
+                                            &room));
+        assert_ok(hsched_graph_add_expand(g, NULL, room, 2, all, &room));
+        if (scatters)
+            assert_ok(hsched_graph_add_scatter_elements(g, "y", room, t, x, 1,
+                                                        HSCHED_SCATTER_ADD, &y));
+        else
+            assert_ok(hsched_graph_add_gather_elements(g, "y", x, t, 1, &y));
+        assert_ok(hsched_graph_add_output(g, y));
+        if (shown)
+            assert_ok(hsched_graph_add_output(g, t));
+        hsi_plan *plan = plan_of(g, NULL);
+        assert_int_equal(plan->step_count, 1 + shown);
+        const hsched_step *s = &step_named(plan, "y")->step;
+        assert_int_equal(s->in[1].strides[0], 0);
+        assert_true(!scatters || (s->in[0].strides[0] == 0 && s->in[0].strides[1] == 0));
+        hsi_plan_destroy(plan);
+        hsched_graph_destroy(g);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +327,7 @@ int main(void)
         cmocka_unit_test(test_very_many_sections),
         cmocka_unit_test(test_arena_is_reused),
         cmocka_unit_test(test_every_allocation_fails_once),
+        cmocka_unit_test(what_is_expanded_for_indices_is_read_as_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,6 +150,55 @@ static void an_unsupported_step_has_a_section(void **state)
     queue_runtime_close(rt);
 }
 
+/* x's halves a, b as a * t - b * t and a * t + b * t. */
+static hsched_graph *rotation(void)
+{
+    hsched_graph *g;
+    hsched_tensor x, t, half[2], with[4], y[2];
+    assert_ok(hsched_graph_create("rotation", &g));
+    assert_ok(
+        hsched_graph_add_input(g, "x", HSCHED_FLOAT32, 3, (int64_t[]){ 2, 5, 8 }, &x));
+    t = constant(g, 2, (int64_t[]){ 5, 4 }, 0.3f, 1);
+    assert_ok(hsched_graph_add_split(g, NULL, x, -1, 2, NULL, half));
+    for (int i = 0; i < 4; i++)
+        assert_ok(hsched_graph_add_binary(g, NULL, HSCHED_BINARY_MUL, half[i % 2], t,
+                                          &with[i]));
+    assert_ok(
+        hsched_graph_add_binary(g, NULL, HSCHED_BINARY_SUB, with[0], with[1], &y[0]));
+    assert_ok(
+        hsched_graph_add_binary(g, NULL, HSCHED_BINARY_ADD, with[2], with[3], &y[1]));
+    assert_ok(hsched_graph_add_concat(g, "y", y, 2, -1, &x));
+    assert_ok(hsched_graph_add_output(g, x));
+    return g;
+}
+
+/* A device that lacks a step which fusing makes gets what it was made of. */
+static void rotations_stay_formulas_for_who_has_none(void **state)
+{
+    (void)state;
+    for (int lacks = 0; lacks < 2; lacks++) {
+        hsched_runtime *rt = queue_runtime_open(
+            &(queue_device_script){ .unsupported =
+                                        lacks ? UINT64_C(1) << HSCHED_STEP_ROTARY : 0 },
+            NULL);
+        hsched_graph *g = rotation();
+        hsched_model *model;
+        hsched_step_info info = { HSCHED_STEP_INFO_INIT };
+        assert_ok(hsched_model_compile(
+            rt, g,
+            &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
+                                    .policy = HSCHED_POLICY_GPU_ONLY },
+            &model));
+        assert_int_equal(hsched_model_step_count(model), lacks ? 6 : 1);
+        assert_ok(hsched_model_step_info(model, 0, &info));
+        assert_string_equal(info.kind, lacks ? "binary" : "rotary");
+        assert_int_equal(info.device, QUEUE_DEVICE);
+        hsched_model_release(model);
+        hsched_graph_destroy(g);
+        queue_runtime_close(rt);
+    }
+}
+
 static const hsched_runtime_config two_devices = { HSCHED_RUNTIME_CONFIG_INIT,
                                                    .gpus = (const int[]){ 0, 1 },
                                                    .gpu_count = 2 };
@@ -747,6 +796,7 @@ int main(void)
         cmocka_unit_test(steps_are_jobs_of_their_own_if_asked_for),
         cmocka_unit_test(unsupported_sections_cross),
         cmocka_unit_test(an_unsupported_step_has_a_section),
+        cmocka_unit_test(rotations_stay_formulas_for_who_has_none),
         cmocka_unit_test(two_devices_share_the_runs),
         cmocka_unit_test(two_devices_use_all_memory),
         cmocka_unit_test(the_last_job_brings_all_outputs),

@@ -54,6 +54,28 @@ CASTS_OF_FLOAT(double, x, double)
 CASTS_OF_FLOAT(half, hsi_float_of_half(x), float)
 CASTS_OF_FLOAT(bfloat, hsi_float_of_bfloat(x), float)
 
+/* As hsi_uint8_of_float. Limits that the compiler knows would become masks, where a minimum and a
+ * maximum are one instruction each. */
+HSI_ISA_INLINE void bytes_between_body(const float *restrict x, uint8_t *restrict y,
+                                       int64_t n, float low, float high)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float c = x[i] > low ? x[i] : low;
+        c = c < high ? c : high;
+        y[i] = (uint8_t)(int32_t)c;
+    }
+}
+HSI_ISA_DISPATCH(bytes_between,
+                 (const float *restrict x, uint8_t *restrict y, int64_t n, float low,
+                  float high),
+                 (x, y, n, low, high))
+
+static void float_to_bytes(const void *const *in, void *out, int64_t n)
+{
+    static const volatile float low = 0, high = 255;
+    bytes_between(in[0], out, n, low, high);
+}
+
 #if HSI_ISA_X86
 /* Processors convert halves by themselves, with the same results. */
 #include <immintrin.h>
@@ -123,6 +145,8 @@ static hsched_status cast_prepare(const hsi_cpu_prepare_context *context,
 {
     hsi_cpu_block_loop *loop = better_loop(step->in[0].dtype, step->out.dtype);
     (void)context;
+    if (step->in[0].dtype == HSCHED_FLOAT32 && step->out.dtype == HSCHED_UINT8)
+        loop = float_to_bytes;
     if (loop == NULL)
         loop = loops[step->in[0].dtype][step->out.dtype];
     return hsi_cpu_blocks_prepare(step, 1, loop, prepared);

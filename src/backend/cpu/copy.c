@@ -263,6 +263,12 @@ static void transpose_blocks(const copy_state *s, const char *x, char *y, int64_
                              int64_t end)
 {
     const int64_t size = (int64_t)s->size;
+    if (s->t_blocks == 1 && s->c_blocks == 1 &&
+        begin < end) { /* small: no divisions for it */
+        transpose_block(s->size, x, s->c_in_stride, y, s->t_out_stride, s->t_count,
+                        s->c_count);
+        return;
+    }
     for (int64_t block = begin; block < end; block++) {
         int64_t t = block / s->c_blocks * s->t_block;
         int64_t c = block % s->c_blocks * s->c_block;

@@ -51,15 +51,30 @@ HSI_ISA_INLINE float power_of_two(int32_t n)
 #define EXP_LOW  -87.6f /* n is -126 */
 #define EXP_HIGH 89.0f
 
+/* Of an x within these limits, or a not-a-number. The sum that rounds, here of 1.5 * 2^23 + 126 and
+ * n, ends in what the exponent of half of 2^n is: 2^128 is no float, but its product with exp(r)
+ * can be. At the other end 2^-127, which is none either, becomes 0. */
+HSI_ISA_INLINE float exp_within(float x)
+{
+    const float magic = 12582912.0f + 126.0f;
+    const float shifted = x * 1.44269504f + magic, n = shifted - magic;
+    float r = x - n * 0.693359375f;
+    r = r - n * -2.12194440e-4f;
+    float p = 2 * 1.3814540580e-3f; /* twice exp(r) */
+    p = p * r + 2 * 8.3687454461e-3f;
+    p = p * r + 2 * 4.1668388993e-2f;
+    p = p * r + 2 * 1.6666521132e-1f;
+    p = p * r + 2 * 4.9999994040e-1f;
+    p = p * r + 2;
+    p = p * r + 2;
+    return p * float_of(bits_of(shifted) << 23);
+}
+
 HSI_ISA_INLINE float exp_between(float x, float low, float high)
 {
     x = x < low ? low : x;
     x = x > high ? high : x;
-    int32_t n;
-    /* Twice exp(r), and half of 2^n: 2^128 is no float, but its product with exp(r) can be. At
-     * the other end 2^-127, which is none either, becomes 0. */
-    float p = 2.0f * exp_reduced(x, &n) + 2.0f;
-    return p * power_of_two(n - 1);
+    return exp_within(x);
 }
 
 HSI_ISA_INLINE float exp_inline(float x)

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
+#include "backend/cpu/isa.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/loop.h"
 #include "backend/ref/ref.h"
@@ -23,7 +24,7 @@ struct gather_state {
 };
 
 /* Where element `index` along the axis is, from the one with index 0; -1: out of range. */
-static inline int64_t place_of(int64_t index, int64_t count)
+HSI_ISA_INLINE int64_t place_of(int64_t index, int64_t count)
 {
     index += index < 0 ? count : 0;
     return index < 0 || index >= count ? -1 : index;
@@ -35,8 +36,21 @@ static int64_t index_at(const gather_state *s, const void *indices, int64_t offs
                      : ((const int64_t *)indices)[offset];
 }
 
-/* Elements of `type` of a row, by indices of `itype`. */
+/* Elements of `type` of a row, by indices of `itype`; of neighbours by neighbours, along an axis of
+ * neighbours, without a product for each. */
 #define GATHER_LOOP(type, itype)                                                         \
+    HSI_ISA_INLINE void type##_by_##itype##_neighbours_body(                             \
+        const type *x, const itype *index, type *restrict y, int64_t count, int64_t n)   \
+    {                                                                                    \
+        for (int64_t c = 0; c < n; c++) {                                                \
+            const int64_t place = place_of(index[c], count);                             \
+            y[c] = place < 0 ? 0 : x[place];                                             \
+        }                                                                                \
+    }                                                                                    \
+    HSI_ISA_DISPATCH(                                                                    \
+        type##_by_##itype##_neighbours,                                                  \
+        (const type *x, const itype *index, type *restrict y, int64_t count, int64_t n), \
+        (x, index, y, count, n))                                                         \
     static void type##_by_##itype(const gather_state *s, const hsi_tile *t,              \
                                   const void *from, const void *indices, void *to)       \
     {                                                                                    \
@@ -45,6 +59,10 @@ static int64_t index_at(const gather_state *s, const void *indices, int64_t offs
         type *y = to;                                                                    \
         const int64_t xs = t->col_stride[0], is = t->col_stride[1],                      \
                       ys = t->col_stride[2], stride = s->stride, count = s->count;       \
+        if (xs == 0 && is == 1 && ys == 1 && stride == 1) {                              \
+            type##_by_##itype##_neighbours(x, index, y, count, t->cols);                 \
+            return;                                                                      \
+        }                                                                                \
         for (int64_t c = 0; c < t->cols; c++) {                                          \
             const int64_t place = place_of(index[c * is], count);                        \
             y[c * ys] = place < 0 ? 0 : x[c * xs + place * stride];                      \

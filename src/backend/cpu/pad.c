@@ -47,6 +47,15 @@ static int64_t source(const pad_dim *dim, hsched_pad_mode mode, int64_t i)
     return k <= last ? k : 2 * last - k;
 }
 
+/* Where reflection begins, for positions before the input or behind it: i's is that less i; -1 if
+ * some would be reflected more than once. */
+static inline int64_t mirror_of(const pad_dim *dim, int64_t begin, int64_t end)
+{
+    const int64_t last = dim->in - 1;
+    const int64_t mirror = dim->before + (begin < dim->before ? 0 : 2 * last);
+    return mirror - begin <= last && mirror - (end - 1) >= 0 ? mirror : -1;
+}
+
 /* For elements of each size: rows that are filled, and rows of x with what is around them. */
 #define PAD_ROWS(type)                                                                   \
     static void fill_##type(const pad_dim *dim, const void *value, void *row,            \
@@ -64,11 +73,16 @@ static int64_t source(const pad_dim *dim, hsched_pad_mode mode, int64_t i)
     {                                                                                    \
         const type *x = from;                                                            \
         type *y = row;                                                                   \
-        if (s->mode == HSCHED_PAD_MODE_CONSTANT) {                                       \
-            fill_##type(dim, s->value, y, begin, end);                                   \
+        if (s->mode != HSCHED_PAD_MODE_REFLECT) {                                        \
+            const int64_t k = source(dim, s->mode, begin);                               \
+            fill_##type(dim, k < 0 ? (const void *)s->value : &x[k * dim->x_stride], y,  \
+                        begin, end);                                                     \
             return;                                                                      \
         }                                                                                \
-        for (int64_t i = begin; i < end; i++)                                            \
+        const int64_t mirror = begin < end ? mirror_of(dim, begin, end) : 0;             \
+        for (int64_t i = begin; i < end && mirror >= 0; i++)                             \
+            y[i * dim->y_stride] = x[(mirror - i) * dim->x_stride];                      \
+        for (int64_t i = begin; i < end && mirror < 0; i++)                              \
             y[i * dim->y_stride] = x[source(dim, s->mode, i) * dim->x_stride];           \
     }                                                                                    \
                                                                                          \

@@ -21,8 +21,20 @@ typedef void put_row(const scatter_state *s, const void *indices, int64_t i_stri
                      const void *u, int64_t u_stride, void *y, int64_t y_stride,
                      int64_t n);
 
+/* Updates `from` to from + count - 1 go to one element after the other, from y[place] on. */
+typedef struct run {
+    int32_t from, count;
+    int64_t place;
+} run;
+typedef void put_runs(const run *runs, uint32_t count, const void *u, void *y);
+
+typedef struct put_functions {
+    put_row *row;
+    put_runs *runs;
+} put_functions;
+
 struct scatter_state {
-    put_row *put;
+    put_functions put;
     int64_t size;                     /* of an element */
     int64_t stride, count;            /* of the output along the axis */
     int64_t updates[HSCHED_MAX_DIMS]; /* the output's strides without the axis */
@@ -108,6 +120,19 @@ HSI_ISA_INLINE int is_run(const scatter_state *s, const void *indices, int64_t a
             }                                                                            \
         name##_each(s, indices, i_stride, u, u_stride, y, y_stride, c, n);               \
     }                                                                                    \
+    HSI_ISA_INLINE void name##_runs_body(const run *runs, uint32_t count,                \
+                                         const void *from, void *to)                     \
+    {                                                                                    \
+        for (uint32_t k = 0; k < count; k++) {                                           \
+            const type *u = (const type *)from + runs[k].from;                           \
+            type *y = (type *)to + runs[k].place;                                        \
+            _Pragma("GCC ivdep") for (int32_t i = 0; i < runs[k].count; i++) y[i] =      \
+                (type)join(y[i], u[i]);                                                  \
+        }                                                                                \
+    }                                                                                    \
+    HSI_ISA_DISPATCH(name##_runs,                                                        \
+                     (const run *runs, uint32_t count, const void *from, void *to),      \
+                     (runs, count, from, to))                                            \
     HSI_ISA_DISPATCH(name,                                                               \
                      (const scatter_state *s, const void *indices, int64_t i_stride,     \
                       const void *from, int64_t u_stride, void *to, int64_t y_stride,    \
@@ -141,20 +166,41 @@ JOINS(int8_t, ADD_INT, MUL_INT)
 
 #define ALL(type)                                                                        \
     {                                                                                    \
-        [HSCHED_SCATTER_ADD] = add_##type, [HSCHED_SCATTER_MUL] = mul_##type,            \
-        [HSCHED_SCATTER_MAX] = max_##type, [HSCHED_SCATTER_MIN] = min_##type             \
+        [HSCHED_SCATTER_ADD] = PAIR(add_##type),                                         \
+        [HSCHED_SCATTER_MUL] = PAIR(mul_##type),                                         \
+        [HSCHED_SCATTER_MAX] = PAIR(max_##type), [HSCHED_SCATTER_MIN] = PAIR(min_##type) \
+    }
+#define PAIR(name)                                                                       \
+    {                                                                                    \
+        name, name##_runs                                                                \
     }
 
-static put_row *put_of(const hsched_step *step, int64_t size)
+static put_functions put_of(const hsched_step *step, int64_t size)
 {
-    static put_row *const functions[][HSCHED_SCATTER_MIN + 1] = {
+    static const put_functions sets[] = { PAIR(set_1), PAIR(set_2), PAIR(set_4),
+                                          PAIR(set_8) };
+    static const put_functions functions[][HSCHED_SCATTER_MIN + 1] = {
         [HSCHED_FLOAT32] = ALL(float), [HSCHED_INT64] = ALL(int64_t),
         [HSCHED_INT32] = ALL(int32_t), [HSCHED_UINT8] = ALL(uint8_t),
         [HSCHED_INT8] = ALL(int8_t),
     };
     if (step->u.scatter.kind != HSCHED_SCATTER_SET)
         return functions[step->out.dtype][step->u.scatter.kind];
-    return size == 1 ? set_1 : size == 2 ? set_2 : size == 4 ? set_4 : set_8;
+    return sets[size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : 3];
+}
+
+/* n times the same element. */
+static void fill(char *to, const char *element, int64_t size, int64_t n)
+{
+    int same = 1;
+    for (int64_t k = 1; k < size; k++)
+        same &= element[k] == element[0];
+    if (same) {
+        memset(to, element[0], (size_t)(n * size));
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        memcpy(to + i * size, element, (size_t)size);
 }
 
 /* What lies in [begin, end) of the shared dimension. */
@@ -179,11 +225,62 @@ static void copy_some(const hsched_step *step, const scatter_state *s, const cha
             char *to = y + (t.offset[1] + r * t.row_stride[1]) * s->size;
             if (t.col_stride[0] == 1 && t.col_stride[1] == 1)
                 memcpy(to, from, (size_t)(t.cols * s->size));
+            else if (t.col_stride[0] == 0 && t.col_stride[1] == 1)
+                fill(to, from, s->size, t.cols);
             else
                 for (int64_t c = 0; c < t.cols; c++)
                     memcpy(to + c * t.col_stride[1] * s->size,
                            from + c * t.col_stride[0] * s->size, (size_t)s->size);
         }
+}
+
+/* ---- Rows that share their indices ------------------------------------------- */
+
+#define CHUNK     2048 /* indices that are looked at before they are used for all rows */
+#define MOST_RUNS (CHUNK / SOME)
+
+/* Of n indices, CHUNK at most, where they are in range; 0: they are no runs worth mentioning. */
+static uint32_t find_runs(const scatter_state *s, const void *indices, int32_t n,
+                          run *runs)
+{
+    uint32_t count = 0;
+    for (int32_t i = 0; i < n;) {
+        const int64_t place = place_of(s, indices, i);
+        int32_t end = i + 1;
+        if (place >= 0) {
+            while (end + SOME <= n && is_run(s, indices, end) &&
+                   place_of(s, indices, end) == place + end - i)
+                end += SOME;
+            while (end < n && place_of(s, indices, end) == place + end - i)
+                end++;
+            if (count == MOST_RUNS)
+                return 0;
+            runs[count++] = (run){ i, end - i, place };
+        }
+        i = end;
+    }
+    return count;
+}
+
+/* Every row of a tile: chunk by chunk, of each the runs, which are looked for once. */
+static void put_rows(const scatter_state *s, const hsi_tile *t, const char *indices,
+                     const char *u, char *y)
+{
+    const int64_t index_size = s->narrow ? 4 : 8;
+    run runs[MOST_RUNS];
+    for (int64_t c = 0; c < t->cols; c += CHUNK) {
+        const int64_t n = t->cols - c < CHUNK ? t->cols - c : CHUNK;
+        const char *chunk = indices + c * index_size;
+        const uint32_t count = find_runs(s, chunk, (int32_t)n, runs);
+        for (int64_t r = 0; r < t->rows; r++) {
+            const char *row = u + (r * t->row_stride[2] + c) * s->size;
+            char *to = y + r * t->row_stride[0] * s->size;
+            if (count > 0)
+                s->put.runs(runs, count, row, to);
+            else
+                s->put.row(s, chunk, 1, row, 1, to, 0, n);
+        }
+    }
 }
 
 /* A nest goes through every dimension upwards, so that of updates for the same element, which
@@ -210,12 +307,19 @@ static void put_some(const hsched_step *step, const scatter_state *s, const char
     y += begin * s->updates[s->split] * s->size;
     hsi_loop_init(&loop, updates->rank, dims, 3, strides);
     hsi_cursor_begin(&cursor, &loop, 0, loop.total);
-    while (hsi_cursor_next(&cursor, &t))
+    while (hsi_cursor_next(&cursor, &t)) {
+        if (s->runs && t.rows > 1 && t.row_stride[1] == 0 && t.col_stride[1] == 1 &&
+            t.col_stride[2] == 1 && t.col_stride[0] == 0) {
+            put_rows(s, &t, indices + t.offset[1] * index_size, u + t.offset[2] * s->size,
+                     y + t.offset[0] * s->size);
+            continue;
+        }
         for (int64_t r = 0; r < t.rows; r++)
-            s->put(s, indices + (t.offset[1] + r * t.row_stride[1]) * index_size,
-                   t.col_stride[1], u + (t.offset[2] + r * t.row_stride[2]) * s->size,
-                   t.col_stride[2], y + (t.offset[0] + r * t.row_stride[0]) * s->size,
-                   t.col_stride[0], t.cols);
+            s->put.row(s, indices + (t.offset[1] + r * t.row_stride[1]) * index_size,
+                       t.col_stride[1], u + (t.offset[2] + r * t.row_stride[2]) * s->size,
+                       t.col_stride[2], y + (t.offset[0] + r * t.row_stride[0]) * s->size,
+                       t.col_stride[0], t.cols);
+    }
 }
 
 static hsched_status scatter_run(const hsched_step *step, const void *state,

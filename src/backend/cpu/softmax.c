@@ -76,57 +76,89 @@ HSI_ISA_INLINE float row_max(const float *x, int64_t n)
     return best;
 }
 
+/* What a row's elements are compared with: the largest, which none of them is above, and EXP_LOW,
+ * which must not be known to the compiler: it would become masks, where a maximum is one
+ * instruction. */
+typedef struct row_limits {
+    float max, low;
+} row_limits;
+
+HSI_ISA_INLINE float exp_below(float x, row_limits limits)
+{
+    const float less = x - limits.max;
+    return exp_within(less < limits.low ? limits.low : less);
+}
+
 /* lane[k] += y[k] = exp(x[k] - max); x may be y. */
-HSI_ISA_INLINE void exp_lanes(const float *x, float max, float *y, int stores,
+HSI_ISA_INLINE void exp_lanes(const float *x, row_limits limits, float *y, int stores,
                               float *restrict lane)
 {
     _Pragma("GCC ivdep") for (int k = 0; k < LANES; k++)
     {
-        const float e = exp_inline(x[k] - max);
+        const float e = exp_below(x[k], limits);
         if (stores)
             y[k] = e;
         lane[k] += e;
     }
 }
 
+/* The last `count` of a row of n. Where they are fewer than LANES those before them are computed
+ * once more, and not added. */
+HSI_ISA_INLINE void exp_last(const float *x, row_limits limits, float *y, int stores,
+                             int64_t n, int count, float *restrict lane)
+{
+    float last[LANES];
+    if (n < LANES) {
+        for (int k = 0; k < LANES; k++)
+            last[k] = -INFINITY; /* adds nothing */
+        memcpy(last, x, (size_t)n * sizeof *last);
+        exp_lanes(last, limits, last, 1, lane);
+        if (stores)
+            memcpy(y, last, (size_t)n * sizeof *last);
+        return;
+    }
+    _Pragma("GCC ivdep") for (int k = 0; k < LANES; k++)
+    {
+        const float e = exp_below(x[n - LANES + k], limits);
+        if (stores)
+            y[n - LANES + k] = e;
+        lane[k] += k < LANES - count ? 0 : e;
+    }
+}
+
 /* The sum of exp(x - max), which is stored to y, too, if `stores`. */
-HSI_ISA_INLINE double exp_row(const float *x, float max, float *y, int stores, int64_t n)
+HSI_ISA_INLINE double exp_row(const float *x, row_limits limits, float *y, int stores,
+                              int64_t n)
 {
     double sum = 0;
     int64_t i = 0;
     while (i < n) {
         const int64_t end = n - i < HSI_BLOCK ? n : i + HSI_BLOCK;
-        float lane[LANES] = { 0 }, rest[LANES];
+        float lane[LANES] = { 0 };
         for (; i + LANES <= end; i += LANES)
-            exp_lanes(x + i, max, y + i, stores, lane);
-        if (i < end) { /* at the row's end; what is added adds nothing */
-            const size_t bytes = (size_t)(end - i) * sizeof(float);
-            for (int k = 0; k < LANES; k++)
-                rest[k] = -INFINITY;
-            memcpy(rest, x + i, bytes);
-            exp_lanes(rest, max, rest, 1, lane);
-            if (stores)
-                memcpy(y + i, rest, bytes);
-            i = end;
-        }
+            exp_lanes(x + i, limits, y + i, stores, lane);
+        if (i < end)
+            exp_last(x, limits, y, stores, n, (int)(end - i), lane);
+        i = end;
         sum += (double)hsi_isa_sum(lane, LANES);
     }
     return sum;
 }
 
-/* Rows x_pitch and y_pitch apart, which may be the same memory. */
+/* Rows x_pitch and y_pitch apart. */
 HSI_ISA_INLINE void rows_body(const float *x, int64_t x_pitch, float *y, int64_t y_pitch,
-                              int64_t rows, int64_t n, int log)
+                              int64_t rows, int64_t n, int log, float low)
 {
     for (int64_t r = 0; r < rows; r++, x += x_pitch, y += y_pitch) {
         const float max = row_max(x, n);
+        const row_limits limits = { max, low };
         if (log) {
             float none[LANES];
-            const float less = logf((float)exp_row(x, max, none, 0, n));
+            const float less = logf((float)exp_row(x, limits, none, 0, n));
             _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) y[i] =
                 (x[i] - max) - less;
         } else {
-            const float factor = (float)(1 / exp_row(x, max, y, 1, n));
+            const float factor = (float)(1 / exp_row(x, limits, y, 1, n));
             for (int64_t i = 0; i < n; i++)
                 y[i] *= factor;
         }
@@ -134,8 +166,8 @@ HSI_ISA_INLINE void rows_body(const float *x, int64_t x_pitch, float *y, int64_t
 }
 HSI_ISA_DISPATCH(rows,
                  (const float *x, int64_t x_pitch, float *y, int64_t y_pitch,
-                  int64_t rows, int64_t n, int log),
-                 (x, x_pitch, y, y_pitch, rows, n, log))
+                  int64_t rows, int64_t n, int log, float low),
+                 (x, x_pitch, y, y_pitch, rows, n, log, low))
 
 /* ---- Positions side by side ----------------------------------------------- */
 
@@ -227,6 +259,8 @@ static void log_softmax_across(const softmax_state *s, const float *x, float *y,
 
 /* ---- The kernel ----------------------------------------------------------- */
 
+static const volatile float exp_low = EXP_LOW; /* row_limits */
+
 static void run_tile(const softmax_state *s, const hsi_tile *t, const float *x, float *y,
                      float *row)
 {
@@ -240,15 +274,16 @@ static void run_tile(const softmax_state *s, const hsi_tile *t, const float *x, 
             continue;
         }
         if (s->mode == SOFTMAX_ROWS) {
-            rows(from, t->col_stride[0], to, t->col_stride[1], t->cols, s->n, s->log);
+            rows(from, t->col_stride[0], to, t->col_stride[1], t->cols, s->n, s->log,
+                 exp_low);
             continue;
         }
         for (int64_t c = 0; c < t->cols;
              c++, from += t->col_stride[0], to += t->col_stride[1]) {
             for (int64_t k = 0; k < s->n; k++)
                 row[k] = from[k * s->x_stride];
-            rows(row, 0, row, 0, 1, s->n, s->log);
-            hsi_scatter(row, to, s->y_stride, s->n);
+            rows(row, 0, row + s->n, 0, 1, s->n, s->log, exp_low);
+            hsi_scatter(row + s->n, to, s->y_stride, s->n);
         }
     }
 }
@@ -300,7 +335,7 @@ static hsched_status softmax_prepare(const hsi_cpu_prepare_context *context,
         s->mode = SOFTMAX_ACROSS;
     } else {
         s->mode = SOFTMAX_STRIDED;
-        prepared->scratch_size = ((size_t)s->n * sizeof(float) + 63) & ~(size_t)63;
+        prepared->scratch_size = (2 * (size_t)s->n * sizeof(float) + 63) & ~(size_t)63;
     }
     prepared->state = s;
     hsi_lower_parts(step, 2.0 * sizeof(float) * (double)s->positions.total * (double)s->n,

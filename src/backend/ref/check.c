@@ -195,6 +195,21 @@ static const char *fault_binary(const hsched_step *step)
     return NULL;
 }
 
+static const char *fault_rotary(const hsched_step *step)
+{
+    for (uint32_t i = 0; i < 3; i++)
+        if (!hsi_ref_has(step, i) || !is_float(&step->in[i], step->out.rank) ||
+            !same_shape(&step->in[i], &step->out))
+            return "input, cosines and sines must be float32 of the output's shape "
+                   "(stride "
+                   "0 where broadcast)";
+    if (!is_float(&step->out, step->out.rank))
+        return "the output must be float32";
+    if (step->u.rotary.axis >= step->out.rank || step->out.dims[step->u.rotary.axis] != 2)
+        return "the axis must be one of the output's dimensions, of size 2";
+    return NULL;
+}
+
 static const char *fault_cast(const hsched_step *step)
 {
     if (!same_shape(&step->in[0], &step->out) || step->in[0].dtype == step->out.dtype)
@@ -580,6 +595,8 @@ static const char *fault_kind(const hsched_step *step)
         return fault_cast(step);
     case HSCHED_STEP_WHERE:
         return fault_where(step);
+    case HSCHED_STEP_ROTARY:
+        return fault_rotary(step);
     case HSCHED_STEP_FORCE_INT32:
         break;
     }

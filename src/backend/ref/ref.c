@@ -36,6 +36,7 @@ static const ref_kernel kernels[] = {
     [HSCHED_STEP_TUPLE_INDEX] = hsi_ref_tuple_index,
     [HSCHED_STEP_ARG] = hsi_ref_arg,
     [HSCHED_STEP_TOP_K] = hsi_ref_top_k,
+    [HSCHED_STEP_ROTARY] = hsi_ref_rotary,
 };
 
 hsched_status hsi_ref_run(const hsched_step *step, const void *const *inputs, void *out)

@@ -21,6 +21,7 @@ void hsi_ref_fc(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_matmul(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_pool2d(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_pool_index(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_rotary(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_scale(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_lrn(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_softmax(const hsched_step *step, const void *const *inputs, void *out);
