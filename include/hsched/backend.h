@@ -49,7 +49,7 @@ extern "C" {
  * SOFTMAX    along `axis`, or its logarithm (log); any strides (inner stride 1 along the axis is
  *            the fast case).
  * UNARY      out = act(in[0]); any strides, same shapes. May be in place (out_aliases == 0).
- *            float32, or integers for the activations that take them (hsched.h).
+ *            float32, float64, or integers for the activations that take them (hsched.h).
  * BINARY     out = act(op(in[0], in[1])); operands are given in out's shape, stride 0 where
  *            broadcast; any strides. May be in place (out_aliases 0 or 1). Types as in hsched.h:
  *            both inputs are of one type, out of the same, or bool for comparisons; act is NONE
@@ -135,7 +135,7 @@ extern "C" {
  *            beyond a sequence's length, then the last hidden state and, LSTM (S = 2, else 1),
  *            the last cell state. A reverse direction goes from a sequence's end to its start.
  *
- * Floats are HSCHED_FLOAT32, but for those that CAST, WHERE and COPY take. Constants that a backend
+ * Floats are HSCHED_FLOAT32 where no other type is named. Constants that a backend
  * packs, in[1] and in[2] of CONV2D, FC and SCALE and in[1] to in[3] of RECURRENT, come through
  * hsched_operand.constant and are NULL in the operand table of run_part; any other constant operand
  * is in that table like a computed one.

@@ -646,7 +646,9 @@ HSCHED_API hsched_status hsched_graph_add_output(hsched_graph *graph, hsched_ten
  * taken, too: all such inputs of a layer are then of the same type, which is the output's as well.
  * They are the types of tensors outside: inside, everything is computed in float32 (by GPUs as
  * hsched_math says) and not rounded from layer to layer, but by a cast to a narrow type; inputs,
- * outputs and constants are converted. float64 can only be cast, chosen from and moved.
+ * outputs and constants are converted. float64 is computed in float64, by the layers that name it
+ * and never in less, on the CPU (a GPU moves and casts it); others refuse it. It has the parameters
+ * that are numbers, as those of activations are, as floats.
  */
 
 /* Spatial parameters are {height, width}; pads are {top, left, bottom, right}. */
@@ -897,8 +899,8 @@ typedef struct hsched_activation {
 
 HSCHED_API const char *hsched_activation_name(hsched_activation_kind kind); /* "relu"; any thread */
 
-/* Of float32; NONE, RELU, ABS, NEG and SIGN also of int64, int32, int8 and uint8, where the
- * negative of the least integer is itself. */
+/* Of float32 and float64; NONE, RELU, ABS, NEG and SIGN also of int64, int32, int8 and uint8, where
+ * the negative of the least integer is itself. */
 HSCHED_API hsched_status hsched_graph_add_activation(hsched_graph *graph, const char *name,
                                                      hsched_tensor x, hsched_activation activation,
                                                      hsched_tensor *y);
@@ -930,10 +932,10 @@ typedef enum hsched_binary_kind {
 } hsched_binary_kind;
 
 /*
- * Element by element; shapes broadcast as in numpy. Both operands are of one type: float32, or
- * int64, int32, int8, uint8, but for PRELU; EQUAL also takes bool. Results that an integer type
- * does not hold wrap around. On integers DIV drops the fraction; DIV, MOD and FMOD by 0 give 0;
- * POW with a negative exponent is 1 / x^n without its fraction, and 0 for x = 0.
+ * Element by element; shapes broadcast as in numpy. Both operands are of one type: float32,
+ * float64, or int64, int32, int8, uint8, but for PRELU; EQUAL also takes bool. Results that an
+ * integer type does not hold wrap around. On integers DIV drops the fraction; DIV, MOD and FMOD by
+ * 0 give 0; POW with a negative exponent is 1 / x^n without its fraction, and 0 for x = 0.
  */
 HSCHED_API hsched_status hsched_graph_add_binary(hsched_graph *graph, const char *name,
                                                  hsched_binary_kind kind, hsched_tensor a,

@@ -168,6 +168,12 @@ hsched_status hsi_expect_float32(const hsi_graph_tensor *t, const char *role)
 {
     if (is_float(t->dtype))
         return HSCHED_OK;
+    if (t->dtype == HSCHED_FLOAT64)
+        return hsi_error(HSCHED_ERROR_SHAPE,
+                         "%s " HSI_TENSOR_FMT
+                         " is float64, but this layer computes on float32; convert the "
+                         "model to float32, or cast this tensor",
+                         role, HSI_TENSOR_ARGS(t));
     return hsi_error(HSCHED_ERROR_SHAPE,
                      "%s " HSI_TENSOR_FMT
                      " is %s, but this layer computes on float32; give "

@@ -9,9 +9,6 @@
 
 #include "onnx/fold.h"
 
-/* Weights of float64 are converted only where they are few. */
-#define MAX_CONVERTED 65536
-
 int hsi_onnx_has_input(const hsi_onnx_node *node, uint32_t k)
 {
     return k < node->input_count && node->inputs[k] != HSI_ONNX_NONE;
@@ -60,15 +57,6 @@ hsched_status hsi_onnx_add_constant(hsi_onnx_import *im, const hsi_onnx_node *no
         return hsi_error(HSCHED_ERROR_SHAPE,
                          "node '%.128s' (%.64s): input '%.128s' is empty, %s",
                          node->label, node->op, name, hsi_shape_text(c->rank, c->dims));
-    if (c->dtype == HSCHED_FLOAT64 && c->count > MAX_CONVERTED)
-        return hsi_onnx_unsupported(im, node,
-                                    "weights of %s; convert the model to float32",
-                                    hsched_dtype_name(c->dtype));
-    if (c->dtype == HSCHED_FLOAT64) {
-        hsched_status status = hsi_onnx_cast(im, node, c, HSCHED_FLOAT32, &c);
-        if (status)
-            return status;
-    }
     return hsi_onnx_at_node(node, add_constant(im, name, c, tensor));
 }
 

@@ -81,13 +81,9 @@ static void try_in_place(random_maker *m, uint32_t i)
     s->out_aliases = (int)i;
 }
 
-static void make_unary(random_maker *m)
+void random_make_unary_of(random_maker *m, hsched_dtype dtype)
 {
     hsched_step *s = &m->made->step;
-    if (chance(m, 15)) {
-        random_make_typed_unary(m);
-        return;
-    }
     same_shapes(m, 0, 5);
     if (chance(m, 10)) { /* as many dimensions as there can be */
         int64_t dims[HSCHED_MAX_DIMS];
@@ -98,6 +94,7 @@ static void make_unary(random_maker *m)
         random_set_shape(&s->out, HSCHED_FLOAT32, HSCHED_MAX_DIMS, dims);
         random_set_scattered(m, &s->out, 0);
     }
+    s->in[0].dtype = s->out.dtype = dtype;
     random_set_activation(m, (hsched_activation_kind)(m->index % 39));
     try_in_place(m, 0);
     m->made->compare = RANDOM_COMPARE_ELEMENTS;
@@ -137,6 +134,14 @@ static void make_unary(random_maker *m)
 }
 
 /* Values that suit the operation and, behind it, the activation. */
+static void make_unary(random_maker *m)
+{
+    if (chance(m, 25))
+        random_make_typed_unary(m);
+    else
+        random_make_unary_of(m, HSCHED_FLOAT32);
+}
+
 static void binary_data(random_maker *m)
 {
     hsched_step *s = &m->made->step;
