@@ -87,5 +87,11 @@ void random_make_cumsum(random_maker *m)
          s->u.cumsum.reverse ? " reverse" : "");
     m->made->compare = RANDOM_COMPARE_BITS; /* both add up doubles, in order */
     random_output(m);
-    random_input(m, 0, -1, 1);
+    m->values = RANDOM_VALUES_GRID;
+    if (type ==
+        HSCHED_FLOAT64) /* what is exact in any order: there is nothing to round it to */
+        random_input_role(m, 0,
+                          s->u.cumsum.product ? RANDOM_ROLE_WEIGHT : RANDOM_ROLE_DATA, 1);
+    else
+        random_input(m, 0, -1, 1);
 }
