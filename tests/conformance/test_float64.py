@@ -332,6 +332,18 @@ def test_formulas_are_not_taken_for_less(tmp_path):
     np.testing.assert_allclose(ours, np.maximum(y, 0), **CLOSE)
 
 
+def test_the_program(program, tmp_path):
+    """Inputs that are made up, outputs in files, and each step against the reference."""
+    path = tmp_path / "softmax.onnx"
+    onnx.save(model_of("Softmax", 13, {"x": some(40, 3)}), path)
+    program("run", path, "--output", tmp_path, "--iterations", 1)
+    y = np.load(tmp_path / "y0.npy")
+    assert y.dtype == np.float64 and y.shape == (40, 3)
+    np.testing.assert_allclose(y.sum(1), 1, **CLOSE)
+    assert y.std() > 0.1 and (y != y.astype(np.float32)).all()
+    assert "softmax-double" in program("verify", path).stdout
+
+
 @pytest.mark.parametrize("op, opset, shapes, attributes", [
     ("Conv", 13, [(1, 2, 5, 5), (3, 2, 3, 3)], {}),
     ("MaxPool", 13, [(1, 2, 5, 5)], {"kernel_shape": [2, 2]}),
