@@ -41,15 +41,15 @@ extern "C" {
  *            stride; weights in[1] [O,K] dense and bias in[2] [O] (may be absent) are constants.
  * MATMUL     out = act(in[0] * in[1]); [...,M,K] x [...,K,N]; both have out's rank; leading strides
  *            are 0 where an operand is broadcast; any strides elsewhere; out: inner stride 1, rows
- *            that do not overlap, any other strides.
+ *            that do not overlap, any other strides. All float32, or float64 with act NONE.
  * POOL2D     x, out channels-last with any pixel stride. pads and the size of out are explicit.
  * SCALE      out = act(in[0] * in[1][c] + in[2][c]), c the index along dimension 1; in[1] and in[2]
  *            are constants [C]; x, out have any strides (channels-last is the fast case).
  * LRN        across dimension 1; any strides (channels-last is the fast case).
  * SOFTMAX    along `axis`, or its logarithm (log); any strides (inner stride 1 along the axis is
- *            the fast case).
+ *            the fast case). float32 or float64.
  * UNARY      out = act(in[0]); any strides, same shapes. May be in place (out_aliases == 0).
- *            float32, or integers for the activations that take them (hsched.h).
+ *            float32, float64, or integers for the activations that take them (hsched.h).
  * BINARY     out = act(op(in[0], in[1])); operands are given in out's shape, stride 0 where
  *            broadcast; any strides. May be in place (out_aliases 0 or 1). Types as in hsched.h:
  *            both inputs are of one type, out of the same, or bool for comparisons; act is NONE
@@ -58,8 +58,8 @@ extern "C" {
  *            and layout changes are all this.
  * PAD        out's element i is in[0]'s i - before, or as the mode says; any type, any strides.
  * REDUCE     MEAN, SUM, MAX, MIN or PROD over the dimensions in which out's size is 1 and in[0]'s
- *            is not; both of one type, float32, int64, int32 or, MAX and MIN, uint8, int8; any
- *            strides.
+ *            is not; both of one type, float32, float64, int64, int32 or, MAX and MIN, uint8, int8;
+ *            any strides.
  * RESIZE     out's element i is interpolated from in[0], same rank, dimension by dimension, as
  *            hsched_resize_config says, with all scales set; lengths: in[0]'s sizes times the
  *            scales, not rounded. NEAREST: any dtype; any strides (channels-last is a fast case).
@@ -104,13 +104,13 @@ extern "C" {
  *            the sum ... of both, as u.scatter.kind says. in[1] is given in in[2]'s shape (stride 0
  *            where broadcast), int64 or int32, negative from the end; an element whose index is out
  *            of range is left out. in[0] has out's shape, in[2] its rank and in every other
- *            dimension no more elements; all of one type, any for SET, else float32, int64, int32,
- *            uint8 or int8; of MAX and MIN a not-a-number is the result. Any strides; may be in
- *            place (out_aliases == 0).
+ *            dimension no more elements; all of one type, any for SET, else float32, float64,
+ *            int64, int32, uint8 or int8; of MAX and MIN a not-a-number is the result. Any strides;
+ *            may be in place (out_aliases == 0).
  * ARG        out's element is the index along `axis` of the largest element of in[0] there, or the
  *            smallest: of several the first, or the last; a not-a-number counts as more, or less,
  *            than all. Along the axis out has 1 element, else as many as in[0], which is float32,
- *            int64, int32, uint8 or int8; out is int64; any strides.
+ *            float64, int64, int32, uint8 or int8; out is int64; any strides.
  * CUMSUM     out's element is the sum of in[0]'s from the first along `axis` up to that one, or to
  *            the one before it (exclusive), or from the last one on (reverse); or the product
  *            (product). Both float32, float64, int64 or int32, of one shape; integers wrap around.
@@ -119,7 +119,8 @@ extern "C" {
  *            variance over the dimensions from `axis` on, of which `axis` counts as u.norm.groups
  *            ones that are normalised by themselves (1: as a whole); with `rms` nothing is taken
  *            away, and the variance is the mean of the squares. in[1] and in[2] (may be absent) are
- *            given in out's shape, stride 0 where broadcast; any strides.
+ *            given in out's shape, stride 0 where broadcast; any strides. All float32, or float64
+ *            with act NONE.
  * TOP_K      out's elements along `axis` are the indices of as many elements of in[0], the largest
  *            first, or the smallest: of equal ones the first; a not-a-number counts as the largest.
  *            Other dimensions and types as those of ARG; any strides.
@@ -139,7 +140,7 @@ extern "C" {
  *            has out's shape; in[1], in[2] (cosines, sines) are given in it, stride 0 where
  *            broadcast; any strides. May be in place (out_aliases == 0).
  *
- * Floats are HSCHED_FLOAT32, but for those that CAST, WHERE and COPY take. Constants that a backend
+ * Floats are HSCHED_FLOAT32 where no other type is named. Constants that a backend
  * packs, in[1] and in[2] of CONV2D, FC and SCALE and in[1] to in[3] of RECURRENT, come through
  * hsched_operand.constant and are NULL in the operand table of run_part; any other constant operand
  * is in that table like a computed one.

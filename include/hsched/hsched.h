@@ -658,8 +658,9 @@ HSCHED_API hsched_status hsched_graph_add_output(hsched_graph *graph, hsched_ten
  * taken, too: all such inputs of a layer are then of the same type, which is the output's as well.
  * They are the types of tensors outside: inside, everything is computed in float32 (by GPUs as
  * hsched_math says) and not rounded from layer to layer, but by a cast to a narrow type; inputs,
- * outputs and constants are converted. float64 can only be cast, chosen from, moved, summed up
- * (cumsum) and multiplied up (cumprod).
+ * outputs and constants are converted. float64 is computed in float64, by the layers that name it
+ * and never in less, on the CPU (a GPU moves and casts it); others refuse it. It has the parameters
+ * that are numbers, as those of activations are, as floats.
  */
 
 /* Spatial parameters are {height, width}; pads are {top, left, bottom, right}. */
@@ -732,13 +733,13 @@ HSCHED_API hsched_status hsched_graph_add_conv_transpose(hsched_graph *graph, co
                                                          hsched_tensor *y);
 
 /* x [M,...] flattened to [M,K], constant weights [O,K], constant bias [O] or HSCHED_NO_TENSOR
- * -> [M,O] = x * weights^T + bias. */
+ * -> [M,O] = x * weights^T + bias. All float32 or float64. */
 HSCHED_API hsched_status hsched_graph_add_fully_connected(hsched_graph *graph, const char *name,
                                                           hsched_tensor x, hsched_tensor weights,
                                                           hsched_tensor bias, hsched_tensor *y);
 
 /* a [...,M,K], b [...,K,N] -> [...,M,N]; leading dimensions broadcast; as numpy.matmul, operands of
- * one dimension included. */
+ * one dimension included. Both float32 or float64. */
 HSCHED_API hsched_status hsched_graph_add_matmul(hsched_graph *graph, const char *name,
                                                  hsched_tensor a, hsched_tensor b,
                                                  hsched_tensor *y);
@@ -807,8 +808,8 @@ HSCHED_API hsched_status hsched_graph_add_batch_norm(hsched_graph *graph, const 
                                                      hsched_tensor *y);
 
 /* Normalisations by statistics of x itself: y = (x - mean) / sqrt(variance + epsilon) * scale +
- * bias; x and y float32, of one shape; epsilon not negative; scale and bias float32, constants or
- * not, HSCHED_NO_TENSOR where absent. Precise for means far from 0, too.
+ * bias; x and y of one shape, float32 or float64; epsilon not negative; scale and bias of that
+ * type, constants or not, HSCHED_NO_TENSOR where absent. Precise for means far from 0, too.
  *
  * Over the dimensions of x from `axis` on (negative: from the end), for each index of those before:
  * scale and bias broadcast to x and do not enlarge it, as those of these dimensions' shape do. */
@@ -847,7 +848,7 @@ HSCHED_API hsched_status hsched_graph_add_lrn(hsched_graph *graph, const char *n
                                               hsched_tensor x, const hsched_lrn_config *config,
                                               hsched_tensor *y);
 
-/* Along one axis (negative: from the end). */
+/* Along one axis (negative: from the end), of float32 or float64. */
 HSCHED_API hsched_status hsched_graph_add_softmax(hsched_graph *graph, const char *name,
                                                   hsched_tensor x, int axis, hsched_tensor *y);
 /* The softmax's logarithm, which keeps its digits where the softmax is next to 0. */
@@ -910,8 +911,8 @@ typedef struct hsched_activation {
 
 HSCHED_API const char *hsched_activation_name(hsched_activation_kind kind); /* "relu"; any thread */
 
-/* Of float32; NONE, RELU, ABS, NEG and SIGN also of int64, int32, int8 and uint8, where the
- * negative of the least integer is itself. */
+/* Of float32 and float64; NONE, RELU, ABS, NEG and SIGN also of int64, int32, int8 and uint8, where
+ * the negative of the least integer is itself. */
 HSCHED_API hsched_status hsched_graph_add_activation(hsched_graph *graph, const char *name,
                                                      hsched_tensor x, hsched_activation activation,
                                                      hsched_tensor *y);
@@ -943,10 +944,10 @@ typedef enum hsched_binary_kind {
 } hsched_binary_kind;
 
 /*
- * Element by element; shapes broadcast as in numpy. Both operands are of one type: float32, or
- * int64, int32, int8, uint8, but for PRELU; EQUAL also takes bool. Results that an integer type
- * does not hold wrap around. On integers DIV drops the fraction; DIV, MOD and FMOD by 0 give 0;
- * POW with a negative exponent is 1 / x^n without its fraction, and 0 for x = 0.
+ * Element by element; shapes broadcast as in numpy. Both operands are of one type: float32,
+ * float64, or int64, int32, int8, uint8, but for PRELU; EQUAL also takes bool. Results that an
+ * integer type does not hold wrap around. On integers DIV drops the fraction; DIV, MOD and FMOD by
+ * 0 give 0; POW with a negative exponent is 1 / x^n without its fraction, and 0 for x = 0.
  */
 HSCHED_API hsched_status hsched_graph_add_binary(hsched_graph *graph, const char *name,
                                                  hsched_binary_kind kind, hsched_tensor a,
@@ -1040,7 +1041,8 @@ typedef enum hsched_pad_mode {
     HSCHED_PAD_MODE_EDGE = 2
 } hsched_pad_mode;
 
-/* before and after: one count per dimension of x, not negative. */
+/* before and after: one count per dimension of x, not negative. Of float64, too, the value is one
+ * that a float holds. */
 HSCHED_API hsched_status hsched_graph_add_pad(hsched_graph *graph, const char *name,
                                               hsched_tensor x, const int64_t *before,
                                               const int64_t *after, hsched_pad_mode mode,
@@ -1116,7 +1118,8 @@ typedef enum hsched_scatter_kind {
  * `indices`: an element goes to the same place, but for the index along `axis`, which is what
  * `indices` has there. `indices` has x's rank and, but for `axis`, no dimension that is larger.
  * They are taken in order; indices as above, but that an element whose index is out of range is
- * left out. Any type for SET, else float32, float16, bfloat16, int64, int32, uint8 or int8. */
+ * left out. Any type for SET, else float32, float16, bfloat16, float64, int64, int32, uint8 or
+ * int8. */
 HSCHED_API hsched_status hsched_graph_add_scatter_elements(hsched_graph *graph, const char *name,
                                                            hsched_tensor x, hsched_tensor indices,
                                                            hsched_tensor updates, int axis,
@@ -1163,9 +1166,9 @@ typedef enum hsched_reduce_kind {
         HSCHED_REDUCE_FORCE_INT32 = 0x7fffffff
 } hsched_reduce_kind;
 
-/* Over `axes` (count 0: over all), which become 1 or, without keep_dims, are dropped. float32, and
- * all kinds but L2 and the logarithms for int64 and int32, MAX and MIN for uint8 and int8; a mean
- * of integers is rounded towards 0. */
+/* Over `axes` (count 0: over all), which become 1 or, without keep_dims, are dropped. float32,
+ * float64, and all kinds but L2 and the logarithms for int64 and int32, MAX and MIN for uint8 and
+ * int8; a mean of integers is rounded towards 0. */
 HSCHED_API hsched_status hsched_graph_add_reduce(hsched_graph *graph, const char *name,
                                                  hsched_reduce_kind kind, hsched_tensor x,
                                                  uint32_t count, const int64_t *axes,
@@ -1184,8 +1187,8 @@ typedef enum hsched_arg_kind {
 
 /* The index, an int64, of the largest or smallest element along `axis` (negative: from the end),
  * which becomes 1 or, without keep_dims, is dropped; of several equal ones the first or, with
- * select_last, the last. A not-a-number wins over all. x is float32, float16, bfloat16, int64,
- * int32, uint8 or int8. */
+ * select_last, the last. A not-a-number wins over all. x is float32, float16, bfloat16,
+ * float64, int64, int32, uint8 or int8. */
 HSCHED_API hsched_status hsched_graph_add_arg(hsched_graph *graph, const char *name,
                                               hsched_arg_kind kind, hsched_tensor x, int axis,
                                               int keep_dims, int select_last, hsched_tensor *y);

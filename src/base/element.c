@@ -4,7 +4,7 @@ int hsi_binary_takes(hsched_binary_kind kind, hsched_dtype dtype)
 {
     switch (kind) {
     case HSCHED_BINARY_PRELU:
-        return dtype == HSCHED_FLOAT32;
+        return hsi_is_real(dtype);
     case HSCHED_BINARY_ADD:
     case HSCHED_BINARY_SUB:
     case HSCHED_BINARY_MUL:
@@ -18,9 +18,9 @@ int hsi_binary_takes(hsched_binary_kind kind, hsched_dtype dtype)
     case HSCHED_BINARY_GREATER_OR_EQUAL:
     case HSCHED_BINARY_LESS:
     case HSCHED_BINARY_LESS_OR_EQUAL:
-        return dtype == HSCHED_FLOAT32 || hsi_is_integer(dtype);
+        return hsi_is_real(dtype) || hsi_is_integer(dtype);
     case HSCHED_BINARY_EQUAL:
-        return dtype == HSCHED_FLOAT32 || dtype == HSCHED_BOOL || hsi_is_integer(dtype);
+        return hsi_is_real(dtype) || dtype == HSCHED_BOOL || hsi_is_integer(dtype);
     case HSCHED_BINARY_AND:
     case HSCHED_BINARY_OR:
     case HSCHED_BINARY_XOR:
@@ -43,8 +43,8 @@ int hsi_activation_takes(hsched_activation_kind kind, hsched_dtype dtype)
     case HSCHED_ACTIVATION_ABS:
     case HSCHED_ACTIVATION_NEG:
     case HSCHED_ACTIVATION_SIGN:
-        return dtype == HSCHED_FLOAT32 || hsi_is_integer(dtype);
+        return hsi_is_real(dtype) || hsi_is_integer(dtype);
     default:
-        return dtype == HSCHED_FLOAT32;
+        return hsi_is_real(dtype);
     }
 }

@@ -24,6 +24,12 @@ static inline int hsi_is_narrow_float(hsched_dtype dtype)
     return dtype == HSCHED_FLOAT16 || dtype == HSCHED_BFLOAT16;
 }
 
+/* What is computed in its own type and has fractions: float32 or float64. */
+static inline int hsi_is_real(hsched_dtype dtype)
+{
+    return dtype == HSCHED_FLOAT32 || dtype == HSCHED_FLOAT64;
+}
+
 /* 1 if that kind of arithmetic, or activation, has operands of that type. */
 int hsi_binary_takes(hsched_binary_kind kind, hsched_dtype dtype);
 static inline int hsi_binary_is_known(hsched_binary_kind kind)

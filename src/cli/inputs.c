@@ -117,6 +117,10 @@ static void fill_random(const hsched_tensor_info *info, uint64_t seed, void *dat
         for (size_t i = 0; i < info->byte_size / sizeof *values; i++)
             values[i] =
                 (float)((int32_t)(cli_random_next(&seed) >> 39) - (1 << 24)) / (1 << 24);
+    } else if (info->dtype == HSCHED_FLOAT64) {
+        double *values = data;
+        for (size_t i = 0; i < info->byte_size / sizeof *values; i++)
+            values[i] = (double)(int64_t)(cli_random_next(&seed) >> 10) / 0x1p53 - 1;
     } else if (info->dtype == HSCHED_UINT8) {
         for (size_t i = 0; i < info->byte_size; i++)
             ((uint8_t *)data)[i] = (uint8_t)(cli_random_next(&seed) >> 56);

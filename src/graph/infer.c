@@ -168,11 +168,22 @@ hsched_status hsi_expect_float32(const hsi_graph_tensor *t, const char *role)
 {
     if (is_float(t->dtype))
         return HSCHED_OK;
+    if (t->dtype == HSCHED_FLOAT64)
+        return hsi_error(HSCHED_ERROR_SHAPE,
+                         "%s " HSI_TENSOR_FMT
+                         " is float64, but this layer computes on float32; convert the "
+                         "model to float32, or cast this tensor",
+                         role, HSI_TENSOR_ARGS(t));
     return hsi_error(HSCHED_ERROR_SHAPE,
                      "%s " HSI_TENSOR_FMT
                      " is %s, but this layer computes on float32; give "
                      "a float32, float16 or bfloat16 tensor",
                      role, HSI_TENSOR_ARGS(t), hsched_dtype_name(t->dtype));
+}
+
+hsched_status hsi_expect_real(const hsi_graph_tensor *t, const char *role)
+{
+    return t->dtype == HSCHED_FLOAT64 ? HSCHED_OK : hsi_expect_float32(t, role);
 }
 
 hsched_status hsi_expect_constant(const hsi_graph_tensor *t, const char *role)
@@ -213,8 +224,12 @@ hsched_status hsi_expect_per_channel(const hsi_graph_tensor *t, const char *role
                                      int64_t size, const char *why)
 {
     hsched_status status = hsi_expect_float32(t, role);
-    if (status != HSCHED_OK)
-        return status;
+    return status == HSCHED_OK ? hsi_expect_length(t, role, size, why) : status;
+}
+
+hsched_status hsi_expect_length(const hsi_graph_tensor *t, const char *role, int64_t size,
+                                const char *why)
+{
     if (t->rank == 1 && t->dims[0] == size)
         return HSCHED_OK;
     return hsi_error(HSCHED_ERROR_SHAPE,
@@ -277,14 +292,14 @@ void hsi_infer_set(hsi_infer *f, hsched_dtype dtype, uint32_t rank, const int64_
         f->dims[i] = i < rank ? dims[i] : 0;
 }
 
-/* Layers that compute on float32 take float16 and bfloat16, too: all such inputs are of
- * one type, and what would be float32 is of that type. */
+/* Layers that compute on float32 take float16 and bfloat16, too, and some float64: all such
+ * inputs are of one type, and what would be float32 is of that type. */
 static hsched_status infer_float_type(hsi_infer *f)
 {
     const hsi_graph_tensor *first = NULL;
     for (uint32_t i = 0; i < f->input_count; i++) {
         const hsi_graph_tensor *t = hsi_infer_input(f, i);
-        if (t == NULL || !is_float(t->dtype))
+        if (t == NULL || (!is_float(t->dtype) && t->dtype != HSCHED_FLOAT64))
             continue;
         if (first == NULL)
             first = t;

@@ -64,12 +64,17 @@ static inline const hsi_graph_tensor *hsi_infer_input(const hsi_infer *f, uint32
 /* Or a narrower float that is computed as float32: float16, bfloat16. That all are of one
  * type, and the output's type, is seen to for all layers alike. */
 hsched_status hsi_expect_float32(const hsi_graph_tensor *t, const char *role);
+/* Or float64: the layer computes on it, too. */
+hsched_status hsi_expect_real(const hsi_graph_tensor *t, const char *role);
 hsched_status hsi_expect_constant(const hsi_graph_tensor *t, const char *role);
 /* `form` says what the dimensions are: "[N,C,H,W]". */
 hsched_status hsi_expect_rank(const hsi_graph_tensor *t, const char *role, uint32_t rank,
                               const char *form);
 hsched_status hsi_expect_rank_min(const hsi_graph_tensor *t, const char *role,
                                   uint32_t rank, const char *form);
+/* Of shape [size], of any type; `why` says where the size comes from. */
+hsched_status hsi_expect_length(const hsi_graph_tensor *t, const char *role, int64_t size,
+                                const char *why);
 /* A constant float32 of shape [size]; `why` says where the size comes from. */
 hsched_status hsi_expect_vector(const hsi_graph_tensor *t, const char *role, int64_t size,
                                 const char *why);

@@ -10,17 +10,21 @@ hsched_status hsi_infer_fully_connected(hsi_infer *f)
 {
     const hsi_graph_tensor *x = hsi_infer_input(f, 0), *weights = hsi_infer_input(f, 1),
                            *bias = hsi_infer_input(f, 2);
-    hsched_status status = hsi_expect_float32(x, "x");
+    hsched_status status = hsi_expect_real(x, "x");
     if (status == HSCHED_OK)
         status = hsi_expect_rank_min(x, "x", 2, "[M,...]");
     if (status == HSCHED_OK)
         status = hsi_expect_constant(weights, "weights");
     if (status == HSCHED_OK)
-        status = hsi_expect_float32(weights, "weights");
+        status = hsi_expect_real(weights, "weights");
     if (status == HSCHED_OK)
         status = hsi_expect_rank(weights, "weights", 2, "[O,K]");
     if (status == HSCHED_OK && bias)
-        status = hsi_expect_vector(bias, "bias", weights->dims[0], "one for each output");
+        status = hsi_expect_constant(bias, "bias");
+    if (status == HSCHED_OK && bias)
+        status = hsi_expect_real(bias, "bias");
+    if (status == HSCHED_OK && bias)
+        status = hsi_expect_length(bias, "bias", weights->dims[0], "one for each output");
     if (status != HSCHED_OK)
         return status;
     size_t k;
@@ -58,9 +62,9 @@ int hsi_infer_broadcast(uint32_t rank_a, const int64_t *a, uint32_t rank_b,
 hsched_status hsi_infer_matmul(hsi_infer *f)
 {
     const hsi_graph_tensor *a = hsi_infer_input(f, 0), *b = hsi_infer_input(f, 1);
-    hsched_status status = hsi_expect_float32(a, "a");
+    hsched_status status = hsi_expect_real(a, "a");
     if (status == HSCHED_OK)
-        status = hsi_expect_float32(b, "b");
+        status = hsi_expect_real(b, "b");
     if (status == HSCHED_OK)
         status = hsi_expect_rank_min(a, "a", 1, "[...,M,K]");
     if (status == HSCHED_OK)
@@ -159,7 +163,7 @@ hsched_status hsi_infer_softmax(hsi_infer *f)
 {
     const hsi_graph_tensor *x = hsi_infer_input(f, 0);
     int64_t axis = 0;
-    hsched_status status = hsi_expect_float32(x, "x");
+    hsched_status status = hsi_expect_real(x, "x");
     if (status != HSCHED_OK)
         return status;
     status = hsi_resolve_axis(f->given->softmax.axis, x->rank, &axis);
@@ -307,6 +311,8 @@ hsched_status hsi_infer_binary(hsi_infer *f)
 int hsi_reduce_takes(hsched_reduce_kind kind, hsched_dtype dtype)
 {
     switch (dtype) {
+    case HSCHED_FLOAT64:
+        return 1;
     case HSCHED_INT64:
     case HSCHED_INT32:
         return kind <= HSCHED_REDUCE_L1 || kind == HSCHED_REDUCE_SUM_SQUARE;

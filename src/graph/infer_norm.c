@@ -7,7 +7,7 @@
 static hsched_status broadcasts(const hsi_graph_tensor *t, const char *role,
                                 const hsi_graph_tensor *x)
 {
-    hsched_status status = hsi_expect_float32(t, role);
+    hsched_status status = hsi_expect_real(t, role);
     if (status != HSCHED_OK)
         return status;
     int fits = t->rank <= x->rank;
@@ -25,7 +25,7 @@ static hsched_status broadcasts(const hsi_graph_tensor *t, const char *role,
 static hsched_status of_channels(const hsi_graph_tensor *t, const char *role,
                                  const hsi_graph_tensor *x)
 {
-    hsched_status status = hsi_expect_float32(t, role);
+    hsched_status status = hsi_expect_real(t, role);
     if (status != HSCHED_OK || (t->rank == 1 && t->dims[0] == x->dims[1]))
         return status;
     return hsi_error(HSCHED_ERROR_SHAPE,
@@ -64,7 +64,7 @@ hsched_status hsi_infer_norm(hsi_infer *f)
     const hsi_graph_tensor *x = hsi_infer_input(f, 0);
     const float epsilon = f->given->norm.epsilon;
     const int channels = f->given->norm.kind >= HSI_NORM_INSTANCE;
-    hsched_status status = hsi_expect_float32(x, "x");
+    hsched_status status = hsi_expect_real(x, "x");
     if (status == HSCHED_OK)
         status = resolve(f, x, channels);
     for (uint32_t i = 1; status == HSCHED_OK && i < 3; i++) {

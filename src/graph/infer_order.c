@@ -9,8 +9,7 @@
 static hsched_status begin(const hsi_graph_tensor *x, int given, int *axis)
 {
     int64_t resolved = 0;
-    hsched_status status =
-        hsi_is_integer(x->dtype) ? HSCHED_OK : hsi_expect_float32(x, "x");
+    hsched_status status = hsi_is_integer(x->dtype) ? HSCHED_OK : hsi_expect_real(x, "x");
     if (status != HSCHED_OK)
         return status;
     status = hsi_resolve_axis(given, x->rank, &resolved);
@@ -68,9 +67,8 @@ hsched_status hsi_infer_cumsum(hsi_infer *f)
     const hsi_graph_tensor *x = hsi_infer_input(f, 0);
     hsched_status status = HSCHED_OK;
     int64_t axis = 0;
-    if (x->dtype != HSCHED_FLOAT64 && x->dtype != HSCHED_INT64 &&
-        x->dtype != HSCHED_INT32)
-        status = hsi_expect_float32(x, "x");
+    if (x->dtype != HSCHED_INT64 && x->dtype != HSCHED_INT32)
+        status = hsi_expect_real(x, "x");
     if (status != HSCHED_OK)
         return status;
     status = hsi_resolve_axis(f->given->cumsum.axis, x->rank, &axis);

@@ -21,7 +21,7 @@ static hsched_status begin(const hsi_infer *f)
                          HSI_TENSOR_ARGS(x), hsched_dtype_name(x->dtype));
     hsched_status status = HSCHED_OK;
     if (kind != HSCHED_SCATTER_SET && !hsi_is_integer(x->dtype))
-        status = hsi_expect_float32(x, "x");
+        status = hsi_expect_real(x, "x");
     return status == HSCHED_OK ? hsi_expect_indices(hsi_infer_input(f, 1)) : status;
 }
 

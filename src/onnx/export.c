@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/element.h"
 #include "base/status.h"
 #include "graph/build.h"
 
@@ -248,15 +249,32 @@ const char *hsi_onnx_put_scalar(hsi_onnx_export *e, const char *base, float valu
 }
 
 const char *hsi_onnx_put_number(hsi_onnx_export *e, const char *base, hsched_dtype dtype,
-                                float value)
+                                double value)
 {
-    const double wide = (double)value;
-    const int64_t whole = dtype == HSCHED_FLOAT32 ? 0 : (int64_t)value;
-    const void *data = dtype == HSCHED_FLOAT32   ? (const void *)&value
-                       : dtype == HSCHED_FLOAT64 ? (const void *)&wide
+    const float narrow = (float)value;
+    const int64_t whole = hsi_is_real(dtype) ? 0 : (int64_t)value;
+    const void *data = dtype == HSCHED_FLOAT32   ? (const void *)&narrow
+                       : dtype == HSCHED_FLOAT64 ? (const void *)&value
                                                  : &whole; /* its low bytes come first */
     return small_constant(e, base, hsi_onnx_type_of(dtype), 0, NULL, data,
                           hsched_dtype_size(dtype));
+}
+
+const char *hsi_onnx_put_repeated(hsi_onnx_export *e, const char *base,
+                                  hsched_dtype dtype, int64_t count, double value)
+{
+    const size_t size = hsched_dtype_size(dtype);
+    const float narrow = (float)value;
+    char *values = hsi_calloc((size_t)count, size);
+    if (!values)
+        return "";
+    for (int64_t k = 0; k < count; k++)
+        memcpy(values + (size_t)k * size,
+               dtype == HSCHED_FLOAT64 ? (const void *)&value : &narrow, size);
+    const char *name = small_constant(e, base, hsi_onnx_type_of(dtype), 1, &count, values,
+                                      (size_t)count * size);
+    hsi_free(values);
+    return name;
 }
 
 /* ---- Inputs and outputs --------------------------------------------------- */

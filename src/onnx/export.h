@@ -61,7 +61,10 @@ const char *hsi_onnx_put_floats(hsi_onnx_export *e, const char *base, uint32_t r
 const char *hsi_onnx_put_scalar(hsi_onnx_export *e, const char *base, float value);
 /* Of this type: float32, float64, integers or bool. */
 const char *hsi_onnx_put_number(hsi_onnx_export *e, const char *base, hsched_dtype dtype,
-                                float value);
+                                double value);
+/* A list of `count` times the value, of float32 or float64; "" where memory ran out. */
+const char *hsi_onnx_put_repeated(hsi_onnx_export *e, const char *base,
+                                  hsched_dtype dtype, int64_t count, double value);
 
 /* ---- Layers --------------------------------------------------------------- */
 

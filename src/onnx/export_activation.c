@@ -44,48 +44,73 @@ static const single singles[] = {
     [HSCHED_ACTIVATION_ATANH] = { "Atanh", NULL, NULL },
 };
 
-/* x times a number; to `output`, or a new name. */
-static const char *times(hsi_onnx_export *e, const char *x, float factor,
-                         const char *output)
+/* Compositions, of x's type. */
+typedef struct composition {
+    hsi_onnx_export *e;
+    hsched_dtype dtype;
+} composition;
+
+static const char *number(const composition *c, const char *base, double value)
 {
-    return hsi_onnx_put(e, "Mul", output, x, hsi_onnx_put_scalar(e, x, factor));
+    return hsi_onnx_put_number(c->e, base, c->dtype, value);
 }
 
-static const char *plus(hsi_onnx_export *e, const char *x, float addend)
+/* x times a number; to `output`, or a new name. */
+static const char *times(const composition *c, const char *x, double factor,
+                         const char *output)
 {
-    return hsi_onnx_put(e, "Add", NULL, x, hsi_onnx_put_scalar(e, x, addend));
+    return hsi_onnx_put(c->e, "Mul", output, x, number(c, x, factor));
+}
+
+static const char *plus(const composition *c, const char *x, double addend)
+{
+    return hsi_onnx_put(c->e, "Add", NULL, x, number(c, x, addend));
 }
 
 /* y = 0.5 * x * (1 + inner) */
-static void gelu_of(hsi_onnx_export *e, const char *x, const char *inner, const char *y)
+static void gelu_of(const composition *c, const char *x, const char *inner, const char *y)
 {
-    const char *product = hsi_onnx_put(e, "Mul", NULL, x, plus(e, inner, 1));
-    times(e, product, 0.5f, y);
+    const char *product = hsi_onnx_put(c->e, "Mul", NULL, x, plus(c, inner, 1));
+    times(c, product, 0.5, y);
 }
 
-static void gelu(hsi_onnx_export *e, const char *x, const char *y)
+static void gelu(const composition *c, const char *x, const char *y)
 {
-    const char *scaled = times(e, x, 0.70710678118654752f, NULL); /* 1/sqrt(2) */
-    gelu_of(e, x, hsi_onnx_put(e, "Erf", NULL, scaled, NULL), y);
+    const char *scaled = times(c, x, 0.70710678118654752, NULL); /* 1/sqrt(2) */
+    gelu_of(c, x, hsi_onnx_put(c->e, "Erf", NULL, scaled, NULL), y);
 }
 
-static void gelu_tanh(hsi_onnx_export *e, const char *x, const char *y)
+static void gelu_tanh(const composition *c, const char *x, const char *y)
 {
-    const char *square = hsi_onnx_put(e, "Mul", NULL, x, x);
-    const char *cube = hsi_onnx_put(e, "Mul", NULL, square, x);
-    const char *sum = hsi_onnx_put(e, "Add", NULL, x, times(e, cube, 0.044715f, NULL));
-    const char *scaled = times(e, sum, 0.79788456080286536f, NULL); /* sqrt(2/pi) */
-    gelu_of(e, x, hsi_onnx_put(e, "Tanh", NULL, scaled, NULL), y);
+    const char *square = hsi_onnx_put(c->e, "Mul", NULL, x, x);
+    const char *cube = hsi_onnx_put(c->e, "Mul", NULL, square, x);
+    const char *sum = hsi_onnx_put(c->e, "Add", NULL, x, times(c, cube, 0.044715, NULL));
+    const char *scaled = times(c, sum, 0.79788456080286536, NULL); /* sqrt(2/pi) */
+    gelu_of(c, x, hsi_onnx_put(c->e, "Tanh", NULL, scaled, NULL), y);
 }
 
-static void hard_swish(hsi_onnx_export *e, const char *x, const char *y)
+static void clip(const composition *c, const char *x, double low, double high,
+                 const char *y)
 {
-    const char *gate = hsi_onnx_new_name(e, y);
-    hsi_onnx_node_begin(e, "HardSigmoid", gate, x, NULL, NULL);
-    hsi_onnx_node_float(e, "alpha", 1.0f / 6.0f);
-    hsi_onnx_node_float(e, "beta", 0.5f);
-    hsi_onnx_node_end(e);
-    hsi_onnx_put(e, "Mul", y, x, gate);
+    const char *least = number(c, y, low);
+    hsi_onnx_node_begin(c->e, "Clip", y, x, least, number(c, y, high));
+    hsi_onnx_node_end(c->e);
+}
+
+/* A HardSigmoid has 1/6 as a float only. */
+static void hard_swish(const composition *c, const char *x, const char *y)
+{
+    const char *gate = hsi_onnx_new_name(c->e, y);
+    if (c->dtype == HSCHED_FLOAT64) {
+        const char *part = hsi_onnx_put(c->e, "Div", NULL, x, number(c, x, 6));
+        clip(c, plus(c, part, 0.5), 0, 1, gate);
+    } else {
+        hsi_onnx_node_begin(c->e, "HardSigmoid", gate, x, NULL, NULL);
+        hsi_onnx_node_float(c->e, "alpha", 1.0f / 6.0f);
+        hsi_onnx_node_float(c->e, "beta", 0.5f);
+        hsi_onnx_node_end(c->e);
+    }
+    hsi_onnx_put(c->e, "Mul", y, x, gate);
 }
 
 int hsi_onnx_is_composed(hsched_activation_kind kind)
@@ -113,23 +138,23 @@ void hsi_onnx_export_activation(hsi_onnx_export *e, const hsi_layer *layer)
     const hsched_activation *a = &layer->attrs.activation;
     const char *x = hsi_onnx_tensor_name(e, layer->inputs[0]);
     const char *y = hsi_onnx_tensor_name(e, layer->output);
-    const char *low, *gate;
-    if (integers(e, a->kind, e->graph->tensors[layer->inputs[0]].dtype, x, y))
+    const hsched_dtype dtype = e->graph->tensors[layer->inputs[0]].dtype;
+    const composition c = { e, dtype };
+    const char *gate;
+    if (integers(e, a->kind, dtype, x, y))
         return;
     switch (a->kind) {
     case HSCHED_ACTIVATION_CLIP:
-        low = hsi_onnx_put_scalar(e, y, a->a);
-        hsi_onnx_node_begin(e, "Clip", y, x, low, hsi_onnx_put_scalar(e, y, a->b));
-        hsi_onnx_node_end(e);
+        clip(&c, x, (double)a->a, (double)a->b, y);
         return;
     case HSCHED_ACTIVATION_HARD_SWISH:
-        hard_swish(e, x, y);
+        hard_swish(&c, x, y);
         return;
     case HSCHED_ACTIVATION_GELU:
-        gelu(e, x, y);
+        gelu(&c, x, y);
         return;
     case HSCHED_ACTIVATION_GELU_TANH:
-        gelu_tanh(e, x, y);
+        gelu_tanh(&c, x, y);
         return;
     case HSCHED_ACTIVATION_SILU:
         hsi_onnx_put(e, "Mul", y, x, hsi_onnx_put(e, "Sigmoid", NULL, x, NULL));

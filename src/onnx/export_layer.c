@@ -184,7 +184,7 @@ static void pad(hsi_onnx_export *e, const hsi_layer *layer)
     const char *amounts = hsi_onnx_put_ints(e, y, pads, 2 * rank);
     if (layer->attrs.pad.mode == HSCHED_PAD_MODE_CONSTANT)
         value = hsi_onnx_put_number(e, y, e->graph->tensors[layer->inputs[0]].dtype,
-                                    layer->attrs.pad.value);
+                                    (double)layer->attrs.pad.value);
     hsi_onnx_node_begin(e, "Pad", y, input(e, layer, 0), amounts, value);
     hsi_onnx_node_text(e, "mode", modes[layer->attrs.pad.mode]);
     hsi_onnx_node_end(e);
@@ -337,7 +337,7 @@ static void global_pool(hsi_onnx_export *e, const hsi_layer *layer)
                  input(e, layer, 0), NULL);
 }
 
-/* The constants that compositions need are written as float32 only. */
+/* The constants that compositions need are written as float32 and float64 only. */
 static int needs_float32(const hsi_onnx_export *e, const hsi_layer *layer)
 {
     if (layer->input_count == 0 ||

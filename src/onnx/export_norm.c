@@ -5,12 +5,16 @@
  */
 #include "onnx/export.h"
 
-#include "base/alloc.h"
 #include "base/status.h"
 
 static const char *tensor(const hsi_onnx_export *e, hsched_tensor t)
 {
     return hsi_onnx_tensor_name(e, t);
+}
+
+static hsched_dtype type_of(const hsi_onnx_export *e, const hsi_layer *layer)
+{
+    return e->graph->tensors[layer->output].dtype;
 }
 
 /* x * scale + bias, where they are there, to the layer's output. `channels`: they are vectors of
@@ -63,25 +67,12 @@ static void last_dimensions(hsi_onnx_export *e, const hsi_layer *layer)
     if (layer->attrs.norm.kind == HSI_NORM_LAYER)
         x = hsi_onnx_put(e, "Sub", NULL, x, mean(e, x, axes, count));
     const char *variance = mean(e, hsi_onnx_put(e, "Mul", NULL, x, x), axes, count);
-    variance = hsi_onnx_put(e, "Add", NULL, variance,
-                            hsi_onnx_put_scalar(e, y, layer->attrs.norm.epsilon));
+    variance = hsi_onnx_put(
+        e, "Add", NULL, variance,
+        hsi_onnx_put_number(e, y, type_of(e, layer), (double)layer->attrs.norm.epsilon));
     const char *deviation = hsi_onnx_put(e, "Sqrt", NULL, variance, NULL);
     x = hsi_onnx_put(e, "Div", has_parameters(layer) ? NULL : y, x, deviation);
     scale_and_shift(e, layer, x, 0);
-}
-
-/* `count` times the number, as a constant. */
-static const char *repeated(hsi_onnx_export *e, const char *base, int64_t count,
-                            float number)
-{
-    float *values = HSI_NEW_ARRAY(float, (size_t)count);
-    if (!values)
-        return "";
-    for (int64_t k = 0; k < count; k++)
-        values[k] = number;
-    const char *name = hsi_onnx_put_floats(e, base, 1, &count, values);
-    hsi_free(values);
-    return name;
 }
 
 static const char *instances(hsi_onnx_export *e, const hsi_layer *layer, const char *y,
@@ -97,7 +88,8 @@ static hsched_status groups(hsi_onnx_export *e, const hsi_layer *layer)
 {
     const char *x = tensor(e, layer->inputs[0]), *y = tensor(e, layer->output);
     const int64_t count = layer->attrs.norm.groups, apart[3] = { 0, count, -1 };
-    const char *ones = repeated(e, y, count, 1), *zeros = repeated(e, y, count, 0);
+    const char *ones = hsi_onnx_put_repeated(e, y, type_of(e, layer), count, 1),
+               *zeros = hsi_onnx_put_repeated(e, y, type_of(e, layer), count, 0);
     if (!*ones || !*zeros)
         return hsi_out_of_memory("a constant of an ONNX model");
     const char *shape = hsi_onnx_put(e, "Shape", NULL, x, NULL);
@@ -125,7 +117,7 @@ hsched_status hsi_onnx_export_norm(hsi_onnx_export *e, const hsi_layer *layer)
     for (uint32_t i = 1; i < 3; i++) {
         parameters[i] = layer->inputs[i] != HSCHED_NO_TENSOR
                             ? tensor(e, layer->inputs[i])
-                            : repeated(e, y, x->dims[1], i == 1);
+                            : hsi_onnx_put_repeated(e, y, x->dtype, x->dims[1], i == 1);
         if (!*parameters[i])
             return hsi_out_of_memory("a constant of an ONNX model");
     }

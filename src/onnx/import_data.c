@@ -228,6 +228,21 @@ hsched_status hsi_onnx_fold_pad(hsi_onnx_import *im, const hsi_onnx_node *node)
     return HSCHED_OK;
 }
 
+/* The layer has the value as a float. */
+static hsched_status check_value(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                 const padding *p)
+{
+    const hsi_onnx_constant *c =
+        node->version < 11 ? NULL : hsi_onnx_constant_input(im, node, 2);
+    if (p->mode != HSCHED_PAD_MODE_CONSTANT || !c || c->dtype != HSCHED_FLOAT64)
+        return HSCHED_OK;
+    const double value = hsi_onnx_get_float(c, 0);
+    if (value == (double)p->value || value != value)
+        return HSCHED_OK;
+    return hsi_onnx_unsupported(im, node, "a value of float64, %.17g, that no float32 is",
+                                value);
+}
+
 hsched_status hsi_onnx_build_pad(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     padding p = { .value = 0 };
@@ -240,6 +255,8 @@ hsched_status hsi_onnx_build_pad(hsi_onnx_import *im, const hsi_onnx_node *node)
     if (!status)
         status = node->version < 11 ? hsi_onnx_attr_float(node, "value", 0, &p.value)
                                     : hsi_onnx_float_input(im, node, 2, 0, &p.value);
+    if (!status)
+        status = check_value(im, node, &p);
     if (!status)
         status = take_away(im, node, &p, &x);
     if (!status)

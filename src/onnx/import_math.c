@@ -105,11 +105,20 @@ typedef struct gemm {
     int adds_c; /* a sum with C is still to be made */
 } gemm;
 
+/* 1 if B is a constant that a fully connected layer takes: products of float64 are left to
+ * matmul, and scaled in float64. */
+static int is_weights(const hsi_onnx_import *im, const hsi_onnx_node *node)
+{
+    const hsi_onnx_constant *b = hsi_onnx_constant_input(im, node, 1);
+    return b && b->dtype != HSCHED_FLOAT64;
+}
+
 /* alpha * A * B; with the constant's scale and transposition folded into it. */
 static hsched_status gemm_product(hsi_onnx_import *im, const hsi_onnx_node *node, gemm *g,
                                   hsched_tensor *y)
 {
-    const hsi_onnx_constant *b = hsi_onnx_constant_input(im, node, 1);
+    const hsi_onnx_constant *b =
+        is_weights(im, node) ? hsi_onnx_constant_input(im, node, 1) : NULL;
     hsched_tensor other, bias = HSCHED_NO_TENSOR;
     hsched_status status = HSCHED_OK;
     g->adds_c = hsi_onnx_has_input(node, 2) && g->beta != 0;
@@ -185,7 +194,7 @@ hsched_status hsi_onnx_build_gemm(hsi_onnx_import *im, const hsi_onnx_node *node
         status = transpose(im, node, &g.a);
     if (!status)
         status = gemm_product(im, node, &g, &y);
-    int scales = !hsi_onnx_constant_input(im, node, 1) && g.alpha != 1;
+    int scales = !is_weights(im, node) && g.alpha != 1;
     if (!status && scales)
         status = scale(im, node, g.alpha, "scaled", &y);
     if (!status && g.adds_c)
@@ -204,7 +213,8 @@ hsched_status hsi_onnx_build_matmul(hsi_onnx_import *im, const hsi_onnx_node *no
     hsched_status status = hsi_onnx_input(im, node, 0, &a);
     if (status)
         return status;
-    if (constant && constant->rank == 2 && hsi_onnx_rank(im, a) == 2) {
+    if (constant && constant->rank == 2 && hsi_onnx_rank(im, a) == 2 &&
+        is_weights(im, node)) {
         status = matrix_weights(im, node, 0, 1, &b);
         if (!status)
             status =

@@ -153,6 +153,11 @@ static void further_outputs(norm *n, hsched_tensor x, uint32_t count, const int6
               wants_inverse = hsi_onnx_output_used(n->im, n->node, 2);
     if (n->status != HSCHED_OK || (!wants_mean && !wants_inverse))
         return;
+    if (n->dtype == HSCHED_FLOAT64) {
+        n->status = hsi_onnx_unsupported(n->im, n->node,
+                                         "statistics of float64, which are float32");
+        return;
+    }
     standardise(n, x, count, axes, epsilon, rms, 0, &mean, &deviation);
     if (n->status == HSCHED_OK && wants_mean)
         hsi_onnx_set_tensor(n->im, n->node, 1, mean);
@@ -279,6 +284,19 @@ hsched_status hsi_onnx_compose_batch_norm(hsi_onnx_import *im, const hsi_onnx_no
     return end(&n, y);
 }
 
+/* (x - mean) / (deviation + epsilon), which only float64 tells from what standardise makes. */
+static hsched_tensor standardise_double(norm *n, hsched_tensor x, uint32_t count,
+                                        const int64_t *axes, double epsilon)
+{
+    hsched_tensor centred =
+        pair(n, 0, HSCHED_BINARY_SUB, x, reduce(n, HSCHED_REDUCE_MEAN, x, count, axes));
+    hsched_tensor square = pair(n, 0, HSCHED_BINARY_MUL, centred, centred);
+    hsched_tensor variance = reduce(n, HSCHED_REDUCE_MEAN, square, count, axes);
+    hsched_tensor deviation = act(n, HSCHED_ACTIVATION_SQRT, variance);
+    deviation = pair(n, 0, HSCHED_BINARY_ADD, deviation, number(n, epsilon));
+    return pair(n, 1, HSCHED_BINARY_DIV, centred, deviation);
+}
+
 /* The function's body in the specification adds 1e-9 to the deviation. */
 hsched_status hsi_onnx_build_mean_variance(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
@@ -291,9 +309,13 @@ hsched_status hsi_onnx_build_mean_variance(hsi_onnx_import *im, const hsi_onnx_n
         n.status = hsi_onnx_attr_ints(node, "axes", &axes, &count);
     if (n.status != HSCHED_OK)
         return n.status;
-    hsched_tensor y = standardise(&n, x, axes ? count : 3, axes ? axes : usual, 1e-18, 0,
-                                  1, &mean, &deviation);
-    return end(&n, y);
+    if (!axes) {
+        axes = usual;
+        count = 3;
+    }
+    return end(&n, n.dtype == HSCHED_FLOAT64
+                       ? standardise_double(&n, x, count, axes, 1e-9)
+                       : standardise(&n, x, count, axes, 1e-18, 0, 1, &mean, &deviation));
 }
 
 /* ---- Divided by a norm ---------------------------------------------------- */
@@ -333,17 +355,18 @@ hsched_status hsi_onnx_build_lp_norm(hsi_onnx_import *im, const hsi_onnx_node *n
         return n.status;
     if (p != 1 && p != 2)
         return hsi_onnx_unsupported(im, node, "p other than 1 and 2");
+    const double least = n.dtype == HSCHED_FLOAT64 ? DBL_MIN : (double)FLT_MIN;
     if (p == 2) { /* the largest becomes 1, so that squares neither overflow nor vanish */
         hsched_tensor most =
             reduce(&n, HSCHED_REDUCE_MAX, act(&n, HSCHED_ACTIVATION_ABS, x), 1, &axis);
         x = pair(&n, 0, HSCHED_BINARY_DIV, x,
-                 pair(&n, 0, HSCHED_BINARY_MAX, most, number(&n, FLT_MIN)));
-        if (is_root_mean_square(&n, x, axis))
+                 pair(&n, 0, HSCHED_BINARY_MAX, most, number(&n, least)));
+        if (n.dtype != HSCHED_FLOAT64 && is_root_mean_square(&n, x, axis))
             return end(&n, by_root_mean_square(&n, x));
     }
     hsched_tensor by =
         reduce(&n, p == 1 ? HSCHED_REDUCE_L1 : HSCHED_REDUCE_L2, x, 1, &axis);
     /* Zeros stay zeros. */
-    by = pair(&n, 0, HSCHED_BINARY_MAX, by, number(&n, FLT_MIN));
+    by = pair(&n, 0, HSCHED_BINARY_MAX, by, number(&n, least));
     return end(&n, pair(&n, 1, HSCHED_BINARY_DIV, x, by));
 }

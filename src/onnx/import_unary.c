@@ -105,7 +105,8 @@ hsched_status hsi_onnx_build_activation(hsi_onnx_import *im, const hsi_onnx_node
     return status ? status : add_activation(im, node, activation);
 }
 
-/* Clip by max and min, for bounds that are not known yet and for integers. */
+/* Clip by max and min, for bounds that are not known yet, for integers and for float64, whose
+ * bounds an activation may not hold. */
 static hsched_status clip_by_pairs(hsi_onnx_import *im, const hsi_onnx_node *node,
                                    hsched_tensor y)
 {
@@ -139,7 +140,8 @@ hsched_status hsi_onnx_build_clip(hsi_onnx_import *im, const hsi_onnx_node *node
     hsched_status status = hsi_onnx_input(im, node, 0, &x);
     if (status)
         return status;
-    if (node->version >= 11 && (hsi_is_integer(im->graph->tensors[x].dtype) ||
+    const hsched_dtype dtype = im->graph->tensors[x].dtype;
+    if (node->version >= 11 && (hsi_is_integer(dtype) || dtype == HSCHED_FLOAT64 ||
                                 is_computed(im, node, 1) || is_computed(im, node, 2)))
         return clip_by_pairs(im, node, x);
     if (node->version < 11) {
@@ -213,10 +215,12 @@ hsched_status hsi_onnx_build_batch_norm(hsi_onnx_import *im, const hsi_onnx_node
     for (uint32_t k = 1; k < node->output_count; k++)
         if (hsi_onnx_output_used(im, node, k))
             return hsi_onnx_unsupported(im, node, "outputs of training mode");
+    status = hsi_onnx_input(im, node, 0, &in[0]);
+    if (!status && im->graph->tensors[in[0]].dtype == HSCHED_FLOAT64)
+        return hsi_onnx_compose_batch_norm(im, node, epsilon);
     for (uint32_t k = 1; k < 5; k++)
         if (hsi_onnx_has_input(node, k) && !hsi_onnx_constant_input(im, node, k))
             return hsi_onnx_compose_batch_norm(im, node, epsilon);
-    status = hsi_onnx_input(im, node, 0, &in[0]);
     for (uint32_t k = 1; k < 5 && !status; k++) {
         status = hsi_onnx_weights(im, node, k, &in[k]);
         if (!status && in[k] == HSCHED_NO_TENSOR)

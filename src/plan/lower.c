@@ -158,7 +158,9 @@ static hsched_status lower_fully_connected(hsi_ir *ir, const hsi_layer *layer,
         if (x == NULL)
             return hsi_ir_no_memory();
     }
-    hsi_value *const operands[3] = { x, in[1], in[2] };
+    hsi_value *operands[3] = { x, in[1], in[2] };
+    if (x->dtype == HSCHED_FLOAT64)
+        return hsi_lower_fc_of_float64(ir, layer, operands, out);
     return hsi_lower_add(ir, layer_op(ir, layer, HSCHED_STEP_FC, 3, operands, out));
 }
 

@@ -52,6 +52,39 @@ static hsched_status lower_as_fc(hsi_ir *ir, const hsi_layer *layer, hsi_value *
     return status;
 }
 
+/* x [M,K], weights [O,K] and bias [O], which is an addition. */
+hsched_status hsi_lower_fc_of_float64(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                      hsi_value *out)
+{
+    hsi_value *w = in[1], *bias = in[2], *y = out;
+    hsi_value *turned =
+        hsi_ir_value(ir, w->dtype, 2, (const int64_t[2]){ w->dims[1], w->dims[0] });
+    hsi_op *turn =
+        turned != NULL ? hsi_ir_op(ir, HSI_OP_TRANSPOSE, layer->name, 1, turned) : NULL;
+    if (turn == NULL)
+        return hsi_ir_no_memory();
+    turn->in[0] = w;
+    turn->perm[0] = 1;
+    turn->perm[1] = 0;
+    hsched_status status = hsi_lower_add(ir, turn);
+    if (status == HSCHED_OK && bias != NULL)
+        y = hsi_ir_value(ir, out->dtype, out->rank, out->dims);
+    if (y == NULL)
+        return hsi_ir_no_memory();
+    if (status == HSCHED_OK)
+        status = hsi_lower_matmul(ir, layer, in[0], turned, y);
+    if (status != HSCHED_OK || bias == NULL)
+        return status;
+    hsi_op *add = hsi_ir_op(ir, HSCHED_STEP_BINARY, layer->name, 2, out);
+    if (add == NULL)
+        return hsi_ir_no_memory();
+    add->in[0] = y;
+    add->in[1] = bias;
+    add->step.u.binary.kind = HSCHED_BINARY_ADD;
+    add->tensor = layer->output;
+    return hsi_lower_add(ir, add);
+}
+
 hsched_status hsi_lower_matmul(hsi_ir *ir, const hsi_layer *layer, hsi_value *a,
                                hsi_value *b, hsi_value *out)
 {
@@ -62,7 +95,7 @@ hsched_status hsi_lower_matmul(hsi_ir *ir, const hsi_layer *layer, hsi_value *a,
     int64_t matrices = 1;
     for (uint32_t i = 0; i + 2 < b->rank; i++)
         matrices *= b->dims[i];
-    if (b->data != NULL && a->data == NULL && matrices == 1)
+    if (b->data != NULL && a->data == NULL && matrices == 1 && a->dtype == HSCHED_FLOAT32)
         return lower_as_fc(ir, layer, a, b, out);
 
     /* The step's output has the last two dimensions, even where numpy drops them. */

@@ -81,10 +81,22 @@ static hsi_value *reduce(hsi_ir *ir, const hsi_layer *layer, hsched_reduce_kind 
     return hsi_lower_add(ir, op) == HSCHED_OK ? y : NULL;
 }
 
+/* The same of float64, whose bounds no activation holds. */
+static hsi_value *finite_double(hsi_ir *ir, const hsi_layer *layer, hsi_value *x)
+{
+    static const double least = -DBL_MAX, most = DBL_MAX;
+    hsi_value *low = hsi_ir_constant(ir, HSCHED_FLOAT64, 0, NULL, &least),
+              *high = hsi_ir_constant(ir, HSCHED_FLOAT64, 0, NULL, &most);
+    return binary(ir, layer, HSCHED_BINARY_MIN,
+                  binary(ir, layer, HSCHED_BINARY_MAX, x, low, NULL), high, NULL);
+}
+
 /* The nearest finite number. */
 static hsi_value *finite(hsi_ir *ir, const hsi_layer *layer, hsi_value *x)
 {
     hsi_op *op;
+    if (x != NULL && x->dtype == HSCHED_FLOAT64)
+        return finite_double(ir, layer, x);
     hsi_value *y = add_step(ir, layer, HSCHED_STEP_UNARY, 1, &x,
                             x != NULL ? x->dims : NULL, NULL, &op);
     if (y == NULL)

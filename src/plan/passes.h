@@ -219,6 +219,9 @@ hsched_status hsi_pass_lower(hsi_ir *ir);
 /* lower.c calls it for a matrix product; in lower_matmul.c. */
 hsched_status hsi_lower_matmul(hsi_ir *ir, const hsi_layer *layer, hsi_value *a,
                                hsi_value *b, hsi_value *out);
+/* And a fully connected layer of float64, for which no step is made. */
+hsched_status hsi_lower_fc_of_float64(hsi_ir *ir, const hsi_layer *layer, hsi_value **in,
+                                      hsi_value *out);
 /* lower_types.c: the type that stands for a graph's inside; x as another type; as the
  * type of an output, after all layers; a constant of a narrow float as float32; and a cast
  * layer. */

@@ -175,9 +175,9 @@ static hsched_status match_groups(hsi_ir *ir, hsi_op *back)
 {
     hsi_op *norm =
         back->kind == HSI_OP_RESHAPE ? hsi_inner(back->in[0], HSCHED_STEP_NORM, 1) : NULL;
-    if (norm == NULL || norm->out->rank != 3 || norm->step.u.norm.axis != 1 ||
-        norm->step.u.norm.groups != norm->out->dims[1] || !is_all(norm->in[1], 1) ||
-        !is_all(norm->in[2], 0))
+    if (norm == NULL || norm->out->dtype != HSCHED_FLOAT32 || norm->out->rank != 3 ||
+        norm->step.u.norm.axis != 1 || norm->step.u.norm.groups != norm->out->dims[1] ||
+        !is_all(norm->in[1], 1) || !is_all(norm->in[2], 0))
         return HSCHED_OK;
     hsi_op *apart = norm->in[0]->producer;
     if (apart == NULL || apart->kind != HSI_OP_RESHAPE)

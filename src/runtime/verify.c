@@ -50,14 +50,17 @@ static void compare_element(const hsched_operand *o, size_t at, const void *out,
                             const void *reference, hsched_step_check *check,
                             double *difference, double *norm)
 {
-    if (o->dtype != HSCHED_FLOAT32) {
+    const int wide = o->dtype == HSCHED_FLOAT64;
+    if (o->dtype != HSCHED_FLOAT32 && !wide) {
         size_t size = hsched_dtype_size(o->dtype);
         if (memcmp((const char *)out + at * size, (const char *)reference + at * size,
                    size))
             *difference = *norm = check->max_abs_error = 1;
         return;
     }
-    double a = ((const float *)out)[at], b = ((const float *)reference)[at];
+    const double a = wide ? ((const double *)out)[at] : (double)((const float *)out)[at],
+                 b = wide ? ((const double *)reference)[at]
+                          : (double)((const float *)reference)[at];
     if (isfinite(a) && isfinite(b)) {
         *difference += (a - b) * (a - b);
         *norm += b * b;

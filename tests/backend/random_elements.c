@@ -55,6 +55,8 @@ void random_make_cast(random_maker *m)
     m->made->compare = RANDOM_COMPARE_BITS;
     random_output(m);
     random_input(m, 0, -size, size); /* of other types: any bits */
+    if (from == HSCHED_FLOAT64 && chance(m, 30))
+        random_any_bits(m, 0);
 }
 
 void random_make_where(random_maker *m)
@@ -106,6 +108,10 @@ void random_make_typed_unary(random_maker *m)
         HSCHED_ACTIVATION_NEG, HSCHED_ACTIVATION_SIGN
     };
     const hsched_dtype type = types[range(m, 4, 7)];
+    if (chance(m, 60)) {
+        random_make_unary_of(m, HSCHED_FLOAT64);
+        return;
+    }
     shapes(m, 1, &type, type);
     m->made->step.act.kind = kinds[range(m, 0, (int64_t)RANDOM_COUNT(kinds) - 1)];
     try_in_place(m);
@@ -114,7 +120,8 @@ void random_make_typed_unary(random_maker *m)
     random_input(m, 0, 0, 0);
 }
 
-/* Floats where the result is bool: integers, so that equal ones meet. */
+/* Floats where the result is bool: integers, so that equal ones meet. Of float64 everything is
+ * computed by the same operations as the reference does. */
 void random_make_typed_binary(random_maker *m)
 {
     hsched_step *s = &m->made->step;

@@ -1,9 +1,9 @@
 /* Random steps on indices: TUPLE_INDEX, SCATTER. */
 #include "backend/random_maker.h"
 
-static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_INT64,  HSCHED_INT32,
-                                      HSCHED_UINT8,   HSCHED_INT8,   HSCHED_FLOAT16,
-                                      HSCHED_BOOL,    HSCHED_FLOAT64 };
+static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_INT64, HSCHED_INT32,
+                                      HSCHED_UINT8,   HSCHED_INT8,  HSCHED_FLOAT64,
+                                      HSCHED_FLOAT16, HSCHED_BOOL };
 
 /* Some are out of range. */
 void random_make_tuple_index(random_maker *m)
@@ -75,7 +75,7 @@ static void make_shared_runs(random_maker *m, hsched_dtype type)
 }
 
 /* Elements of their own, or rows of them for one index; of the kind SET only for the types behind
- * the first five; often many for one place; at times in place. */
+ * the first six; often many for one place; at times in place. */
 void random_make_scatter(random_maker *m)
 {
     hsched_step *s = &m->made->step;
@@ -84,7 +84,7 @@ void random_make_scatter(random_maker *m)
                    axis = (uint32_t)range(m, 0, rank - 1);
     int64_t dims[HSCHED_MAX_DIMS];
     s->u.scatter.kind =
-        (hsched_scatter_kind)(type < 5 ? range(m, HSCHED_SCATTER_SET, HSCHED_SCATTER_MIN)
+        (hsched_scatter_kind)(type < 6 ? range(m, HSCHED_SCATTER_SET, HSCHED_SCATTER_MIN)
                                        : HSCHED_SCATTER_SET);
     if (chance(m, 25)) {
         make_shared_runs(m, types[type]);

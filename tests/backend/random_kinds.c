@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "backend/random_maker.h"
+#include "base/element.h"
 
 /* ---- normalisation ---- */
 
@@ -59,6 +60,8 @@ static void make_softmax(random_maker *m)
     if (chance(m, 40))
         s->u.softmax.axis = s->out.rank - 1;
     s->u.softmax.log = chance(m, 30);
+    if (chance(m, 20))
+        s->in[0].dtype = s->out.dtype = HSCHED_FLOAT64;
     NOTE(m, "axis %u%s", s->u.softmax.axis, s->u.softmax.log ? " log" : "");
     m->made->compare =
         s->u.softmax.log ? RANDOM_COMPARE_NORM : RANDOM_COMPARE_NORM_NO_FLOOR;
@@ -81,13 +84,9 @@ static void try_in_place(random_maker *m, uint32_t i)
     s->out_aliases = (int)i;
 }
 
-static void make_unary(random_maker *m)
+void random_make_unary_of(random_maker *m, hsched_dtype dtype)
 {
     hsched_step *s = &m->made->step;
-    if (chance(m, 15)) {
-        random_make_typed_unary(m);
-        return;
-    }
     same_shapes(m, 0, 5);
     if (chance(m, 10)) { /* as many dimensions as there can be */
         int64_t dims[HSCHED_MAX_DIMS];
@@ -98,6 +97,7 @@ static void make_unary(random_maker *m)
         random_set_shape(&s->out, HSCHED_FLOAT32, HSCHED_MAX_DIMS, dims);
         random_set_scattered(m, &s->out, 0);
     }
+    s->in[0].dtype = s->out.dtype = dtype;
     random_set_activation(m, (hsched_activation_kind)(m->index % 39));
     try_in_place(m, 0);
     m->made->compare = RANDOM_COMPARE_ELEMENTS;
@@ -137,6 +137,14 @@ static void make_unary(random_maker *m)
 }
 
 /* Values that suit the operation and, behind it, the activation. */
+static void make_unary(random_maker *m)
+{
+    if (chance(m, 25))
+        random_make_typed_unary(m);
+    else
+        random_make_unary_of(m, HSCHED_FLOAT32);
+}
+
 static void binary_data(random_maker *m)
 {
     hsched_step *s = &m->made->step;
@@ -274,15 +282,16 @@ static void make_pad(random_maker *m)
 static void make_reduce(random_maker *m)
 {
     hsched_step *s = &m->made->step;
-    static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_FLOAT32, HSCHED_INT64,
-                                          HSCHED_INT32,   HSCHED_UINT8,   HSCHED_INT8 };
+    static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_FLOAT32, HSCHED_FLOAT64,
+                                          HSCHED_INT64,   HSCHED_INT32,   HSCHED_UINT8,
+                                          HSCHED_INT8 };
     same_shapes(m, 1, 5);
     s->u.reduce.kind =
         (hsched_reduce_kind)range(m, HSCHED_REDUCE_MEAN, HSCHED_REDUCE_PROD);
     const int extreme =
         s->u.reduce.kind == HSCHED_REDUCE_MAX || s->u.reduce.kind == HSCHED_REDUCE_MIN;
-    s->in[0].dtype = s->out.dtype = types[range(m, 0, extreme ? 5 : 3)];
-    if (s->in[0].dtype != HSCHED_FLOAT32)
+    s->in[0].dtype = s->out.dtype = types[range(m, 0, extreme ? 6 : 4)];
+    if (!hsi_is_real(s->in[0].dtype))
         m->made->compare = RANDOM_COMPARE_BITS;
     const int spatial = s->out.rank == 4 && chance(m, 40), all = chance(m, 15);
     for (uint32_t d = 0; d < s->out.rank; d++)

@@ -52,7 +52,7 @@ static inline int64_t pick(random_maker *m, const int64_t *values, size_t count)
 /* ---- Memory (random_step.c) ---- */
 
 /* Memory for input i, its elements uniform in [low, high] (bytes are random for other
- * types than float32); for out, to be called before an input that shares its memory. */
+ * types than float32 and float64); for out, to be called before an input that shares its memory. */
 void random_input(random_maker *m, uint32_t i, double low, double high);
 void random_output(random_maker *m);
 
@@ -67,8 +67,10 @@ void random_input_role(random_maker *m, uint32_t i, random_role role, double bou
 /* Overwrites input i, of an integer type, with numbers in [low, high], to be called after it
  * was made. */
 void random_small_integers(random_maker *m, uint32_t i, int64_t low, int64_t high);
-/* Makes some elements of input i, of float32, not-a-numbers, likewise. */
+/* Makes some elements of input i, of float32 or float64, not-a-numbers, likewise. */
 void random_not_numbers(random_maker *m, uint32_t i, int percent);
+/* Makes the elements of input i any bits, likewise. */
+void random_any_bits(random_maker *m, uint32_t i);
 /* And as a constant. */
 void random_constant(random_maker *m, uint32_t i, random_role role, double bound);
 
@@ -130,6 +132,9 @@ void random_make_norm(random_maker *m);
 
 /* random_rotary.c */
 void random_make_rotary(random_maker *m);
+
+/* random_kinds.c: UNARY of float32 or float64. */
+void random_make_unary_of(random_maker *m, hsched_dtype dtype);
 
 /* random_elements.c; the last two are UNARY and BINARY of other types than float32. */
 void random_make_cast(random_maker *m);

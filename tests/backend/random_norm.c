@@ -2,7 +2,7 @@
 #include "backend/random_maker.h"
 
 /* As a layer lays it out, with any strides, often the way that images lie. */
-static void shapes(random_maker *m)
+static void shapes(random_maker *m, hsched_dtype type)
 {
     hsched_step *s = &m->made->step;
     const uint32_t rank = chance(m, 50) ? 4 : (uint32_t)range(m, 1, 6);
@@ -21,9 +21,9 @@ static void shapes(random_maker *m)
             s->u.norm.groups = dims[s->u.norm.axis];
     }
     s->input_count = (uint32_t)range(m, 1, 3);
-    random_set_shape(&s->in[0], HSCHED_FLOAT32, rank, dims);
+    random_set_shape(&s->in[0], type, rank, dims);
     random_set_any_strides(m, &s->in[0], 1);
-    random_set_shape(&s->out, HSCHED_FLOAT32, rank, dims);
+    random_set_shape(&s->out, type, rank, dims);
     random_set_any_strides(m, &s->out, 0);
     if (rank == 4 && chance(m, 30)) {
         random_set_channels_last(m, &s->in[0]);
@@ -35,7 +35,7 @@ static void shapes(random_maker *m)
 static void parameters(random_maker *m, uint32_t i, int way)
 {
     hsched_step *s = &m->made->step;
-    random_set_shape(&s->in[i], HSCHED_FLOAT32, s->out.rank, s->out.dims);
+    random_set_shape(&s->in[i], s->out.dtype, s->out.rank, s->out.dims);
     if (way == 2) {
         random_set_scattered(m, &s->in[i], 1);
         return;
@@ -52,10 +52,11 @@ void random_make_norm(random_maker *m)
 {
     hsched_step *s = &m->made->step;
     const int way = (int)range(m, 0, 2), far = chance(m, 20);
-    shapes(m);
+    shapes(m, chance(m, 20) ? HSCHED_FLOAT64 : HSCHED_FLOAT32);
     s->u.norm.epsilon = chance(m, 50) ? 1e-2f : uniform(m, 0.05, 1);
     s->u.norm.rms = chance(m, 25);
-    if (chance(m, 25)) /* none that amplifies: the sums are not of size one */
+    if (s->out.dtype == HSCHED_FLOAT32 &&
+        chance(m, 25)) /* none that amplifies: the sums are not of size one */
         s->act.kind = chance(m, 50) ? HSCHED_ACTIVATION_RELU : HSCHED_ACTIVATION_SILU;
     for (uint32_t i = 1; i < s->input_count; i++)
         parameters(m, i, way);
@@ -65,9 +66,12 @@ void random_make_norm(random_maker *m)
          (int)s->u.norm.groups, s->u.norm.rms ? " rms" : "", (double)s->u.norm.epsilon,
          s->input_count, way);
     random_output(m);
-    /* Far from 0 the variance is lost to who squares first. */
-    random_input(m, 0, far && !s->u.norm.rms ? 1000 : -2,
-                 far && !s->u.norm.rms ? 1002 : 2);
+    /* Far from 0 the variance is lost to who squares first; the tolerance of float64 leaves no
+     * room for what the sum loses there. */
+    const double least = !far || s->u.norm.rms            ? -2
+                         : s->out.dtype == HSCHED_FLOAT64 ? 10
+                                                          : 1000;
+    random_input(m, 0, least, least + (least < 0 ? 4 : 2));
     for (uint32_t i = 1; i < s->input_count; i++)
         if (s->in[i].dtype != HSCHED_DTYPE_NONE)
             random_input(m, i, -1, 1);

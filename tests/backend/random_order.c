@@ -2,8 +2,10 @@
  * CUMSUM. */
 #include "backend/random_maker.h"
 
+#include "base/element.h"
+
 static const hsched_dtype types[] = { HSCHED_FLOAT32, HSCHED_INT64, HSCHED_INT32,
-                                      HSCHED_UINT8, HSCHED_INT8 };
+                                      HSCHED_FLOAT64, HSCHED_UINT8, HSCHED_INT8 };
 
 /* x of any type and strides and the indices of out; along the axis, which is at times long, out
  * has `kept` elements, or some of x's where that is 0. */
@@ -34,9 +36,9 @@ static void fill(random_maker *m)
     const int few = chance(m, 50);
     m->values = few ? RANDOM_VALUES_GRID : RANDOM_VALUES_PLAIN;
     random_input_role(m, 0, RANDOM_ROLE_DATA, 1);
-    if (type == HSCHED_FLOAT32 && chance(m, 25))
+    if (hsi_is_real(type) && chance(m, 25))
         random_not_numbers(m, 0, (int)range(m, 1, 60));
-    if (few && type != HSCHED_FLOAT32)
+    if (few && !hsi_is_real(type))
         random_small_integers(m, 0, type == HSCHED_UINT8 ? 0 : -3, 3);
 }
 
@@ -66,7 +68,7 @@ void random_make_cumsum(random_maker *m)
 {
     hsched_step *s = &m->made->step;
     const uint32_t rank = (uint32_t)range(m, 1, 5);
-    const hsched_dtype type = types[m->index % 3]; /* not the bytes */
+    const hsched_dtype type = types[m->index % 4]; /* not the bytes */
     int64_t dims[HSCHED_MAX_DIMS];
     s->u.cumsum.axis = (uint32_t)range(m, 0, rank - 1);
     s->u.cumsum.exclusive = chance(m, 50);
@@ -85,5 +87,11 @@ void random_make_cumsum(random_maker *m)
          s->u.cumsum.reverse ? " reverse" : "");
     m->made->compare = RANDOM_COMPARE_BITS; /* both add up doubles, in order */
     random_output(m);
-    random_input(m, 0, -1, 1);
+    m->values = RANDOM_VALUES_GRID;
+    if (type ==
+        HSCHED_FLOAT64) /* what is exact in any order: there is nothing to round it to */
+        random_input_role(m, 0,
+                          s->u.cumsum.product ? RANDOM_ROLE_WEIGHT : RANDOM_ROLE_DATA, 1);
+    else
+        random_input(m, 0, -1, 1);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend/backend.h"
+#include "base/element.h"
 
 /* ---- Random numbers: splitmix64 ---- */
 
@@ -129,11 +130,12 @@ static void fill_one(void *user, int64_t offset)
 {
     filler *f = user;
     const int64_t size = (int64_t)hsched_dtype_size(f->dtype);
-    if (f->dtype == HSCHED_FLOAT32) {
-        float value =
-            (float)(f->by_role ? role_value(f->maker, f->role, f->high)
-                               : random_uniform(&f->maker->rng, f->low, f->high));
-        memcpy(f->first + offset * size, &value, sizeof value);
+    if (hsi_is_real(f->dtype)) {
+        const double wide = f->by_role ? role_value(f->maker, f->role, f->high)
+                                       : random_uniform(&f->maker->rng, f->low, f->high);
+        const float narrow = (float)wide;
+        memcpy(f->first + offset * size,
+               f->dtype == HSCHED_FLOAT32 ? (const void *)&narrow : &wide, (size_t)size);
         return;
     }
     uint64_t bits = random_next(&f->maker->rng);
@@ -186,9 +188,20 @@ void random_small_integers(random_maker *maker, uint32_t i, int64_t low, int64_t
 static void fill_not_number(void *user, int64_t offset)
 {
     const filler *f = user;
-    const float value = NAN;
+    const int64_t size = (int64_t)hsched_dtype_size(f->dtype);
+    const float narrow = NAN;
+    const double wide = NAN;
     if (chance(f->maker, (int)f->high))
-        memcpy(f->first + offset * (int64_t)sizeof value, &value, sizeof value);
+        memcpy(f->first + offset * size,
+               f->dtype == HSCHED_FLOAT32 ? (const void *)&narrow : &wide, (size_t)size);
+}
+
+static void fill_bits(void *user, int64_t offset)
+{
+    const filler *f = user;
+    const int64_t size = (int64_t)hsched_dtype_size(f->dtype);
+    const uint64_t bits = random_next(&f->maker->rng);
+    memcpy(f->first + offset * size, &bits, (size_t)size);
 }
 
 void random_not_numbers(random_maker *maker, uint32_t i, int percent)
@@ -196,8 +209,18 @@ void random_not_numbers(random_maker *maker, uint32_t i, int percent)
     random_memory *memory = &maker->made->in[i];
     filler fill = { .maker = maker,
                     .first = memory->block + memory->first,
+                    .dtype = maker->made->step.in[i].dtype,
                     .high = percent };
     each_element(&maker->made->step.in[i], fill_not_number, &fill);
+}
+
+void random_any_bits(random_maker *maker, uint32_t i)
+{
+    random_memory *memory = &maker->made->in[i];
+    filler fill = { .maker = maker,
+                    .first = memory->block + memory->first,
+                    .dtype = maker->made->step.in[i].dtype };
+    each_element(&maker->made->step.in[i], fill_bits, &fill);
 }
 
 typedef struct marker {
@@ -353,25 +376,31 @@ typedef struct judge {
     int64_t worst_at;
 } judge;
 
-static float float_at(const uint8_t *block, const random_memory *memory, int64_t offset)
+/* An element of out, which is float32 or float64. */
+static double real_at(const random_step *made, const uint8_t *block, int64_t offset)
 {
-    float value;
-    memcpy(&value, block + (int64_t)memory->first + offset * 4, sizeof value);
-    return value;
+    const uint8_t *first = block + made->out.first;
+    float narrow;
+    double wide;
+    if (made->step.out.dtype == HSCHED_FLOAT64) {
+        memcpy(&wide, first + offset * (int64_t)sizeof wide, sizeof wide);
+        return wide;
+    }
+    memcpy(&narrow, first + offset * (int64_t)sizeof narrow, sizeof narrow);
+    return (double)narrow;
 }
 
 static void find_largest(void *user, int64_t offset)
 {
     judge *j = user;
-    j->largest =
-        fmax(j->largest, fabs(float_at(j->made->expected, &j->made->out, offset)));
+    j->largest = fmax(j->largest, fabs(real_at(j->made, j->made->expected, offset)));
 }
 
 static void judge_one(void *user, int64_t offset)
 {
     judge *j = user;
-    double r = float_at(j->made->expected, &j->made->out, offset);
-    double y = float_at(j->made->out.block, &j->made->out, offset);
+    double r = real_at(j->made, j->made->expected, offset);
+    double y = real_at(j->made, j->made->out.block, offset);
     double scale = j->made->compare == RANDOM_COMPARE_ELEMENTS ? fmax(1, fabs(r))
                    : j->made->compare == RANDOM_COMPARE_NORM   ? fmax(1, j->largest)
                                                                : j->largest;
@@ -407,10 +436,11 @@ const char *random_step_check(const random_step *made, char *why, size_t size)
     judge j = { .made = made };
     each_element(&made->step.out, find_largest, &j);
     each_element(&made->step.out, judge_one, &j);
-    if (j.worst <= RANDOM_STEP_TOLERANCE)
+    if (j.worst <= (made->step.out.dtype == HSCHED_FLOAT64 ? RANDOM_STEP_TOLERANCE_64
+                                                           : RANDOM_STEP_TOLERANCE))
         return NULL;
-    snprintf(why, size, "offset %lld is %.9g, not %.9g (error %.3g, norm %.3g)",
-             (long long)j.worst_at, float_at(made->out.block, &made->out, j.worst_at),
-             float_at(made->expected, &made->out, j.worst_at), j.worst, j.largest);
+    snprintf(why, size, "offset %lld is %.17g, not %.17g (error %.3g, norm %.3g)",
+             (long long)j.worst_at, real_at(made, made->out.block, j.worst_at),
+             real_at(made, made->expected, j.worst_at), j.worst, j.largest);
     return why;
 }

@@ -13,7 +13,8 @@
  * log, sqrt, reciprocal and exp; multiples of 1/16, on which every order of summation is
  * exact, for floor, ceil and thresholded_relu.
  *
- * Tolerance, y against the reference r (RANDOM_STEP_TOLERANCE is 1e-5):
+ * Tolerance, y against the reference r (RANDOM_STEP_TOLERANCE is 1e-5; of float64 it is
+ * RANDOM_STEP_TOLERANCE_64, 1e-12, in its place):
  *   copy, pad, max pooling, nearest resizing, cast, where, integers and bool: the same bits
  *   unary, binary, scale, image    |y - r| <= 1e-5 * max(1, |r|) for each element
  *   softmax (not its logarithm)    |y - r| <= 1e-5 * max |r|
@@ -24,8 +25,9 @@
 
 #include <hsched/backend.h>
 
-#define RANDOM_STEP_TOLERANCE 1e-5
-#define RANDOM_STEP_KINDS     32 /* step kinds are 1..32, with gaps: random_step_has */
+#define RANDOM_STEP_TOLERANCE    1e-5
+#define RANDOM_STEP_TOLERANCE_64 1e-12
+#define RANDOM_STEP_KINDS        32 /* step kinds are 1..32, with gaps: random_step_has */
 
 typedef struct random_memory {
     uint8_t *block;

@@ -176,11 +176,13 @@ void random_make_matmul(random_maker *m)
     dims[0][rank - 2] = dims[2][rank - 2] = rows;
     dims[0][rank - 1] = dims[1][rank - 2] = k;
     dims[1][rank - 1] = dims[2][rank - 1] = columns;
-    random_fused_activation(m);
+    const hsched_dtype type = chance(m, 25) ? HSCHED_FLOAT64 : HSCHED_FLOAT32;
+    if (type == HSCHED_FLOAT32)
+        random_fused_activation(m);
     s->macs = (uint64_t)(batch * rows * k * columns);
     s->input_count = 2;
     for (int i = 0; i < 2; i++) {
-        random_set_shape(&s->in[i], HSCHED_FLOAT32, rank, dims[i]);
+        random_set_shape(&s->in[i], type, rank, dims[i]);
         if (chance(m, 60))
             random_set_dense(&s->in[i], NULL);
         else
@@ -189,7 +191,7 @@ void random_make_matmul(random_maker *m)
             if (chance(m, 25)) /* broadcast */
                 s->in[i].strides[d] = 0;
     }
-    random_set_shape(&s->out, HSCHED_FLOAT32, rank, dims[2]);
+    random_set_shape(&s->out, type, rank, dims[2]);
     if (chance(m, 60))
         random_set_dense(&s->out, NULL);
     else

@@ -17,9 +17,11 @@ from the table in `src/onnx/ops.c`; how loading works, its limits, and what is w
 - **becomes**: the layers of the graph ([hsched.h](../include/hsched/hsched.h) says what each takes); *folded* where all inputs are
   known while loading: the result is a constant then.
 - **types**: of tensors that are only known at run time. float32 stands for float16 and bfloat16, too: they are computed in
-  float32. Any: float32, float16, bfloat16, float64, int64, int32, int8, uint8 and bool. Folding takes all of these.
+  float32; float64 is computed in float64, never in less. Any: float32, float16, bfloat16, float64, int64, int32, int8, uint8
+  and bool. Folding takes all of these.
 - **devices**: every layer runs on the reference backend and the CPU. gpu: on a GPU, too, of any of the
-  types; what a GPU does not do is done on the CPU, in the middle of a network as well.
+  types but float64, which it only moves, casts and sums up along an axis; what a GPU does not do is done on the CPU,
+  in the middle of a network as well.
 
 Everything else is refused with an error that lists all such nodes of the model, with reasons.
 """

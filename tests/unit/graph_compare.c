@@ -41,13 +41,16 @@ double graph_error(const hsched_tensor_info *info, const void *got, const void *
                    double *norm)
 {
     *norm = 0;
-    if (info->dtype != HSCHED_FLOAT32)
+    if (info->dtype != HSCHED_FLOAT32 && info->dtype != HSCHED_FLOAT64)
         return memcmp(got, expected, info->byte_size) == 0 ? 0 : INFINITY;
-    const float *y = got, *e = expected;
+    const int wide = info->dtype == HSCHED_FLOAT64;
     double difference = 0, squares = 0;
-    for (size_t i = 0; i < info->byte_size / sizeof *y; i++) {
-        difference += ((double)y[i] - e[i]) * ((double)y[i] - e[i]);
-        squares += (double)e[i] * e[i];
+    for (size_t i = 0; i < info->byte_size / hsched_dtype_size(info->dtype); i++) {
+        const double y = wide ? ((const double *)got)[i] : ((const float *)got)[i],
+                     e = wide ? ((const double *)expected)[i]
+                              : ((const float *)expected)[i];
+        difference += (y - e) * (y - e);
+        squares += e * e;
     }
     *norm = sqrt(squares);
     return isnan(difference) ? INFINITY : sqrt(difference);

@@ -237,7 +237,7 @@ double eval_activation(hsched_activation act, double x)
     return NAN;
 }
 
-static double combine(hsched_binary_kind kind, double a, double b)
+double eval_binary(hsched_binary_kind kind, double a, double b)
 {
     switch (kind) {
     case HSCHED_BINARY_ADD:
@@ -270,9 +270,9 @@ static void eval_elementwise(const call *c)
         if (c->layer->kind == HSI_LAYER_ACTIVATION)
             c->y[k] = (float)eval_activation(c->layer->attrs.activation, c->x[0][k]);
         else
-            c->y[k] = (float)combine(c->layer->attrs.binary,
-                                     broadcast_at(c->in[0], c->x[0], c->out->rank, at),
-                                     broadcast_at(c->in[1], c->x[1], c->out->rank, at));
+            c->y[k] = (float)eval_binary(
+                c->layer->attrs.binary, broadcast_at(c->in[0], c->x[0], c->out->rank, at),
+                broadcast_at(c->in[1], c->x[1], c->out->rank, at));
     }
 }
 
@@ -417,8 +417,21 @@ static void eval_concat(const hsched_graph *graph, const hsi_layer *layer,
 
 /* ---- The whole ---- */
 
+/* What computes on float64, or casts from or to it; what moves elements takes any type. */
+static int is_of_double(const call *c)
+{
+    const hsi_layer_kind kind = c->layer->kind;
+    return (c->in[0]->dtype == HSCHED_FLOAT64 || c->out->dtype == HSCHED_FLOAT64) &&
+           (kind == HSI_LAYER_CAST || kind == HSI_LAYER_ACTIVATION ||
+            kind == HSI_LAYER_BINARY || kind == HSI_LAYER_SOFTMAX ||
+            kind == HSI_LAYER_NORM || kind == HSI_LAYER_REDUCE ||
+            kind == HSI_LAYER_MATMUL || kind == HSI_LAYER_FULLY_CONNECTED);
+}
+
 static int eval_layer(const call *c)
 {
+    if (is_of_double(c))
+        return eval_double(c);
     switch (c->layer->kind) {
     case HSI_LAYER_CONV2D:
         eval_conv2d(c);

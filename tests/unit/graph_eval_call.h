@@ -61,7 +61,11 @@ static inline void copy_element(const call *c, int64_t to, uint32_t i, int64_t f
                (const char *)c->x[i] + (size_t)from * size, size);
 }
 
-double eval_activation(hsched_activation act, double x); /* graph_eval.c */
+/* graph_eval.c */
+double eval_activation(hsched_activation act, double x);
+double eval_binary(hsched_binary_kind kind, double a, double b);
+/* graph_eval_double.c; 0: not a kind that random graphs have. */
+int eval_double(const call *c);
 
 /* graph_eval_types.c: integers and bool; 0: not a kind that random graphs have. */
 void eval_cast(const call *c);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/element.h"
 #include "unit/graph_eval.h"
 #include "unit/random_graph.h"
 
@@ -28,19 +29,26 @@ static void permute(const hsi_plan_io *io, const void *from, void *to, int back)
             }
 }
 
+static double real_at(hsched_dtype dtype, const void *data, size_t i)
+{
+    return dtype == HSCHED_FLOAT64 ? ((const double *)data)[i]
+                                   : (double)((const float *)data)[i];
+}
+
 static const char *compare(const hsi_plan_io *io, const void *got, const void *want)
 {
-    if (io->dtype != HSCHED_FLOAT32)
+    if (!hsi_is_real(io->dtype))
         return memcmp(got, want, io->byte_size) == 0 ? NULL
                                                      : COMPLAIN("'%s' differs", io->name);
-    const float *a = got, *b = want;
-    const size_t count = io->byte_size / sizeof *a;
+    const size_t count = io->byte_size / hsched_dtype_size(io->dtype);
     double largest = 1;
     for (size_t i = 0; i < count; i++)
-        largest = fmax(largest, fabs((double)b[i]));
-    for (size_t i = 0; i < count; i++)
-        if (!(fabs((double)a[i] - b[i]) <= 1e-4 * largest)) /* a NaN fails as well */
-            return COMPLAIN("'%s'[%zu] is %g, not %g", io->name, i, a[i], b[i]);
+        largest = fmax(largest, fabs(real_at(io->dtype, want, i)));
+    for (size_t i = 0; i < count; i++) {
+        const double a = real_at(io->dtype, got, i), b = real_at(io->dtype, want, i);
+        if (!(fabs(a - b) <= 1e-4 * largest)) /* a NaN fails as well */
+            return COMPLAIN("'%s'[%zu] is %g, not %g", io->name, i, a, b);
+    }
     return NULL;
 }
 

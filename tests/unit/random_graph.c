@@ -302,6 +302,10 @@ static void add_random(maker *m)
         add_indexing(m);
         return;
     }
+    if (maker_chance(m, 6)) {
+        maker_add_doubles(m, maker_pick(m, 0, 4, 0));
+        return;
+    }
     switch (maker_range(m, 0, 32)) {
     case 0:
     case 1:

@@ -72,6 +72,9 @@ item *maker_add_resize(maker *m, item *x); /* of any shape */
 /* random_graph_recurrent.c; x may have to become a sequence first. */
 item *maker_add_recurrent(maker *m, item *x);
 
+/* random_graph_double.c */
+item *maker_add_doubles(maker *m, item *x);
+
 /* random_graph_types.c: integers and bool; `size` bounds them. */
 hsched_tensor maker_integers_constant(maker *m, hsched_dtype dtype, uint32_t rank,
                                       const int64_t *dims, int64_t low, int64_t high);

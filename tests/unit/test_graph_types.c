@@ -214,6 +214,7 @@ static void types_that_do_not_fit(void **state)
     hsched_tensor y, f = input(g, DIMS(2)), i = typed_input(g, HSCHED_INT32, DIMS(2)),
                      t = typed_input(g, HSCHED_BOOL, DIMS(2)),
                      d = typed_input(g, HSCHED_FLOAT64, DIMS(2)),
+                     image = typed_input(g, HSCHED_FLOAT64, DIMS(1, 2)),
                      three = input(g, DIMS(3));
     FAILS(g, y, hsched_graph_add_binary(g, "bad", HSCHED_BINARY_ADD, t, t, &y),
           HSCHED_ERROR_SHAPE, "'bad'|bool");
@@ -223,8 +224,12 @@ static void types_that_do_not_fit(void **state)
           HSCHED_ERROR_SHAPE, "'bad'|float32|integers");
     FAILS(g, y, hsched_graph_add_binary(g, "bad", HSCHED_BINARY_PRELU, i, i, &y),
           HSCHED_ERROR_SHAPE, "'bad'|int32");
-    FAILS(g, y, hsched_graph_add_binary(g, "bad", HSCHED_BINARY_ADD, d, d, &y),
-          HSCHED_ERROR_SHAPE, "'bad'|float64");
+    FAILS(g, y, hsched_graph_add_binary(g, "bad", HSCHED_BINARY_ADD, d, f, &y),
+          HSCHED_ERROR_SHAPE, "'bad'|float64|float32|cast");
+    FAILS(g, y, hsched_graph_add_binary(g, "bad", HSCHED_BINARY_BIT_OR, d, d, &y),
+          HSCHED_ERROR_SHAPE, "'bad'|float64|integers");
+    FAILS(g, y, hsched_graph_add_lrn(g, "bad", image, NULL, &y), HSCHED_ERROR_SHAPE,
+          "'bad'|float64|convert the model to float32");
     FAILS(g, y,
           hsched_graph_add_activation(
               g, "bad", i, (hsched_activation){ HSCHED_ACTIVATION_EXP, 0, 0 }, &y),

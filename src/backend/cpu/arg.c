@@ -121,6 +121,7 @@ typedef struct arg_state {
     ARG(min_##type, type, LESS)
 
 BOTH(float)
+BOTH(double)
 BOTH(int64_t)
 BOTH(int32_t)
 BOTH(uint8_t)
@@ -137,7 +138,7 @@ BOTH(int8_t)
 static const arg_functions functions[][2] = {
     [HSCHED_FLOAT32] = PAIR(float), [HSCHED_INT64] = PAIR(int64_t),
     [HSCHED_INT32] = PAIR(int32_t), [HSCHED_UINT8] = PAIR(uint8_t),
-    [HSCHED_INT8] = PAIR(int8_t),
+    [HSCHED_INT8] = PAIR(int8_t),   [HSCHED_FLOAT64] = PAIR(double),
 };
 
 /* The outputs of one row of a tile. */

@@ -1,6 +1,6 @@
 /*
- * UNARY and BINARY on integers and bool, and what gives bool of floats: a loop for each
- * operation and type. Integers wrap around: sums and products are made in unsigned types
+ * UNARY and BINARY on integers and bool, BINARY on float64, and what gives bool of floats: a loop
+ * for each operation and type. Integers wrap around: sums and products are made in unsigned types
  * at least as wide as int.
  */
 #include <math.h>
@@ -177,6 +177,11 @@ HSI_ISA_INLINE float floor_modulus(float r, float v)
     return (r != 0) & ((r < 0) != (v < 0)) ? other : r;
 }
 
+static inline double floor_modulus_double(double r, double v)
+{
+    return r != 0 && (r < 0) != (v < 0) ? r + v : r;
+}
+
 BINARY_LOOP(near_mod, float, float, floor_modulus(near_remainder(u, v), v))
 BINARY_LOOP(near_fmod, float, float, near_remainder(u, v))
 PLAIN_LOOP(far_mod, float, floor_modulus(fmodf(u, v), v))
@@ -202,6 +207,17 @@ HSI_ISA_DISPATCH(all_near, (const float *a, const float *b, int64_t n, int *near
         (near ? near_##name : far_##name)(in, out, n);                                   \
     }
 COMPARISONS(float)
+COMPARISONS(double)
+BINARY_LOOP(add_double, double, double, u + v)
+BINARY_LOOP(sub_double, double, double, u - v)
+BINARY_LOOP(mul_double, double, double, u *v)
+BINARY_LOOP(div_double, double, double, u / v)
+BINARY_LOOP(min_double, double, double, (u < v) | (u != u) ? u : v)
+BINARY_LOOP(max_double, double, double, (u > v) | (u != u) ? u : v)
+BINARY_LOOP(prelu_double, double, double, u < 0 ? u * v : u)
+PLAIN_LOOP(pow_double, double, pow(u, v))
+PLAIN_LOOP(mod_double, double, floor_modulus_double(fmod(u, v), v))
+PLAIN_LOOP(fmod_double, double, fmod(u, v))
 FLOAT_MOD(mod)
 FLOAT_MOD(fmod)
 
@@ -236,6 +252,16 @@ BINARY_LOOP(xor_bool, uint8_t, uint8_t, (u != 0) ^ (v != 0))
 static hsi_cpu_block_loop *const binary_loops[][HSCHED_BINARY_SHIFT_RIGHT + 1] = {
     [HSCHED_FLOAT32] = { COMPARISON_ENTRIES(float), [HSCHED_BINARY_MOD] = mod_float,
                          [HSCHED_BINARY_FMOD] = fmod_float },
+    [HSCHED_FLOAT64] = { COMPARISON_ENTRIES(double), [HSCHED_BINARY_ADD] = add_double,
+                         [HSCHED_BINARY_SUB] = sub_double,
+                         [HSCHED_BINARY_MUL] = mul_double,
+                         [HSCHED_BINARY_DIV] = div_double,
+                         [HSCHED_BINARY_MIN] = min_double,
+                         [HSCHED_BINARY_MAX] = max_double,
+                         [HSCHED_BINARY_POW] = pow_double,
+                         [HSCHED_BINARY_PRELU] = prelu_double,
+                         [HSCHED_BINARY_MOD] = mod_double,
+                         [HSCHED_BINARY_FMOD] = fmod_double },
     [HSCHED_INT64] = INTEGER_ENTRIES(int64_t),
     [HSCHED_INT32] = INTEGER_ENTRIES(int32_t),
     [HSCHED_INT8] = INTEGER_ENTRIES(int8_t),

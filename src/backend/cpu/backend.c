@@ -139,6 +139,7 @@ static int cpu_supports(const hsched_backend_device *device, const hsched_step *
         step->kind == HSCHED_STEP_TUPLE_INDEX || step->kind == HSCHED_STEP_SCATTER ||
         step->kind == HSCHED_STEP_ARG || step->kind == HSCHED_STEP_CUMSUM ||
         step->kind == HSCHED_STEP_TOP_K || step->kind == HSCHED_STEP_NORM ||
+        step->kind == HSCHED_STEP_MATMUL || step->kind == HSCHED_STEP_SOFTMAX ||
         step->kind == HSCHED_STEP_REDUCE || step->kind == HSCHED_STEP_UNARY ||
         step->kind == HSCHED_STEP_BINARY || step->kind == HSCHED_STEP_CAST ||
         step->kind == HSCHED_STEP_WHERE || step->kind == HSCHED_STEP_NMS ||

@@ -339,6 +339,6 @@ static const hsi_cpu_kernel unary_kernel = {
     .run = unary_run,
 };
 
-const hsi_cpu_kernel *const hsi_cpu_kernels_unary[] = { &unary_kernel,
-                                                        &hsi_cpu_kernel_unary_typed,
-                                                        NULL };
+const hsi_cpu_kernel *const hsi_cpu_kernels_unary[] = {
+    &unary_kernel, &hsi_cpu_kernel_unary_typed, &hsi_cpu_kernel_unary_double, NULL
+};

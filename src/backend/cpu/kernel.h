@@ -84,6 +84,9 @@ extern const hsi_cpu_kernel *const hsi_cpu_kernels_where[]; /* where.c */
 
 /* For integers and bool, and what elementwise.c does not do; arithmetic.c. */
 extern const hsi_cpu_kernel hsi_cpu_kernel_unary_typed, hsi_cpu_kernel_binary_typed;
+extern const hsi_cpu_kernel hsi_cpu_kernel_unary_double;   /* unary_double.c */
+extern const hsi_cpu_kernel hsi_cpu_kernel_softmax_double; /* softmax_double.c */
+extern const hsi_cpu_kernel hsi_cpu_kernel_norm_double;    /* norm_double.c */
 
 extern const hsi_cpu_kernel hsi_cpu_kernel_reduce_any; /* reduce_any.c */
 extern const hsi_cpu_kernel hsi_cpu_kernel_reference;  /* any kind; reference.c */

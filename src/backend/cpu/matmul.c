@@ -21,11 +21,12 @@ typedef struct blas_matrix {
     int transposed;      /* column-contiguous */
     int copied;          /* to scratch, dense, first */
     int64_t lead;        /* leading dimension, as it is given to the library */
-    const float *constant;
+    const char *constant;
     void *owned;
 } blas_matrix;
 
 typedef struct matmul_state {
+    int64_t size; /* of an element */
     int64_t batch, m, k, n;
     uint32_t batch_rank;
     int64_t batch_dims[HSCHED_MAX_DIMS], a_strides[HSCHED_MAX_DIMS],
@@ -55,7 +56,7 @@ static int read_matmul(const hsched_step *step, matmul_state *state)
 {
     const hsched_operand *a = &step->in[0], *b = &step->in[1], *out = &step->out;
     uint32_t rank = out->rank;
-    *state = (matmul_state){ .batch = 1 };
+    *state = (matmul_state){ .batch = 1, .size = (int64_t)hsched_dtype_size(out->dtype) };
     if (step->input_count < 2 || rank < 2 || a->rank != rank || b->rank != rank ||
         (out->dims[rank - 1] != 1 && out->strides[rank - 1] != 1))
         return 0;
@@ -100,12 +101,22 @@ static int read_matmul(const hsched_step *step, matmul_state *state)
     return state->out_row >= state->n;
 }
 
-static int matmul_supports(const hsched_step *step)
+static int fits(const hsched_step *step)
 {
     matmul_state state;
     return read_matmul(step, &state) && state.m <= INT_MAX && state.k <= INT_MAX &&
            state.n <= INT_MAX && state.a.lead <= INT_MAX && state.b.lead <= INT_MAX &&
            state.out_row <= INT_MAX;
+}
+
+static int matmul_supports(const hsched_step *step)
+{
+    return step->out.dtype == HSCHED_FLOAT32 && fits(step);
+}
+
+static int doubles_supports(const hsched_step *step)
+{
+    return step->out.dtype == HSCHED_FLOAT64 && fits(step);
 }
 
 static void matmul_destroy(void *pointer)
@@ -123,10 +134,10 @@ static hsched_status lay_out_scratch(const matmul_state *state, size_t *a_size,
 {
     size_t a = 0, b = 0;
     if ((!state->a.copied || (hsi_mul_size((size_t)state->m, (size_t)state->k, &a) &&
-                              hsi_mul_size(a, sizeof(float), &a))) &&
+                              hsi_mul_size(a, (size_t)state->size, &a))) &&
         hsi_round_up_size(a, 64, a_size) &&
         (!state->b.copied || (hsi_mul_size((size_t)state->k, (size_t)state->n, &b) &&
-                              hsi_mul_size(b, sizeof(float), &b))) &&
+                              hsi_mul_size(b, (size_t)state->size, &b))) &&
         hsi_add_size(*a_size, b, total))
         return HSCHED_OK;
     return hsi_error(
@@ -146,11 +157,11 @@ static hsched_status matmul_prepare(const hsi_cpu_prepare_context *context,
     hsched_status status =
         lay_out_scratch(state, &state->b_offset, &prepared->scratch_size);
     if (status == HSCHED_OK)
-        state->a.constant = hsi_cpu_keep_constant(context, &step->in[0], &state->a.owned,
-                                                  &prepared->weight_bytes, &status);
+        state->a.constant = (const char *)hsi_cpu_keep_constant(
+            context, &step->in[0], &state->a.owned, &prepared->weight_bytes, &status);
     if (status == HSCHED_OK)
-        state->b.constant = hsi_cpu_keep_constant(context, &step->in[1], &state->b.owned,
-                                                  &prepared->weight_bytes, &status);
+        state->b.constant = (const char *)hsi_cpu_keep_constant(
+            context, &step->in[1], &state->b.owned, &prepared->weight_bytes, &status);
     if (status != HSCHED_OK) {
         matmul_destroy(state);
         return status;
@@ -160,12 +171,20 @@ static hsched_status matmul_prepare(const hsi_cpu_prepare_context *context,
     return HSCHED_OK;
 }
 
-static void copy_matrix(const blas_matrix *matrix, const float *from, int64_t rows,
-                        int64_t columns, float *to)
+#define COPY_MATRIX(type)                                                                \
+    for (int64_t i = 0; i < rows; i++)                                                   \
+        for (int64_t j = 0; j < columns; j++)                                            \
+            ((type *)to)[i * columns + j] =                                              \
+                ((const type *)from)[i * matrix->row + j * matrix->column];
+
+static void copy_matrix(const blas_matrix *matrix, int64_t size, const void *from,
+                        int64_t rows, int64_t columns, void *to)
 {
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++)
-            to[i * columns + j] = from[i * matrix->row + j * matrix->column];
+    if (size == sizeof(double)) {
+        COPY_MATRIX(double)
+    } else {
+        COPY_MATRIX(float)
+    }
 }
 
 /* Where matrices number `index` of the batch begin. */
@@ -182,12 +201,15 @@ static void batch_offsets(const matmul_state *state, int64_t index, int64_t *a,
     }
 }
 
+/* Of floats; behind doubles there is none. */
 static void activate_rows(hsched_activation act, float *y, int64_t rows,
                           const matmul_state *state)
 {
+    if (act.kind == HSCHED_ACTIVATION_NONE)
+        return;
     if (state->out_row == state->n)
         hsi_cpu_activate(act, y, (size_t)(rows * state->n));
-    else if (act.kind != HSCHED_ACTIVATION_NONE)
+    else
         for (int64_t i = 0; i < rows; i++)
             hsi_cpu_activate(act, y + i * state->out_row, (size_t)state->n);
 }
@@ -196,31 +218,33 @@ static hsched_status run_with(hsi_multiply *multiply, const hsched_step *step,
                               const matmul_state *state, void *const *operands,
                               uint32_t part, void *scratch)
 {
-    const float *all_a = state->a.constant ? state->a.constant : operands[0];
-    const float *all_b = state->b.constant ? state->b.constant : operands[1];
-    float *out = operands[step->input_count];
-    float *b_copy = scratch ? (float *)((char *)scratch + state->b_offset) : NULL;
+    const int64_t size = state->size;
+    const char *all_a = state->a.constant ? state->a.constant : operands[0];
+    const char *all_b = state->b.constant ? state->b.constant : operands[1];
+    char *out = operands[step->input_count];
+    char *b_copy = scratch ? (char *)scratch + state->b_offset : NULL;
     int64_t at = hsi_cpu_part_begin(state->batch * state->m, part, step->parts);
     int64_t end = hsi_cpu_part_begin(state->batch * state->m, part + 1, step->parts);
-    const float *copied_b = NULL; /* which one b_copy holds */
+    const char *copied_b = NULL; /* which one b_copy holds */
     while (at < end) {
         int64_t row = at % state->m, rows = state->m - row;
         int64_t a_offset, b_offset, out_offset;
         if (rows > end - at)
             rows = end - at;
         batch_offsets(state, at / state->m, &a_offset, &b_offset, &out_offset);
-        const float *a = all_a + a_offset + row * state->a.row, *b = all_b + b_offset;
+        const char *a = all_a + (a_offset + row * state->a.row) * size,
+                   *b = all_b + b_offset * size;
         if (state->a.copied) {
-            copy_matrix(&state->a, a, rows, state->k, scratch);
+            copy_matrix(&state->a, size, a, rows, state->k, scratch);
             a = scratch;
         }
         if (state->b.copied) {
             if (b != copied_b)
-                copy_matrix(&state->b, b, state->k, state->n, b_copy);
+                copy_matrix(&state->b, size, b, state->k, state->n, b_copy);
             copied_b = b;
             b = b_copy;
         }
-        float *y = out + out_offset + row * state->out_row;
+        void *y = out + (out_offset + row * state->out_row) * size;
         const hsi_product product = { .m = rows,
                                       .k = state->k,
                                       .n = state->n,
@@ -247,6 +271,14 @@ static hsched_status openblas_run(const hsched_step *step, const void *state,
 {
     (void)slot_state;
     return run_with(hsi_openblas_multiply, step, state, operands, part, scratch);
+}
+
+static hsched_status doubles_run(const hsched_step *step, const void *state,
+                                 void *slot_state, void *const *operands, uint32_t part,
+                                 void *scratch)
+{
+    (void)slot_state;
+    return run_with(hsi_openblas_multiply_doubles, step, state, operands, part, scratch);
 }
 
 static int onednn_supports(const hsched_step *step)
@@ -282,5 +314,15 @@ static const hsi_cpu_kernel openblas_matmul = {
     .run = openblas_run,
 };
 
+static const hsi_cpu_kernel double_matmul = {
+    .name = "openblas/matmul-double",
+    .kind = HSCHED_STEP_MATMUL,
+    .library = HSCHED_LIBRARY_OPENBLAS,
+    .supports = doubles_supports,
+    .prepare = matmul_prepare,
+    .destroy = matmul_destroy,
+    .run = doubles_run,
+};
+
 const hsi_cpu_kernel *const hsi_cpu_kernels_matmul[] = { &onednn_matmul, &openblas_matmul,
-                                                         NULL };
+                                                         &double_matmul, NULL };

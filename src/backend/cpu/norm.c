@@ -418,4 +418,6 @@ static const hsi_cpu_kernel norm_kernel = {
     .run = norm_run,
 };
 
-const hsi_cpu_kernel *const hsi_cpu_kernels_norm[] = { &norm_kernel, NULL };
+const hsi_cpu_kernel *const hsi_cpu_kernels_norm[] = { &norm_kernel,
+                                                       &hsi_cpu_kernel_norm_double,
+                                                       NULL };

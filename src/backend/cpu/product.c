@@ -7,32 +7,41 @@
 #include "backend/cpu/isa.h"
 #include "backend/cpu/onednn.h"
 
-/* A single row or column is a matrix-vector product, which reads the matrix once, where sgemm
- * would pack it first. */
-hsched_status hsi_openblas_multiply(const hsi_product *p)
+static void clear(const hsi_product *p, size_t size)
 {
-    int m = (int)p->m, k = (int)p->k, n = (int)p->n;
-    int a_lead = (int)p->a_lead, b_lead = (int)p->b_lead;
-    if (k > 0 && n > 1 && m > 1) {
-        cblas_sgemm(CblasRowMajor, p->a_flip ? CblasTrans : CblasNoTrans,
-                    p->b_flip ? CblasTrans : CblasNoTrans, m, n, k, 1.0f, p->a, a_lead,
-                    p->b, b_lead, 0.0f, p->c, (int)p->c_lead);
-        return HSCHED_OK;
-    }
-    for (int i = 0; i < m; i++)
-        memset(p->c + i * p->c_lead, 0, (size_t)n * sizeof *p->c);
-    if (k == 0)
-        return HSCHED_OK;
-    if (n == 1)
-        cblas_sgemv(CblasRowMajor, p->a_flip ? CblasTrans : CblasNoTrans,
-                    p->a_flip ? k : m, p->a_flip ? m : k, 1.0f, p->a, a_lead, p->b,
-                    p->b_flip ? 1 : b_lead, 0.0f, p->c, (int)p->c_lead);
-    else
-        cblas_sgemv(CblasRowMajor, p->b_flip ? CblasNoTrans : CblasTrans,
-                    p->b_flip ? n : k, p->b_flip ? k : n, 1.0f, p->b, b_lead, p->a,
-                    p->a_flip ? a_lead : 1, 0.0f, p->c, 1);
-    return HSCHED_OK;
+    for (int64_t i = 0; i < p->m; i++)
+        memset((char *)p->c + (size_t)(i * p->c_lead) * size, 0, (size_t)p->n * size);
 }
+
+/* A single row or column is a matrix-vector product, which reads the matrix once, where gemm
+ * would pack it first. */
+#define MULTIPLY(name, type, gemm, gemv)                                                 \
+    hsched_status name(const hsi_product *p)                                             \
+    {                                                                                    \
+        const int m = (int)p->m, k = (int)p->k, n = (int)p->n;                           \
+        const int a_lead = (int)p->a_lead, b_lead = (int)p->b_lead;                      \
+        const type one = 1, zero = 0;                                                    \
+        if (k > 0 && n > 1 && m > 1) {                                                   \
+            gemm(CblasRowMajor, p->a_flip ? CblasTrans : CblasNoTrans,                   \
+                 p->b_flip ? CblasTrans : CblasNoTrans, m, n, k, one, p->a, a_lead,      \
+                 p->b, b_lead, zero, p->c, (int)p->c_lead);                              \
+            return HSCHED_OK;                                                            \
+        }                                                                                \
+        clear(p, sizeof(type));                                                          \
+        if (k == 0)                                                                      \
+            return HSCHED_OK;                                                            \
+        if (n == 1)                                                                      \
+            gemv(CblasRowMajor, p->a_flip ? CblasTrans : CblasNoTrans,                   \
+                 p->a_flip ? k : m, p->a_flip ? m : k, one, p->a, a_lead, p->b,          \
+                 p->b_flip ? 1 : b_lead, zero, p->c, (int)p->c_lead);                    \
+        else                                                                             \
+            gemv(CblasRowMajor, p->b_flip ? CblasNoTrans : CblasTrans,                   \
+                 p->b_flip ? n : k, p->b_flip ? k : n, one, p->b, b_lead, p->a,          \
+                 p->a_flip ? a_lead : 1, zero, p->c, 1);                                 \
+        return HSCHED_OK;                                                                \
+    }
+MULTIPLY(hsi_openblas_multiply, float, cblas_sgemm, cblas_sgemv)
+MULTIPLY(hsi_openblas_multiply_doubles, double, cblas_dgemm, cblas_dgemv)
 
 int hsi_onednn_multiplies(void)
 {
@@ -43,8 +52,7 @@ int hsi_onednn_multiplies(void)
 hsched_status hsi_onednn_multiply(const hsi_product *p)
 {
     if (p->k == 0) {
-        for (int64_t i = 0; i < p->m; i++)
-            memset(p->c + i * p->c_lead, 0, (size_t)p->n * sizeof *p->c);
+        clear(p, sizeof(float));
         return HSCHED_OK;
     }
     return hsi_onednn_status(dnnl_sgemm(p->a_flip ? 'T' : 'N', p->b_flip ? 'T' : 'N',

@@ -9,11 +9,12 @@
 #include "backend/cpu/kernel.h"
 
 /* c [m,n] = a [m,k] * b [k,n], row after row. A matrix that is flipped lies in memory as its
- * transpose; leads are the distances of rows in memory, at least a row. All fit an int. */
+ * transpose; leads are the distances of rows in memory, at least a row. All fit an int. The
+ * elements are floats, or doubles where the function says so. */
 typedef struct hsi_product {
     int64_t m, k, n;
-    const float *a, *b;
-    float *c;
+    const void *a, *b;
+    void *c;
     int64_t a_lead, b_lead, c_lead;
     int a_flip, b_flip;
 } hsi_product;
@@ -21,6 +22,7 @@ typedef struct hsi_product {
 typedef hsched_status hsi_multiply(const hsi_product *p);
 
 hsched_status hsi_openblas_multiply(const hsi_product *p);
+hsched_status hsi_openblas_multiply_doubles(const hsi_product *p);
 
 /* 1 if oneDNN is built in, and has fast products for this processor. */
 int hsi_onednn_multiplies(void);

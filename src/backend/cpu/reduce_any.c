@@ -1,6 +1,6 @@
 /*
  * REDUCE of other kinds and types than reduce.c has: the largest, the smallest, products, and
- * everything on integers.
+ * everything on integers and float64.
  *
  * The same two forms: neighbouring outputs side by side where their inputs are neighbours, else one
  * output after the other, in lanes where its inputs are contiguous.
@@ -124,6 +124,10 @@ typedef struct reduce_state {
 
 EXTREMES(float, __builtin_inff(), -__builtin_inff())
 REDUCTION(prod_float, float, double, 1, PRODUCT, sums[i])
+EXTREMES(double, __builtin_inf(), -__builtin_inf())
+REDUCTION(sum_double, double, double, 0, SUM, sums[i])
+REDUCTION(prod_double, double, double, 1, PRODUCT, sums[i])
+REDUCTION(mean_double, double, double, 0, SUM, sums[i] / (double)count)
 EXTREMES(uint8_t, UINT8_MAX, 0)
 EXTREMES(int8_t, INT8_MAX, INT8_MIN)
 WHOLE(int32_t, uint64_t, INT32_MAX, INT32_MIN)
@@ -140,6 +144,7 @@ static const reduce_functions *const functions[][HSCHED_REDUCE_PROD + 1] = {
     [HSCHED_INT8] = { NULL, NULL, NULL, &max_int8_t, &min_int8_t, NULL },
     [HSCHED_INT32] = ALL(int32_t),
     [HSCHED_INT64] = ALL(int64_t),
+    [HSCHED_FLOAT64] = ALL(double),
 };
 
 static const reduce_functions *functions_of(const hsched_step *step)

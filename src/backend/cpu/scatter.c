@@ -159,6 +159,7 @@ PUT(set_2, uint16_t, SET)
 PUT(set_4, uint32_t, SET)
 PUT(set_8, uint64_t, SET)
 JOINS(float, ADD, MUL)
+JOINS(double, ADD, MUL)
 JOINS(int64_t, ADD_INT, MUL_INT)
 JOINS(int32_t, ADD_INT, MUL_INT)
 JOINS(uint8_t, ADD_INT, MUL_INT)
@@ -182,7 +183,7 @@ static put_functions put_of(const hsched_step *step, int64_t size)
     static const put_functions functions[][HSCHED_SCATTER_MIN + 1] = {
         [HSCHED_FLOAT32] = ALL(float), [HSCHED_INT64] = ALL(int64_t),
         [HSCHED_INT32] = ALL(int32_t), [HSCHED_UINT8] = ALL(uint8_t),
-        [HSCHED_INT8] = ALL(int8_t),
+        [HSCHED_INT8] = ALL(int8_t),   [HSCHED_FLOAT64] = ALL(double),
     };
     if (step->u.scatter.kind != HSCHED_SCATTER_SET)
         return functions[step->out.dtype][step->u.scatter.kind];

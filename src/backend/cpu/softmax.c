@@ -353,4 +353,6 @@ static const hsi_cpu_kernel softmax_kernel = {
     .run = softmax_run,
 };
 
-const hsi_cpu_kernel *const hsi_cpu_kernels_softmax[] = { &softmax_kernel, NULL };
+const hsi_cpu_kernel *const hsi_cpu_kernels_softmax[] = { &softmax_kernel,
+                                                          &hsi_cpu_kernel_softmax_double,
+                                                          NULL };

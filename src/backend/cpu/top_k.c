@@ -39,6 +39,14 @@ static inline __attribute__((always_inline)) int64_t key_of_float(float value)
     bits ^= (bits >> 31) & INT32_MAX;
     return v != v ? (int64_t)INT32_MAX + 1 : bits;
 }
+static inline __attribute__((always_inline)) int64_t key_of_double(double value)
+{
+    const double v = value == 0 ? 0 : value;
+    int64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    bits ^= (bits >> 63) & INT64_MAX;
+    return v != v ? INT64_MAX : bits; /* infinity is less */
+}
 #define SAME(v) (v)
 
 #define KEYS(type, key)                                                                  \
@@ -59,6 +67,7 @@ static inline __attribute__((always_inline)) int64_t key_of_float(float value)
         (from, stride, n, flip, keys))
 
 KEYS(float, key_of_float)
+KEYS(double, key_of_double)
 KEYS(int64_t, SAME)
 KEYS(int32_t, SAME)
 KEYS(uint8_t, SAME)
@@ -67,7 +76,7 @@ KEYS(int8_t, SAME)
 static make_keys *const key_makers[] = {
     [HSCHED_FLOAT32] = float_keys, [HSCHED_INT64] = int64_t_keys,
     [HSCHED_INT32] = int32_t_keys, [HSCHED_UINT8] = uint8_t_keys,
-    [HSCHED_INT8] = int8_t_keys,
+    [HSCHED_INT8] = int8_t_keys,   [HSCHED_FLOAT64] = double_keys,
 };
 
 static int is_worse(const entry *a, const entry *b)

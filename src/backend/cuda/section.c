@@ -22,9 +22,39 @@ static int has_arithmetic(const hsched_step *step)
     return step->act.kind <= HSCHED_ACTIVATION_ATANH;
 }
 
+/* float64 is moved, chosen from, cast and added up; what else is done with it is the CPU's. */
+static int takes_doubles(const hsched_step *step)
+{
+    switch (step->kind) {
+    case HSCHED_STEP_COPY:
+    case HSCHED_STEP_PAD:
+    case HSCHED_STEP_CAST:
+    case HSCHED_STEP_WHERE:
+    case HSCHED_STEP_GATHER:
+    case HSCHED_STEP_CUMSUM:
+        return 1;
+    case HSCHED_STEP_RESIZE:
+        return step->u.resize.mode == HSCHED_RESIZE_NEAREST;
+    case HSCHED_STEP_SCATTER:
+        return step->u.scatter.kind == HSCHED_SCATTER_SET;
+    default:
+        return 0;
+    }
+}
+
+static int has_doubles(const hsched_step *step)
+{
+    int any = step->out.dtype == HSCHED_FLOAT64;
+    for (uint32_t i = 0; i < step->input_count; i++)
+        any |= step->in[i].dtype == HSCHED_FLOAT64;
+    return any;
+}
+
 int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *step)
 {
     (void)device;
+    if (has_doubles(step) && !takes_doubles(step))
+        return 0;
     switch (step->kind) {
     case HSCHED_STEP_COPY:
         return step->out.dtype != HSCHED_DTYPE_NONE;

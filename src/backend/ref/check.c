@@ -38,6 +38,22 @@ static const char *fault_same(const hsched_step *step)
     return NULL;
 }
 
+/* The same of float32 or float64. */
+static const char *fault_same_real(const hsched_step *step)
+{
+    if (!hsi_is_real(step->out.dtype) || step->in[0].dtype != step->out.dtype)
+        return "input and output must be float32, or float64";
+    if (!same_shape(&step->in[0], &step->out))
+        return "input and output must have the same shape";
+    return NULL;
+}
+
+/* Nothing is fused with steps of float64. */
+static int has_act_of_float64(const hsched_step *step)
+{
+    return step->act.kind != HSCHED_ACTIVATION_NONE && step->out.dtype == HSCHED_FLOAT64;
+}
+
 /* The window's parameters of one spatial dimension, conv and pool alike; pads and kernel
  * so large that positions could overflow are refused as well. */
 static int window_valid(int64_t kernel, int64_t stride, int64_t pad, int64_t dilation)
@@ -93,9 +109,13 @@ static const char *fault_matmul(const hsched_step *step)
 {
     const hsched_operand *a = &step->in[0], *b = &step->in[1], *y = &step->out;
     const uint32_t rank = y->rank;
-    if (!hsi_ref_has(step, 1) || rank < 2 || !is_float(a, rank) || !is_float(b, rank) ||
-        !is_float(y, rank))
-        return "both inputs and the output must be float32 of the same rank, at least 2";
+    if (!hsi_ref_has(step, 1) || rank < 2 || a->rank != rank || b->rank != rank ||
+        !hsi_is_real(y->dtype) || a->dtype != y->dtype || b->dtype != y->dtype)
+        return "both inputs and the output must be float32, or float64, of the same "
+               "rank, "
+               "at least 2";
+    if (has_act_of_float64(step))
+        return "only float32 takes an activation";
     for (uint32_t d = 0; d + 2 < rank; d++)
         if (a->dims[d] != y->dims[d] || b->dims[d] != y->dims[d])
             return "leading dimensions must be the output's (with stride 0 where "
@@ -147,7 +167,7 @@ static const char *fault_softmax(const hsched_step *step)
 {
     if (step->u.softmax.axis >= step->in[0].rank)
         return "the axis must be one of the input's dimensions";
-    return fault_same(step);
+    return fault_same_real(step);
 }
 
 static const char *fault_norm(const hsched_step *step)
@@ -160,11 +180,14 @@ static const char *fault_norm(const hsched_step *step)
     if (!(step->u.norm.epsilon >= 0))
         return "epsilon must not be negative";
     for (uint32_t i = 1; i < 3; i++)
-        if (hsi_ref_has(step, i) && (step->in[i].dtype != HSCHED_FLOAT32 ||
+        if (hsi_ref_has(step, i) && (step->in[i].dtype != step->out.dtype ||
                                      !same_shape(&step->in[i], &step->out)))
-            return "scale and bias must be float32 of the output's shape (stride 0 where "
+            return "scale and bias must be of the output's type and shape (stride 0 "
+                   "where "
                    "broadcast)";
-    return fault_same(step);
+    if (has_act_of_float64(step))
+        return "only float32 takes an activation";
+    return fault_same_real(step);
 }
 
 static const char *fault_unary(const hsched_step *step)
@@ -257,7 +280,7 @@ static const char *fault_reduce(const hsched_step *step)
         return "unknown kind of reduction";
     if (dtype != step->out.dtype || step->in[0].rank != step->out.rank)
         return "input and output must be of the same type and rank";
-    if (dtype != HSCHED_FLOAT32 && dtype != HSCHED_INT64 && dtype != HSCHED_INT32 &&
+    if (!hsi_is_real(dtype) && dtype != HSCHED_INT64 && dtype != HSCHED_INT32 &&
         (!extreme || (dtype != HSCHED_UINT8 && dtype != HSCHED_INT8)))
         return "the type is none that the kind has";
     for (uint32_t d = 0; d < step->out.rank; d++)
@@ -427,7 +450,7 @@ static const char *fault_scatter(const hsched_step *step)
         !same_shape(indices, u))
         return "indices must be int64 or int32 of the updates' shape";
     if (kind < HSCHED_SCATTER_SET || kind > HSCHED_SCATTER_MIN ||
-        (kind != HSCHED_SCATTER_SET && x->dtype != HSCHED_FLOAT32 &&
+        (kind != HSCHED_SCATTER_SET && !hsi_is_real(x->dtype) &&
          !hsi_is_integer(x->dtype)))
         return "the kind must be known, and take the type";
     if (axis >= x->rank)
@@ -462,9 +485,8 @@ static const char *fault_tuple_index(const hsched_step *step)
 static const char *fault_order(const hsched_step *step, uint32_t axis)
 {
     const hsched_operand *x = &step->in[0], *y = &step->out;
-    if ((x->dtype != HSCHED_FLOAT32 && !hsi_is_integer(x->dtype)) ||
-        y->dtype != HSCHED_INT64)
-        return "the input must be float32 or of integers, the output int64";
+    if ((!hsi_is_real(x->dtype) && !hsi_is_integer(x->dtype)) || y->dtype != HSCHED_INT64)
+        return "the input must be float32, float64 or of integers, the output int64";
     if (x->rank != y->rank || axis >= x->rank)
         return "input and output must have the same rank, and the axis in it";
     for (uint32_t d = 0; d < x->rank; d++)
@@ -493,8 +515,8 @@ static const char *fault_top_k(const hsched_step *step)
 static const char *fault_cumsum(const hsched_step *step)
 {
     const hsched_operand *x = &step->in[0], *y = &step->out;
-    if ((x->dtype != HSCHED_FLOAT32 && x->dtype != HSCHED_FLOAT64 &&
-         x->dtype != HSCHED_INT64 && x->dtype != HSCHED_INT32) ||
+    if ((!hsi_is_real(x->dtype) && x->dtype != HSCHED_INT64 &&
+         x->dtype != HSCHED_INT32) ||
         x->dtype != y->dtype || !same_shape(x, y))
         return "input and output must be float32, float64, int64 or int32 of one shape";
     if (step->u.cumsum.axis >= x->rank)

@@ -31,9 +31,10 @@ void hsi_ref_unary(const hsched_step *step, const void *const *inputs, void *out
     do {
         const int64_t x = hsi_ref_offset(&step->in[0], index);
         const int64_t y = hsi_ref_offset(&step->out, index);
-        if (dtype == HSCHED_FLOAT32)
-            ((float *)out)[y] =
-                (float)hsi_ref_activate(step->act, ((const float *)inputs[0])[x]);
+        if (hsi_is_real(dtype))
+            hsi_ref_put_real(
+                dtype, out, y,
+                hsi_ref_activate(step->act, hsi_ref_get_real(dtype, inputs[0], x)));
         else
             hsi_ref_put_int(
                 dtype, out, y,
@@ -166,13 +167,14 @@ static void binary_element(const hsched_step *step, const void *a, int64_t i,
 {
     const hsched_binary_kind kind = step->u.binary.kind;
     const hsched_dtype dtype = step->in[0].dtype;
-    if (dtype == HSCHED_FLOAT32) {
-        const double u = ((const float *)a)[i], v = ((const float *)b)[j];
+    if (hsi_is_real(dtype)) {
+        const double u = hsi_ref_get_real(dtype, a, i), v = hsi_ref_get_real(dtype, b, j);
         if (hsi_binary_compares(kind))
             ((uint8_t *)out)[at] = (uint8_t)holds(
                 kind, isnan(u) || isnan(v) ? (double)NAN : (u > v) - (u < v));
         else
-            ((float *)out)[at] = (float)hsi_ref_activate(step->act, combine(kind, u, v));
+            hsi_ref_put_real(dtype, out, at,
+                             hsi_ref_activate(step->act, combine(kind, u, v)));
         return;
     }
     const int64_t u = hsi_ref_get_int(dtype, a, i), v = hsi_ref_get_int(dtype, b, j);

@@ -1,5 +1,6 @@
 /* FC: x [M,K] * w [O,K]^T (+ bias [O]).  MATMUL: a [...,M,K] * b [...,K,N]. */
 #include "backend/ref/ref.h"
+#include "backend/ref/types.h"
 
 void hsi_ref_fc(const hsched_step *step, const void *const *inputs, void *out)
 {
@@ -22,8 +23,7 @@ void hsi_ref_matmul(const hsched_step *step, const void *const *inputs, void *ou
 {
     const hsched_operand *aop = &step->in[0], *bop = &step->in[1], *yop = &step->out;
     const uint32_t rank = yop->rank;
-    const float *a = inputs[0], *b = inputs[1];
-    float *y = out;
+    const hsched_dtype type = yop->dtype;
     int64_t index[HSCHED_MAX_DIMS] = { 0 }; /* of y: ..., m, n */
     do {
         int64_t a_at[HSCHED_MAX_DIMS], b_at[HSCHED_MAX_DIMS];
@@ -33,9 +33,10 @@ void hsi_ref_matmul(const hsched_step *step, const void *const *inputs, void *ou
         for (int64_t k = 0; k < aop->dims[rank - 1]; k++) {
             a_at[rank - 1] = k;
             b_at[rank - 2] = k;
-            sum += (double)a[hsi_ref_offset(aop, a_at)] *
-                   (double)b[hsi_ref_offset(bop, b_at)];
+            sum += hsi_ref_get_real(type, inputs[0], hsi_ref_offset(aop, a_at)) *
+                   hsi_ref_get_real(type, inputs[1], hsi_ref_offset(bop, b_at));
         }
-        y[hsi_ref_offset(yop, index)] = (float)hsi_ref_activate(step->act, sum);
+        hsi_ref_put_real(type, out, hsi_ref_offset(yop, index),
+                         hsi_ref_activate(step->act, sum));
     } while (hsi_ref_next(rank, yop->dims, index));
 }

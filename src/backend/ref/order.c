@@ -4,12 +4,14 @@
 
 #include <math.h>
 
+#include "base/element.h"
+
 /* 1 if element a of x comes before element b: more, or less where the smallest is wanted;
  * a not-a-number comes first in either case. */
 static int is_ahead(const hsched_operand *x, const void *data, int64_t a, int64_t b,
                     int smallest)
 {
-    if (x->dtype == HSCHED_FLOAT32) {
+    if (hsi_is_real(x->dtype)) {
         const double va = hsi_ref_get_real(x->dtype, data, a),
                      vb = hsi_ref_get_real(x->dtype, data, b);
         if (isnan(va) || isnan(vb))
@@ -96,7 +98,7 @@ void hsi_ref_cumsum(const hsched_step *step, const void *const *inputs, void *ou
             const int64_t a = from + i * x->strides[axis], b = to + i * y->strides[axis];
             const double before = real;
             const uint64_t whole_before = whole;
-            if (x->dtype == HSCHED_FLOAT32 || x->dtype == HSCHED_FLOAT64) {
+            if (hsi_is_real(x->dtype)) {
                 const double v = hsi_ref_get_real(x->dtype, inputs[0], a);
                 real = product ? real * v : real + v;
                 hsi_ref_put_real(y->dtype, out, b,

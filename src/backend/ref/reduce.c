@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "base/element.h"
+
 static double fold_real(hsched_reduce_kind kind, double so_far, double x)
 {
     switch (kind) {
@@ -36,7 +38,7 @@ void hsi_ref_reduce(const hsched_step *step, const void *const *inputs, void *ou
 {
     const hsched_operand *xop = &step->in[0], *yop = &step->out;
     const hsched_reduce_kind kind = step->u.reduce.kind;
-    const int real = xop->dtype == HSCHED_FLOAT32;
+    const int real = hsi_is_real(xop->dtype);
     int64_t window[HSCHED_MAX_DIMS]; /* what one output element is made of */
     int64_t count = 1;
     for (uint32_t d = 0; d < yop->rank; d++) {

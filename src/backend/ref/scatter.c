@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/element.h"
+
 static double join_real(hsched_scatter_kind kind, double a, double v)
 {
     switch (kind) {
@@ -56,7 +58,7 @@ void hsi_ref_scatter(const hsched_step *step, const void *const *inputs, void *o
         if (kind == HSCHED_SCATTER_SET)
             memcpy((char *)out + place * (int64_t)size,
                    (const char *)inputs[2] + from * (int64_t)size, size);
-        else if (type == HSCHED_FLOAT32)
+        else if (hsi_is_real(type))
             hsi_ref_put_real(type, out, place,
                              join_real(kind, hsi_ref_get_real(type, out, place),
                                        hsi_ref_get_real(type, inputs[2], from)));
