@@ -60,8 +60,9 @@ static const hsi_onnx_op ops[] = {
     { "BatchNormalization", 1, BUILD(batch_norm), NULL,
       " epsilon is_test momentum spatial training_mode ", 0,
       .layers = "batch_norm; reduce, binary, activation", .types = REALS,
-      .note = "spatial 1; the latter for parameters that are computed, of float64, and for "
-              "training mode from opset 14 on" },
+      .note =
+          "spatial 1; the latter for parameters that are computed, of float64, and for "
+          "training mode from opset 14 on" },
     { "BitCast", 26, BUILD(bitcast), FOLD(bitcast), " to ", 0, .layers = "cast",
       .types = "int8, uint8, bool", .note = "folded from and to any type" },
     { "BitShift", 11, BUILD(binary), NULL, " direction ", 0, .layers = "binary",
