@@ -98,7 +98,7 @@ static void make_unary(random_maker *m)
         random_set_shape(&s->out, HSCHED_FLOAT32, HSCHED_MAX_DIMS, dims);
         random_set_scattered(m, &s->out, 0);
     }
-    random_set_activation(m, (hsched_activation_kind)(m->index % 39));
+    random_set_activation(m, (hsched_activation_kind)(m->index % 40));
     try_in_place(m, 0);
     m->made->compare = RANDOM_COMPARE_ELEMENTS;
     random_output(m);
