@@ -80,6 +80,8 @@ hsi_onnx_folder hsi_onnx_fold_gather_elements, hsi_onnx_fold_gather_nd,
     hsi_onnx_fold_eye_like, hsi_onnx_fold_compress;
 /* import_align.c */
 hsi_onnx_folder hsi_onnx_fold_align;
+/* import_quant.c */
+hsi_onnx_folder hsi_onnx_fold_quantize, hsi_onnx_fold_dequantize;
 /* fold_math.c */
 hsi_onnx_folder hsi_onnx_fold_cast, hsi_onnx_fold_cast_like, hsi_onnx_fold_unary,
     hsi_onnx_fold_binary, hsi_onnx_fold_compare, hsi_onnx_fold_range,
