@@ -24,7 +24,7 @@ int hsi_quant_has_zero_point(hsi_composer *c, uint32_t k)
     if (!hsi_onnx_has_input(c->node, k))
         return 0;
     for (size_t i = 0; constant && i < constant->count; i++)
-        if (hsi_onnx_get_float(constant, i) != 0)
+        if (constant->tags || hsi_onnx_get_float(constant, i) != 0)
             return 1;
     return !constant;
 }
@@ -131,12 +131,55 @@ static hsched_tensor make_whole(hsi_composer *c, hsi_onnx_levels *l)
     return l->whole;
 }
 
+/* 1 if the layer gives elements of its input, and all of them levels' numbers if those are. */
+static int keeps_elements(const hsi_layer *layer)
+{
+    const hsched_pool2d_config *pool = &layer->attrs.pool2d.config;
+    switch (layer->kind) {
+    case HSI_LAYER_RESHAPE:
+    case HSI_LAYER_FLATTEN:
+    case HSI_LAYER_SQUEEZE:
+    case HSI_LAYER_UNSQUEEZE:
+    case HSI_LAYER_TRANSPOSE:
+    case HSI_LAYER_SLICE:
+        return 1;
+    case HSI_LAYER_ACTIVATION: /* 0 is such a number */
+        return layer->attrs.activation.kind == HSCHED_ACTIVATION_RELU;
+    case HSI_LAYER_POOL2D: /* no window of padding only */
+        return layer->attrs.pool2d.kind == HSCHED_POOL_MAX && !pool->ceil_mode &&
+               pool->pads[0] < pool->kernel[0] && pool->pads[1] < pool->kernel[1] &&
+               pool->pads[2] < pool->kernel[0] && pool->pads[3] < pool->kernel[1];
+    default:
+        return 0;
+    }
+}
+
+/* 1 if x has been through the same before. */
+static int has_levels(const hsi_composer *c, hsched_tensor x, const hsi_onnx_levels *l)
+{
+    const hsched_graph *graph = c->im->graph;
+    while (graph->tensors[x].producer != HSI_NO_INDEX) {
+        const hsi_layer *layer = &graph->layers[graph->tensors[x].producer];
+        const hsched_activation *act = &layer->attrs.activation;
+        if (layer->kind == HSI_LAYER_ACTIVATION &&
+            act->kind == HSCHED_ACTIVATION_FAKE_QUANTIZE)
+            return act->a == l->scale &&
+                   (double)act->b == lowest(l->dtype) - l->zero_point;
+        if (!keeps_elements(layer))
+            return 0;
+        x = layer->inputs[0];
+    }
+    return 0;
+}
+
 /* What they stand for, under that name if it is made now. */
 static hsched_tensor make_meant(hsi_composer *c, hsi_onnx_levels *l, const char *name)
 {
     if (l->meant != HSCHED_NO_TENSOR || c->status != HSCHED_OK)
         return l->meant;
-    if (l->divisor == l->scale)
+    if (l->divisor == l->scale && has_levels(c, l->from, l))
+        l->meant = l->from;
+    else if (l->divisor == l->scale)
         l->meant = fake_quantize(c, name, l->from, (double)l->scale,
                                  lowest(l->dtype) - l->zero_point);
     else
@@ -169,7 +212,7 @@ const hsi_onnx_constant *hsi_quant_whole_constant(hsi_composer *c, uint32_t k,
     const hsi_onnx_constant *zero =
         hsi_onnx_constant_input(c->im, c->node, scheme->zero_point);
     hsi_onnx_draft *draft;
-    if (!x || x->tags || c->status != HSCHED_OK ||
+    if (!x || x->tags || (zero && zero->tags) || c->status != HSCHED_OK ||
         (!zero && hsi_onnx_has_input(c->node, scheme->zero_point)))
         return NULL;
     size_t inner = 1; /* elements that share an index along the axis */
@@ -332,6 +375,9 @@ hsched_status hsi_onnx_move_levels(hsi_onnx_import *im, const hsi_onnx_node *nod
     hsi_onnx_state *state = &im->states[node->inputs[0]];
     state->tensor = make_whole(&c, state->levels);
     if (c.status == HSCHED_OK)
+        c.status = hsi_onnx_build_empty(im, node, build);
+    const uint32_t first = node->output_count ? node->outputs[0] : HSI_ONNX_NONE;
+    if (c.status == HSCHED_OK && (first == HSI_ONNX_NONE || !im->states[first].constant))
         c.status = build(im, node);
     for (uint32_t k = 0; k < node->output_count && c.status == HSCHED_OK; k++) {
         if (node->outputs[k] == HSI_ONNX_NONE)
