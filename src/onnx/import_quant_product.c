@@ -72,7 +72,7 @@ hsched_status hsi_onnx_build_matmul_integer(hsi_onnx_import *im,
     hsi_composer c = { im, node, HSCHED_OK };
     const matrix_inputs f = { .a = 0, .a_zero = 2, .b = 1, .b_zero = 3 };
     const hsched_tensor y = matrix_product(&c, &f);
-    hsi_compose_output(&c, 0, hsi_compose_cast(&c, y, HSCHED_INT32));
+    hsi_quant_sum_output(&c, y);
     return c.status;
 }
 
@@ -224,7 +224,7 @@ hsched_status hsi_onnx_build_conv_integer(hsi_onnx_import *im, const hsi_onnx_no
 {
     hsi_composer c = { im, node, HSCHED_OK };
     const hsched_tensor y = image_product(&c, 0, 2, 1, 3, 0);
-    hsi_compose_output(&c, 0, hsi_compose_cast(&c, y, HSCHED_INT32));
+    hsi_quant_sum_output(&c, y);
     return c.status;
 }
 

@@ -64,7 +64,8 @@ static const hsi_onnx_op ops[] = {
     { "Cast", 1, BUILD(cast), FOLD(cast), " round_mode saturate to ", 0,
       .layers = "cast; image_input, transpose; nothing", .types = "any",
       .note = "image_input for a camera frame: an input uint8 [N,H,W,C] of 1 to 4 "
-              "channels, cast to float32; nothing where the type stays" },
+              "channels, cast to float32; nothing where the type stays",
+      .levels = 1 },
     { "CastLike", 15, BUILD(cast_like), FOLD(cast_like), " saturate ", 0,
       .layers = "cast", .types = "any" },
     { "CausalConvWithState", 27, BUILD(causal_conv), NULL, " activation ", 0,

@@ -355,6 +355,27 @@ void hsi_quant_same_output(hsi_composer *c, hsched_tensor whole, uint32_t k)
     set_levels(c, 0, &l);
 }
 
+void hsi_quant_sum_output(hsi_composer *c, hsched_tensor sum)
+{
+    if (hsi_compose_dtype(c, sum) == HSCHED_FLOAT32)
+        set_levels(c, 0,
+                   &(hsi_onnx_levels){ .from = sum,
+                                       .divisor = 1,
+                                       .dtype = HSCHED_INT32,
+                                       .whole = sum,
+                                       .meant = HSCHED_NO_TENSOR });
+    else
+        hsi_compose_output(c, 0, sum);
+}
+
+hsched_tensor hsi_quant_cast_levels(hsi_composer *c)
+{
+    hsi_onnx_levels *l = levels_of(c, 0);
+    const int cast = l && l->zero_point == 0 &&
+                     c->im->states[c->node->inputs[0]].tensor == HSCHED_NO_TENSOR;
+    return cast ? make_whole(c, l) : HSCHED_NO_TENSOR;
+}
+
 int hsi_onnx_may_move_levels(const hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_state *state =

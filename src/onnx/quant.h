@@ -19,7 +19,8 @@ typedef struct hsi_onnx_levels {
     float divisor;
     float scale;
     int zero_point;
-    hsched_dtype dtype; /* uint8 or int8 */
+    hsched_dtype
+        dtype; /* uint8 or int8; int32 for sums of products, which have no scale */
     /* Made when first asked for, else HSCHED_NO_TENSOR; float32: the level less its zero point,
      * and what it stands for. */
     hsched_tensor whole, meant;
@@ -62,6 +63,11 @@ void hsi_quant_output(hsi_composer *c, hsched_tensor from, int scaled,
 /* The same without layers that are not needed where they are whole numbers already, of
  * the type and the scheme of input k. */
 void hsi_quant_same_output(hsi_composer *c, hsched_tensor whole, uint32_t k);
+/* Sums of levels' products, float32 or int32, as int32. */
+void hsi_quant_sum_output(hsi_composer *c, hsched_tensor sum);
+/* Input 0 as float32, if it is levels that are no tensor yet and have a zero point of 0; else
+ * HSCHED_NO_TENSOR. */
+hsched_tensor hsi_quant_cast_levels(hsi_composer *c);
 /* The type of the levels whose zero point is input k; `fallback` if it is left out. */
 hsched_dtype hsi_quant_dtype(hsi_composer *c, uint32_t k, hsched_dtype fallback);
 
