@@ -12,6 +12,8 @@
 static void read_weights(hsi_quant_factors *p, uint32_t k, const hsi_onnx_scheme *scheme)
 {
     p->weights = hsi_quant_whole_constant(p->c, k, scheme);
+    if (p->weights && p->weights->count == 0)
+        p->c->status = hsi_onnx_malformed(p->c->node, "its weights are empty");
     p->b = HSCHED_NO_TENSOR;
     if (!p->weights)
         p->b = hsi_quant_whole(p->c, k, scheme);

@@ -47,6 +47,12 @@ static hsched_tensor spread(hsi_composer *c, hsched_tensor y, hsched_tensor x,
     if (c->status == HSCHED_OK && rank + 1 > HSCHED_MAX_DIMS)
         c->status = hsi_onnx_unsupported(c->im, c->node, "blocks of %u dimensions", rank);
     const int64_t size = hsi_compose_fixed(c, x, at);
+    const int64_t blocks = hsi_compose_fixed(c, y, at);
+    if (c->status == HSCHED_OK && blocks != (size - 1) / block + 1)
+        c->status =
+            hsi_onnx_malformed(c->node, "%lld elements are not %lld blocks of %lld",
+                               (long long)size, (long long)blocks, (long long)block);
+    block = block < size ? block : size;
     for (uint32_t d = 0; d < rank && c->status == HSCHED_OK; d++) {
         const int64_t own = hsi_compose_fixed(c, y, d);
         whole[d] = d == at ? own * block : own;
@@ -54,7 +60,7 @@ static hsched_tensor spread(hsi_composer *c, hsched_tensor y, hsched_tensor x,
     }
     if (c->status != HSCHED_OK)
         return HSCHED_NO_TENSOR;
-    wide[at] = hsi_compose_size(c, y, at);
+    wide[at] = blocks;
     wide[at + 1] = block;
     y = hsi_compose_unsqueeze(c, y, 1, &behind);
     y = hsi_compose_expand(c, y, rank + 1, wide);

@@ -397,12 +397,22 @@ def test_max_pool_of_bytes(dtype, runtime, tmp_path):
 @pytest.mark.parametrize("nodes, reason", [
     ([("QuantizeLinear", ["x", "s", "h"], {})], "uint16|UINT16"),
     ([("QuantizeLinear", ["x", "s"], {"output_dtype": TensorProto.INT4})], "INT4"),
+    ([("QuantizeLinear", ["x", "blocks"], {"axis": 1, "block_size": 2**62})], "blocks"),
+    ([("QuantizeLinear", ["x", "blocks"], {"axis": 1, "block_size": 1})], "blocks"),
+    ([("QuantizeLinear", ["x", "several"], {"axis": 1})], "broadcast|fit|shapes"),
+    ([("QuantizeLinear", ["x", "several"], {"axis": 2})], "axis"),
+    ([("MatMulInteger", ["b", "none"], {})], "empty"),
+    ([("MatMulInteger", ["b"], {})], "missing"),
+    ([("QLinearConv", ["b", "s", "u", "b", "s", "u", "s"], {})], "dimensions"),
 ])
 def test_refused(nodes, reason, runtime, tmp_path):
     graph = helper.make_graph(
         [helper.make_node(op, inputs, ["y"], **attributes) for op, inputs, attributes in nodes], "g",
-        [helper.make_tensor_value_info("x", FLOAT, [2, 3])], [helper.make_empty_tensor_value_info("y")],
-        [numpy_helper.from_array(F(0.5), "s"), numpy_helper.from_array(np.uint16(3), "h")])
+        [helper.make_tensor_value_info("x", FLOAT, [2, 3]), helper.make_tensor_value_info("b", TensorProto.UINT8, [2, 3])],
+        [helper.make_empty_tensor_value_info("y")],
+        [numpy_helper.from_array(value, name) for name, value in {
+            "s": F(0.5), "h": np.uint16(3), "u": np.uint8(3), "blocks": np.ones((2, 2), F), "several": np.ones(2, F),
+            "none": np.ones((3, 0), np.uint8)}.items()])
     path = tmp_path / "model.onnx"
     path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)],
                                        ir_version=10).SerializeToString())
