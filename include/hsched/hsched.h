@@ -895,7 +895,8 @@ HSCHED_API hsched_status hsched_graph_add_log_softmax(hsched_graph *graph, const
     X(COSH, 35, "cosh", "cosh(x)")                                                             \
     X(ASINH, 36, "asinh", "asinh(x)")                                                          \
     X(ACOSH, 37, "acosh", "acosh(x)")                                                          \
-    X(ATANH, 38, "atanh", "atanh(x)")
+    X(ATANH, 38, "atanh", "atanh(x)")                                                          \
+    X(FAKE_QUANTIZE, 39, "fake_quantize", "a * min(max(round(x/a), b), b + 255), b whole")
 
 typedef enum hsched_activation_kind {
 #define HSCHED_ACTIVATION_ENUM(name, value, text, formula) HSCHED_ACTIVATION_##name = value,
@@ -912,7 +913,9 @@ typedef struct hsched_activation {
 HSCHED_API const char *hsched_activation_name(hsched_activation_kind kind); /* "relu"; any thread */
 
 /* Of float32 and float64; NONE, RELU, ABS, NEG and SIGN also of int64, int32, int8 and uint8, where
- * the negative of the least integer is itself. */
+ * the negative of the least integer is itself. FAKE_QUANTIZE, of float32 alone, gives what is left
+ * of x in 8 bits: a is the size of a step (positive), b the lowest level less the zero point, -65536
+ * to 65536. */
 HSCHED_API hsched_status hsched_graph_add_activation(hsched_graph *graph, const char *name,
                                                      hsched_tensor x, hsched_activation activation,
                                                      hsched_tensor *y);

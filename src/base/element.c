@@ -44,6 +44,8 @@ int hsi_activation_takes(hsched_activation_kind kind, hsched_dtype dtype)
     case HSCHED_ACTIVATION_NEG:
     case HSCHED_ACTIVATION_SIGN:
         return hsi_is_real(dtype) || hsi_is_integer(dtype);
+    case HSCHED_ACTIVATION_FAKE_QUANTIZE:
+        return dtype == HSCHED_FLOAT32;
     default:
         return hsi_is_real(dtype);
     }

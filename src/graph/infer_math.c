@@ -206,6 +206,7 @@ static int activation_parameters(hsched_activation_kind kind)
     case HSCHED_ACTIVATION_CLIP:
     case HSCHED_ACTIVATION_HARD_SIGMOID:
     case HSCHED_ACTIVATION_SELU:
+    case HSCHED_ACTIVATION_FAKE_QUANTIZE:
         return 2;
     case HSCHED_ACTIVATION_LEAKY_RELU:
     case HSCHED_ACTIVATION_ELU:
@@ -235,6 +236,14 @@ hsched_status hsi_resolve_activation(hsched_activation *act)
             HSCHED_ERROR_INVALID_ARGUMENT,
             "parameter a or b of activation %s is not a number; give numbers",
             hsched_activation_name(act->kind));
+    if (act->kind == HSCHED_ACTIVATION_FAKE_QUANTIZE &&
+        (!(act->a > 0 && isfinite(act->a)) || fabsf(act->b) > 65536 ||
+         act->b != rintf(act->b)))
+        return hsi_error(
+            HSCHED_ERROR_INVALID_ARGUMENT,
+            "activation fake_quantize has a step of %g and a lowest level of "
+            "%g; give a positive one and a whole number of at most 65536",
+            (double)act->a, (double)act->b);
     return HSCHED_OK;
 }
 

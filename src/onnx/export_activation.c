@@ -113,6 +113,30 @@ static void hard_swish(const composition *c, const char *x, const char *y)
     hsi_onnx_put(c->e, "Mul", y, x, gate);
 }
 
+/* There and back where a zero point of 8 bits has that lowest level, else the formula. */
+static void fake_quantize(hsi_onnx_export *e, const hsched_activation *a, const char *x,
+                          const char *y)
+{
+    const char *step = hsi_onnx_put_scalar(e, y, a->a);
+    if (a->b >= -255 && a->b <= 0) {
+        const char *zero = hsi_onnx_put_number(e, y, HSCHED_UINT8, -a->b);
+        const char *levels = hsi_onnx_new_name(e, y);
+        hsi_onnx_node_begin(e, "QuantizeLinear", levels, x, step, zero);
+        hsi_onnx_node_end(e);
+        hsi_onnx_node_begin(e, "DequantizeLinear", y, levels, step, zero);
+        hsi_onnx_node_end(e);
+        return;
+    }
+    const char *whole =
+        hsi_onnx_put(e, "Round", NULL, hsi_onnx_put(e, "Div", NULL, x, step), NULL);
+    const char *clipped = hsi_onnx_new_name(e, y);
+    const char *low = hsi_onnx_put_scalar(e, y, a->b);
+    hsi_onnx_node_begin(e, "Clip", clipped, whole, low,
+                        hsi_onnx_put_scalar(e, y, a->b + 255));
+    hsi_onnx_node_end(e);
+    hsi_onnx_put(e, "Mul", y, clipped, step);
+}
+
 int hsi_onnx_is_composed(hsched_activation_kind kind)
 {
     return (size_t)kind >= sizeof singles / sizeof *singles || !singles[kind].op;
@@ -162,6 +186,9 @@ void hsi_onnx_export_activation(hsi_onnx_export *e, const hsi_layer *layer)
     case HSCHED_ACTIVATION_MISH:
         gate = hsi_onnx_put(e, "Softplus", NULL, x, NULL);
         hsi_onnx_put(e, "Mul", y, x, hsi_onnx_put(e, "Tanh", NULL, gate, NULL));
+        return;
+    case HSCHED_ACTIVATION_FAKE_QUANTIZE:
+        fake_quantize(e, a, x, y);
         return;
     default:
         break;

@@ -83,6 +83,8 @@ hsi_onnx_folder hsi_onnx_fold_bitcast; /* import_bitcast.c */
 hsi_onnx_folder hsi_onnx_fold_window, hsi_onnx_fold_mel;
 /* import_align.c */
 hsi_onnx_folder hsi_onnx_fold_align;
+/* import_quant.c */
+hsi_onnx_folder hsi_onnx_fold_quantize, hsi_onnx_fold_dequantize;
 /* fold_math.c */
 hsi_onnx_folder hsi_onnx_fold_cast, hsi_onnx_fold_cast_like, hsi_onnx_fold_unary,
     hsi_onnx_fold_binary, hsi_onnx_fold_compare, hsi_onnx_fold_range,

@@ -48,7 +48,8 @@ static int is_computed(const hsi_onnx_import *im, const hsi_onnx_node *node)
         const hsi_onnx_state *state =
             node->outputs[k] == HSI_ONNX_NONE ? NULL : &im->states[node->outputs[k]];
         if (state && hsi_onnx_output_used(im, node, k) && !state->constant &&
-            state->tensor == HSCHED_NO_TENSOR && !state->sequence && !state->nothing)
+            state->tensor == HSCHED_NO_TENSOR && !state->sequence && !state->nothing &&
+            !state->levels)
             return 0;
     }
     return 1;
@@ -66,6 +67,21 @@ static hsched_status check_sequences(hsi_onnx_import *im, const hsi_onnx_node *n
     return HSCHED_OK;
 }
 
+/* Levels are tensors for operators that do not know them, but for the first input if it need not
+ * be. */
+static hsched_status make_levels(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                 const hsi_onnx_op *op, int moves)
+{
+    hsched_status status = HSCHED_OK;
+    for (uint32_t k = moves; k < node->input_count && !op->levels && !status; k++) {
+        const uint32_t value = node->inputs[k];
+        if (value != HSI_ONNX_NONE && im->states[value].levels &&
+            im->states[value].tensor == HSCHED_NO_TENSOR)
+            status = hsi_onnx_make_levels(im, value);
+    }
+    return status;
+}
+
 /* 1 for an If or Loop that will be gone when the model is imported anew. */
 static int is_chosen(const hsi_onnx_import *im, const hsi_onnx_node *node)
 {
@@ -76,6 +92,8 @@ static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     const hsi_onnx_op *op = node->domain == hsi_onnx_own_domain
                                 ? hsi_onnx_find_own_op(node->op)
+                            : strcmp(node->domain, "com.microsoft") == 0
+                                ? hsi_onnx_find_microsoft_op(node->op)
                             : *node->domain ? NULL
                                             : hsi_onnx_find_op(node->op);
     if (!op)
@@ -93,6 +111,10 @@ static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
     if (status || reads_missing(im, node))
         return status ? status : HSCHED_ERROR_UNSUPPORTED;
     hsi_onnx_pin_empty(im, node);
+    const int moves = op->moves && hsi_onnx_may_move_levels(im, node);
+    status = make_levels(im, node, op, moves);
+    if (status)
+        return status;
     if (op->fold && (op->folds_always || all_constant(im, node))) {
         status = op->fold(im, node);
         if (status || is_computed(im, node))
@@ -102,9 +124,13 @@ static hsched_status make_node(hsi_onnx_import *im, const hsi_onnx_node *node)
         return hsi_onnx_unsupported(im, node,
                                     "supported only where it can be computed from "
                                     "constants and shapes while importing");
-    status = hsi_onnx_build_empty(im, node, op->build);
-    if (!status && !is_computed(im, node))
-        status = op->build(im, node);
+    if (moves) {
+        status = hsi_onnx_move_levels(im, node, op->build);
+    } else {
+        status = hsi_onnx_build_empty(im, node, op->build);
+        if (!status && !is_computed(im, node))
+            status = op->build(im, node);
+    }
     if (!status && is_chosen(im, node))
         return HSCHED_ERROR_UNSUPPORTED;
     if (!status && !is_computed(im, node))
@@ -184,6 +210,10 @@ static hsched_status named_tensor(hsi_onnx_import *im, uint32_t value,
 {
     const char *name = im->model->values[value].name;
     hsched_status status = HSCHED_OK;
+    if (im->states[value].levels && im->states[value].tensor == HSCHED_NO_TENSOR)
+        status = hsi_onnx_make_levels(im, value);
+    if (status)
+        return status;
     *tensor = im->states[value].tensor;
     if (im->states[value].sequence)
         return hsi_error(HSCHED_ERROR_UNSUPPORTED,

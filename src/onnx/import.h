@@ -38,6 +38,8 @@ typedef struct hsi_onnx_state {
     hsched_tensor tensor; /* HSCHED_NO_TENSOR: none (yet, for a constant) */
     const hsi_onnx_sequence *sequence;
     int nothing; /* an optional without an element */
+    struct hsi_onnx_levels
+        *levels; /* of quantised numbers, a tensor once it is asked for */
     int missing; /* its node is not supported */
 } hsi_onnx_state;
 
@@ -74,6 +76,8 @@ const hsi_onnx_constant *hsi_onnx_constant_input(const hsi_onnx_import *im,
 /* Input k as a tensor of the graph; constants are added to it the first time. */
 hsched_status hsi_onnx_input(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k,
                              hsched_tensor *tensor);
+/* Levels as a tensor under their value's name: quant.c. */
+hsched_status hsi_onnx_make_levels(hsi_onnx_import *im, uint32_t value);
 /* Input k, which must be a constant of float32; HSCHED_NO_TENSOR if it is left out. */
 hsched_status hsi_onnx_weights(hsi_onnx_import *im, const hsi_onnx_node *node, uint32_t k,
                                hsched_tensor *tensor);

@@ -1,5 +1,5 @@
 /* Operators on tensors of several types: casts, choices, comparisons, logic and bits. */
-#include "onnx/ops.h"
+#include "onnx/quant.h"
 
 #include <string.h>
 
@@ -96,14 +96,23 @@ static hsched_status cast_to(hsi_onnx_import *im, const hsi_onnx_node *node,
 
 hsched_status hsi_onnx_build_cast(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
+    hsi_composer c = { im, node, HSCHED_OK };
     hsched_tensor x;
     int64_t to;
-    hsched_status status = hsi_onnx_input(im, node, 0, &x);
-    if (!status)
-        status = hsi_onnx_attr_int(node, "to", 0, &to);
+    hsched_status status = hsi_onnx_attr_int(node, "to", 0, &to);
     if (status)
         return status;
     int32_t type = to > 0 && to < 64 ? (int32_t)to : -1;
+    if (hsi_onnx_dtype(type) == HSCHED_FLOAT32) {
+        x = hsi_quant_cast_levels(&c);
+        if (c.status || x != HSCHED_NO_TENSOR) {
+            hsi_onnx_set_tensor(im, node, 0, x);
+            return c.status;
+        }
+    }
+    status = hsi_onnx_input(im, node, 0, &x);
+    if (status)
+        return status;
     if (hsi_onnx_dtype(type) == HSCHED_DTYPE_NONE)
         return hsi_onnx_unsupported(im, node, "a cast from %s to %s at run time",
                                     hsched_dtype_name(dtype_of(im, x)),

@@ -168,9 +168,16 @@ hsched_status hsi_onnx_build_pool(hsi_onnx_import *im, const hsi_onnx_node *node
     int average = strcmp(node->op, "AveragePool") == 0;
     uint32_t spatial;
     hsched_tensor x, y;
+    if (!average && hsi_onnx_has_input(node, 0) && im->states[node->inputs[0]].levels &&
+        !hsi_onnx_output_used(im, node, 1))
+        return hsi_onnx_pool_levels(im, node);
     hsched_status status = hsi_onnx_read_image(im, node, &x, &spatial);
     if (status)
         return status;
+    const hsched_dtype dtype = im->graph->tensors[x].dtype;
+    if (!average && (dtype == HSCHED_UINT8 || dtype == HSCHED_INT8) &&
+        !hsi_onnx_output_used(im, node, 1))
+        return hsi_onnx_pool_levels(im, node);
     status = hsi_onnx_read_pool(node, spatial, &config);
     if (!status && hsi_onnx_output_used(im, node, 1))
         status = hsi_onnx_build_pool_indices(im, node, x, &config);

@@ -86,6 +86,8 @@ hsched_status hsi_onnx_input(hsi_onnx_import *im, const hsi_onnx_node *node, uin
     const hsi_onnx_state *state = &im->states[node->inputs[k]];
     if (state->tensor == HSCHED_NO_TENSOR && state->constant)
         status = constant_tensor(im, node, k);
+    else if (state->tensor == HSCHED_NO_TENSOR && state->levels)
+        status = hsi_onnx_make_levels(im, node->inputs[k]);
     *tensor = state->tensor;
     return status;
 }

@@ -20,12 +20,16 @@ typedef struct hsi_onnx_op {
     const char *note;
     int cpu_only;  /* a GPU has no kernels for it */
     int sequences; /* some input may be a sequence or an empty optional */
+    int levels;    /* takes levels that are no tensor yet: quant.h */
+    int moves;     /* what it gives are elements of its first input */
 } hsi_onnx_op;
 
 /* NULL for unknown names. */
 const hsi_onnx_op *hsi_onnx_find_op(const char *name);
 /* The operators of the library's own domain. */
 const hsi_onnx_op *hsi_onnx_find_own_op(const char *name);
+/* Those of com.microsoft, of which few are known: ops_microsoft.c. */
+const hsi_onnx_op *hsi_onnx_find_microsoft_op(const char *name);
 /* 1 if the operator has such an attribute in some opset. */
 int hsi_onnx_knows_attr(const hsi_onnx_op *op, const char *attribute);
 
@@ -126,5 +130,23 @@ hsi_onnx_builder hsi_onnx_build_deform_conv; /* import_deform.c */
 hsi_onnx_builder hsi_onnx_build_nms, hsi_onnx_build_max_unpool;
 /* import_recurrent.c */
 hsi_onnx_builder hsi_onnx_build_recurrent;
+/* import_quant.c, import_quant_product.c */
+hsi_onnx_builder hsi_onnx_build_quantize, hsi_onnx_build_dequantize,
+    hsi_onnx_build_dynamic_quantize, hsi_onnx_build_matmul_integer,
+    hsi_onnx_build_conv_integer, hsi_onnx_build_qlinear_matmul,
+    hsi_onnx_build_qlinear_conv, hsi_onnx_build_qgemm;
+/* import_quant_ops.c */
+hsi_onnx_builder hsi_onnx_build_qlinear_add, hsi_onnx_build_qlinear_mul,
+    hsi_onnx_build_qlinear_sigmoid, hsi_onnx_build_qlinear_leaky_relu,
+    hsi_onnx_build_qlinear_softmax, hsi_onnx_build_qlinear_reduce_mean,
+    hsi_onnx_build_qlinear_where, hsi_onnx_build_qlinear_concat,
+    hsi_onnx_build_qlinear_average_pool;
+/* quant.c: where input 0 is levels that are no tensor yet, and no output is the model's, what moves
+ * them may move floats, and gives such levels. */
+int hsi_onnx_may_move_levels(const hsi_onnx_import *im, const hsi_onnx_node *node);
+hsched_status hsi_onnx_move_levels(hsi_onnx_import *im, const hsi_onnx_node *node,
+                                   hsi_onnx_builder *build);
+/* A MaxPool of levels, or of other numbers of 8 bits. */
+hsched_status hsi_onnx_pool_levels(hsi_onnx_import *im, const hsi_onnx_node *node);
 
 #endif

@@ -128,6 +128,7 @@ static random_values data_for(hsched_activation_kind kind)
     case HSCHED_ACTIVATION_THRESHOLDED_RELU:
     case HSCHED_ACTIVATION_ROUND:
     case HSCHED_ACTIVATION_SIGN:
+    case HSCHED_ACTIVATION_FAKE_QUANTIZE:
         return RANDOM_VALUES_GRID;
     default:
         return RANDOM_VALUES_PLAIN;
@@ -162,6 +163,10 @@ void random_set_activation(random_maker *m, hsched_activation_kind kind)
         break;
     case HSCHED_ACTIVATION_THRESHOLDED_RELU: /* off the grid of 1/16 */
         act->a = 0.28f + 0.25f * (float)range(m, -4, 4);
+        break;
+    case HSCHED_ACTIVATION_FAKE_QUANTIZE: /* ties far from that grid, or on it and exact */
+        act->a = chance(m, 50) ? 0.2578125f : 0.125f;
+        act->b = (float)range(m, -255, 0);
         break;
     default:
         break;

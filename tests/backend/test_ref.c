@@ -449,6 +449,9 @@ static void activations(void **state)
         { { HSCHED_ACTIVATION_ASINH, 0, 0 }, 1, 0.88137359f },
         { { HSCHED_ACTIVATION_ACOSH, 0, 0 }, 2, 1.3169579f },
         { { HSCHED_ACTIVATION_ATANH, 0, 0 }, 0.5f, 0.54930614f },
+        { { HSCHED_ACTIVATION_FAKE_QUANTIZE, 0.5f, -3 }, 1.25f, 1 },
+        { { HSCHED_ACTIVATION_FAKE_QUANTIZE, 0.5f, -3 }, -9, -1.5f },
+        { { HSCHED_ACTIVATION_FAKE_QUANTIZE, 0.5f, -3 }, 900, 126 },
     };
     uint64_t seen = 0;
     for (size_t i = 0; i < COUNT(cases); i++) {

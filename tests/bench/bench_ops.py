@@ -155,7 +155,8 @@ def measure(case, budget_s):
 
 def operators():
     """Those of docs/operators.md that become steps."""
-    lines = (ROOT / "docs" / "operators.md").read_text().splitlines()
+    page = (ROOT / "docs" / "operators.md").read_text()
+    lines = page.partition("## Of domain")[0].splitlines()
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
     return [row[0] for row in table[1:]
             if set(row[2].replace(";", ",").replace(",", " ").split()) - {"folded", "always", "nothing"}]

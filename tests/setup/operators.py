@@ -1,4 +1,4 @@
-"""docs/operators.md from the table in src/onnx/ops.c: written (make docs-operators), or compared (--check)."""
+"""docs/operators.md from the tables in src/onnx/ops.c and ops_microsoft.c: written (make docs-operators), or compared (--check)."""
 import pathlib
 import re
 import sys
@@ -27,9 +27,17 @@ Everything else is refused with an error that lists all such nodes of the model,
 """
 
 
-def entries():
+MICROSOFT = """
+## Of domain com.microsoft
+
+What ONNX Runtime's tool for quantising models writes, from the table in `src/onnx/ops_microsoft.c`; all other domains
+are refused. Levels are what ONNX calls quantised numbers.
+"""
+
+
+def entries(file="ops.c"):
     """The fields of each line of the table: the first six by place, the others by name."""
-    text = re.sub(r" *\\\n *", " ", (ROOT / "src" / "onnx" / "ops.c").read_text())
+    text = re.sub(r" *\\\n *", " ", (ROOT / "src" / "onnx" / file).read_text())
     table = re.search(r"hsi_onnx_op ops\[\] = \{\n(.*?)\n\};", text, re.DOTALL)[1]
     for macro, meaning in reversed(re.findall(r'^#define (\w+) +(.*".*)$', text, re.MULTILINE)):
         table = re.sub(rf"\b{macro}\b", lambda _: meaning, table)
@@ -63,7 +71,8 @@ def row(entry, last):
     devices = "" if not entry["build"] or entry.get("layers") == "nothing" else \
         "ref, cpu" if entry.get("cpu_only") == "1" else "ref, cpu, gpu"
     types = entry.get("types", "float32") if entry["build"] else ""
-    return (f"| {entry['name']} | {entry['since']} to {last} | {'; '.join(filter(None, becomes))} | {types} | "
+    opsets = f"{entry['since']} to {last}" if last > entry["since"] else last
+    return (f"| {entry['name']} | {opsets} | {'; '.join(filter(None, becomes))} | {types} | "
             f"{devices} | {entry.get('note', '')} |")
 
 
@@ -71,7 +80,10 @@ def page():
     last = newest()
     rows = [row(entry, last) for entry in entries()]
     table = ["| operator | opsets | becomes | types | devices | notes |", "|---|---|---|---|---|---|", *rows]
-    return HEAD + "\n" + "\n".join(re.sub(" +", " ", line) for line in table) + "\n"
+    others = ["| operator | versions | becomes | types | devices | notes |", "|---|---|---|---|---|---|",
+              *(row(entry, 1) for entry in entries("ops_microsoft.c"))]
+    return (HEAD + "\n" + "\n".join(re.sub(" +", " ", line) for line in table) + "\n" + MICROSOFT + "\n" +
+            "\n".join(re.sub(" +", " ", line) for line in others) + "\n")
 
 
 def main():

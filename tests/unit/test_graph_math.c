@@ -196,6 +196,7 @@ static void activations(void **state)
         { HSCHED_ACTIVATION_GELU_TANH, "gelu_tanh", 0 },
         { HSCHED_ACTIVATION_THRESHOLDED_RELU, "thresholded_relu", 1 },
         { HSCHED_ACTIVATION_ATANH, "atanh", 0 },
+        { HSCHED_ACTIVATION_FAKE_QUANTIZE, "fake_quantize", 2 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         OK(hsched_graph_add_activation(g, NULL, x,
@@ -217,6 +218,16 @@ static void activations(void **state)
           hsched_graph_add_activation(g, "act", truth,
                                       (hsched_activation){ HSCHED_ACTIVATION_RELU }, &y),
           HSCHED_ERROR_SHAPE, "'act'|bool");
+    const hsched_activation unlike[] = {
+        { HSCHED_ACTIVATION_FAKE_QUANTIZE, 0, -128 },
+        { HSCHED_ACTIVATION_FAKE_QUANTIZE, -1, -128 },
+        { HSCHED_ACTIVATION_FAKE_QUANTIZE, INFINITY, -128 },
+        { HSCHED_ACTIVATION_FAKE_QUANTIZE, 1, -0.5f },
+        { HSCHED_ACTIVATION_FAKE_QUANTIZE, 1, 65537 },
+    };
+    for (size_t i = 0; i < sizeof unlike / sizeof *unlike; i++)
+        FAILS(g, y, hsched_graph_add_activation(g, "act", x, unlike[i], &y),
+              HSCHED_ERROR_INVALID_ARGUMENT, "'act'|fake_quantize");
     /* No bound on one side is fine, and parameters that are ignored may be anything. */
     OK(hsched_graph_add_activation(
         g, "clip", x, (hsched_activation){ HSCHED_ACTIVATION_CLIP, 0, INFINITY }, &y));

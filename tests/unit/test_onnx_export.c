@@ -209,7 +209,8 @@ static void test_round_trip(void **state)
 static void test_activations(void **state)
 {
     (void)state;
-    for (int kind = HSCHED_ACTIVATION_NONE; kind <= HSCHED_ACTIVATION_ATANH; kind++) {
+    for (int kind = HSCHED_ACTIVATION_NONE; kind <= HSCHED_ACTIVATION_FAKE_QUANTIZE;
+         kind++) {
         hsched_tensor x, y;
         hsched_graph *graph = new_graph(DIMS(2, 3), 2, &x);
         OK(hsched_graph_add_activation(
@@ -220,7 +221,8 @@ static void test_activations(void **state)
         int composed = kind == HSCHED_ACTIVATION_HARD_SWISH ||
                        kind == HSCHED_ACTIVATION_GELU || kind == HSCHED_ACTIVATION_SILU ||
                        kind == HSCHED_ACTIVATION_MISH ||
-                       kind == HSCHED_ACTIVATION_GELU_TANH;
+                       kind == HSCHED_ACTIVATION_GELU_TANH ||
+                       kind == HSCHED_ACTIVATION_FAKE_QUANTIZE; /* above a zero point */
         if (composed) {
             assert_true(loaded->layer_count > 1);
             assert_int_equal(loaded->layers[loaded->layer_count - 1].kind,
@@ -235,6 +237,30 @@ static void test_activations(void **state)
             if (kind == HSCHED_ACTIVATION_LEAKY_RELU || kind == HSCHED_ACTIVATION_ELU ||
                 kind == HSCHED_ACTIVATION_THRESHOLDED_RELU)
                 assert_true(a->a == 0.25f);
+        }
+        hsched_graph_destroy(loaded);
+    }
+}
+
+/* Levels of 8 bits are QuantizeLinear and DequantizeLinear, which become one layer again. */
+static void test_fake_quantize(void **state)
+{
+    (void)state;
+    for (int low = -256; low <= 1; low++) {
+        hsched_tensor x, y;
+        hsched_graph *graph = new_graph(DIMS(2, 3), 2, &x);
+        const hsched_activation act = { HSCHED_ACTIVATION_FAKE_QUANTIZE, 0.37f,
+                                        (float)low };
+        OK(hsched_graph_add_activation(graph, "y", x, act, &y));
+        OK(hsched_graph_add_output(graph, y));
+        hsched_graph *loaded = save_and_load(graph);
+        const hsched_activation *a = &loaded->layers[0].attrs.activation;
+        if (low < -255 || low > 0) {
+            assert_true(loaded->layer_count > 1);
+        } else {
+            assert_int_equal(loaded->layer_count, 1);
+            assert_int_equal(a->kind, HSCHED_ACTIVATION_FAKE_QUANTIZE);
+            assert_true(a->a == 0.37f && a->b == (float)low);
         }
         hsched_graph_destroy(loaded);
     }
@@ -562,6 +588,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_fake_quantize),
         cmocka_unit_test(test_binaries),
         cmocka_unit_test(test_narrow_integers),
         cmocka_unit_test(test_activations_of_integers),

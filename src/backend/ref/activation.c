@@ -98,6 +98,8 @@ double hsi_ref_activate(hsched_activation act, double x)
         return acosh(x);
     case HSCHED_ACTIVATION_ATANH:
         return atanh(x);
+    case HSCHED_ACTIVATION_FAKE_QUANTIZE: /* the quotient is a float, as in ONNX */
+        return a * clamp(rint((double)((float)x / act.a)), b, b + 255);
     case HSCHED_ACTIVATION_FORCE_INT32:
         break;
     }

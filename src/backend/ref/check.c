@@ -638,7 +638,7 @@ const char *hsi_ref_fault(const hsched_step *step)
     if (fault)
         return fault;
     if (step->act.kind < HSCHED_ACTIVATION_NONE ||
-        step->act.kind > HSCHED_ACTIVATION_ATANH)
+        step->act.kind > HSCHED_ACTIVATION_FAKE_QUANTIZE)
         return "unknown activation";
     if (step->act.kind != HSCHED_ACTIVATION_NONE && !takes_activation(step->kind))
         return "this kind of step takes no activation";
