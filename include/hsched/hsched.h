@@ -914,8 +914,8 @@ HSCHED_API const char *hsched_activation_name(hsched_activation_kind kind); /* "
 
 /* Of float32 and float64; NONE, RELU, ABS, NEG and SIGN also of int64, int32, int8 and uint8, where
  * the negative of the least integer is itself. FAKE_QUANTIZE, of float32 alone, gives what is left
- * of x in 8 bits: a is the size of a step (positive), b the lowest level less the zero point, -65536
- * to 65536. */
+ * of x in 8 bits: a is the size of a step (positive), b the lowest level less the zero point,
+ * -65536 to 65536. */
 HSCHED_API hsched_status hsched_graph_add_activation(hsched_graph *graph, const char *name,
                                                      hsched_tensor x, hsched_activation activation,
                                                      hsched_tensor *y);
