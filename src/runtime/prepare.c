@@ -165,7 +165,7 @@ static hsched_status prepare_section(hsched_model *model, uint32_t section,
                                      uint32_t device)
 {
     const hsi_plan_section *s = &model->plan->sections[section];
-    hsched_section_config config = { 0 };
+    hsched_section_config config = { .math = model->math };
     model->exec.section_prepared[section * model->exec.device_count + device] =
         model->exec.prepared_count;
     model->core_sections[section].device_mask |= 1u << device;
@@ -376,7 +376,7 @@ hsched_status hsi_model_prepare(hsched_model *model, const hsi_policy *policy)
         for (uint32_t d = 0; d < exec->device_count; d++)
             exec->section_prepared[s * exec->device_count + d] = d ? HSI_NOT_PREPARED : 0;
     }
-    hsched_section_config cpu = { 0 };
+    hsched_section_config cpu = { .math = model->math };
     status = prepare_steps(model, 0, 0, plan->step_count, &cpu);
     if (status == HSCHED_OK)
         status = prepare_devices(model, masks);
