@@ -1424,7 +1424,7 @@ typedef struct hsched_model_config {
     uint32_t tap_count;
     uint32_t max_parts;           /* a step is cut into at most so many parts for idle workers;
                                      default: as many as there are CPU workers */
-    hsched_math math;             /* on GPUs */
+    hsched_math math;             /* on the CPU it only matters whether it is STRICT */
     uint32_t max_batch;           /* runs of this model that wait for a GPU are joined into batches
                                      of at most so many; default 16; 1: never; at most 64 */
     uint32_t batch_wait_us;       /* a run may wait so long for others to join it; default 0: only
