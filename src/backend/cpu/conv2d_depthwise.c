@@ -7,7 +7,6 @@
  * in registers.
  */
 #include "backend/cpu/conv2d.h"
-#include "backend/cpu/isa.h"
 #include "base/alloc.h"
 #include "base/status.h"
 
@@ -68,38 +67,8 @@ static void single_channel(const depthwise_state *state, const depthwise_row *ro
     }
 }
 
-#if HSI_ISA_X86
-#include <immintrin.h>
-
-#define LANES            16
-#define SUFFIX           avx512
-#define TARGET           HSI_TARGET_AVX512
-#define VECTOR_MAX(a, b) _mm512_max_ps(a, b)
-#define VECTOR_MIN(a, b) _mm512_min_ps(a, b)
-#include "backend/cpu/depthwise_row.h"
-
-#define LANES            8
-#define SUFFIX           avx2
-#define TARGET           HSI_TARGET_AVX2
-#define VECTOR_MAX(a, b) _mm256_max_ps(a, b)
-#define VECTOR_MIN(a, b) _mm256_min_ps(a, b)
-#include "backend/cpu/depthwise_row.h"
-
-#define VECTOR_MAX(a, b) _mm_max_ps(a, b)
-#define VECTOR_MIN(a, b) _mm_min_ps(a, b)
-#else
-/* By a mask of the lanes; NaN in b stays, as with the instructions above. */
-typedef int32_t lanes_mask __attribute__((vector_size(16)));
-#define SELECT(mask, a, b)                                                               \
-    ((vector_base)(((mask) & (lanes_mask)(a)) | (~(mask) & (lanes_mask)(b))))
-#define VECTOR_MAX(a, b) SELECT((a) > (b), a, b)
-#define VECTOR_MIN(a, b) SELECT((a) < (b), a, b)
-#endif
-
-#define LANES  4
-#define SUFFIX base
-#define TARGET
-#include "backend/cpu/depthwise_row.h"
+#define VECTOR_SOURCE "backend/cpu/depthwise_row.h"
+#include "backend/cpu/vector_variants.h"
 
 static void compute_row(const depthwise_state *state, const depthwise_row *row)
 {

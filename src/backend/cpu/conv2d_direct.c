@@ -65,16 +65,6 @@ static int direct_supports(const hsched_step *step)
 
 /* ---- Prepare -------------------------------------------------------------- */
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static void choose_runs(direct_state *state)
 {
     const hsi_conv2d *conv = &state->conv;
@@ -88,11 +78,12 @@ static void choose_runs(direct_state *state)
 static void choose_block(direct_state *state)
 {
     const hsi_conv2d *conv = &state->conv;
-    const int64_t bytes = min64(conv->stride_h, conv->kh) *
-                          min64(conv->stride_w, conv->kw) * conv->c *
+    const int64_t bytes = hsi_least(conv->stride_h, conv->kh) *
+                          hsi_least(conv->stride_w, conv->kw) * conv->c *
                           (int64_t)sizeof(float);
-    const int64_t pixels = min64(BLOCK_BYTES / max64(bytes, 1), BLOCK_PIXELS);
-    state->block = min64(max64(pixels, MIN_BLOCK_PIXELS), conv->n * conv->oh * conv->ow);
+    const int64_t pixels = hsi_least(BLOCK_BYTES / hsi_most(bytes, 1), BLOCK_PIXELS);
+    state->block =
+        hsi_least(hsi_most(pixels, MIN_BLOCK_PIXELS), conv->n * conv->oh * conv->ow);
 }
 
 /* A panel that is larger than some of a second-level cache is read in chunks: all pixels of a block
@@ -105,7 +96,7 @@ static void choose_chunks(direct_state *state)
     state->chunk_depth = state->depth;
     if (state->runs * state->depth <= 2 * rows)
         return;
-    state->chunk_runs = max64(rows / state->depth, 1);
+    state->chunk_runs = hsi_most(rows / state->depth, 1);
     if (state->depth > rows)
         state->chunk_depth = (state->depth - 1) / ((state->depth - 1) / rows + 1) + 1;
 }
@@ -136,7 +127,7 @@ static hsched_status pack(direct_state *state, const float *given, const float *
     const int64_t taps = conv->kh * conv->kw, depth = taps * conv->group_c;
     state->group_weights = hsi_panel_floats(state->kernels, depth, conv->group_o);
     const size_t zeros =
-        (size_t)max64(state->depth, hsi_panel_width(state->kernels)) * sizeof(float);
+        (size_t)hsi_most(state->depth, hsi_panel_width(state->kernels)) * sizeof(float);
     state->group_bias = hsi_panel_floats(state->kernels, 1, conv->group_o);
     const size_t size = state->group_weights * (size_t)conv->groups * sizeof(float),
                  bias_size = state->group_bias * (size_t)conv->groups * sizeof(float);
@@ -239,7 +230,7 @@ static const float *copy_edge(const hsi_conv2d *conv, const float *row, int64_t 
                               float *edge)
 {
     const int64_t begin = column < 0 ? -column : 0,
-                  end = min64(conv->kw, conv->w - column);
+                  end = hsi_least(conv->kw, conv->w - column);
     memset(edge, 0, (size_t)(conv->kw * conv->c) * sizeof *edge);
     if (begin < end)
         memcpy(edge + begin * conv->c, row + (column + begin) * conv->c,
@@ -309,8 +300,8 @@ static void run_chunks(const direct_state *state, const hsi_panel_tile *whole,
     hsi_panel_tile chunk = *whole;
     for (int64_t run = 0; run < state->runs; run += state->chunk_runs)
         for (int64_t k = 0; k < state->depth; k += state->chunk_depth) {
-            chunk.runs = min64(state->chunk_runs, state->runs - run);
-            chunk.depth = min64(state->chunk_depth, state->depth - k);
+            chunk.runs = hsi_least(state->chunk_runs, state->runs - run);
+            chunk.depth = hsi_least(state->chunk_depth, state->depth - k);
             chunk.rows = whole->rows + run * whole->row_stride;
             chunk.offset = k;
             chunk.weights = whole->weights + (run * state->depth + k) * width;
@@ -346,7 +337,7 @@ static void run_panels(const direct_state *state, const block *b, int64_t group,
     tile.row_stride = b->pixels;
     for (int64_t panel = begin; panel < end; panel++) {
         const int64_t column = panel * width, channel = group * conv->group_o + column;
-        tile.columns = min64(width, conv->group_o - column);
+        tile.columns = hsi_least(width, conv->group_o - column);
         tile.weights = state->weights + (size_t)group * state->group_weights +
                        hsi_panel_at(state->runs * state->depth, column);
         tile.bias = state->bias + (size_t)group * state->group_bias + column;
@@ -405,14 +396,15 @@ static hsched_status direct_run(const hsched_step *step, const void *pointer,
           *sums = (float *)((char *)scratch + state->sum_offset);
     block b = { .rows = scratch };
     for (b.begin = own.begin; b.begin < own.end; b.begin += b.pixels) {
-        b.pixels = min64(state->block, own.end - b.begin);
+        b.pixels = hsi_least(state->block, own.end - b.begin);
         find_rows(state, operands[0], &b, edges);
         for (int64_t group = 0; group < conv->groups; group++) {
             const int64_t first = group * state->panels;
             if (group > 0)
                 move_rows(state, &b);
-            run_panels(state, &b, group, max64(own.panel - first, 0),
-                       min64(own.panel_end - first, state->panels), y, residual, sums);
+            run_panels(state, &b, group, hsi_most(own.panel - first, 0),
+                       hsi_least(own.panel_end - first, state->panels), y, residual,
+                       sums);
         }
         if (!state->clamp)
             activate(step, state, &b, &own, y);

@@ -94,16 +94,6 @@ static int winograd_likely(const hsched_step *step)
 
 /* ---- Prepare -------------------------------------------------------------- */
 
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static void choose_block(winograd_state *state, hsched_step *step)
 {
     const hsi_conv2d *conv = &state->conv;
@@ -112,9 +102,9 @@ static void choose_block(winograd_state *state, hsched_step *step)
     state->tiles = conv->n * state->tiles_h * state->tiles_w;
     state->panels = (conv->o - 1) / hsi_panel_width(state->kernels) + 1;
     const int64_t fit = BLOCK_BYTES / (POINTS * conv->c * (int64_t)sizeof(float));
-    const int64_t most = min64(max64(fit, MIN_BLOCK_TILES), MAX_BLOCK_TILES);
+    const int64_t most = hsi_least(hsi_most(fit, MIN_BLOCK_TILES), MAX_BLOCK_TILES);
 
-    step->parts = hsi_cpu_parts(step, (uint64_t)max64(state->tiles, state->panels));
+    step->parts = hsi_cpu_parts(step, (uint64_t)hsi_most(state->tiles, state->panels));
     state->by_panels = state->tiles < step->parts * (int64_t)MIN_PART_TILES;
     step->parts =
         hsi_cpu_parts(step, (uint64_t)(state->by_panels ? state->panels : state->tiles));
@@ -165,7 +155,7 @@ static void transform_weights(winograd_state *state, const float *given)
         const int64_t columns =
             hsi_panel_vectors(state->kernels, o - panel * width) * state->kernels->lanes;
         for (int64_t k = 0; k < c; k++)
-            for (int64_t j = 0; j < min64(columns, o - panel * width); j++) {
+            for (int64_t j = 0; j < hsi_least(columns, o - panel * width); j++) {
                 hsi_winograd_kernel(given + ((panel * width + j) * c + k) * 9, 1, points);
                 for (int64_t p = 0; p < POINTS; p++)
                     panel_weights(state, panel, p)[k * columns + j] = points[p];
@@ -179,7 +169,7 @@ static hsched_status pack(winograd_state *state, const float *given, const float
     const hsi_conv2d *conv = &state->conv;
     const size_t floats = hsi_panel_floats(state->kernels, POINTS * conv->c, conv->o),
                  columns = hsi_panel_floats(state->kernels, 1, conv->o),
-                 zeros = (size_t)max64(conv->c, hsi_panel_width(state->kernels));
+                 zeros = (size_t)hsi_most(conv->c, hsi_panel_width(state->kernels));
     state->weights = hsi_alloc_aligned(floats * sizeof(float));
     state->bias = hsi_alloc_aligned(columns * sizeof(float));
     state->zeros = hsi_alloc_aligned(zeros * sizeof(float));
@@ -300,7 +290,7 @@ static void finish_panel(const winograd_state *state, const hsched_step *step,
         conv->residual_in_place ? conv->y_pixel : conv->residual_pixel;
     const hsi_cpu_epilogue epilogue = { .act = step->act };
     hsi_winograd_out out = { .plane = state->out_plane,
-                             .channels = min64(columns, conv->o - column),
+                             .channels = hsi_least(columns, conv->o - column),
                              .bias = state->bias + column,
                              .y_row = conv->ow * conv->y_pixel,
                              .y_pixel = conv->y_pixel,
@@ -312,8 +302,8 @@ static void finish_panel(const winograd_state *state, const hsched_step *step,
         const tile_at at = find_tile(state, begin + t);
         const int64_t pixel = (at.image * conv->oh + at.row) * conv->ow + at.column;
         out.from = products + t * columns;
-        out.rows = min64(TILE, conv->oh - at.row);
-        out.columns = min64(TILE, conv->ow - at.column);
+        out.rows = hsi_least(TILE, conv->oh - at.row);
+        out.columns = hsi_least(TILE, conv->ow - at.column);
         out.y = y + pixel * conv->y_pixel + column;
         out.residual = residual ? residual + pixel * residual_pixel + column : NULL;
         state->transforms->out(&out);
@@ -345,7 +335,7 @@ static hsched_status winograd_run(const hsched_step *step, const void *pointer,
         end = hsi_cpu_part_begin(state->tiles, part + 1, step->parts);
     }
     for (int64_t tiles; begin < end; begin += tiles) {
-        tiles = min64(state->block, end - begin);
+        tiles = hsi_least(state->block, end - begin);
         transform_block(state, operands[0], begin, tiles, points);
         for (int64_t panel = panel_begin; panel < panel_end; panel++) {
             multiply_panel(state, panel, tiles, points, rows, products);

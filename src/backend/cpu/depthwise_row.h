@@ -1,18 +1,9 @@
 /*
- * One row of a depthwise convolution, for one instruction set: included once for each
- * with LANES (floats in a vector), SUFFIX, TARGET, VECTOR_MAX and VECTOR_MIN defined,
- * hence no include guard.
+ * One row of a depthwise convolution: a source for vectors (vector_variants.h).
  *
  * y[p, c] = clamp(bias[c] + residual[p, c] + sum over taps of x[tap of p, c] *
  * weights[tap, c])
  */
-#define JOIN_(a, b) a##_##b
-#define JOIN(a, b)  JOIN_(a, b)
-#define VECTOR      JOIN(vector, SUFFIX)
-#define AT(pointer) (*(const VECTOR *)(pointer))
-
-typedef float VECTOR __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-
 /* Pixels [begin, end) of channels [c, c + LANES), taps [tap_begin, tap_begin + taps) of
  * each of the row's `rows` kernel rows. Where those are small constants the compiler
  * unrolls, with the weights in registers. */
@@ -38,20 +29,20 @@ TARGET HSI_ISA_INLINE void JOIN(pixels_of, SUFFIX)(const depthwise_state *state,
         state->weights + (row->k_begin * conv->kw + tap_begin) * conv->c + c;
     VECTOR zero = { 0 }, lo = zero + state->lo, hi = zero + state->hi, bias = zero;
     if (state->bias)
-        bias = AT(state->bias + c);
+        bias = READ(state->bias + c);
 
     VECTOR w[3][3];
     for (int64_t k = 0; constant && k < rows; k++)
         for (int64_t j = 0; j < taps; j++)
-            w[k][j] = AT(weights + (k * conv->kw + j) * conv->c);
+            w[k][j] = READ(weights + (k * conv->kw + j) * conv->c);
     for (int64_t p = begin; p < end; p++, x += x_step, y += conv->y_pixel) {
         VECTOR sum = bias,
                more = zero; /* two sums, to hide the latency of the multiply-adds */
         for (int64_t k = 0; k < rows; k++)
             for (int64_t j = 0; j < taps; j++) {
                 VECTOR product =
-                    AT(x + k * x_row + j * x_tap) *
-                    (constant ? w[k][j] : AT(weights + (k * conv->kw + j) * conv->c));
+                    READ(x + k * x_row + j * x_tap) *
+                    (constant ? w[k][j] : READ(weights + (k * conv->kw + j) * conv->c));
                 if (j % 2)
                     more += product;
                 else
@@ -59,11 +50,11 @@ TARGET HSI_ISA_INLINE void JOIN(pixels_of, SUFFIX)(const depthwise_state *state,
             }
         sum += more;
         if (residual) {
-            sum += AT(residual);
+            sum += READ(residual);
             residual += residual_pixel;
         }
         sum = VECTOR_MAX(lo, sum);
-        *(VECTOR *)y = VECTOR_MIN(hi, sum);
+        AT(y) = VECTOR_MIN(hi, sum);
     }
 }
 
@@ -113,13 +104,3 @@ static void JOIN(row, SUFFIX)(const depthwise_state *state, const depthwise_row 
         for (; c < all; c++)
             single_channel(state, row, c);
 }
-
-#undef JOIN_
-#undef JOIN
-#undef VECTOR
-#undef AT
-#undef LANES
-#undef SUFFIX
-#undef TARGET
-#undef VECTOR_MAX
-#undef VECTOR_MIN

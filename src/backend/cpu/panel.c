@@ -2,46 +2,11 @@
 
 #include <string.h>
 
-#include "backend/cpu/isa.h"
 #include "backend/cpu/kernel.h"
 #include "base/alloc.h"
 
-#if HSI_ISA_X86
-#include <immintrin.h>
-
-#define LANES            16
-#define SUFFIX           avx512
-#define TARGET           HSI_TARGET_AVX512
-#define WIDE             1
-#define VECTOR_MAX(a, b) _mm512_max_ps(a, b)
-#define VECTOR_MIN(a, b) _mm512_min_ps(a, b)
-#include "backend/cpu/panel_tile.h"
-
-#define LANES            8
-#define SUFFIX           avx2
-#define TARGET           HSI_TARGET_AVX2
-#define WIDE             0
-#define VECTOR_MAX(a, b) _mm256_max_ps(a, b)
-#define VECTOR_MIN(a, b) _mm256_min_ps(a, b)
-#include "backend/cpu/panel_tile.h"
-
-#define WIDE             0
-#define VECTOR_MAX(a, b) _mm_max_ps(a, b)
-#define VECTOR_MIN(a, b) _mm_min_ps(a, b)
-#else
-#define WIDE 1
-/* By a mask of the lanes; NaN in b stays, as with the instructions above. */
-typedef int32_t panel_mask __attribute__((vector_size(16)));
-#define SELECT(mask, a, b)                                                               \
-    ((panel_vector_base)(((mask) & (panel_mask)(a)) | (~(mask) & (panel_mask)(b))))
-#define VECTOR_MAX(a, b) SELECT((a) > (b), a, b)
-#define VECTOR_MIN(a, b) SELECT((a) < (b), a, b)
-#endif
-
-#define LANES  4
-#define SUFFIX base
-#define TARGET
-#include "backend/cpu/panel_tile.h"
+#define VECTOR_SOURCE "backend/cpu/panel_tile.h"
+#include "backend/cpu/vector_variants.h"
 
 const hsi_panel_kernels *hsi_panel_kernels_best(void)
 {

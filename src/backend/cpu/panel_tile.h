@@ -1,16 +1,7 @@
 /*
- * Tiles of a product with packed weights, for one instruction set: included once for each with
- * LANES (floats in a vector), SUFFIX, TARGET and WIDE defined, hence no include guard. WIDE: there
- * are 32 registers for vectors, else 16; sums, a row of weights and a broadcast have to fit.
+ * Tiles of a product with packed weights: a source for vectors (vector_variants.h). Sums, a row of
+ * weights and a broadcast have to fit the registers.
  */
-#define JOIN_(a, b)   a##_##b
-#define JOIN(a, b)    JOIN_(a, b)
-#define VECTOR        JOIN(panel_vector, SUFFIX)
-#define AT(pointer)   (*(VECTOR *)(pointer))
-#define READ(pointer) (*(const VECTOR *)(pointer))
-
-typedef float VECTOR __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-
 /* `pixels` and `vectors` are constants: the loops over them unroll, and sums stay in registers. */
 TARGET HSI_ISA_INLINE void JOIN(tile_of, SUFFIX)(const hsi_panel_tile *t,
                                                  const int pixels, const int vectors)
@@ -81,7 +72,7 @@ TARGET HSI_ISA_INLINE void JOIN(tile_of, SUFFIX)(const hsi_panel_tile *t,
     AT_MOST_6(vectors, X) X(vectors, 7) X(vectors, 8) X(vectors, 9)
 #define AT_MOST_12(vectors, X)                                                           \
     AT_MOST_9(vectors, X) X(vectors, 10) X(vectors, 11) X(vectors, 12)
-#if WIDE
+#if REGISTERS == 32
 AT_MOST_12(1, TILE)
 AT_MOST_12(2, TILE)
 AT_MOST_9(3, TILE)
@@ -94,7 +85,7 @@ AT_MOST_6(2, TILE)
 #define ENTRY(vectors, pixels) [pixels] = JOIN(tile_##vectors##x##pixels, SUFFIX),
 static const hsi_panel_kernels JOIN(panel_kernels, SUFFIX) = {
     .lanes = LANES,
-#if WIDE
+#if REGISTERS == 32
     .vectors = 4,
     .pixels = { 0, 12, 12, 9, 6 },
     .tile = { { NULL },
@@ -109,19 +100,8 @@ static const hsi_panel_kernels JOIN(panel_kernels, SUFFIX) = {
 #endif
 };
 
-#undef JOIN_
-#undef JOIN
-#undef VECTOR
-#undef AT
-#undef READ
 #undef TILE
 #undef ENTRY
 #undef AT_MOST_6
 #undef AT_MOST_9
 #undef AT_MOST_12
-#undef LANES
-#undef SUFFIX
-#undef TARGET
-#undef WIDE
-#undef VECTOR_MAX
-#undef VECTOR_MIN

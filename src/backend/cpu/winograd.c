@@ -1,40 +1,7 @@
 #include "backend/cpu/winograd.h"
 
-#include "backend/cpu/isa.h"
-
-#if HSI_ISA_X86
-#include <immintrin.h>
-
-#define LANES            16
-#define SUFFIX           avx512
-#define TARGET           HSI_TARGET_AVX512
-#define VECTOR_MAX(a, b) _mm512_max_ps(a, b)
-#define VECTOR_MIN(a, b) _mm512_min_ps(a, b)
-#include "backend/cpu/winograd_transform.h"
-
-#define LANES            8
-#define SUFFIX           avx2
-#define TARGET           HSI_TARGET_AVX2
-#define VECTOR_MAX(a, b) _mm256_max_ps(a, b)
-#define VECTOR_MIN(a, b) _mm256_min_ps(a, b)
-#include "backend/cpu/winograd_transform.h"
-
-#define VECTOR_MAX(a, b) _mm_max_ps(a, b)
-#define VECTOR_MIN(a, b) _mm_min_ps(a, b)
-#else
-/* By a mask of the lanes; NaN in b stays, as with the instructions above. */
-typedef int32_t winograd_mask __attribute__((vector_size(16)));
-#define SELECT(mask, a, b)                                                               \
-    ((winograd_vector_base)(((mask) & (winograd_mask)(a)) |                              \
-                            (~(mask) & (winograd_mask)(b))))
-#define VECTOR_MAX(a, b) SELECT((a) > (b), a, b)
-#define VECTOR_MIN(a, b) SELECT((a) < (b), a, b)
-#endif
-
-#define LANES  4
-#define SUFFIX base
-#define TARGET
-#include "backend/cpu/winograd_transform.h"
+#define VECTOR_SOURCE "backend/cpu/winograd_transform.h"
+#include "backend/cpu/vector_variants.h"
 
 const hsi_winograd_transforms *hsi_winograd_transforms_best(void)
 {

@@ -1,16 +1,7 @@
 /*
- * The transforms of Winograd's convolution F(4x4, 3x3) for one instruction set: included once for
- * each with LANES (floats in a vector), SUFFIX, TARGET, VECTOR_MAX and VECTOR_MIN defined, hence no
- * include guard. A vector holds LANES channels; every channel is a transform of its own.
+ * The transforms of Winograd's convolution F(4x4, 3x3): a source for vectors (vector_variants.h). A
+ * vector holds LANES channels; every channel is a transform of its own.
  */
-#define JOIN_(a, b)   a##_##b
-#define JOIN(a, b)    JOIN_(a, b)
-#define VECTOR        JOIN(winograd_vector, SUFFIX)
-#define AT(pointer)   (*(VECTOR *)(pointer))
-#define READ(pointer) (*(const VECTOR *)(pointer))
-
-typedef float VECTOR __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-
 /* to[i * stride] = (B^T d)[i]: a column or a row of six. */
 TARGET HSI_ISA_INLINE void JOIN(to_points, SUFFIX)(const VECTOR *d, VECTOR *to,
                                                    const int stride)
@@ -120,14 +111,3 @@ TARGET HSI_ISA_OPTIMIZE static void JOIN(transform_out,
             }
     }
 }
-
-#undef JOIN_
-#undef JOIN
-#undef VECTOR
-#undef AT
-#undef READ
-#undef LANES
-#undef SUFFIX
-#undef TARGET
-#undef VECTOR_MAX
-#undef VECTOR_MIN
