@@ -1,5 +1,7 @@
 #include "backend/cpu/winograd.h"
 
+#include <stddef.h>
+
 #define VECTOR_SOURCE "backend/cpu/winograd_transform.h"
 #include "backend/cpu/vector_variants.h"
 
