@@ -231,8 +231,8 @@ typedef struct hsched_device_watts {
 typedef enum hsched_math {
     HSCHED_MATH_DEFAULT = 0, /* float32 in memory; on GPUs convolutions and matrix products round
                                 their operands to tf32 (10 bits of mantissa), sums in float32; on
-                                the CPU convolutions may be Winograd's, with errors of about 1e-5
-                                of the largest output */
+                                the CPU convolutions may be Winograd's, whose errors are
+                                about twice those of sums */
     HSCHED_MATH_STRICT = 1,  /* float32 throughout, convolutions as sums of products */
     HSCHED_MATH_FP16 = 2,    /* activations and weights in half precision, sums in float32 */
     HSCHED_MATH_BF16 = 3     /* the same in bfloat16 */

@@ -3,8 +3,10 @@
  * 144 are spelled out. A tile of 6x6 inputs and a kernel are taken to 36 points each, and what
  * belongs to one point is multiplied: a matrix product over channels for each of them.
  *
- * After: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016; the points are
- * 0, 1, -1, 2, -2 and infinity. Errors are about ten times those of plain sums.
+ * After: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016; the points
+ * chosen as in Barabasz, Anderson, Soodhalter and Gregg, Error Analysis and Improving the Accuracy
+ * of Winograd Convolution for Deep Neural Networks, 2020. Errors are about twice those of plain
+ * sums.
  */
 #ifndef HSI_BACKEND_CPU_WINOGRAD_H
 #define HSI_BACKEND_CPU_WINOGRAD_H

@@ -6,25 +6,26 @@
 TARGET HSI_ISA_INLINE void JOIN(to_points, SUFFIX)(const VECTOR *d, VECTOR *to,
                                                    const int stride)
 {
-    const VECTOR a = d[4] - 4 * d[2], b = d[3] - 4 * d[1], c = d[4] - d[2],
-                 e = 2 * (d[3] - d[1]);
-    to[0 * stride] = 4 * d[0] - 5 * d[2] + d[4];
-    to[1 * stride] = a + b;
-    to[2 * stride] = a - b;
-    to[3 * stride] = c + e;
-    to[4 * stride] = c - e;
-    to[5 * stride] = 4 * d[1] - 5 * d[3] + d[5];
+    const VECTOR even_p = d[4] - Q * Q * d[2], odd_p = P * (d[3] - Q * Q * d[1]),
+                 even_q = d[4] - P * P * d[2], odd_q = Q * (d[3] - P * P * d[1]);
+    to[0 * stride] = P * P * Q * Q * d[0] - (P * P + Q * Q) * d[2] + d[4];
+    to[1 * stride] = even_p + odd_p;
+    to[2 * stride] = even_p - odd_p;
+    to[3 * stride] = even_q + odd_q;
+    to[4 * stride] = even_q - odd_q;
+    to[5 * stride] = P * P * Q * Q * d[1] - (P * P + Q * Q) * d[3] + d[5];
 }
 
 /* to[i * stride] = (A^T m)[i]: four of six. */
 TARGET HSI_ISA_INLINE void JOIN(from_points, SUFFIX)(const VECTOR *m, VECTOR *to,
                                                      const int stride)
 {
-    const VECTOR a = m[1] + m[2], b = m[1] - m[2], c = m[3] + m[4], e = m[3] - m[4];
-    to[0 * stride] = m[0] + a + c;
-    to[1 * stride] = b + 2 * e;
-    to[2 * stride] = a + 4 * c;
-    to[3 * stride] = b + 8 * e + m[5];
+    const VECTOR even_p = m[1] + m[2], odd_p = m[1] - m[2], even_q = m[3] + m[4],
+                 odd_q = m[3] - m[4];
+    to[0 * stride] = m[0] + even_p + even_q;
+    to[1 * stride] = P * odd_p + Q * odd_q;
+    to[2 * stride] = P * P * even_p + Q * Q * even_q;
+    to[3 * stride] = P * P * P * odd_p + Q * Q * Q * odd_q + m[5];
 }
 
 TARGET HSI_ISA_INLINE void JOIN(transform_in_at, SUFFIX)(const float *const *taps,
