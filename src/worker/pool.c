@@ -49,12 +49,12 @@ static void add_idle(hsi_worker_pool *pool, hsi_worker *w)
         atomic_fetch_add_explicit(&pool->idle_cpu_workers, 1, memory_order_relaxed);
 }
 
-/* There is one. */
-static hsi_worker *remove_idle(hsi_worker_pool *pool, uint32_t device)
+/* Of the place in the list that has it. */
+static hsi_worker *remove_idle(hsi_worker_pool *pool, hsi_worker **at)
 {
-    hsi_worker *w = pool->idle[device];
-    pool->idle[device] = w->next_idle;
-    if (device == 0)
+    hsi_worker *w = *at;
+    *at = w->next_idle;
+    if (w->device == 0)
         atomic_fetch_sub_explicit(&pool->idle_cpu_workers, 1, memory_order_relaxed);
     return w;
 }
@@ -63,7 +63,7 @@ static hsi_worker *wake_idle(hsi_worker_pool *pool, uint32_t device)
 {
     if (!pool->idle[device])
         return NULL;
-    hsi_worker *w = remove_idle(pool, device);
+    hsi_worker *w = remove_idle(pool, &pool->idle[device]);
     w->woken = 1;
     pthread_cond_signal(&w->wake);
     return w;
@@ -330,11 +330,26 @@ static int work(hsi_worker *w)
     return 1;
 }
 
+/*
+ * The idle CPU worker whose place this thread may take, or NULL. Where a worker is pinned to the
+ * CPU that the thread is on, it is that one: any other may be asked to help, and would wait for this
+ * thread to leave the CPU.
+ */
+static hsi_worker *take_place(hsi_worker_pool *pool)
+{
+    const int here = sched_getcpu();
+    hsi_worker **at = &pool->idle[0];
+    uint32_t i = 0;
+    while (i < pool->config.workers[0] && pool->workers[i].cpu != here)
+        i++;
+    while (i < pool->config.workers[0] && *at && *at != &pool->workers[i])
+        at = &(*at)->next_idle;
+    return *at ? remove_idle(pool, at) : NULL;
+}
+
 void hsi_worker_pool_stand_in(hsi_worker_pool *pool, int (*done)(void *user), void *user)
 {
-    hsi_worker *w = pool->idle[0];
-    if (w)
-        remove_idle(pool, 0);
+    hsi_worker *w = take_place(pool);
     after_events(pool, w);
     if (!w)
         return;

@@ -122,7 +122,8 @@ void hsi_worker_pool_after_events(hsi_worker_pool *pool);
 /*
  * The same by a thread that waits for something that CPU jobs bring: it takes the place of an idle
  * CPU worker, whose thread sleeps on, and executes jobs until `done` or there are none. So a run
- * costs no change of threads. Where no worker is idle it returns at once.
+ * costs no change of threads. Where no worker is idle, or another one is at work on the CPU that
+ * this thread is on, it returns at once.
  */
 void hsi_worker_pool_stand_in(hsi_worker_pool *pool, int (*done)(void *user), void *user);
 /* Wakes a CPU worker that is idle, if there is one. Under the lock. */
