@@ -332,8 +332,8 @@ static int work(hsi_worker *w)
 
 /*
  * The idle CPU worker whose place this thread may take, or NULL. Where a worker is pinned to the
- * CPU that the thread is on, it is that one: any other may be asked to help, and would wait for this
- * thread to leave the CPU.
+ * CPU that the thread is on, it is that one: any other may be asked to help, and would wait for
+ * this thread to leave the CPU.
  */
 static hsi_worker *take_place(hsi_worker_pool *pool)
 {
