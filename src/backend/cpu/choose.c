@@ -1,5 +1,6 @@
 #include "backend/cpu/choose.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "backend/cpu/measure.h"
@@ -74,12 +75,18 @@ static hsched_status try_kernel(const hsi_cpu_prepare_context *context,
     return choice->name ? HSCHED_OK : hsi_out_of_memory("a kernel's name");
 }
 
-/* 0: not now; a kernel is asked in round 0 if it is likely to be the fastest, in round 1 if not. */
+static int can(const hsi_cpu_prepare_context *context, const hsi_cpu_kernel *kernel,
+               const hsched_step *step)
+{
+    return (context->libraries & kernel->library) &&
+           (!kernel->supports || kernel->supports(step));
+}
+
+/* A kernel is asked in round 0 if it is likely to be the fastest, in round 1 if not. */
 static int is_asked(const hsi_cpu_prepare_context *context, const hsi_cpu_kernel *kernel,
                     const hsched_step *step, int round)
 {
-    if (!(context->libraries & kernel->library) ||
-        (kernel->supports && !kernel->supports(step)))
+    if (!can(context, kernel, step))
         return 0;
     const int likely = hsi_cpu_choose_only ? !strcmp(kernel->name, hsi_cpu_choose_only)
                                            : !kernel->likely || kernel->likely(step);
@@ -109,8 +116,7 @@ static hsched_status choose_named(const hsi_cpu_prepare_context *context,
 {
     const hsi_cpu_kernel *const *list = kernel_lists[step->kind];
     for (uint32_t i = 0; list[i]; i++)
-        if (!strcmp(list[i]->name, name) &&
-            (is_asked(context, list[i], step, 0) || is_asked(context, list[i], step, 1)))
+        if (!strcmp(list[i]->name, name) && can(context, list[i], step))
             return try_kernel(context, list[i], step, choice);
     return HSCHED_ERROR_UNSUPPORTED;
 }
@@ -163,7 +169,8 @@ static hsched_status choose_measured(const hsched_backend_device *device,
         *choice = rivals[best].choice;
         rivals[best].choice = (hsi_cpu_choice){ 0 };
         step->parts = rivals[best].step.parts;
-        if (count > 1)
+        if (count > 1 &&
+            isfinite(rivals[best].us)) /* else its runs will say why they fail */
             hsi_cpu_tuned_put(device->tuned, key, choice->kernel->name, rivals[best].us);
     }
     for (uint32_t i = 0; i < count; i++)
@@ -171,25 +178,38 @@ static hsched_status choose_measured(const hsched_backend_device *device,
     return status == HSCHED_OK && count == 0 ? HSCHED_ERROR_UNSUPPORTED : status;
 }
 
+/* What was measured before, or else is now. UNSUPPORTED: neither. */
+static hsched_status choose_tuned(const hsched_backend_device *device,
+                                  const hsi_cpu_prepare_context *context,
+                                  hsched_step *step, hsi_cpu_choice *choice)
+{
+    char key[HSI_TUNE_STEP_KEY], name[HSI_TUNE_VARIANT];
+    hsched_status status = HSCHED_ERROR_UNSUPPORTED;
+    if (!device->tuned || hsi_cpu_choose_only ||
+        !hsi_cpu_tuned_key(step, context->math, key))
+        return status;
+    int known = hsi_cpu_tuned_get(device->tuned, key, name);
+    if (!known && device->measures) {
+        hsi_cpu_tuned_lock(device->tuned);
+        known =
+            hsi_cpu_tuned_get(device->tuned, key, name); /* another thread's, meanwhile */
+        if (!known)
+            status = choose_measured(device, context, key, step, choice);
+        hsi_cpu_tuned_unlock(device->tuned);
+    }
+    /* Weights are packed without the lock: models may be loaded side by side. */
+    return known ? choose_named(context, name, step, choice) : status;
+}
+
 hsched_status hsi_cpu_choose(const hsched_backend_device *device,
                              const hsi_cpu_prepare_context *context, hsched_step *step,
                              hsi_cpu_choice *choice)
 {
-    char key[HSI_TUNE_STEP_KEY], name[HSI_TUNE_VARIANT];
-    hsched_status status = HSCHED_ERROR_UNSUPPORTED;
     if (step->parts < 1)
         step->parts = 1;
     if (device->reference)
         return try_kernel(context, &hsi_cpu_kernel_reference, step, choice);
-    if (device->tuned && !hsi_cpu_choose_only &&
-        hsi_cpu_tuned_key(step, context->math, key)) {
-        hsi_cpu_tuned_lock(device->tuned);
-        if (hsi_cpu_tuned_get(device->tuned, key, name))
-            status = choose_named(context, name, step, choice);
-        else if (device->measures)
-            status = choose_measured(device, context, key, step, choice);
-        hsi_cpu_tuned_unlock(device->tuned);
-    }
+    hsched_status status = choose_tuned(device, context, step, choice);
     if (status == HSCHED_ERROR_UNSUPPORTED)
         status = choose_likely(context, step, choice);
     return status;
