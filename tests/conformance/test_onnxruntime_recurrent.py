@@ -59,21 +59,24 @@ def random_model(kind, rng):
     return model, feed
 
 
+def agree(rt, path, model, feed):
+    """With ONNX Runtime."""
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [o.name for o in session.get_outputs()]
+    ours = rt.load(path, symbols={"steps": len(feed["x"])}).infer(feed)
+    for name, expected in zip(names, session.run(names, feed)):
+        assert ours[name].shape == expected.shape, model.graph.node[0]
+        assert np.abs(ours[name] - expected).max() < 2e-5, (name, model.graph.node[0])
+
+
 @pytest.mark.parametrize("kind", GATES)
 def test_random_networks_agree(kind, tmp_path):
-    path = tmp_path / "m.onnx"
     rng = np.random.default_rng(11)
     with hsched.Runtime(cpu_workers=2) as rt:
         for _ in range(40):
-            model, feed = random_model(kind, rng)
-            onnx.checker.check_model(model)
-            onnx.save(model, path)
-            session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-            names = [o.name for o in session.get_outputs()]
-            ours = rt.load(path, symbols={"steps": len(feed["x"])}).infer(feed)
-            for name, expected in zip(names, session.run(names, feed)):
-                assert ours[name].shape == expected.shape, model.graph.node[0]
-                assert np.abs(ours[name] - expected).max() < 2e-5, (name, model.graph.node[0])
+            agree(rt, tmp_path / "m.onnx", *random_model(kind, rng))
 
 
 def written_out(kind, rng):
@@ -103,19 +106,10 @@ def written_out(kind, rng):
 
 @pytest.mark.parametrize("kind", GATES)
 def test_networks_that_are_written_out_agree(kind, tmp_path):
-    path = tmp_path / "m.onnx"
     rng = np.random.default_rng(23)
     with hsched.Runtime(cpu_workers=2) as rt:
         for _ in range(25):
-            model, feed = written_out(kind, rng)
-            onnx.checker.check_model(model)
-            onnx.save(model, path)
-            session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-            names = [o.name for o in session.get_outputs()]
-            ours = rt.load(path, symbols={"steps": len(feed["x"])}).infer(feed)
-            for name, expected in zip(names, session.run(names, feed)):
-                assert ours[name].shape == expected.shape, model.graph.node[0]
-                assert np.abs(ours[name] - expected).max() < 2e-5, (name, model.graph.node[0])
+            agree(rt, tmp_path / "m.onnx", *written_out(kind, rng))
 
 
 @pytest.mark.parametrize("kind", GATES)

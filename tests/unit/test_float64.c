@@ -4,21 +4,12 @@
 
 #include <math.h>
 
-static hsched_runtime *open_runtime(void)
-{
-    hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1,
-                                     .policy = HSCHED_POLICY_CPU_ONLY };
-    hsched_runtime *rt;
-    OK(hsched_runtime_create(&config, &rt));
-    return rt;
-}
-
 /* Makes y the graph's only output, runs the graph on x, destroys it, and compares with
  * `count` numbers, at 1e-14 of their size. */
 static void expect_doubles(hsched_graph *g, hsched_tensor y, const double *x,
                            size_t x_bytes, const double *expected, size_t count)
 {
-    hsched_runtime *rt = open_runtime();
+    hsched_runtime *rt = cpu_runtime();
     hsched_model *model;
     double result[64];
     assert_true(count <= sizeof result / sizeof *result);

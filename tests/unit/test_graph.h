@@ -39,6 +39,16 @@ static inline hsched_graph *new_graph(void)
     return graph;
 }
 
+/* One worker, no other device. */
+static inline hsched_runtime *cpu_runtime(void)
+{
+    hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1,
+                                     .policy = HSCHED_POLICY_CPU_ONLY };
+    hsched_runtime *rt;
+    OK(hsched_runtime_create(&config, &rt));
+    return rt;
+}
+
 /* Inputs and constants without a name of their own. */
 static inline hsched_tensor typed_input(hsched_graph *graph, hsched_dtype dtype,
                                         uint32_t rank, const int64_t *dims)

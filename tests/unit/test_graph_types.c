@@ -4,21 +4,12 @@
 
 #include <math.h>
 
-static hsched_runtime *open_runtime(void)
-{
-    hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1,
-                                     .policy = HSCHED_POLICY_CPU_ONLY };
-    hsched_runtime *rt;
-    OK(hsched_runtime_create(&config, &rt));
-    return rt;
-}
-
 /* Makes y the graph's only output, runs the graph, which is then destroyed, and compares
  * bytes. */
 static void expect_result(hsched_graph *g, hsched_tensor y, const hsched_binding *in,
                           uint32_t count, const void *expected, size_t bytes)
 {
-    hsched_runtime *rt = open_runtime();
+    hsched_runtime *rt = cpu_runtime();
     hsched_model *model;
     uint8_t result[256];
     assert_true(bytes <= sizeof result);
