@@ -419,7 +419,7 @@ typedef struct hsched_section_config {
     uint32_t input_count, output_count;
     const size_t *input_bytes, *output_bytes; /* as the user binds them; valid during prepare */
     const hsched_dtype *input_types, *output_types;
-    hsched_math math;
+    hsched_math math;     /* for all devices */
     int deterministic;
     uint32_t max_batch;   /* runs that may be joined; the backend may lower it (joinable) */
 } hsched_section_config;
