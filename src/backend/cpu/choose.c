@@ -6,6 +6,7 @@
 #include "backend/cpu/measure.h"
 #include "backend/cpu/tuned.h"
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/status.h"
 
 /* More kernels of a kind are not compared. */
@@ -144,6 +145,13 @@ static hsched_status prepare_rivals(const hsi_cpu_prepare_context *context,
     return HSCHED_OK;
 }
 
+static void tell(const char *key, const hsi_cpu_rival *rivals, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        hsi_log(HSCHED_LOG_DEBUG, "%s: %s takes %.1f us", key, rivals[i].choice.name,
+                rivals[i].us);
+}
+
 /* Of rivals as fast as each other the likely one. */
 static uint32_t find_fastest(const hsi_cpu_rival *rivals, uint32_t count)
 {
@@ -166,6 +174,7 @@ static hsched_status choose_measured(const hsched_backend_device *device,
         status = hsi_cpu_measure(rivals, count);
     if (status == HSCHED_OK && count > 0) {
         best = find_fastest(rivals, count);
+        tell(key, rivals, count);
         *choice = rivals[best].choice;
         rivals[best].choice = (hsi_cpu_choice){ 0 };
         step->parts = rivals[best].step.parts;

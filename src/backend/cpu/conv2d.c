@@ -49,7 +49,7 @@ int hsi_conv2d_read(const hsched_step *step, hsi_conv2d *conv)
 /*
  * Measured with one thread of an AVX-512 processor, dense layers of ResNet, DenseNet, VGG and
  * SqueezeNet: Winograd 280-440 GFLOP/s (of the plain convolution) where it is likely; oneDNN
- * 150-180, and 73-120 where weights are many and pixels few; own direct kernels 135-170, slices of
+ * 150-180, less where weights are many and pixels few; own direct kernels 135-170, slices of
  * joint tensors included, whose rows oneDNN has to copy. On an older one oneDNN 86-138 and
  * OpenBLAS 47-101; many small groups: oneDNN 43, OpenBLAS 6.
  */
