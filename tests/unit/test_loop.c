@@ -267,8 +267,8 @@ static void small_steps_are_one_part(void **state)
         double bytes;
         int64_t units;
     } cases[] = {
-        { 8, 1, 100 * kib, 1000 }, { 8, 1, 511 * kib, 1000 }, { 8, 2, 512 * kib, 1000 },
-        { 8, 8, 1e9, 1000 },       { 8, 3, 1e9, 3 },          { 8, 1, 1e9, 0 },
+        { 8, 1, 25 * kib, 1000 }, { 8, 1, 127 * kib, 1000 }, { 8, 2, 128 * kib, 1000 },
+        { 8, 8, 1e9, 1000 },      { 8, 3, 1e9, 3 },          { 8, 1, 1e9, 0 },
         { 1, 1, 1e9, 1000 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

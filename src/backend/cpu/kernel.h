@@ -102,7 +102,7 @@ int hsi_cpu_activation_is_clamp(hsched_activation act, float *lo, float *hi);
 
 /*
  * How many parts a step should be cut into: step->parts, but not more than `units` (rows,
- * columns) and not so many that a part would be cheaper than waking a thread for it
+ * columns) and not so many that handing a part over would take as long as computing it
  * (prepare.c).
  */
 uint32_t hsi_cpu_parts(const hsched_step *step, uint64_t units);

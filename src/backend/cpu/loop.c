@@ -169,7 +169,7 @@ int hsi_cursor_next(hsi_cursor *cursor, hsi_tile *tile)
 
 void hsi_lower_parts(hsched_step *step, double bytes, int64_t units)
 {
-    const double least = 256 * 1024;
+    const double least = 64 * 1024;
     if (units < (int64_t)step->parts)
         step->parts = units > 0 ? (uint32_t)units : 1;
     if (bytes < least * step->parts)

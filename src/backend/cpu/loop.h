@@ -67,7 +67,7 @@ static inline void hsi_part_range(int64_t n, uint32_t part, uint32_t parts,
     *end = *begin + each + (part < rest);
 }
 
-/* Lowers step->parts so that each part moves some 256 KiB or more and has a unit of work.
+/* Lowers step->parts so that each part moves some 64 KiB or more and has a unit of work.
  */
 void hsi_lower_parts(hsched_step *step, double bytes, int64_t units);
 

@@ -14,9 +14,10 @@
 #include "base/checked.h"
 #include "base/status.h"
 
-/* Fewer multiply-accumulates take less time than handing a part to another thread gains.
- */
-#define MIN_MACS_PER_PART 2000000
+/* A part should take some microseconds: a helper that waits for the next step takes a part up
+ * within a fraction of one, but then fetches what the part reads from another core's cache. */
+#define MIN_MACS_PER_PART  200000
+#define MIN_BYTES_PER_PART (128 * 1024)
 
 struct hsched_backend_section {
     const hsched_step *steps;
@@ -33,8 +34,14 @@ struct hsched_backend_slot {
 
 uint32_t hsi_cpu_parts(const hsched_step *step, uint64_t units)
 {
-    uint64_t parts = step->parts ? step->parts : 1;
-    uint64_t worth = step->macs / MIN_MACS_PER_PART;
+    uint64_t parts = step->parts ? step->parts : 1,
+             bytes = hsi_cpu_operand_span(&step->out);
+    for (uint32_t i = 0; i < step->input_count; i++)
+        if (step->in[i].dtype != HSCHED_DTYPE_NONE)
+            bytes += hsi_cpu_operand_span(&step->in[i]);
+    const uint64_t by_macs = step->macs / MIN_MACS_PER_PART,
+                   by_bytes = bytes / MIN_BYTES_PER_PART,
+                   worth = by_macs > by_bytes ? by_macs : by_bytes;
     if (parts > worth)
         parts = worth;
     if (parts > units)
