@@ -363,10 +363,6 @@ static void *worker_main(void *argument)
 {
     hsi_worker *w = argument;
     hsi_worker_pool *pool = w->pool;
-    char name[16];
-    snprintf(name, sizeof name, "hsched-%u.%u", w->device,
-             (unsigned)(w - pool->workers) - pool->first_worker[w->device]);
-    pthread_setname_np(pthread_self(), name);
 
     pthread_mutex_lock(&pool->lock);
     while (!pool->stopping) {
@@ -391,6 +387,16 @@ static void *worker_main(void *argument)
 
 /* ---- Starting and stopping ------------------------------------------------ */
 
+/* Here rather than by the thread itself: it has its name before it has run. */
+static void name_thread(const hsi_worker *w)
+{
+    const hsi_worker_pool *pool = w->pool;
+    char name[16];
+    snprintf(name, sizeof name, "hsched-%u.%u", w->device,
+             (unsigned)(w - pool->workers) - pool->first_worker[w->device]);
+    pthread_setname_np(w->thread, name);
+}
+
 static int start_thread(hsi_worker *w)
 {
     pthread_attr_t attr;
@@ -405,6 +411,8 @@ static int start_thread(hsi_worker *w)
     }
     if (error == 0)
         error = pthread_create(&w->thread, &attr, worker_main, w);
+    if (error == 0)
+        name_thread(w);
     pthread_attr_destroy(&attr);
     return error;
 }
