@@ -382,6 +382,8 @@ void hsi_core_job_paused(hsi_core *core, hsi_job *const *jobs, uint32_t count,
 
 /* The highest priority that is executing on a device, and HSCHED_PRIORITY_MIN if nothing is. */
 int hsi_core_executing(const hsi_core *core, uint32_t device);
+/* How many jobs of that priority are. */
+uint32_t hsi_core_executing_count(const hsi_core *core, uint32_t device);
 
 /* Decision: how many jobs of a queue workers could begin now, about; at least 1 if there is one to
  * take, 0 if the power cap or what is executing keeps all back. */

@@ -88,6 +88,13 @@ int hsi_core_executing(const hsi_core *core, uint32_t device)
     return level < HSI_LEVELS ? HSCHED_PRIORITY_MAX - (int)level : HSCHED_PRIORITY_MIN;
 }
 
+uint32_t hsi_core_executing_count(const hsi_core *core, uint32_t device)
+{
+    const hsi_executing *e = &core->executing[device];
+    const uint32_t level = first_level(e->levels);
+    return level < HSI_LEVELS ? e->of_level[level] : 0;
+}
+
 /* Until when a priority above this level is in use, if no run comes; UINT64_MAX: until one ends. */
 static uint64_t in_use_until(const hsi_core *core, uint32_t level)
 {

@@ -5,6 +5,15 @@
 #include "worker/probe.h"
 #include "worker/tracing.h"
 
+static uint32_t wanted_helpers(const hsi_worker *w, const hsi_exec_run *run,
+                               const hsi_exec_step *step)
+{
+    const uint32_t wanted = hsi_probe_helpers(run->probe, step->parts - 1),
+                   fair =
+                       atomic_load_explicit(&w->pool->fair_helpers, memory_order_relaxed);
+    return wanted < fair ? wanted : fair;
+}
+
 /* May this step be shared? Members that joined before a model with larger scratch needs
  * was loaded must not touch its steps; they leave by themselves within microseconds. */
 static int team_fits(const hsi_worker *w, const hsi_exec_model *model)
@@ -18,7 +27,7 @@ static hsched_status run_step(hsi_worker *w, const hsi_exec_run *run, uint32_t i
     hsi_exec_step step;
     hsi_exec_describe_step(run, w->device, index, &step);
     if (step.parts > 1 && w->device == 0 && team_fits(w, run->model)) {
-        const uint32_t helpers = hsi_probe_helpers(run->probe, step.parts - 1);
+        const uint32_t helpers = wanted_helpers(w, run, &step);
         if (atomic_load_explicit(&w->team.members, memory_order_relaxed) < helpers &&
             atomic_load_explicit(&w->pool->idle_cpu_workers, memory_order_relaxed) > 0)
             hsi_worker_recruit(w, helpers);

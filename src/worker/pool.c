@@ -74,9 +74,17 @@ static void set_jobs_waiting(hsi_worker_pool *pool, uint32_t jobs)
     atomic_store_explicit(&pool->jobs_waiting, jobs != 0, memory_order_relaxed);
 }
 
-static void set_top_priority(hsi_worker_pool *pool)
+/* What is known of who may help whom. Jobs of the highest priority share the workers evenly: many
+ * workers on one step gain less than a few on each of several. */
+static void set_shares(hsi_worker_pool *pool)
 {
-    atomic_store_explicit(&pool->top_priority, hsi_core_executing(pool->config.core, 0),
+    const hsi_core *core = pool->config.core;
+    const uint32_t jobs = hsi_core_executing_count(core, 0),
+                   workers = pool->config.workers[0];
+    atomic_store_explicit(&pool->top_priority, hsi_core_executing(core, 0),
+                          memory_order_relaxed);
+    atomic_store_explicit(&pool->fair_helpers,
+                          jobs > 0 ? (workers - 1) / jobs : workers - 1,
                           memory_order_relaxed);
 }
 
@@ -142,6 +150,9 @@ void hsi_worker_recruit(hsi_worker *owner, uint32_t helpers)
     /* Who idles is for the run with the highest priority, which will ask. */
     if (hsi_core_executing(pool->config.core, 0) > owner->priority)
         helpers = 0;
+    const unsigned fair = atomic_load_explicit(&pool->fair_helpers, memory_order_relaxed);
+    if (helpers > fair)
+        helpers = fair;
     if (members == 0)
         owner->team_scratch = pool->scratch_size;
     while (members < helpers) {
@@ -184,7 +195,7 @@ static void help(hsi_worker *w)
     hsi_team *team = w->helping;
     const int can_help = ensure_scratch(w, pool->scratch_size);
     const hsi_team_leave leave = { &pool->jobs_waiting, &pool->top_priority,
-                                   w->help_priority };
+                                   w->help_priority, &pool->fair_helpers };
     w->helping = NULL;
     pthread_mutex_unlock(&pool->lock);
     uint64_t began = hsi_now_ns();
@@ -320,7 +331,7 @@ static int work(hsi_worker *w)
         after_events(pool, NULL);
     if (w->device == 0) {
         set_jobs_waiting(pool, hsi_core_startable(pool->config.core, 0));
-        set_top_priority(pool);
+        set_shares(pool);
     }
     if (!job)
         return 0;

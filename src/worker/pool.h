@@ -89,8 +89,10 @@ struct hsi_worker_pool {
         idle_cpu_workers; /* a hint outside the lock: is it worth asking for help? */
     atomic_int
         jobs_waiting; /* a hint: CPU jobs can be begun, helpers should leave their team */
-    atomic_int top_priority; /* a hint: the highest that the CPU is executing; so should
+    atomic_int top_priority;  /* a hint: the highest that the CPU is executing; so should
                                 helpers of lower ones */
+    atomic_uint fair_helpers; /* a hint: each job of that priority has as many; who is
+                                 more leaves its team */
     /* Guarded by the lock. */
     hsi_worker *idle[HSI_MAX_DEVICES];
     uint32_t executing[HSI_MAX_DEVICES]; /* jobs on workers */

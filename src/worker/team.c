@@ -122,11 +122,25 @@ static int is_to_leave(const hsi_team_leave *leave)
                leave->priority;
 }
 
+/* 1: there were too many members, and this one is none any more. */
+static int left_the_many(hsi_team *team, const hsi_team_leave *leave)
+{
+    unsigned members = atomic_load_explicit(&team->members, memory_order_relaxed);
+    while (members > atomic_load_explicit(leave->most, memory_order_relaxed))
+        if (atomic_compare_exchange_weak_explicit(&team->members, &members, members - 1,
+                                                  memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return 1;
+    return 0;
+}
+
 void hsi_team_help(hsi_team *team, void *scratch, uint32_t worker,
                    const hsi_team_leave *leave)
 {
     uint64_t idle_since = hsi_now_ns();
     while (!is_to_leave(leave)) {
+        if (left_the_many(team, leave))
+            return;
         if (compute_one(team, scratch, worker, 0)) {
             idle_since = hsi_now_ns();
         } else {

@@ -41,6 +41,7 @@ typedef struct hsi_team_leave {
     const atomic_int *jobs_waiting; /* not 0 */
     const atomic_int *top_priority; /* above this one: */
     int priority;
+    const atomic_uint *most; /* members that the team is to have */
 } hsi_team_leave;
 
 /* A helper: computes parts until none appeared for some microseconds, or it is to leave. */

@@ -49,9 +49,13 @@ static void test_nothing_is_begun_beside_a_higher_priority(void **state)
     assert_int_equal(hsi_core_next_due(core, 1), UINT64_MAX);
     assert_int_equal(hsi_core_startable(core, 1), 0);
     assert_int_equal(hsi_core_executing(core, 1), HIGH);
+    assert_int_equal(hsi_core_executing_count(core, 1), 1);
     test_submit(core, &high[1], &model, HIGH, 3); /* its own priority may be beside it */
     hsi_job *other = test_take(core, 1, &high[1], 0, SECTIONS);
+    assert_int_equal(hsi_core_executing_count(core, 1), 2);
     test_job_ended(core, urgent, HSCHED_OK);
+    assert_int_equal(hsi_core_executing_count(core, 1), 1);
+    assert_int_equal(hsi_core_executing_count(core, 0), 0);
     assert_null(hsi_core_take(core, 1));
     test_job_ended(core, other, HSCHED_OK);
     assert_int_equal(hsi_core_next_due(core, 1), 0);
