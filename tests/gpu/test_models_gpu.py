@@ -14,6 +14,8 @@ if gpu_machine.missing():
 # ||gpu - cpu|| / ||cpu||, of a step
 TOLERANCE = {"strict": 1e-5, "default": 2e-3, "fp16": 1e-2, "bf16": 8e-2}
 GPU_ONLY, DETERMINISTIC = 3, 1 << 4  # hsched_policy; a bit of hsched_model_config.flags
+# What is compared with: by default the CPU, too, computes in ways that err more.
+ON_CPU = ["--policy", "cpu_only", "--math", "strict"]
 DATA = hsched.ROOT / "examples" / "data"
 
 
@@ -42,7 +44,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def zoo_on_cpu(program, folder):
-    run(program, folder / "cpu", ZOO, "--policy", "cpu_only")
+    run(program, folder / "cpu", ZOO, *ON_CPU)
     return folder / "cpu"
 
 
@@ -72,7 +74,7 @@ def test_faces(name, faces, math, program, shared_models, tmp_path):
     photo = shared_models / f"photo-{faces}-faces.jpg"
     image = ["--input", photo, "--mean", 127, "--scale", 1 / 128]
     model = [shared_models / f"{name}.onnx"]
-    run(program, tmp_path / "cpu", model, "--policy", "cpu_only", *image)
+    run(program, tmp_path / "cpu", model, *ON_CPU, *image)
     assert_all_on_gpu(run(program, tmp_path / "gpu", model, "--policy", "gpu_only", "--math", math, *image))
     for output in "scores", "boxes":
         made, expected = (np.load(tmp_path / d / f"{output}.npy") for d in ("gpu", "cpu"))
