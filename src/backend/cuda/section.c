@@ -87,6 +87,7 @@ int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *st
     case HSCHED_STEP_TUPLE_INDEX:
     case HSCHED_STEP_ARG:
     case HSCHED_STEP_CUMSUM:
+    case HSCHED_STEP_ROTARY:
     case HSCHED_STEP_GRID_SAMPLE:
     case HSCHED_STEP_ROI_ALIGN:
     case HSCHED_STEP_POOL_INDEX:
