@@ -97,6 +97,27 @@ def test_digits(kind, least, math, program, tmp_path):
     assert (made.argmax(axis=1) == labels).mean() >= least
 
 
+@pytest.mark.parametrize("math", TOLERANCE)
+def test_quantised_digits(math, program, tmp_path):
+    pytest.importorskip("onnx", reason="onnx cannot be imported")
+    from quantised import quantise
+    path, model = tmp_path / "digits.npy", tmp_path / "digits.onnx"
+    images = np.load(DATA / "digits-test-images.npy")[:, None].astype(np.float32) / 16
+    np.save(path, images)
+    quantise(DATA / "digits-cnn.onnx", model, {"image": images[:40]})
+    feed = ["--symbol", "batch=360", "--input", path]
+    run(program, tmp_path / "cpu", [model], *ON_CPU, *feed)
+    assert_all_on_gpu(run(program, tmp_path / "gpu", [model], "--policy", "gpu_only", "--math", math, *feed))
+    made, expected = (np.load(tmp_path / d / "probabilities.npy") for d in ("gpu", "cpu"))
+    # A number next to the middle of two levels may become the other one: strictly few do, else so many that it
+    # may do as much as the levels themselves.
+    levels = hsched.relative_error(expected, np.load(DATA / "digits-cnn-expected.npy"))
+    error = hsched.relative_error(made, expected)
+    most = TOLERANCE[math] + (1e-3 if math == "strict" else 2 * levels)
+    assert error <= most, f"{math}: {error:.2e}, more than {most:.2e}"
+    assert (made.argmax(axis=1) == np.load(DATA / "digits-test-labels.npy")).mean() >= 0.97
+
+
 @pytest.mark.parametrize("name", ["resnet50", "densenet121"])
 def test_deterministic_runs_are_bit_equal(name, program, tmp_path):
     path = tmp_path / "model.onnx"
