@@ -11,7 +11,7 @@
  * Data. Sums are scaled to be of size about one, so that the tolerance can be stated
  * simply. Activations that amplify or jump are fed sums that suit them: positive ones for
  * log, sqrt, reciprocal and exp; multiples of 1/16, on which every order of summation is
- * exact, for floor, ceil and thresholded_relu.
+ * exact, for floor, ceil, thresholded_relu and others that jump.
  *
  * Tolerance, y against the reference r (RANDOM_STEP_TOLERANCE is 1e-5; of float64 it is
  * RANDOM_STEP_TOLERANCE_64, 1e-12, in its place):

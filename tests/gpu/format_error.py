@@ -4,8 +4,9 @@ is what this prints.
     build/venv/bin/python tests/gpu/format_error.py [NETWORK...]
 
 ONNX Runtime runs each network on the CPU in float32, once as it is and once with the operands of every
-convolution and matrix product rounded to the format's bits of mantissa. None of libhsched's own arithmetic
-takes part: what its GPU kernels err beyond this is theirs.
+convolution, matrix product and recurrent layer rounded to the format's bits of mantissa (of a recurrent layer but
+the states from step to step). None of libhsched's own arithmetic takes part: what its GPU kernels err beyond this is
+theirs.
 """
 import os
 import pathlib
@@ -39,9 +40,10 @@ def rounded(model, format, bits):
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes, names = [], {}
     for node in model.graph.node:
-        if node.op_type in ("Conv", "Gemm", "MatMul"):
-            if node.input[1] in weights:
-                weights[node.input[1]].CopyFrom(round_weights(weights[node.input[1]], bits))
+        if node.op_type in ("Conv", "Gemm", "MatMul", "LSTM", "GRU"):
+            for name in node.input[1:3 if node.op_type in ("LSTM", "GRU") else 2]:
+                if name in weights:
+                    weights[name].CopyFrom(round_weights(weights[name], bits))
             x = node.input[0]
             if x not in names:
                 names[x] = x + ".rounded"
@@ -62,7 +64,9 @@ def session(model):
 
 def infer(session, seed):
     entry = session.get_inputs()[0]
-    x = np.random.default_rng(seed).uniform(-1, 1, entry.shape).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    tokens = entry.type == "tensor(int64)"
+    x = rng.integers(0, 2, entry.shape) if tokens else rng.uniform(-1, 1, entry.shape).astype(np.float32)
     return logits(session.run(None, {entry.name: x})[0])
 
 

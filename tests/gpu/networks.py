@@ -2,7 +2,7 @@
 import numpy as np
 
 ZOO = ["alexnet", "vgg16", "resnet18", "resnet50", "resnet152", "densenet121", "densenet201",
-       "googlenet", "mobilenet_v1", "mobilenet_v2", "squeezenet1_1", "mlp"]
+       "googlenet", "mobilenet_v1", "mobilenet_v2", "squeezenet1_1", "mlp", "text_bilstm", "text_gru"]
 
 # Relative to the scores: format_error.py measured it. tf32 ("default") rounds as fp16 does.
 FORMAT_ERROR = {
@@ -18,6 +18,8 @@ FORMAT_ERROR = {
     "mobilenet_v2": {"default": 0.0015, "fp16": 0.0015, "bf16": 0.011},
     "squeezenet1_1": {"default": 0.015, "fp16": 0.015, "bf16": 0.09},
     "mlp": {"default": 0.00057, "fp16": 0.00057, "bf16": 0.0038},
+    "text_bilstm": {"default": 0.00044, "fp16": 0.00044, "bf16": 0.0034},
+    "text_gru": {"default": 0.00035, "fp16": 0.00035, "bf16": 0.0046},
 }
 
 

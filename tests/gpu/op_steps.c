@@ -76,6 +76,18 @@ static void set_vector(hsched_operand *op, int64_t size)
     op->strides[0] = 1;
 }
 
+/* Often none; levels among which most of what is between -1 and 1 is. */
+static void set_activation(random_maker *m)
+{
+    static const hsched_activation acts[] = {
+        { HSCHED_ACTIVATION_NONE, 0, 0 },
+        { HSCHED_ACTIVATION_RELU, 0, 0 },
+        { HSCHED_ACTIVATION_FAKE_QUANTIZE, 0.02f, -128 },
+        { HSCHED_ACTIVATION_FAKE_QUANTIZE, 0.011f, 0 },
+    };
+    m->made->step.act = acts[PICK(m, 0, 0, 0, 1, 1, 2, 3)];
+}
+
 /* ---- Kinds ---- */
 
 static void usual_fc(random_maker *m)
@@ -93,7 +105,7 @@ static void usual_fc(random_maker *m)
         set_vector(&s->in[2], o);
     random_set_shape(&s->out, HSCHED_FLOAT32, 2, (const int64_t[]){ rows, o });
     random_set_dense(&s->out, NULL);
-    s->act.kind = chance(m, 50) ? HSCHED_ACTIVATION_RELU : HSCHED_ACTIVATION_NONE;
+    set_activation(m);
     random_output(m);
     random_input(m, 0, -1, 1);
     random_constant(m, 1, RANDOM_ROLE_WEIGHT, random_weight_bound(m, k));
@@ -132,7 +144,7 @@ static void usual_scale(random_maker *m)
     s->input_count = 3;
     set_vector(&s->in[1], s->out.dims[1]);
     set_vector(&s->in[2], s->out.dims[1]);
-    s->act.kind = HSCHED_ACTIVATION_RELU;
+    set_activation(m);
     m->made->compare = RANDOM_COMPARE_ELEMENTS;
     random_output(m);
     random_input(m, 0, -1, 1);
@@ -207,8 +219,9 @@ static void usual_norm(random_maker *m)
 static void usual_unary(random_maker *m)
 {
     set_images(m);
-    m->made->step.act.kind =
-        chance(m, 50) ? HSCHED_ACTIVATION_SILU : HSCHED_ACTIVATION_RELU;
+    m->made->step.act.kind = HSCHED_ACTIVATION_SILU;
+    if (chance(m, 60))
+        set_activation(m);
     if (chance(m, 30)) {
         m->made->step.in[0] = m->made->step.out;
         m->made->step.out_aliases = 0;
@@ -230,7 +243,7 @@ static void usual_binary(random_maker *m)
         if ((way == 1 && d >= 2) || (way == 2 && d == 1) || way == 3)
             s->in[1].strides[d] = 0;
     s->u.binary.kind = way == 0 ? HSCHED_BINARY_ADD : HSCHED_BINARY_MUL;
-    s->act.kind = chance(m, 50) ? HSCHED_ACTIVATION_RELU : HSCHED_ACTIVATION_NONE;
+    set_activation(m);
     if (chance(m, 30)) {
         s->in[0] = s->out;
         s->out_aliases = 0;

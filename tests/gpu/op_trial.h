@@ -13,6 +13,8 @@
  *   all else                            1e-5         1e-5   1e-3   5e-3
  *   copy, pad, max pooling, nearest resizing, cast, where, what indices are for, integers and bool:
  *                                       the same bits, after rounding to the format
+ *   fake_quantize                       one level more where the tolerance of what it is done to
+ *                                       reaches the middle of two
  */
 #ifndef TESTS_GPU_OP_TRIAL_H
 #define TESTS_GPU_OP_TRIAL_H

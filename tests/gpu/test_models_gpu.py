@@ -14,6 +14,8 @@ if gpu_machine.missing():
 # ||gpu - cpu|| / ||cpu||, of a step
 TOLERANCE = {"strict": 1e-5, "default": 2e-3, "fp16": 1e-2, "bf16": 8e-2}
 GPU_ONLY, DETERMINISTIC = 3, 1 << 4  # hsched_policy; a bit of hsched_model_config.flags
+# What is compared with: by default the CPU, too, computes in ways that err more.
+ON_CPU = ["--policy", "cpu_only", "--math", "strict"]
 DATA = hsched.ROOT / "examples" / "data"
 
 
@@ -42,7 +44,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def zoo_on_cpu(program, folder):
-    run(program, folder / "cpu", ZOO, "--policy", "cpu_only")
+    run(program, folder / "cpu", ZOO, *ON_CPU)
     return folder / "cpu"
 
 
@@ -72,7 +74,7 @@ def test_faces(name, faces, math, program, shared_models, tmp_path):
     photo = shared_models / f"photo-{faces}-faces.jpg"
     image = ["--input", photo, "--mean", 127, "--scale", 1 / 128]
     model = [shared_models / f"{name}.onnx"]
-    run(program, tmp_path / "cpu", model, "--policy", "cpu_only", *image)
+    run(program, tmp_path / "cpu", model, *ON_CPU, *image)
     assert_all_on_gpu(run(program, tmp_path / "gpu", model, "--policy", "gpu_only", "--math", math, *image))
     for output in "scores", "boxes":
         made, expected = (np.load(tmp_path / d / f"{output}.npy") for d in ("gpu", "cpu"))
@@ -93,6 +95,27 @@ def test_digits(kind, least, math, program, tmp_path):
     assert error <= TOLERANCE[math], f"{math}: {error:.2e}"
     labels = np.load(DATA / "digits-test-labels.npy")
     assert (made.argmax(axis=1) == labels).mean() >= least
+
+
+@pytest.mark.parametrize("math", TOLERANCE)
+def test_quantised_digits(math, program, tmp_path):
+    pytest.importorskip("onnx", reason="onnx cannot be imported")
+    from quantised import quantise
+    path, model = tmp_path / "digits.npy", tmp_path / "digits.onnx"
+    images = np.load(DATA / "digits-test-images.npy")[:, None].astype(np.float32) / 16
+    np.save(path, images)
+    quantise(DATA / "digits-cnn.onnx", model, {"image": images[:40]})
+    feed = ["--symbol", "batch=360", "--input", path]
+    run(program, tmp_path / "cpu", [model], *ON_CPU, *feed)
+    assert_all_on_gpu(run(program, tmp_path / "gpu", [model], "--policy", "gpu_only", "--math", math, *feed))
+    made, expected = (np.load(tmp_path / d / "probabilities.npy") for d in ("gpu", "cpu"))
+    # A number next to the middle of two levels may become the other one: strictly few do, else so many that it
+    # may do as much as the levels themselves.
+    levels = hsched.relative_error(expected, np.load(DATA / "digits-cnn-expected.npy"))
+    error = hsched.relative_error(made, expected)
+    most = TOLERANCE[math] + (1e-3 if math == "strict" else 2 * levels)
+    assert error <= most, f"{math}: {error:.2e}, more than {most:.2e}"
+    assert (made.argmax(axis=1) == np.load(DATA / "digits-test-labels.npy")).mean() >= 0.97
 
 
 @pytest.mark.parametrize("name", ["resnet50", "densenet121"])

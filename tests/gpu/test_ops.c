@@ -73,6 +73,7 @@ static hsi_cuda_maker *const makers[RANDOM_STEP_KINDS + 1] = {
     [HSCHED_STEP_ARG] = hsi_cuda_make_arg,
     [HSCHED_STEP_TOP_K] = hsi_cuda_make_top_k,
     [HSCHED_STEP_CUMSUM] = hsi_cuda_make_cumsum,
+    [HSCHED_STEP_ROTARY] = hsi_cuda_make_rotary,
     [HSCHED_STEP_CAST] = hsi_cuda_make_cast,
     [HSCHED_STEP_WHERE] = hsi_cuda_make_where,
     [HSCHED_STEP_RESIZE] = hsi_cuda_make_resize,

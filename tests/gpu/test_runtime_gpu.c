@@ -115,11 +115,13 @@ static hsched_device_stats stats_of(hsched_runtime *rt)
     return stats;
 }
 
+/* What is compared with: by default the CPU, too, computes in ways that err more. */
 static hsched_model *on_cpu(hsched_runtime *rt, const char *name)
 {
     return load(rt, name,
                 &(hsched_model_config){ HSCHED_MODEL_CONFIG_INIT,
-                                        .policy = HSCHED_POLICY_CPU_ONLY });
+                                        .policy = HSCHED_POLICY_CPU_ONLY,
+                                        .math = HSCHED_MATH_STRICT });
 }
 
 /* ---- Results -------------------------------------------------------------- */

@@ -143,6 +143,8 @@ int hsi_cuda_batch_step(const hsched_backend_section *section, uint32_t index,
         step->u.top_k.axis++;
     if (step->kind == HSCHED_STEP_CUMSUM)
         step->u.cumsum.axis++;
+    if (step->kind == HSCHED_STEP_ROTARY)
+        step->u.rotary.axis++;
     if (step->kind == HSCHED_STEP_PAD) {
         int64_t *before = step->u.pad.before;
         memmove(before + 1, before, (HSCHED_MAX_DIMS - 1) * sizeof before[0]);

@@ -18,7 +18,8 @@
     X(SAMPLE, sample) /* grid_sample, roi_align */                                       \
     X(INDEX, index)   /* gather, tuple_index, scatter */                                 \
     X(AXIS, axis)     /* arg, top_k, cumsum */                                           \
-    X(TYPES, types)   /* cast, where, integers and bool */                               \
+    X(ROTARY, rotary)                                                                    \
+    X(TYPES, types) /* cast, where, integers and bool */                                 \
     X(POOL, pool)                                                                        \
     X(POOL_INDEX, pool_index)                                                            \
     X(MATMUL, matmul) /* any strides; FC of few rows */                                  \

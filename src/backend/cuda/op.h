@@ -108,6 +108,7 @@ hsi_cuda_maker hsi_cuda_make_scatter;        /* SCATTER */
 hsi_cuda_maker hsi_cuda_make_arg;            /* ARG */
 hsi_cuda_maker hsi_cuda_make_top_k;          /* TOP_K */
 hsi_cuda_maker hsi_cuda_make_cumsum;         /* CUMSUM */
+hsi_cuda_maker hsi_cuda_make_rotary;         /* ROTARY */
 hsi_cuda_maker hsi_cuda_make_pool;           /* POOL2D */
 hsi_cuda_maker hsi_cuda_make_pool_index;     /* POOL_INDEX */
 hsi_cuda_maker hsi_cuda_make_grid_sample;    /* GRID_SAMPLE */

@@ -7,10 +7,13 @@
 #include "backend/cuda/recurrent.h"
 #include "backend/cuda/slot.h"
 
+/* The last that kernels know (kernels/common.cuh). */
+#define LAST_ACTIVATION HSCHED_ACTIVATION_FAKE_QUANTIZE
+
 /* Kernels for the activation, and for floats. */
 static int has_kernel(const hsched_step *step)
 {
-    return step->out.dtype == HSCHED_FLOAT32 && step->act.kind <= HSCHED_ACTIVATION_ATANH;
+    return step->out.dtype == HSCHED_FLOAT32 && step->act.kind <= LAST_ACTIVATION;
 }
 
 /* Of integers and bool there are all that the step may have. */
@@ -19,7 +22,7 @@ static int has_arithmetic(const hsched_step *step)
     if (step->kind == HSCHED_STEP_BINARY &&
         step->u.binary.kind > HSCHED_BINARY_SHIFT_RIGHT)
         return 0;
-    return step->act.kind <= HSCHED_ACTIVATION_ATANH;
+    return step->act.kind <= LAST_ACTIVATION;
 }
 
 /* float64 is moved, chosen from, cast and added up; what else is done with it is the CPU's. */
@@ -84,6 +87,7 @@ int hsi_cuda_supports(const hsched_backend_device *device, const hsched_step *st
     case HSCHED_STEP_TUPLE_INDEX:
     case HSCHED_STEP_ARG:
     case HSCHED_STEP_CUMSUM:
+    case HSCHED_STEP_ROTARY:
     case HSCHED_STEP_GRID_SAMPLE:
     case HSCHED_STEP_ROI_ALIGN:
     case HSCHED_STEP_POOL_INDEX:

@@ -124,6 +124,7 @@ static void add_step(text *t, const hsi_cuda_step *step)
     case HSCHED_ACTIVATION_CLIP:
     case HSCHED_ACTIVATION_HARD_SIGMOID:
     case HSCHED_ACTIVATION_SELU:
+    case HSCHED_ACTIVATION_FAKE_QUANTIZE:
         add(t, ":%" PRIx32 ":%" PRIx32, bits_of(s->act.a), bits_of(s->act.b));
         break;
     default:

@@ -114,6 +114,8 @@ static hsched_status make_op(const hsi_cuda_step *step, const hsi_cuda_step *lik
         return hsi_cuda_make_top_k(step, op);
     case HSCHED_STEP_CUMSUM:
         return hsi_cuda_make_cumsum(step, op);
+    case HSCHED_STEP_ROTARY:
+        return hsi_cuda_make_rotary(step, op);
     case HSCHED_STEP_CAST:
         return hsi_cuda_make_cast(step, op);
     case HSCHED_STEP_WHERE:

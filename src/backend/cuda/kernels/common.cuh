@@ -123,6 +123,8 @@ static __device__ __noinline__ float apply_rare_act(float x, hsched_activation a
         return acoshf(x);
     case HSCHED_ACTIVATION_ATANH:
         return atanhf(x);
+    case HSCHED_ACTIVATION_FAKE_QUANTIZE: /* the quotient as ONNX rounds it */
+        return a * clamp(rintf(__fdiv_rn(x, a)), b, b + 255.0f);
     default:
         return x;
     }
