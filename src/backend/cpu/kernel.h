@@ -33,8 +33,8 @@ typedef struct hsi_cpu_kernel {
     const char *name; /* "openblas/im2col" */
     hsched_step_kind kind;
     uint32_t library; /* HSCHED_LIBRARY_... */
-    uint32_t
-        maths; /* for models of these: HSI_CPU_MATH(HSCHED_MATH_...), added; 0: all */
+    /* For models of these: HSI_CPU_MATH(HSCHED_MATH_...), added; 0: all. */
+    uint32_t maths;
     int (*supports)(const hsched_step *step);
     /* NULL: always. Where nothing is measured, the first in the list of its kind is taken that
      * supports a step and is likely to be the fastest, else the first that supports it. */
