@@ -372,7 +372,7 @@ typedef struct hsched_simulation_model_config {
     const char *name;       /* default: the graph's */
     const char *policy;     /* "cpu_only", "gpu_only", "layer_type", "cost"; default: cost where
                                the platform has more than the CPU, else cpu_only */
-    hsched_math math;       /* on other devices than the CPU */
+    hsched_math math;       /* on other devices than the CPU, and of costs that were measured */
     uint32_t max_batch;     /* runs that may be joined; default: as many as the platform's devices
                                take; 1: never */
     uint32_t batch_wait_us; /* as in hsched_model_config */

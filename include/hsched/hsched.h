@@ -227,7 +227,8 @@ typedef struct hsched_device_watts {
     double idle_watts;  /* when it does not; at most as many */
 } hsched_device_watts;
 
-/* What float32 layers are computed with. The CPU always computes in float32. */
+/* What float32 layers are computed with. The CPU's results are float32, from layer to layer, and
+ * FP16 is as DEFAULT there. */
 typedef enum hsched_math {
     HSCHED_MATH_DEFAULT = 0, /* float32 in memory; on GPUs convolutions and matrix products round
                                 their operands to tf32 (10 bits of mantissa), sums in float32; on
@@ -235,7 +236,11 @@ typedef enum hsched_math {
                                 about twice those of sums */
     HSCHED_MATH_STRICT = 1,  /* float32 throughout, convolutions as sums of products */
     HSCHED_MATH_FP16 = 2,    /* activations and weights in half precision, sums in float32 */
-    HSCHED_MATH_BF16 = 3     /* the same in bfloat16 */
+    HSCHED_MATH_BF16 = 3     /* the same in bfloat16; on the CPU convolutions and matrix products
+                                may round their operands to bfloat16 (8 bits), sums in float32,
+                                where that is faster: with AMX or AVX-512 BF16 (hsched info says
+                                whether there is bfloat16), else as DEFAULT. Which layers do is in
+                                hsched_step_info.kernel, and may differ between machines */
 } hsched_math;
 
 /* How much time goes into choosing GPU kernels by measuring them. */
@@ -1424,7 +1429,7 @@ typedef struct hsched_model_config {
     uint32_t tap_count;
     uint32_t max_parts;           /* a step is cut into at most so many parts for idle workers;
                                      default: as many as there are CPU workers */
-    hsched_math math;             /* on the CPU it only matters whether it is STRICT */
+    hsched_math math;             /* on the CPU FP16 is as DEFAULT */
     uint32_t max_batch;           /* runs of this model that wait for a GPU are joined into batches
                                      of at most so many; default 16; 1: never; at most 64 */
     uint32_t batch_wait_us;       /* a run may wait so long for others to join it; default 0: only

@@ -31,7 +31,7 @@ void cli_session_options(cli_session *s, cli_option options[CLI_SESSION_OPTIONS]
           "what a device draws when it works, and when it idles,\n"
           "instead of what was measured; may be repeated",
           cli_parse_append, &s->objective.watts_texts },
-        { "math", "MATH", "default, strict or, on GPUs, fp16 or bf16", cli_parse_string,
+        { "math", "MATH", "default, strict, bf16 or, on GPUs, fp16", cli_parse_string,
           &s->math_name },
         { "gpu", "N", "use GPU N; may be repeated (default: the first)", cli_parse_append,
           &s->gpu_texts },

@@ -46,10 +46,11 @@ typedef struct hsi_cost_key {
         workers; /* CPU workers that share its parts, at least 1; 1 on other devices */
 } hsi_cost_key;
 
-/* The CPU, and simulated devices, compute the same whatever the model's, but for STRICT. */
+/* The CPU computes the same with FP16 as with DEFAULT. So do simulated devices, and processors
+ * without bfloat16, with BF16, but costs are known by the name of what a model asks for. */
 static inline hsched_math hsi_cost_math(int has_queue, hsched_math math)
 {
-    return has_queue || math == HSCHED_MATH_STRICT ? math : HSCHED_MATH_DEFAULT;
+    return !has_queue && math == HSCHED_MATH_FP16 ? HSCHED_MATH_DEFAULT : math;
 }
 
 /* Of runs joined, of workers and of jobs at once 1, 2, 4, ... and `most` are measured: the one

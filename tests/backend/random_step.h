@@ -19,6 +19,7 @@
  *   unary, binary, scale, image    |y - r| <= 1e-5 * max(1, |r|) for each element
  *   softmax (not its logarithm)    |y - r| <= 1e-5 * max |r|
  *   all else                       |y - r| <= 1e-5 * max(1, max |r|)
+ * or made->tolerance in place of 1e-5, where it is not 0.
  */
 #ifndef TESTS_BACKEND_RANDOM_STEP_H
 #define TESTS_BACKEND_RANDOM_STEP_H
@@ -50,7 +51,8 @@ typedef struct random_step {
     uint8_t *is_element; /* per byte of out's block: belongs to an element */
     uint8_t *expected;   /* out's block after the reference */
     random_compare compare;
-    char text[1024]; /* the step in words */
+    double tolerance; /* the test's to set */
+    char text[1024];  /* the step in words */
 } random_step;
 
 /* A small generator of its own, so that a seed means the same everywhere. */
@@ -70,6 +72,9 @@ static inline int random_step_has(int kind)
 void random_step_make(random_step *made, hsched_step_kind kind, uint64_t seed,
                       uint32_t index);
 void random_step_free(random_step *made);
+/* Rounds what the step multiplies, in[0] and in[1] of float32, to bfloat16, and expects what comes
+ * of that: kernels that round so themselves have no excuse left. */
+void random_step_round(random_step *made);
 
 /* The operand table of run_part: in[0..input_count-1], then out. */
 void random_step_operands(const random_step *made, void **operands);

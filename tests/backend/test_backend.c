@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "backend/backend.h"
+#include "backend/cpu/bf16.h"
 #include "backend/cpu/choose.h"
 #include "backend/cpu/isa.h"
 #include "backend/random_step.h"
@@ -41,6 +42,7 @@ typedef struct setup {
     int measured;
     hsched_step_kind kind; /* steps of this kind alone; 0: all */
     int hidden;            /* instruction sets, the best first */
+    hsched_math math;      /* BF16: skipped where the processor has no bfloat16 */
     hsched_backend_device *device;
     struct {
         char name[96];
@@ -79,6 +81,15 @@ static setup setups[] = {
     CONV2D("own/winograd", 2),
     CONV2D("openblas/1x1", 0),
     CONV2D("openblas/im2col", 0),
+#define BF16(name, its_kind, needs)                                                      \
+    {                                                                                    \
+        "cpu " name, &hsi_backend_cpu, needs, .only = name, .kind = its_kind,            \
+                                              .math = HSCHED_MATH_BF16                   \
+    }
+    BF16("own/fc-bf16", HSCHED_STEP_FC, HSCHED_LIBRARY_OWN),
+#if HSI_HAVE_ONEDNN
+    BF16("onednn/bf16", HSCHED_STEP_CONV2D, HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_ONEDNN),
+#endif
     { "sim", &hsi_backend_sim, 0, 0 },
 };
 
@@ -174,7 +185,8 @@ static hsched_status prepare(bench *b, hsched_backend_device *device, int consta
     hsched_section_config config = { .struct_size = sizeof config,
                                      .steps = b->steps,
                                      .step_count = b->count,
-                                     .constants_stay = constants_stay };
+                                     .constants_stay = constants_stay,
+                                     .math = b->on->math };
     for (uint32_t i = 0; i < b->count; i++) {
         b->steps[i] = b->made[i].step;
         lend_constants(b, i);
@@ -322,6 +334,19 @@ static void run_step(bench *b, uint32_t step)
     free(first);
 }
 
+/* Kernels in bfloat16 are as exact as others where their operands are bfloat16 already, as those of
+ * every other step are; else each product of two operands of about 1 is off by at most 2^-7, and
+ * sums of them are scaled to about 1. */
+static void make_step(bench *b, hsched_step_kind kind, uint64_t from, uint32_t index)
+{
+    random_step *made = &b->made[b->count++];
+    random_step_make(made, kind, from, index);
+    if (b->on->math == HSCHED_MATH_BF16 && index % 2)
+        made->tolerance = 0.02;
+    else if (b->on->math == HSCHED_MATH_BF16)
+        random_step_round(made);
+}
+
 /* What prepare has to leave behind. */
 static void check_prepared(bench *b)
 {
@@ -388,7 +413,7 @@ static void test_kind(void **state)
         bench b = { .on = t->on, .rng = seed + next };
         uint32_t want = (uint32_t)random_range(&b.rng, 1, 8);
         for (; b.count < want && next < steps; next++)
-            random_step_make(&b.made[b.count++], t->kind, seed, next);
+            make_step(&b, t->kind, seed, next);
         failures += run_section(&b);
     }
     assert_int_equal(failures, 0);
@@ -406,8 +431,7 @@ static void test_mixed(void **state)
         bench b = { .on = t->on, .rng = seed + next };
         for (int kind = 1; kind <= RANDOM_STEP_KINDS; kind++)
             if (random_step_has(kind))
-                random_step_make(&b.made[b.count++], (hsched_step_kind)kind, seed + 1,
-                                 next);
+                make_step(&b, (hsched_step_kind)kind, seed + 1, next);
         failures += run_section(&b);
     }
     assert_int_equal(failures, 0);
@@ -440,7 +464,7 @@ static void test_out_of_memory(void **state)
     bench b = { .on = t->on };
     for (int kind = 1; kind <= RANDOM_STEP_KINDS; kind++)
         if (random_step_has(kind) && (!t->on->kind || (int)t->on->kind == kind))
-            random_step_make(&b.made[b.count++], (hsched_step_kind)kind, seed + 2, 0);
+            make_step(&b, (hsched_step_kind)kind, seed + 2, 0);
     close_device(t->on); /* devices share what was measured */
     hsched_status status = HSCHED_ERROR_OUT_OF_MEMORY;
     for (uint64_t k = 1; status != HSCHED_OK; k++) {
@@ -480,7 +504,10 @@ static void test_kernels(void **state)
         if (plain)
             assert_memory_equal(name, "ref", 3); /* "ref" or "reference" */
         of_onednn += strstr(name, "onednn") != NULL;
-        of_only += on->only && !strcmp(name, on->only);
+        /* "openblas/1x1", or with what the library says, "onednn/bf16/jit:avx512_core_bf16" */
+        const size_t length = on->only ? strlen(on->only) : 0;
+        of_only += on->only && !strncmp(name, on->only, length) &&
+                   (name[length] == '\0' || name[length] == '/');
         if (!(on->libraries & HSCHED_LIBRARY_OPENBLAS))
             assert_null(strstr(name, "openblas"));
     }
@@ -558,6 +585,10 @@ int main(void)
     print_message("HSCHED_TEST_SEED=%llu\n", (unsigned long long)seed);
     for (size_t k = 0; k < COUNT(setups); k++) {
         test_case *t = cases[k];
+        if (setups[k].math == HSCHED_MATH_BF16 && !hsi_cpu_has_bf16()) {
+            print_message("%s: skipped, the processor has no bfloat16\n", setups[k].name);
+            continue;
+        }
         tests[count++] = add_test(t++, &setups[k], "device", test_device);
         for (int kind = 1; kind <= RANDOM_STEP_KINDS; kind++) {
             if (!random_step_has(kind) || (setups[k].kind && (int)setups[k].kind != kind))

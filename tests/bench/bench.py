@@ -4,6 +4,7 @@
     make bench BENCH="--rounds 9 --networks resnet50,mobilenet_v2"
     make bench BENCH="--mix resnet50:4,densenet121:4"    # what runs at once
     make bench BENCH="--threads 1,2,4"                   # one network on several threads
+    make bench BENCH="--math bf16"                       # ONNX Runtime goes on in float32
 
 Prints a table and writes build/bench.json. Ratios are ONNX Runtime's time divided by ours, so above
 1 is faster than ONNX Runtime; medians over rounds in which the two take turns.
@@ -29,6 +30,7 @@ import hsched  # noqa: E402
 
 NETWORKS = "resnet50,mobilenet_v2,squeezenet1_1,densenet121,densenet201,googlenet,vgg16,alexnet"
 MIX = "resnet50:2,mobilenet_v2:2"
+MATHS = {"default": hsched.MATH_DEFAULT, "strict": hsched.MATH_STRICT, "bf16": hsched.MATH_BF16}
 
 
 def export(name, folder):
@@ -81,16 +83,18 @@ def one_after_the_other(make_session, feed, ours, rounds):
     return theirs_ms, ours_ms, theirs_ms / ours_ms
 
 
-def single(names, threads, folder, rounds, clock):
+def single(names, threads, math, folder, rounds, clock):
     rows = []
     title = f"one network, {threads} thread{'s' if threads > 1 else ''}"
+    if math != "default":
+        print(f"hsched in {math}, ONNX Runtime in float32")
     print(f"{title:24} {'ONNX Runtime ms':>16} {'hsched ms':>10} {'ratio':>6}")
     for name in names:
         path = export(name, folder)
         s = session(path, 1)
         feed = feed_of(s)
         with hsched.Runtime(cpu_workers=threads) as rt:
-            ours = rt.load(path).prepared(feed)
+            ours = rt.load(path, math=MATHS[math]).prepared(feed)
             if threads == 1:
                 (theirs_ms, ours_ms), (_, ratio) = in_turn([lambda: s.run(None, feed), ours],
                                                            rounds, clock)
@@ -98,12 +102,12 @@ def single(names, threads, folder, rounds, clock):
                 theirs_ms, ours_ms, ratio = one_after_the_other(
                     lambda: session(path, threads), feed, ours, rounds)
         print(f"{name:24} {theirs_ms:16.2f} {ours_ms:10.2f} {ratio:6.2f}", flush=True)
-        rows.append({"network": name, "threads": threads, "onnxruntime_ms": theirs_ms,
-                     "hsched_ms": ours_ms, "ratio": ratio})
+        rows.append({"network": name, "threads": threads, "math": math,
+                     "onnxruntime_ms": theirs_ms, "hsched_ms": ours_ms, "ratio": ratio})
     return rows
 
 
-def together(mix, folder, rounds):
+def together(mix, math, folder, rounds):
     cores = len(os.sched_getaffinity(0))
     paths = [export(name, folder) for name in mix]
     ones = [session(p, 1) for p in paths]
@@ -115,7 +119,7 @@ def together(mix, folder, rounds):
         list(pool.map(lambda pair: pair[0].run(None, pair[1]), zip(sessions, feeds)))
 
     with hsched.Runtime() as rt:
-        submits = [rt.load(p).submitter(f) for p, f in zip(paths, feeds)]
+        submits = [rt.load(p, math=MATHS[math]).submitter(f) for p, f in zip(paths, feeds)]
 
         def ours():
             for run in [submit() for submit in submits]:
@@ -148,6 +152,8 @@ def main():
                         help="one network on one thread: CPU time of the process, for machines "
                              "on which other programs run")
     parser.add_argument("--threads", default="1", help="numbers of threads for one network")
+    parser.add_argument("--math", choices=MATHS, default="default",
+                        help="of libhsched; ONNX Runtime computes in float32")
     a = parser.parse_args()
     mix = [name for part in a.mix.split(",")
            for name in [part.split(":")[0]] * int(part.partition(":")[2] or 1)]
@@ -161,9 +167,9 @@ def main():
     clock = time.process_time if a.cpu_time else time.perf_counter
     result = {"machine": machine, "onnxruntime": ort.__version__,
               "single": [row for threads in map(int, a.threads.split(","))
-                         for row in single(a.networks.split(","), threads, folder, a.rounds,
-                                            clock)],
-              "together": together(mix, folder, a.rounds)}
+                         for row in single(a.networks.split(","), threads, a.math, folder,
+                                           a.rounds, clock)],
+              "together": together(mix, a.math, folder, a.rounds)}
     (hsched.BUILD / "bench.json").write_text(json.dumps(result, indent=1))
 
 

@@ -41,7 +41,9 @@ class ModelConfig(c.Structure):
                 ("symbol_count", c.c_uint32), ("input_layout", c.c_int),
                 ("output_layout", c.c_int), ("taps", c.c_void_p), ("tap_count", c.c_uint32),
                 ("max_parts", c.c_uint32), ("math", c.c_int)]
+MATH_DEFAULT = 0
 MATH_STRICT = 1  # float32 throughout, on GPUs, too
+MATH_BF16 = 3
 
 
 class TensorInfo(c.Structure):

@@ -482,6 +482,16 @@ static void the_hash_is_fixed(void **state)
     assert_true(hsi_cost_mix(HSI_COST_HASH_INIT, 0) == UINT64_C(0xa8c7f832281a39c5));
 }
 
+static void costs_are_of_the_math_that_is_computed_with(void **state)
+{
+    (void)state;
+    assert_int_equal(hsi_cost_math(0, HSCHED_MATH_DEFAULT), HSCHED_MATH_DEFAULT);
+    assert_int_equal(hsi_cost_math(0, HSCHED_MATH_STRICT), HSCHED_MATH_STRICT);
+    assert_int_equal(hsi_cost_math(0, HSCHED_MATH_FP16), HSCHED_MATH_DEFAULT);
+    assert_int_equal(hsi_cost_math(0, HSCHED_MATH_BF16), HSCHED_MATH_BF16);
+    assert_int_equal(hsi_cost_math(1, HSCHED_MATH_FP16), HSCHED_MATH_FP16);
+}
+
 int main(void)
 {
 #define WITH_TABLE(test) cmocka_unit_test_setup_teardown(test, make_table, destroy_table)
@@ -501,6 +511,7 @@ int main(void)
         WITH_TABLE(without_memory_it_stays_as_it_was),
         cmocka_unit_test(models_are_known_by_what_their_times_depend_on),
         cmocka_unit_test(the_hash_is_fixed),
+        cmocka_unit_test(costs_are_of_the_math_that_is_computed_with),
     };
     return cmocka_run_group_tests_name("cost table", tests, NULL, NULL);
 }

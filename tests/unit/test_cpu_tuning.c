@@ -1,8 +1,11 @@
 /* Which kernel of the CPU a convolution gets: by rules, by measuring, by what was measured. */
 #include "common/support.h"
 
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "backend/cpu/bf16.h"
 
 #define CHANNELS 32
 #define SIDE     16
@@ -72,7 +75,7 @@ static const char *kernel_of(hsched_cpu_tuning tuning, hsched_math math)
     assert_ok(hsched_infer(model, &in, 1, &out, 1));
     for (size_t i = SIDE + 1; i < SIDE * SIDE - SIDE - 1; i++)
         if (i % SIDE > 0 && i % SIDE < SIDE - 1)
-            assert_true(y[i] > 0.9999f && y[i] < 1.0001f);
+            assert_true(fabsf(y[i] - 1) < (math == HSCHED_MATH_BF16 ? 1e-2f : 1e-4f));
     hsched_step_info step = { HSCHED_STEP_INFO_INIT };
     name[0] = '\0';
     for (uint32_t i = 0; hsched_model_step_info(model, i, &step) == HSCHED_OK; i++)
@@ -138,6 +141,20 @@ static void choices_are_kept_and_followed(void **state)
                         "own/winograd");
 }
 
+static void bfloat16_is_measured_apart(void **state)
+{
+    (void)state;
+    kernel_of(HSCHED_CPU_TUNING_MEASURE, HSCHED_MATH_DEFAULT);
+    rewrite_choice("openblas/im2col"); /* which is never the fastest */
+    const char *kernel = kernel_of(HSCHED_CPU_TUNING_MEASURE, HSCHED_MATH_BF16);
+    if (hsi_cpu_has_bf16())
+        assert_string_not_equal(kernel, "openblas/im2col");
+    else
+        assert_string_equal(kernel, "openblas/im2col");
+    assert_string_equal(kernel_of(HSCHED_CPU_TUNING_MEASURE, HSCHED_MATH_FP16),
+                        "openblas/im2col");
+}
+
 int main(void)
 {
 #define IN_A_FOLDER(test)                                                                \
@@ -146,6 +163,7 @@ int main(void)
         IN_A_FOLDER(rules_go_by_the_shape_and_by_math),
         IN_A_FOLDER(strict_math_is_measured_without_winograd),
         IN_A_FOLDER(choices_are_kept_and_followed),
+        IN_A_FOLDER(bfloat16_is_measured_apart),
     };
     return cmocka_run_group_tests_name("cpu tuning", tests, NULL, NULL);
 }

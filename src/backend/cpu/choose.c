@@ -80,6 +80,7 @@ static int can(const hsi_cpu_prepare_context *context, const hsi_cpu_kernel *ker
                const hsched_step *step)
 {
     return (context->libraries & kernel->library) &&
+           (!kernel->maths || (kernel->maths & HSI_CPU_MATH(context->math))) &&
            (!kernel->supports || kernel->supports(step));
 }
 

@@ -9,6 +9,9 @@
  * are copied in or out through scratch; and activations that its post-ops do not have are
  * applied band by band.
  *
+ * For HSCHED_MATH_BF16 there is a second kernel, for x and weights in bfloat16. Here, too, x is
+ * copied band by band, and rounded meanwhile; y is float32.
+ *
  * Pieces of the same shape share a primitive, and primitives share packed weights. All of
  * that is immutable; memory objects, which carry addresses, are made for each piece in
  * each slot.
@@ -19,6 +22,7 @@
 
 #include <string.h>
 
+#include "backend/cpu/bf16.h"
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/status.h"
@@ -40,6 +44,7 @@ typedef struct packed_weights {
 
 typedef struct onednn_state {
     hsi_conv2d conv;
+    dnnl_data_type_t type;          /* of x and the weights, as oneDNN sees them */
     hsched_activation fused, after; /* by a post-op; by us */
     hsi_onednn_residual residual;
     int copy_x, copy_y; /* through scratch */
@@ -125,6 +130,18 @@ static int onednn_likely(const hsched_step *step)
            conv.y_pixel == conv.o;
 }
 
+static int bf16_supports(const hsched_step *step)
+{
+    return hsi_cpu_has_bf16() && onednn_supports(step);
+}
+
+/* Few channels, and so all depthwise ones, leave most of a tile of AMX empty. */
+static int bf16_likely(const hsched_step *step)
+{
+    hsi_conv2d conv;
+    return hsi_cpu_has_amx() && hsi_conv2d_read(step, &conv) && conv.group_c >= 16;
+}
+
 /* The packed weights in the layout that a band wants, made at the first use. */
 static hsched_status find_weights(onednn_state *state, const float *weights,
                                   const dnnl_memory_desc_t *desc, uint32_t *index)
@@ -200,6 +217,7 @@ static hsched_status add_piece(onednn_state *state, const float *weights, int64_
     if (in_end <= in_begin)
         return HSCHED_ERROR_UNSUPPORTED; /* nothing but padding */
     hsi_onednn_band shape = {
+        .type = state->type,
         .images = images,
         .in_rows = in_end - in_begin,
         .out_rows = rows,
@@ -219,15 +237,33 @@ static hsched_status add_piece(onednn_state *state, const float *weights, int64_
     return status;
 }
 
+/* A bfloat16 band reads and writes about as many bytes as the weights, which every band reads
+ * anew, and so many at least. */
+static int64_t bf16_band_rows(const hsi_conv2d *conv)
+{
+    const int64_t weights = conv->o * conv->group_c * conv->kh * conv->kw * 2;
+    const int64_t row = conv->ow * conv->o * 4 +
+                        hsi_least(conv->stride_h, conv->h) * conv->w * conv->c * 2;
+    return hsi_most(hsi_most(weights, BAND_BYTES) / row, 1);
+}
+
 /* Rows of a band, or 0 where bands bring nothing. */
 static int64_t band_rows(const onednn_state *state)
 {
     const hsi_conv2d *conv = &state->conv;
+    if (state->type == dnnl_bf16)
+        return bf16_band_rows(conv);
     if (!state->copy_x && !state->copy_y && state->after.kind == HSCHED_ACTIVATION_NONE)
         return 0;
     int64_t row_bytes = conv->ow * conv->o * (int64_t)sizeof(float);
     int64_t rows = BAND_BYTES / row_bytes;
     return rows > 0 ? rows : 1;
+}
+
+/* 1 if whole images are pieces. */
+static int is_of_images(const onednn_state *state, int64_t most)
+{
+    return !most || (state->type == dnnl_bf16 && most >= state->conv.oh);
 }
 
 /* Cuts rows [begin, end) of all images into pieces. */
@@ -239,8 +275,10 @@ static hsched_status cut_part(onednn_state *state, const float *weights, int64_t
     hsched_status status = HSCHED_OK;
     while (begin < end && status == HSCHED_OK) {
         int64_t image = begin / conv->oh, row = begin % conv->oh;
-        if (!most && row == 0 && end - begin >= conv->oh) {
+        if (row == 0 && end - begin >= conv->oh && is_of_images(state, most)) {
             int64_t images = (end - begin) / conv->oh;
+            if (most)
+                images = hsi_least(images, most / conv->oh);
             status = add_piece(state, weights, image, images, 0, conv->oh);
             begin += images * conv->oh;
             continue;
@@ -314,8 +352,8 @@ static int can_be_operand(const onednn_state *state)
 }
 
 /* With post-ops for activation and residual as far as `fuse` allows. */
-static hsched_status make_state(const hsched_step *step, int fuse, uint64_t *weight_bytes,
-                                onednn_state **result)
+static hsched_status make_state(const hsched_step *step, dnnl_data_type_t type, int fuse,
+                                uint64_t *weight_bytes, onednn_state **result)
 {
     onednn_state *state = HSI_NEW(onednn_state);
     if (!state)
@@ -323,7 +361,8 @@ static hsched_status make_state(const hsched_step *step, int fuse, uint64_t *wei
     hsi_conv2d *conv = &state->conv;
     hsched_status status =
         hsi_conv2d_read(step, conv) ? HSCHED_OK : HSCHED_ERROR_UNSUPPORTED;
-    state->copy_x = conv->x_pixel != conv->c;
+    state->type = type;
+    state->copy_x = type != dnnl_f32 || conv->x_pixel != conv->c;
     state->copy_y = conv->y_pixel != conv->o;
     if (fuse && hsi_onednn_fuses(step->act))
         state->fused = step->act;
@@ -355,15 +394,14 @@ static hsched_status make_state(const hsched_step *step, int fuse, uint64_t *wei
     return HSCHED_OK;
 }
 
-static hsched_status onednn_prepare(const hsi_cpu_prepare_context *context,
-                                    hsched_step *step, hsi_cpu_prepared *prepared)
+static hsched_status prepare(dnnl_data_type_t type, hsched_step *step,
+                             hsi_cpu_prepared *prepared)
 {
-    (void)context;
     onednn_state *state = NULL;
-    hsched_status status = make_state(step, 1, &prepared->weight_bytes, &state);
+    hsched_status status = make_state(step, type, 1, &prepared->weight_bytes, &state);
     if (status == HSCHED_ERROR_UNSUPPORTED) {
         prepared->weight_bytes = 0;
-        status = make_state(step, 0, &prepared->weight_bytes, &state);
+        status = make_state(step, type, 0, &prepared->weight_bytes, &state);
     }
     if (status != HSCHED_OK)
         return status;
@@ -374,6 +412,20 @@ static hsched_status onednn_prepare(const hsi_cpu_prepare_context *context,
     prepared->detail = state->bands[0].implementation;
     prepared->scratch_size = state->scratch_size;
     return HSCHED_OK;
+}
+
+static hsched_status onednn_prepare(const hsi_cpu_prepare_context *context,
+                                    hsched_step *step, hsi_cpu_prepared *prepared)
+{
+    (void)context;
+    return prepare(dnnl_f32, step, prepared);
+}
+
+static hsched_status bf16_prepare(const hsi_cpu_prepare_context *context,
+                                  hsched_step *step, hsi_cpu_prepared *prepared)
+{
+    (void)context;
+    return prepare(dnnl_bf16, step, prepared);
 }
 
 /* ---- Slots ---------------------------------------------------------------- */
@@ -443,7 +495,7 @@ static hsched_status onednn_slot_create(const hsched_step *step, const void *poi
 /* ---- Run ------------------------------------------------------------------ */
 
 static dnnl_status_t execute(const onednn_state *state, const piece *what,
-                             const piece_memory *memory, dnnl_stream_t stream, float *x,
+                             const piece_memory *memory, dnnl_stream_t stream, void *x,
                              float *y, float *residual, char *work)
 {
     dnnl_status_t status = dnnl_memory_set_data_handle(memory->x, x);
@@ -474,6 +526,23 @@ static dnnl_status_t execute(const onednn_state *state, const piece *what,
     return status;
 }
 
+/* The piece's rows of x, where oneDNN finds them. */
+static void *bring_x(const onednn_state *state, const piece *what, float *x,
+                     char *scratch)
+{
+    const hsi_conv2d *conv = &state->conv;
+    const hsi_onednn_band *band = &state->bands[what->band];
+    const int64_t pixels = band->images * band->in_rows * conv->w;
+    x += (what->image * conv->h + what->in_row) * conv->w * conv->x_pixel;
+    if (!state->copy_x)
+        return x;
+    if (state->type == dnnl_bf16)
+        hsi_cpu_to_bf16((uint16_t *)scratch, conv->c, x, conv->x_pixel, pixels, conv->c);
+    else
+        hsi_cpu_copy_rows((float *)scratch, conv->c, x, conv->x_pixel, pixels, conv->c);
+    return scratch;
+}
+
 static dnnl_status_t run_piece(const onednn_state *state, const piece *what,
                                const piece_memory *memory, dnnl_stream_t stream,
                                void *const *operands, uint32_t out, char *scratch)
@@ -483,7 +552,7 @@ static dnnl_status_t run_piece(const onednn_state *state, const piece *what,
     int64_t pixels = band->images * band->out_rows * conv->ow;
     int64_t at =
         (what->image * conv->oh + what->out_row) * conv->ow; /* first pixel of y */
-    float *x = operands[0];
+    void *x = bring_x(state, what, operands[0], scratch);
     float *y = (float *)operands[out] + at * conv->y_pixel;
     float *residual = NULL;
     int64_t residual_pixel =
@@ -493,12 +562,6 @@ static dnnl_status_t run_piece(const onednn_state *state, const piece *what,
     else if (conv->has_residual)
         residual = (float *)operands[3] + at * residual_pixel;
 
-    x += (what->image * conv->h + what->in_row) * conv->w * conv->x_pixel;
-    if (state->copy_x) {
-        hsi_cpu_copy_rows((float *)scratch, conv->c, x, conv->x_pixel,
-                          band->in_rows * conv->w, conv->c);
-        x = (float *)scratch;
-    }
     float *target = state->copy_y ? (float *)(scratch + state->y_offset) : y;
     if (state->residual == HSI_ONEDNN_RESIDUAL_SUM && residual != target)
         hsi_cpu_copy_rows(target, conv->o, residual, residual_pixel, pixels, conv->o);
@@ -536,6 +599,20 @@ const hsi_cpu_kernel hsi_cpu_conv2d_onednn = {
     .supports = onednn_supports,
     .likely = onednn_likely,
     .prepare = onednn_prepare,
+    .destroy = onednn_destroy,
+    .slot_create = onednn_slot_create,
+    .slot_destroy = onednn_slot_destroy,
+    .run = onednn_run,
+};
+
+const hsi_cpu_kernel hsi_cpu_conv2d_bf16 = {
+    .name = "onednn/bf16",
+    .kind = HSCHED_STEP_CONV2D,
+    .library = HSCHED_LIBRARY_ONEDNN,
+    .maths = HSI_CPU_MATH(HSCHED_MATH_BF16),
+    .supports = bf16_supports,
+    .likely = bf16_likely,
+    .prepare = bf16_prepare,
     .destroy = onednn_destroy,
     .slot_create = onednn_slot_create,
     .slot_destroy = onednn_slot_destroy,

@@ -13,7 +13,9 @@
 typedef struct hsi_cpu_prepare_context {
     int constants_stay; /* step->in[i].constant stays valid until destroy */
     uint32_t libraries; /* HSCHED_LIBRARY_... enabled */
-    hsched_math math;   /* STRICT: nothing but sums of products */
+    /* STRICT: nothing but sums of products. BF16: kernels that are for it may round operands to
+     * bfloat16. FP16 is as DEFAULT. */
+    hsched_math math;
 } hsi_cpu_prepare_context;
 
 /* What prepare makes of one step. */
@@ -25,10 +27,14 @@ typedef struct hsi_cpu_prepared {
     size_t scratch_size; /* bytes of scratch that run needs for one part; aligned to 64 */
 } hsi_cpu_prepared;
 
+#define HSI_CPU_MATH(math) (1u << (math))
+
 typedef struct hsi_cpu_kernel {
     const char *name; /* "openblas/im2col" */
     hsched_step_kind kind;
     uint32_t library; /* HSCHED_LIBRARY_... */
+    /* For models of these: HSI_CPU_MATH(HSCHED_MATH_...), added; 0: all. */
+    uint32_t maths;
     int (*supports)(const hsched_step *step);
     /* NULL: always. Where nothing is measured, the first in the list of its kind is taken that
      * supports a step and is likely to be the fastest, else the first that supports it. */

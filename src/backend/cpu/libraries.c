@@ -13,6 +13,7 @@
 #include <omp.h>
 #endif
 
+#include "backend/cpu/bf16.h"
 #include "backend/cpu/isa.h"
 #include "base/log.h"
 
@@ -52,6 +53,8 @@ void hsi_cpu_libraries_describe(uint32_t libraries, char *text, size_t size)
     }
     snprintf(part, sizeof part, "own kernels (%s)", hsi_isa_name(hsi_isa_best()));
     append(text, size, part);
+    if (hsi_cpu_has_bf16())
+        append(text, size, hsi_cpu_has_amx() ? "bfloat16 (AMX)" : "bfloat16 (AVX-512)");
 }
 
 static void warn_of_environment(void)

@@ -11,8 +11,8 @@
 /* HSCHED_LIBRARY_... that were compiled in. */
 uint32_t hsi_cpu_libraries_built(void);
 
-/* "oneDNN 2.6.3, OpenBLAS 0.3.21 (SkylakeX)" of those in `libraries`, and the instruction
- * set that own kernels use. */
+/* "oneDNN 2.6.3, OpenBLAS 0.3.21 (SkylakeX)" of those in `libraries`, the instruction set that own
+ * kernels use, and that for bfloat16, if there is one. */
 void hsi_cpu_libraries_describe(uint32_t libraries, char *text, size_t size);
 
 /*

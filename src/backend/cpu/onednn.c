@@ -105,22 +105,23 @@ static dnnl_status_t make_attr(hsched_activation act, hsi_onednn_residual residu
     return status;
 }
 
-static dnnl_status_t weights_desc(const hsi_conv2d *conv, dnnl_format_tag_t grouped_tag,
+static dnnl_status_t weights_desc(const hsi_conv2d *conv, dnnl_data_type_t type,
+                                  dnnl_format_tag_t grouped_tag,
                                   dnnl_format_tag_t plain_tag, dnnl_memory_desc_t *desc)
 {
     dnnl_dims_t grouped = { conv->groups, conv->group_o, conv->group_c, conv->kh,
                             conv->kw };
     dnnl_dims_t plain = { conv->o, conv->c, conv->kh, conv->kw };
     if (conv->groups > 1)
-        return dnnl_memory_desc_init_by_tag(desc, 5, grouped, dnnl_f32, grouped_tag);
-    return dnnl_memory_desc_init_by_tag(desc, 4, plain, dnnl_f32, plain_tag);
+        return dnnl_memory_desc_init_by_tag(desc, 5, grouped, type, grouped_tag);
+    return dnnl_memory_desc_init_by_tag(desc, 4, plain, type, plain_tag);
 }
 
-static dnnl_status_t image_desc(dnnl_memory_desc_t *desc, int64_t n, int64_t c, int64_t h,
-                                int64_t w)
+static dnnl_status_t image_desc(dnnl_memory_desc_t *desc, dnnl_data_type_t type,
+                                int64_t n, int64_t c, int64_t h, int64_t w)
 {
     dnnl_dims_t dims = { n, c, h, w };
-    return dnnl_memory_desc_init_by_tag(desc, 4, dims, dnnl_f32, dnnl_nhwc);
+    return dnnl_memory_desc_init_by_tag(desc, 4, dims, type, dnnl_nhwc);
 }
 
 /* What the band computes, in oneDNN's terms. */
@@ -137,11 +138,13 @@ static dnnl_status_t describe_band(const hsi_conv2d *conv,
     dnnl_dims_t bias_dims = { conv->o };
     dnnl_memory_desc_t any, bias;
     dnnl_status_t status =
-        image_desc(&band->x, band->images, conv->c, band->in_rows, conv->w);
+        image_desc(&band->x, band->type, band->images, conv->c, band->in_rows, conv->w);
     if (status == dnnl_success)
-        status = image_desc(&band->y, band->images, conv->o, band->out_rows, conv->ow);
+        status = image_desc(&band->y, dnnl_f32, band->images, conv->o, band->out_rows,
+                            conv->ow);
     if (status == dnnl_success)
-        status = weights_desc(conv, dnnl_format_tag_any, dnnl_format_tag_any, &any);
+        status = weights_desc(conv, band->type, dnnl_format_tag_any, dnnl_format_tag_any,
+                              &any);
     if (status == dnnl_success)
         status = dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_a);
     if (status == dnnl_success)
@@ -157,12 +160,12 @@ static dnnl_status_t describe_band(const hsi_conv2d *conv,
  * im2col as the OpenBLAS kernel's, which unlike it cannot write into slices; those for
  * SSE4.1, of which the depthwise one crashed on rows that are not aligned to 16 bytes;
  * brdgmm, a depthwise kernel, with a residual: for outputs of one pixel it added the
- * wrong channels.
+ * wrong channels; jit_bf16_1x1, which with strides computed the third of three images wrong.
  */
 static int is_refused(const char *implementation, hsi_onednn_residual residual)
 {
     return strstr(implementation, "ref:") || strstr(implementation, "gemm:") ||
-           strstr(implementation, "sse41") ||
+           strstr(implementation, "sse41") || strstr(implementation, "jit_bf16_1x1") ||
            (strstr(implementation, "brdgmm") && residual != HSI_ONEDNN_RESIDUAL_NONE);
 }
 
@@ -224,7 +227,7 @@ hsched_status hsi_onednn_pack_weights(const hsi_conv2d *conv, const float *weigh
     void *data = hsi_alloc_aligned(dnnl_memory_desc_get_size(desc));
     if (!data)
         return hsi_out_of_memory("packed weights of a convolution");
-    dnnl_status_t status = weights_desc(conv, dnnl_goihw, dnnl_oihw, &plain);
+    dnnl_status_t status = weights_desc(conv, dnnl_f32, dnnl_goihw, dnnl_oihw, &plain);
     if (status == dnnl_success)
         status = dnnl_memory_create(&from, &plain, engine, (void *)weights);
     if (status == dnnl_success)

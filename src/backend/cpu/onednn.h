@@ -17,6 +17,7 @@ typedef enum hsi_onednn_residual {
 /* A band: rows of y and what they need of x, all dense. The first group is the caller's.
  */
 typedef struct hsi_onednn_band {
+    dnnl_data_type_t type; /* of x and the weights; all else is float32 */
     int64_t images, in_rows, out_rows, pad_top, pad_bottom;
 
     dnnl_primitive_t primitive;
@@ -43,7 +44,8 @@ hsched_status hsi_onednn_band_create(const hsi_conv2d *conv, hsched_activation a
                                      const dnnl_memory_desc_t *weights,
                                      hsi_onednn_band *band);
 
-/* Weights [o,c/groups,kh,kw] in the layout `desc`, in new memory of hsi_alloc_aligned. */
+/* Weights [o,c/groups,kh,kw] in the layout and type of `desc`, in new memory of
+ * hsi_alloc_aligned. */
 hsched_status hsi_onednn_pack_weights(const hsi_conv2d *conv, const float *weights,
                                       const dnnl_memory_desc_t *desc, void **packed);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backend/backend.h"
+#include "backend/cpu/bf16.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -143,7 +144,9 @@ int hsi_cpu_tuned_key(const hsched_step *step, hsched_math math, char *text)
                  y->dims[1], y->strides[3], weights->dims[2], weights->dims[3],
                  strides[0], strides[1], pads[0], pads[1], pads[2], pads[3], dilations[0],
                  dilations[1], step->u.conv2d.groups, (int)step->act.kind, residual,
-                 math == HSCHED_MATH_STRICT ? ":strict" : "");
+                 math == HSCHED_MATH_STRICT                       ? ":strict"
+                 : math == HSCHED_MATH_BF16 && hsi_cpu_has_bf16() ? ":bf16"
+                                                                  : "");
     return length > 0 && length < HSI_TUNE_STEP_KEY;
 }
 

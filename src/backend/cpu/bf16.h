@@ -1,0 +1,21 @@
+/* bfloat16, the upper half of a float: operands of the kernels for HSCHED_MATH_BF16. */
+#ifndef HSI_BACKEND_CPU_BF16_H
+#define HSI_BACKEND_CPU_BF16_H
+
+#include <stdint.h>
+
+/* 1 if the processor has instructions for bfloat16: AVX-512 BF16, which those with AMX have, too.
+ * Without them there are no kernels for it. Any thread. */
+int hsi_cpu_has_bf16(void);
+
+/* 1 if oneDNN may use AMX, whose products take a fraction of the time of those in float32. AVX-512
+ * BF16 alone means little: cores made for AMX take twice as long with it as in float32, others
+ * half as long. */
+int hsi_cpu_has_amx(void);
+
+/* y[rows, columns] = x[rows, columns], rounded to nearest, ties to even; denormal numbers become 0.
+ * Any row strides. Only where hsi_cpu_has_bf16. */
+void hsi_cpu_to_bf16(uint16_t *y, int64_t y_stride, const float *x, int64_t x_stride,
+                     int64_t rows, int64_t columns);
+
+#endif
