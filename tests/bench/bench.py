@@ -1,176 +1,205 @@
-"""libhsched beside ONNX Runtime: the same exported networks, in one process, runs in turn.
+"""libhsched beside other engines: the same networks, in one process, runs in turn.
 
-    make bench                       all of it
-    make bench BENCH="--rounds 9 --networks resnet50,mobilenet_v2"
-    make bench BENCH="--mix resnet50:4,densenet121:4"    # what runs at once
+    make bench                                           all of it, beside ONNX Runtime
+    make bench BENCH="--peers onnxruntime,openvino,ncnn" # installs what is not there yet
+    make bench BENCH="--rounds 9 --models resnet50,face-*,digits-*"
+    make bench BENCH="--mix resnet50:4,densenet121:4"    # what runs at once; "--mix none": nothing
     make bench BENCH="--threads 1,2,4"                   # one network on several threads
-    make bench BENCH="--math bf16"                       # ONNX Runtime goes on in float32
+    make bench BENCH="--math bf16"                       # libhsched in bfloat16, the others in float32
 
-Prints a table and writes build/bench.json. Ratios are ONNX Runtime's time divided by ours, so above
-1 is faster than ONNX Runtime; medians over rounds in which the two take turns.
+Prints tables and writes build/bench.json. Ratios are the other engine's time divided by ours, so above
+1 is faster than it; medians over rounds in which all take turns. Outputs are compared with ONNX Runtime's
+first; an engine whose outputs differ is not timed.
 """
 import argparse
 import concurrent.futures
-import gc
+import functools
 import json
 import os
 import pathlib
 import platform
-import statistics
-import subprocess
 import sys
 import time
 
-import numpy as np
-import onnxruntime as ort
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "common"))
+sys.path[:0] = [str(ROOT / "tests" / "common"), str(ROOT / "tests" / "bench")]
 import hsched  # noqa: E402
+import limits  # noqa: E402
+import networks  # noqa: E402
+import peers  # noqa: E402
+import peers_onnxruntime  # noqa: E402
+import turns  # noqa: E402
 
-NETWORKS = "resnet50,mobilenet_v2,squeezenet1_1,densenet121,densenet201,googlenet,vgg16,alexnet"
 MIX = "resnet50:2,mobilenet_v2:2"
 MATHS = {"default": hsched.MATH_DEFAULT, "strict": hsched.MATH_STRICT, "bf16": hsched.MATH_BF16}
+AGREE = {"default": 1e-3, "strict": 1e-3, "bf16": 0.15}  # random weights amplify what bfloat16 rounds off
 
 
-def export(name, folder):
-    path = folder / f"{name}.onnx"
-    if not path.exists():
-        subprocess.run([str(hsched.BUILD / "hsched"), "export", name, str(path)], check=True,
-                       stdout=subprocess.DEVNULL)
-    return path
+class Ours:
+    """libhsched, as peers.py has the others."""
+
+    def __init__(self, path, feed, threads, math="default"):
+        self._runtime = hsched.Runtime(cpu_workers=threads, flags=hsched.NO_GPU)
+        self.call = self._runtime.load(path, math=MATHS[math]).prepared(feed)
+
+    def outputs(self):
+        return self.call.outputs
+
+    def close(self):
+        self._runtime.__exit__()
 
 
-def session(path, threads):
-    options = ort.SessionOptions()
-    if threads:
-        options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+def difference(outputs, expected):
+    """The largest of the outputs' relative errors; shapes need not agree, engines drop dimensions of 1."""
+    if [y.size for y in outputs] != [y.size for y in expected]:
+        return float("inf")
+    return max(hsched.relative_error(y.reshape(e.shape), e) for y, e in zip(outputs, expected))
 
 
-def feed_of(s):
-    rng = np.random.default_rng(0)
-    return {i.name: rng.standard_normal(i.shape).astype(np.float32) for i in s.get_inputs()}
+def opened(engine, network, threads, expected, agree=AGREE["default"]):
+    """A session whose outputs are the expected ones."""
+    session = engine(network.path, network.feed, threads)
+    try:
+        session.call()
+        error = difference(session.outputs(), expected)
+        if not error < agree:
+            raise peers.Refused(f"outputs differ by {error:.2g}")
+    except peers.Refused:
+        session.close()
+        raise
+    return session
 
 
-def milliseconds(call, clock=time.perf_counter):
-    start = clock()
-    call()
-    return (clock() - start) * 1e3
+def measured(network, engines, math, threads, rounds, clock):
+    """A row of the table: of each engine its time and ratio, or why it has none."""
+    reference = peers_onnxruntime.Session(network.path, network.feed, 1)
+    reference.call()
+    expected = reference.outputs()
+    reference.close()
+    sessions, row = {}, {"network": network.name, "threads": threads}
+    ours = opened(functools.partial(Ours, math=math), network, threads, expected, AGREE[math])
+    for engine in engines:
+        try:
+            sessions[engine.TITLE] = opened(engine.Session, network, threads, expected)
+        except peers.Refused as why:
+            row[engine.TITLE] = {"refused": str(why)}
+    everyone = [ours, *sessions.values()]
+    medians, ratios = turns.in_turn([s.call for s in everyone], rounds, clock, threads)
+    row["hsched_ms"] = medians[0]
+    for title, ms, ratio in zip(sessions, medians[1:], ratios[1:]):
+        row[title] = {"ms": ms, "ratio": ratio}
+    for session in everyone:
+        session.close()
+    return row
 
 
-def in_turn(calls, rounds, clock=time.perf_counter):
-    """Medians of each call, and of the ratio of the first to each, over rounds of taking turns."""
-    for call in calls:
-        for _ in range(2):
-            call()
-    times = [[milliseconds(call, clock) for call in calls] for _ in range(rounds)]
-    medians = [statistics.median(t) for t in zip(*times)]
-    ratios = [statistics.median(row[0] / t for row, t in zip(times, column))
-              for column in zip(*times)]
-    return medians, ratios
+def milliseconds(ms):
+    return f"{ms:.2f}" if ms >= 1 else f"{ms:#.3g}"
 
 
-def one_after_the_other(make_session, feed, ours, rounds):
-    """Threads of a session of several go on polling after a run, so the session is closed before
-    our turn: medians and their ratio."""
-    s = make_session()
-    (theirs_ms,), _ = in_turn([lambda: s.run(None, feed)], rounds)
-    del s
-    gc.collect()
-    (ours_ms,), _ = in_turn([ours], rounds)
-    return theirs_ms, ours_ms, theirs_ms / ours_ms
-
-
-def single(names, threads, math, folder, rounds, clock):
-    rows = []
-    title = f"one network, {threads} thread{'s' if threads > 1 else ''}"
+def single(found, engines, math, threads, rounds, clock):
+    titles = [e.TITLE for e in engines]
+    title = f"one network, {threads} thread{'s' * (threads > 1)}"
     if math != "default":
-        print(f"hsched in {math}, ONNX Runtime in float32")
-    print(f"{title:24} {'ONNX Runtime ms':>16} {'hsched ms':>10} {'ratio':>6}")
-    for name in names:
-        path = export(name, folder)
-        s = session(path, 1)
-        feed = feed_of(s)
-        with hsched.Runtime(cpu_workers=threads) as rt:
-            ours = rt.load(path, math=MATHS[math]).prepared(feed)
-            if threads == 1:
-                (theirs_ms, ours_ms), (_, ratio) = in_turn([lambda: s.run(None, feed), ours],
-                                                           rounds, clock)
-            else:
-                theirs_ms, ours_ms, ratio = one_after_the_other(
-                    lambda: session(path, threads), feed, ours, rounds)
-        print(f"{name:24} {theirs_ms:16.2f} {ours_ms:10.2f} {ratio:6.2f}", flush=True)
-        rows.append({"network": name, "threads": threads, "math": math,
-                     "onnxruntime_ms": theirs_ms, "hsched_ms": ours_ms, "ratio": ratio})
-    return rows
+        print(f"libhsched in {math}, the others in float32")
+    print(f"{title:24} {'libhsched ms':>13}" + "".join(f" {t + ' ms':>16} {'ratio':>6}" for t in titles))
+    rows = []
+    for network in found:
+        row = measured(network, engines, math, threads, rounds, clock)
+        cells = [(milliseconds(row[t]["ms"]), f"{row[t]['ratio']:.2f}") if "ms" in row[t] else ("none", "")
+                 for t in titles]
+        print(f"{network.name:24} {milliseconds(row['hsched_ms']):>13}" +
+              "".join(f" {ms:>16} {ratio:>6}" for ms, ratio in cells), flush=True)
+        rows.append(row)
+    for row in rows:
+        for t in titles:
+            if "refused" in row[t]:
+                print(f"none: {t}, {row['network']}: {row[t]['refused']}")
+    most = limits.table(rows, found, threads)
+    print()
+    return {"threads": threads, "math": math, "ceilings": most, "rows": rows}
 
 
 def together(mix, math, folder, rounds):
+    """Several at once, beside ONNX Runtime alone."""
     cores = len(os.sched_getaffinity(0))
-    paths = [export(name, folder) for name in mix]
-    ones = [session(p, 1) for p in paths]
-    feeds = [feed_of(s) for s in ones]
+    by_name = {n.name: n for n in networks.find(dict.fromkeys(mix), folder)}
+    paths, feeds = zip(*[(by_name[name].path, by_name[name].feed) for name in mix])
+    ones = [peers_onnxruntime.session(p, 1) for p in paths]
     few = concurrent.futures.ThreadPoolExecutor(cores)
     many = concurrent.futures.ThreadPoolExecutor(len(mix))
 
     def run_all(pool, sessions):
         list(pool.map(lambda pair: pair[0].run(None, pair[1]), zip(sessions, feeds)))
 
-    with hsched.Runtime() as rt:
+    with hsched.Runtime(flags=hsched.NO_GPU) as rt:
         submits = [rt.load(p, math=MATHS[math]).submitter(f) for p, f in zip(paths, feeds)]
 
         def ours():
             for run in [submit() for submit in submits]:
                 hsched.wait(run)
-        medians, ratios = in_turn([ours, lambda: run_all(few, ones),
-                                   lambda: run_all(many, ones)], rounds)
+        medians, ratios = turns.in_turn([ours, lambda: run_all(few, ones),
+                                         lambda: run_all(many, ones)], rounds)
     # Last and alone: threads of default sessions go on polling after a run, which would slow down
     # whatever took the next turn.
-    defaults = [session(p, 0) for p in paths]
-    (default_ms,), _ = in_turn([lambda: run_all(many, defaults)], rounds)
+    defaults = [peers_onnxruntime.session(p, 0) for p in paths]
+    (default_ms,), _ = turns.in_turn([lambda: run_all(many, defaults)], rounds)
     medians.append(default_ms)
-    ratios.append(medians[0] / default_ms)
-    rows = [{"arrangement": a, "makespan_ms": m, "ratio": 1 / r} for a, m, r in zip(
+    ratios.append(default_ms / medians[0])
+    rows = [{"arrangement": a, "makespan_ms": m, "ratio": r} for a, m, r in zip(
         ["hsched", f"ONNX Runtime, {cores} calling threads, sessions of 1 thread",
          "ONNX Runtime, a calling thread each, sessions of 1 thread",
          "ONNX Runtime, a calling thread each, default sessions"], medians, ratios)]
     counts = " + ".join(f"{mix.count(n)} x {n}" for n in dict.fromkeys(mix))
-    print(f"\n{counts} at once, {cores} cores: makespan ms (ratio to hsched)")
+    print(f"{counts} at once, {cores} cores: makespan ms (ratio to hsched)")
     for row in rows:
         print(f"  {row['arrangement']:62} {row['makespan_ms']:8.2f} {row['ratio']:6.2f}")
     return rows
 
 
-def main():
+def machine():
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo")
+                if line.startswith("model name")), platform.processor())
+    return f"{len(os.sched_getaffinity(0))} cores of {cpu}"
+
+
+def options(arguments):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", default=NETWORKS)
+    parser.add_argument("--models", "--networks", default=",".join(networks.DEFAULT),
+                        help="names of networks (hsched zoo, examples/data, ../shared/models), patterns of "
+                             "such, or ONNX files")
+    parser.add_argument("--peers", default="onnxruntime", help=f"of {','.join(peers.NAMES)}")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--mix", default=MIX, help="NAME:COUNT,...: what runs at once")
+    parser.add_argument("--mix", default=MIX, help="NAME:COUNT,...: what runs at once, or none")
     parser.add_argument("--cpu-time", action="store_true",
                         help="one network on one thread: CPU time of the process, for machines "
                              "on which other programs run")
     parser.add_argument("--threads", default="1", help="numbers of threads for one network")
     parser.add_argument("--math", choices=MATHS, default="default",
-                        help="of libhsched; ONNX Runtime computes in float32")
-    a = parser.parse_args()
-    mix = [name for part in a.mix.split(",")
-           for name in [part.split(":")[0]] * int(part.partition(":")[2] or 1)]
+                        help="of libhsched; the others compute in float32")
+    parser.add_argument("--json", type=pathlib.Path, default=hsched.BUILD / "bench.json",
+                        help="where the figures go")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    a = options(arguments)
+    mix = [] if a.mix == "none" else [name for part in a.mix.split(",")
+                                      for name in [part.split(":")[0]] * int(part.partition(":")[2] or 1)]
     folder = hsched.BUILD / "bench"
     folder.mkdir(exist_ok=True)
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo")
-                if line.startswith("model name")), platform.processor())
-    machine = f"{len(os.sched_getaffinity(0))} cores of {cpu}"
-    print(f"{machine}; ONNX Runtime {ort.__version__}; libhsched "
-          f"{hsched.LIB.hsched_version().decode()}\n")
-    clock = time.process_time if a.cpu_time else time.perf_counter
-    result = {"machine": machine, "onnxruntime": ort.__version__,
-              "single": [row for threads in map(int, a.threads.split(","))
-                         for row in single(a.networks.split(","), threads, a.math, folder,
-                                           a.rounds, clock)],
-              "together": together(mix, a.math, folder, a.rounds)}
-    (hsched.BUILD / "bench.json").write_text(json.dumps(result, indent=1))
+    engines = peers.wanted(a.peers.split(","))
+    versions = {e.TITLE: e.VERSION for e in engines}
+    print(f"{machine()}; libhsched {hsched.LIB.hsched_version().decode()}" +
+          "".join(f"; {title} {version}" for title, version in versions.items()) + "\n")
+    found = networks.find(a.models.split(","), folder)
+    result = {"machine": machine(), "peers": versions, "single": [], "together": []}
+    for threads in map(int, a.threads.split(",")):
+        clock = time.process_time if a.cpu_time and threads == 1 else time.perf_counter
+        result["single"].append(single(found, engines, a.math, threads, a.rounds, clock))
+    if mix:
+        result["together"] = together(mix, a.math, folder, a.rounds)
+    a.json.write_text(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "common"), str(ROOT / "tests" / "bench")]
 import hsched  # noqa: E402
 import op_cases  # noqa: E402
+import peers_onnxruntime  # noqa: E402
 
 ORT = ort.capi.onnxruntime_pybind11_state
 SLOW = 1.5
@@ -68,24 +69,6 @@ def build(case, seed=3):
         [helper.make_empty_tensor_value_info(n) for n in outputs], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", case.opset)], ir_version=10)
     return model, feed
-
-
-def session(path):
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def bound(s, feed, expected):
-    """A callable that runs the session on fixed memory, as libhsched does."""
-    binding = s.io_binding()
-    for name, array in feed.items():
-        binding.bind_cpu_input(name, array)
-    kept = [hsched.aligned(np.empty_like(y)) for y in expected]
-    for output, y in zip(s.get_outputs(), kept):
-        binding.bind_output(output.name, "cpu", 0, y.dtype, y.shape, y.ctypes.data)
-    return lambda keep=(kept, feed): s.run_with_iobinding(binding)
 
 
 def agree(ours, theirs):
@@ -137,7 +120,7 @@ def measure(case, budget_s):
         path = pathlib.Path(folder) / "one.onnx"
         path.write_bytes(model.SerializeToString())
         try:
-            s = session(path)
+            s = peers_onnxruntime.session(path, 1)
             expected = s.run(None, feed)
         except ORT.NotImplemented as error:
             raise Incomparable(str(error)) from error
@@ -146,8 +129,9 @@ def measure(case, budget_s):
         for output, theirs in zip(s.get_outputs(), expected):
             if not agree(found[output.name], theirs):
                 raise ValueError(f"{output.name} is not what ONNX Runtime gives")
-        ours_s, theirs_s, ratio = in_turn(our_turn(loaded.submitter(feed)),
-                                          their_turn(bound(s, feed, expected)), budget_s)
+        their_call, _ = peers_onnxruntime.bound(s, feed, expected)
+        ours_s, theirs_s, ratio = in_turn(our_turn(loaded.submitter(feed)), their_turn(their_call),
+                                          budget_s)
     gc.collect()
     return {"operator": case.op, "case": case.label, "hsched_us": ours_s * 1e6,
             "onnxruntime_us": theirs_s * 1e6, "ratio": ratio}
