@@ -89,6 +89,8 @@ static setup setups[] = {
     BF16("own/fc-bf16", HSCHED_STEP_FC, HSCHED_LIBRARY_OWN),
 #if HSI_HAVE_ONEDNN
     BF16("onednn/bf16", HSCHED_STEP_CONV2D, HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_ONEDNN),
+    BF16("onednn/fc-bf16", HSCHED_STEP_FC, HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_ONEDNN),
+    BF16("onednn/matmul-bf16", HSCHED_STEP_MATMUL, HSCHED_LIBRARY_ONEDNN),
 #endif
     { "sim", &hsi_backend_sim, 0, 0 },
 };

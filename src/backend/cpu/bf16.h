@@ -8,9 +8,9 @@
  * Without them there are no kernels for it. Any thread. */
 int hsi_cpu_has_bf16(void);
 
-/* 1 if oneDNN may use AMX, whose products take a fraction of the time of those in float32. AVX-512
- * BF16 alone means little: cores made for AMX take twice as long with it as in float32, others
- * half as long. */
+/* 1 if oneDNN may use AMX, which has 16 times the products of float32, on paper. AVX-512 BF16 alone
+ * means little: an Emerald Rapids took twice as long with it as in float32; on other processors
+ * it should be half as long. */
 int hsi_cpu_has_amx(void);
 
 /* y[rows, columns] = x[rows, columns], rounded to nearest, ties to even; denormal numbers become 0.

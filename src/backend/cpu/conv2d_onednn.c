@@ -29,6 +29,9 @@
 
 /* Bytes of a band's rows of y: they, and what produces them, fit a second-level cache. */
 #define BAND_BYTES (256 * 1024)
+/* Of a band of x and y, where x is rounded: processors with bfloat16 have larger caches, and rows
+ * that two bands need are rounded twice. */
+#define BF16_BAND_BYTES (512 * 1024)
 
 typedef struct piece {
     uint32_t band; /* its primitive */
@@ -244,7 +247,7 @@ static int64_t bf16_band_rows(const hsi_conv2d *conv)
     const int64_t weights = conv->o * conv->group_c * conv->kh * conv->kw * 2;
     const int64_t row = conv->ow * conv->o * 4 +
                         hsi_least(conv->stride_h, conv->h) * conv->w * conv->c * 2;
-    return hsi_most(hsi_most(weights, BAND_BYTES) / row, 1);
+    return hsi_most(hsi_most(weights, BF16_BAND_BYTES) / row, 1);
 }
 
 /* Rows of a band, or 0 where bands bring nothing. */

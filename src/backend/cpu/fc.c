@@ -328,5 +328,8 @@ static const hsi_cpu_kernel own_fc = {
 };
 
 const hsi_cpu_kernel *const hsi_cpu_kernels_fc[] = {
-    &hsi_cpu_fc_bf16, &onednn_fc, &openblas_fc, &own_fc, NULL,
+#if HSI_HAVE_ONEDNN
+    &hsi_cpu_fc_onednn_bf16,
+#endif
+    &hsi_cpu_fc_bf16,        &onednn_fc, &openblas_fc, &own_fc, NULL,
 };

@@ -7,6 +7,7 @@
 /* 1 if x and y are float32 with contiguous rows, weights and bias constants (fc.c). */
 int hsi_fc_supports(const hsched_step *step);
 
-extern const hsi_cpu_kernel hsi_cpu_fc_bf16; /* fc_bf16.c */
+extern const hsi_cpu_kernel hsi_cpu_fc_bf16;        /* fc_bf16.c */
+extern const hsi_cpu_kernel hsi_cpu_fc_onednn_bf16; /* fc_onednn_bf16.c */
 
 #endif

@@ -3,10 +3,11 @@
  * + bias). The time is that of reading the weights, and these are half as many bytes. x is
  * float32, a bfloat16 becomes a float by a shift, and the sums are as in float32.
  *
- * Weights are packed in blocks, 32 of each of four rows, so that all are read in one stream; rows
- * and columns that are missing in the last blocks are zeros. In a block the number i of a row lies
- * beside the number 16 + i: a vector of such pairs becomes a vector of the first ones, shifted,
- * and one of the second ones, masked.
+ * Rows of weights are multiplied by fours, and packed in blocks of 32 numbers; what is missing in
+ * the last ones is zeros. In a block number i lies beside number 16 + i: a vector of such pairs
+ * becomes a vector of the first ones, shifted, and one of the second ones, masked. Rows are fetched
+ * ahead: one thread read 67 MB of weights at 28 GB/s, at 26 without, and at 24 where the blocks of
+ * four rows lay in one stream.
  */
 #include <string.h>
 
@@ -23,6 +24,8 @@
 #define DEPTH         32 /* of a block */
 #define COLUMNS       4  /* of y, rows of weights, of a block */
 #define ROWS          3  /* of x that are multiplied at once */
+/* Numbers of a row that are fetched before they are needed. */
+#define AHEAD 512
 /* Columns of y between two calls of the epilogue; parts are made of so many. */
 #define CHUNK 64
 
@@ -37,7 +40,7 @@ typedef uint32_t pairs __attribute__((vector_size(LANES * 4), aligned(4), may_al
 
 typedef struct fc_state {
     int64_t m, k, o, x_row, y_row;
-    int64_t blocks; /* of a row of blocks */
+    int64_t row; /* of weights, in whole blocks */
     uint16_t *weights;
     const float *bias;
     void *owned_bias;
@@ -84,17 +87,16 @@ static void pack_run(const hsched_operand *weights, int64_t o, int64_t k, uint16
 static hsched_status pack(const hsched_operand *weights, fc_state *state,
                           uint64_t *weight_bytes)
 {
-    const int64_t groups = (state->o + COLUMNS - 1) / COLUMNS;
+    const int64_t rows = (state->o + COLUMNS - 1) / COLUMNS * COLUMNS;
     size_t count, bytes;
-    if (!hsi_mul_size((size_t)groups, (size_t)state->blocks, &count) ||
-        !hsi_mul_size(count, COLUMNS * DEPTH * sizeof(uint16_t), &bytes) ||
+    if (!hsi_mul_size((size_t)rows, (size_t)state->row, &count) ||
+        !hsi_mul_size(count, sizeof(uint16_t), &bytes) ||
         !(state->weights = hsi_alloc_aligned(bytes)))
         return hsi_out_of_memory("weights in bfloat16");
     uint16_t *to = state->weights;
-    for (int64_t g = 0; g < groups; g++)
-        for (int64_t b = 0; b < state->blocks; b++)
-            for (int64_t i = 0; i < COLUMNS; i++, to += DEPTH)
-                pack_run(weights, g * COLUMNS + i, b * DEPTH, to);
+    for (int64_t o = 0; o < rows; o++)
+        for (int64_t k = 0; k < state->row; k += DEPTH, to += DEPTH)
+            pack_run(weights, o, k, to);
     *weight_bytes += bytes;
     return HSCHED_OK;
 }
@@ -112,7 +114,7 @@ static hsched_status fc_prepare(const hsi_cpu_prepare_context *context, hsched_s
         .o = y->dims[1],
         .x_row = x->strides[0],
         .y_row = y->dims[0] == 1 ? y->dims[1] : y->strides[0],
-        .blocks = (x->dims[1] + DEPTH - 1) / DEPTH,
+        .row = (x->dims[1] + DEPTH - 1) / DEPTH * DEPTH,
     };
     hsched_status status = pack(&step->in[1], state, &prepared->weight_bytes);
     if (status == HSCHED_OK && step->input_count > 2)
@@ -134,10 +136,12 @@ typedef struct sums {
 /* Adds a block's products. `rows` is a constant where this is inlined; the sums are then
  * registers. */
 TARGET HSI_ISA_INLINE void add_block(sums *s, const float *x, int64_t x_row,
-                                     const uint16_t *block, const int rows)
+                                     const uint16_t *weights, int64_t w_row,
+                                     const int rows)
 {
     for (int i = 0; i < COLUMNS; i++) {
-        const pairs both = *(const pairs *)(block + i * DEPTH);
+        __builtin_prefetch(weights + i * w_row + AHEAD);
+        const pairs both = *(const pairs *)(weights + i * w_row);
         const floats first = (floats)(both << 16), second = (floats)(both & 0xffff0000u);
         for (int r = 0; r < rows; r++) {
             s->first[r][i] += *(const floats *)(x + r * x_row) * first;
@@ -156,14 +160,14 @@ TARGET HSI_ISA_INLINE void dots(const fc_state *state, const float *x,
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < COLUMNS; i++)
             s.first[r][i] = s.second[r][i] = (floats){ 0 };
-    for (int64_t b = 0; b < whole; b++, weights += COLUMNS * DEPTH)
-        add_block(&s, x + b * DEPTH, state->x_row, weights, rows);
+    for (int64_t b = 0; b < whole; b++, weights += DEPTH)
+        add_block(&s, x + b * DEPTH, state->x_row, weights, state->row, rows);
     if (rest) {
         float last[ROWS * DEPTH] = { 0 };
         for (int r = 0; r < rows; r++)
             memcpy(last + r * DEPTH, x + r * state->x_row + whole * DEPTH,
                    (size_t)rest * sizeof *x);
-        add_block(&s, last, DEPTH, weights, rows);
+        add_block(&s, last, DEPTH, weights, state->row, rows);
     }
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < COLUMNS; i++) {
@@ -190,7 +194,7 @@ TARGET HSI_ISA_OPTIMIZE static void dots_all(const fc_state *state, const float 
 static void multiply_columns(const fc_state *state, const float *x, float *y, int64_t o,
                              int64_t count)
 {
-    const uint16_t *weights = state->weights + o * state->blocks * DEPTH;
+    const uint16_t *weights = state->weights + o * state->row;
     float out[ROWS][COLUMNS];
     for (int64_t m = 0; m < state->m;) {
         const int64_t rows = state->m - m >= ROWS ? ROWS : 1;

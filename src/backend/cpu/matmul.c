@@ -9,34 +9,13 @@
 #include <limits.h>
 #include <string.h>
 
-#include "backend/cpu/kernel.h"
+#include "backend/cpu/matmul.h"
 #include "backend/cpu/product.h"
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/status.h"
 
-/* How a library sees a matrix of which element (i, j) is at i * row + j * column. */
-typedef struct blas_matrix {
-    int64_t row, column; /* strides */
-    int transposed;      /* column-contiguous */
-    int copied;          /* to scratch, dense, first */
-    int64_t lead;        /* leading dimension, as it is given to the library */
-    const char *constant;
-    void *owned;
-} blas_matrix;
-
-typedef struct matmul_state {
-    int64_t size; /* of an element */
-    int64_t batch, m, k, n;
-    uint32_t batch_rank;
-    int64_t batch_dims[HSCHED_MAX_DIMS], a_strides[HSCHED_MAX_DIMS],
-        b_strides[HSCHED_MAX_DIMS], out_strides[HSCHED_MAX_DIMS];
-    int64_t out_row;
-    blas_matrix a, b;
-    size_t b_offset; /* in scratch; the copy of a is at 0 */
-} matmul_state;
-
-static void describe_matrix(blas_matrix *matrix, int64_t rows, int64_t columns)
+static void describe_matrix(hsi_blas_matrix *matrix, int64_t rows, int64_t columns)
 {
     int64_t row = matrix->row, column = matrix->column;
     if ((columns == 1 || column == 1) && (rows == 1 || row >= columns)) {
@@ -50,13 +29,11 @@ static void describe_matrix(blas_matrix *matrix, int64_t rows, int64_t columns)
     }
 }
 
-/* Shapes and strides; leading dimensions over which b is the same and the rows of a and out
- * go on evenly become rows of one product. */
-static int read_matmul(const hsched_step *step, matmul_state *state)
+int hsi_matmul_read(const hsched_step *step, hsi_matmul *state)
 {
     const hsched_operand *a = &step->in[0], *b = &step->in[1], *out = &step->out;
     uint32_t rank = out->rank;
-    *state = (matmul_state){ .batch = 1, .size = (int64_t)hsched_dtype_size(out->dtype) };
+    *state = (hsi_matmul){ .batch = 1, .size = (int64_t)hsched_dtype_size(out->dtype) };
     if (step->input_count < 2 || rank < 2 || a->rank != rank || b->rank != rank ||
         (out->dims[rank - 1] != 1 && out->strides[rank - 1] != 1))
         return 0;
@@ -64,9 +41,9 @@ static int read_matmul(const hsched_step *step, matmul_state *state)
     state->k = a->dims[rank - 1];
     state->n = b->dims[rank - 1];
     state->a =
-        (blas_matrix){ .row = a->strides[rank - 2], .column = a->strides[rank - 1] };
+        (hsi_blas_matrix){ .row = a->strides[rank - 2], .column = a->strides[rank - 1] };
     state->b =
-        (blas_matrix){ .row = b->strides[rank - 2], .column = b->strides[rank - 1] };
+        (hsi_blas_matrix){ .row = b->strides[rank - 2], .column = b->strides[rank - 1] };
     state->out_row = out->strides[rank - 2];
     uint32_t left = rank - 2;
     while (left > 0) {
@@ -103,8 +80,8 @@ static int read_matmul(const hsched_step *step, matmul_state *state)
 
 static int fits(const hsched_step *step)
 {
-    matmul_state state;
-    return read_matmul(step, &state) && state.m <= INT_MAX && state.k <= INT_MAX &&
+    hsi_matmul state;
+    return hsi_matmul_read(step, &state) && state.m <= INT_MAX && state.k <= INT_MAX &&
            state.n <= INT_MAX && state.a.lead <= INT_MAX && state.b.lead <= INT_MAX &&
            state.out_row <= INT_MAX;
 }
@@ -121,7 +98,7 @@ static int doubles_supports(const hsched_step *step)
 
 static void matmul_destroy(void *pointer)
 {
-    matmul_state *state = pointer;
+    hsi_matmul *state = pointer;
     if (!state)
         return;
     hsi_free(state->a.owned);
@@ -129,7 +106,7 @@ static void matmul_destroy(void *pointer)
     hsi_free(state);
 }
 
-static hsched_status lay_out_scratch(const matmul_state *state, size_t *a_size,
+static hsched_status lay_out_scratch(const hsi_matmul *state, size_t *a_size,
                                      size_t *total)
 {
     size_t a = 0, b = 0;
@@ -150,10 +127,10 @@ static hsched_status lay_out_scratch(const matmul_state *state, size_t *a_size,
 static hsched_status matmul_prepare(const hsi_cpu_prepare_context *context,
                                     hsched_step *step, hsi_cpu_prepared *prepared)
 {
-    matmul_state *state = HSI_NEW(matmul_state);
+    hsi_matmul *state = HSI_NEW(hsi_matmul);
     if (!state)
         return hsi_out_of_memory("a matrix product");
-    read_matmul(step, state);
+    hsi_matmul_read(step, state);
     hsched_status status =
         lay_out_scratch(state, &state->b_offset, &prepared->scratch_size);
     if (status == HSCHED_OK)
@@ -177,7 +154,7 @@ static hsched_status matmul_prepare(const hsi_cpu_prepare_context *context,
             ((type *)to)[i * columns + j] =                                              \
                 ((const type *)from)[i * matrix->row + j * matrix->column];
 
-static void copy_matrix(const blas_matrix *matrix, int64_t size, const void *from,
+static void copy_matrix(const hsi_blas_matrix *matrix, int64_t size, const void *from,
                         int64_t rows, int64_t columns, void *to)
 {
     if (size == sizeof(double)) {
@@ -187,9 +164,8 @@ static void copy_matrix(const blas_matrix *matrix, int64_t size, const void *fro
     }
 }
 
-/* Where matrices number `index` of the batch begin. */
-static void batch_offsets(const matmul_state *state, int64_t index, int64_t *a,
-                          int64_t *b, int64_t *out)
+void hsi_matmul_offsets(const hsi_matmul *state, int64_t index, int64_t *a, int64_t *b,
+                        int64_t *out)
 {
     *a = *b = *out = 0;
     for (uint32_t i = state->batch_rank; i-- > 0;) {
@@ -201,9 +177,8 @@ static void batch_offsets(const matmul_state *state, int64_t index, int64_t *a,
     }
 }
 
-/* Of floats; behind doubles there is none. */
-static void activate_rows(hsched_activation act, float *y, int64_t rows,
-                          const matmul_state *state)
+void hsi_matmul_activate(hsched_activation act, float *y, int64_t rows,
+                         const hsi_matmul *state)
 {
     if (act.kind == HSCHED_ACTIVATION_NONE)
         return;
@@ -215,7 +190,7 @@ static void activate_rows(hsched_activation act, float *y, int64_t rows,
 }
 
 static hsched_status run_with(hsi_multiply *multiply, const hsched_step *step,
-                              const matmul_state *state, void *const *operands,
+                              const hsi_matmul *state, void *const *operands,
                               uint32_t part, void *scratch)
 {
     const int64_t size = state->size;
@@ -231,7 +206,7 @@ static hsched_status run_with(hsi_multiply *multiply, const hsched_step *step,
         int64_t a_offset, b_offset, out_offset;
         if (rows > end - at)
             rows = end - at;
-        batch_offsets(state, at / state->m, &a_offset, &b_offset, &out_offset);
+        hsi_matmul_offsets(state, at / state->m, &a_offset, &b_offset, &out_offset);
         const char *a = all_a + (a_offset + row * state->a.row) * size,
                    *b = all_b + b_offset * size;
         if (state->a.copied) {
@@ -259,7 +234,7 @@ static hsched_status run_with(hsi_multiply *multiply, const hsched_step *step,
         const hsched_status status = multiply(&product);
         if (status != HSCHED_OK)
             return status;
-        activate_rows(step->act, y, rows, state);
+        hsi_matmul_activate(step->act, y, rows, state);
         at += rows;
     }
     return HSCHED_OK;
@@ -324,5 +299,12 @@ static const hsi_cpu_kernel double_matmul = {
     .run = doubles_run,
 };
 
-const hsi_cpu_kernel *const hsi_cpu_kernels_matmul[] = { &onednn_matmul, &openblas_matmul,
-                                                         &double_matmul, NULL };
+const hsi_cpu_kernel *const hsi_cpu_kernels_matmul[] = {
+#if HSI_HAVE_ONEDNN
+    &hsi_cpu_matmul_onednn_bf16,
+#endif
+    &onednn_matmul,
+    &openblas_matmul,
+    &double_matmul,
+    NULL,
+};

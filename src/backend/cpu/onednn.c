@@ -210,55 +210,72 @@ hsched_status hsi_onednn_band_create(const hsi_conv2d *conv, hsched_activation a
     return status == dnnl_success ? HSCHED_OK : HSCHED_ERROR_UNSUPPORTED;
 }
 
-hsched_status hsi_onednn_pack_weights(const hsi_conv2d *conv, const float *weights,
-                                      const dnnl_memory_desc_t *desc, void **packed)
+/* Executes a reorder, whose memory objects exist. */
+static dnnl_status_t reorder(dnnl_engine_t engine, dnnl_memory_t from,
+                             const dnnl_memory_desc_t *from_desc, dnnl_memory_t to,
+                             const dnnl_memory_desc_t *to_desc)
 {
-    dnnl_engine_t engine;
-    dnnl_memory_desc_t plain;
-    dnnl_memory_t from = NULL, to = NULL;
     dnnl_primitive_desc_t chosen = NULL;
-    dnnl_primitive_t reorder = NULL;
+    dnnl_primitive_t primitive = NULL;
     dnnl_stream_t stream = NULL;
-
-    *packed = NULL;
-    hsched_status result = hsi_onednn_engine(&engine);
-    if (result != HSCHED_OK)
-        return result;
-    void *data = hsi_alloc_aligned(dnnl_memory_desc_get_size(desc));
-    if (!data)
-        return hsi_out_of_memory("packed weights of a convolution");
-    dnnl_status_t status = weights_desc(conv, dnnl_f32, dnnl_goihw, dnnl_oihw, &plain);
+    dnnl_status_t status = dnnl_reorder_primitive_desc_create(&chosen, from_desc, engine,
+                                                              to_desc, engine, NULL);
     if (status == dnnl_success)
-        status = dnnl_memory_create(&from, &plain, engine, (void *)weights);
-    if (status == dnnl_success)
-        status = dnnl_memory_create(&to, desc, engine, data);
-    if (status == dnnl_success)
-        status = dnnl_reorder_primitive_desc_create(&chosen, &plain, engine, desc, engine,
-                                                    NULL);
-    if (status == dnnl_success)
-        status = dnnl_primitive_create(&reorder, chosen);
+        status = dnnl_primitive_create(&primitive, chosen);
     if (status == dnnl_success)
         status = dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
     dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, to } };
     if (status == dnnl_success)
-        status = dnnl_primitive_execute(reorder, stream, 2, args);
+        status = dnnl_primitive_execute(primitive, stream, 2, args);
     if (status == dnnl_success)
         status = dnnl_stream_wait(stream);
     if (stream)
         dnnl_stream_destroy(stream);
-    if (reorder)
-        dnnl_primitive_destroy(reorder);
+    if (primitive)
+        dnnl_primitive_destroy(primitive);
     if (chosen)
         dnnl_primitive_desc_destroy(chosen);
-    if (to)
-        dnnl_memory_destroy(to);
-    if (from)
-        dnnl_memory_destroy(from);
+    return status;
+}
+
+hsched_status hsi_onednn_reorder(const dnnl_memory_desc_t *from, const float *data,
+                                 const dnnl_memory_desc_t *to, void **made)
+{
+    dnnl_engine_t engine;
+    dnnl_memory_t source = NULL, target = NULL;
+    *made = NULL;
+    hsched_status result = hsi_onednn_engine(&engine);
+    if (result != HSCHED_OK)
+        return result;
+    void *room = hsi_alloc_aligned(dnnl_memory_desc_get_size(to));
+    if (!room)
+        return hsi_out_of_memory("packed weights");
+    dnnl_status_t status = dnnl_memory_create(&source, from, engine, (void *)data);
     if (status == dnnl_success)
-        *packed = data;
+        status = dnnl_memory_create(&target, to, engine, room);
+    if (status == dnnl_success)
+        status = reorder(engine, source, from, target, to);
+    if (target)
+        dnnl_memory_destroy(target);
+    if (source)
+        dnnl_memory_destroy(source);
+    if (status == dnnl_success)
+        *made = room;
     else
-        hsi_free(data);
-    return hsi_onednn_status(status, "to pack the weights of a convolution");
+        hsi_free(room);
+    return hsi_onednn_status(status, "to pack weights");
+}
+
+hsched_status hsi_onednn_pack_weights(const hsi_conv2d *conv, const float *weights,
+                                      const dnnl_memory_desc_t *desc, void **packed)
+{
+    dnnl_memory_desc_t plain;
+    *packed = NULL;
+    hsched_status status =
+        hsi_onednn_status(weights_desc(conv, dnnl_f32, dnnl_goihw, dnnl_oihw, &plain),
+                          "the weights of a convolution");
+    return status == HSCHED_OK ? hsi_onednn_reorder(&plain, weights, desc, packed)
+                               : status;
 }
 
 #else

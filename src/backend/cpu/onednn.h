@@ -44,6 +44,11 @@ hsched_status hsi_onednn_band_create(const hsi_conv2d *conv, hsched_activation a
                                      const dnnl_memory_desc_t *weights,
                                      hsi_onednn_band *band);
 
+/* What `data` in the layout `from` is in the layout and type `to`, in new memory of
+ * hsi_alloc_aligned. */
+hsched_status hsi_onednn_reorder(const dnnl_memory_desc_t *from, const float *data,
+                                 const dnnl_memory_desc_t *to, void **made);
+
 /* Weights [o,c/groups,kh,kw] in the layout and type of `desc`, in new memory of
  * hsi_alloc_aligned. */
 hsched_status hsi_onednn_pack_weights(const hsi_conv2d *conv, const float *weights,
