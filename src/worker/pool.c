@@ -69,6 +69,28 @@ static hsi_worker *wake_idle(hsi_worker_pool *pool, uint32_t device)
     return w;
 }
 
+/* Telling a thread that it is woken takes the system some microseconds. So of many who are to help
+ * the one who asks tells two, and each of them two more. */
+static void signal_two(hsi_worker_pool *pool)
+{
+    for (int i = 0; i < 2 && pool->to_signal; i++) {
+        hsi_worker *w = pool->to_signal;
+        pool->to_signal = w->next_idle;
+        pthread_cond_signal(&w->wake);
+    }
+}
+
+static hsi_worker *wake_idle_later(hsi_worker_pool *pool)
+{
+    if (!pool->idle[0])
+        return NULL;
+    hsi_worker *w = remove_idle(pool, &pool->idle[0]);
+    w->woken = 1;
+    w->next_idle = pool->to_signal;
+    pool->to_signal = w;
+    return w;
+}
+
 static void set_jobs_waiting(hsi_worker_pool *pool, uint32_t jobs)
 {
     atomic_store_explicit(&pool->jobs_waiting, jobs != 0, memory_order_relaxed);
@@ -156,7 +178,7 @@ void hsi_worker_recruit(hsi_worker *owner, uint32_t helpers)
     if (members == 0)
         owner->team_scratch = pool->scratch_size;
     while (members < helpers) {
-        hsi_worker *w = wake_idle(pool, 0);
+        hsi_worker *w = wake_idle_later(pool);
         if (!w)
             break;
         w->helping = &owner->team;
@@ -164,6 +186,7 @@ void hsi_worker_recruit(hsi_worker *owner, uint32_t helpers)
         members =
             atomic_fetch_add_explicit(&owner->team.members, 1, memory_order_relaxed) + 1;
     }
+    signal_two(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -388,6 +411,7 @@ static void *worker_main(void *argument)
         w->woken = 0;
         while (!w->woken)
             pthread_cond_wait(&w->wake, &pool->lock);
+        signal_two(pool);
     }
     pthread_mutex_unlock(&pool->lock);
     hsi_free(w->scratch);

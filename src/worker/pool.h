@@ -38,7 +38,7 @@ typedef struct hsi_worker {
     int cpu; /* to be pinned to, or -1 */
     pthread_cond_t wake;
     /* Guarded by the scheduler lock. */
-    struct hsi_worker *next_idle;
+    struct hsi_worker *next_idle; /* or, woken, next in pool->to_signal */
     int woken;
     hsi_team *helping;              /* asked to help there, */
     int help_priority;              /*   with a run of this priority */
@@ -95,6 +95,9 @@ struct hsi_worker_pool {
                                  more leaves its team */
     /* Guarded by the lock. */
     hsi_worker *idle[HSI_MAX_DEVICES];
+    hsi_worker
+        *to_signal; /* are woken, but nobody has told them; while there are any, so is
+                              one who has been told and tells two of them when it comes */
     uint32_t executing[HSI_MAX_DEVICES]; /* jobs on workers */
     uint32_t lost_devices;               /* bits */
     size_t scratch_size;                 /* what any model loaded so far needs */
