@@ -1,13 +1,14 @@
 /*
  * Fully connected: y [m, o] = act(x [m, k] * weights [o, k]^T + bias).
  *
- * With few rows the time is that of reading the weights once: dot products with the
- * weights as they are, four rows of them against some rows of x at a time. With more rows
- * oneDNN, with the weights transposed while preparing, or with many OpenBLAS.
+ * With one row the time is that of reading the weights once: dot products with the weights as they
+ * are, four rows of them against some rows of x at a time. With more rows packed panels
+ * (fc_packed.c), oneDNN, with the weights transposed while preparing, or with many OpenBLAS.
  */
 #include <limits.h>
 #include <string.h>
 
+#include "backend/cpu/fc.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/product.h"
@@ -20,6 +21,8 @@
 /* From so many rows on OpenBLAS's, which packs the weights first. Its time over that of the
  * dot products, measured for the same: 0.9 and 2.0 with 16 rows, 0.7 and 1.3 with 32. */
 #define GEMM_ROWS 32
+/* Bytes of weights that one row does not wait for: of a second-level cache. */
+#define ROW_WEIGHTS ((size_t)1 << 20)
 /* Columns of y between two calls of the epilogue. */
 #define OWN_CHUNK 64
 
@@ -80,12 +83,17 @@ static int is_rows(const hsched_operand *operand)
            (operand->dims[1] == 1 || operand->strides[1] == 1);
 }
 
-static int own_supports(const hsched_step *step)
+int hsi_fc_is_plain(const hsched_step *step)
 {
     return step->input_count >= 2 && is_rows(&step->in[0]) && is_rows(&step->out) &&
            step->in[1].constant && step->in[1].rank == 2 &&
            (step->input_count < 3 || step->in[2].dtype == HSCHED_DTYPE_NONE ||
             step->in[2].constant);
+}
+
+int hsi_fc_waits_for_weights(const hsched_step *step)
+{
+    return step->in[0].dims[0] <= 1 && hsi_cpu_operand_span(&step->in[1]) > ROW_WEIGHTS;
 }
 
 /* OpenBLAS wants row strides of at least a row, and counts in int. */
@@ -97,13 +105,13 @@ static int fits_blas(const hsched_operand *operand)
 
 static int gemm_supports(const hsched_step *step)
 {
-    return own_supports(step) && step->in[0].dims[0] >= GEMM_ROWS &&
+    return hsi_fc_is_plain(step) && step->in[0].dims[0] >= GEMM_ROWS &&
            fits_blas(&step->in[0]) && fits_blas(&step->out);
 }
 
 static int onednn_supports(const hsched_step *step)
 {
-    return hsi_onednn_multiplies() && own_supports(step) &&
+    return hsi_onednn_multiplies() && hsi_fc_is_plain(step) &&
            step->in[0].dims[0] >= PRODUCT_ROWS && fits_blas(&step->in[0]) &&
            fits_blas(&step->out);
 }
@@ -187,6 +195,7 @@ static hsched_status fc_prepare(const hsi_cpu_prepare_context *context, hsched_s
 static hsched_status onednn_prepare(const hsi_cpu_prepare_context *context,
                                     hsched_step *step, hsi_cpu_prepared *prepared)
 {
+    hsi_onednn_warm_up();
     return prepare(1, context, step, prepared);
 }
 
@@ -321,11 +330,11 @@ static const hsi_cpu_kernel own_fc = {
     .name = "own/fc",
     .kind = HSCHED_STEP_FC,
     .library = HSCHED_LIBRARY_OWN,
-    .supports = own_supports,
+    .supports = hsi_fc_is_plain,
     .prepare = fc_prepare,
     .destroy = fc_destroy,
     .run = own_run,
 };
 
-const hsi_cpu_kernel *const hsi_cpu_kernels_fc[] = { &onednn_fc, &openblas_fc, &own_fc,
-                                                     NULL };
+const hsi_cpu_kernel *const hsi_cpu_kernels_fc[] = { &hsi_cpu_fc_packed, &onednn_fc,
+                                                     &openblas_fc, &own_fc, NULL };

@@ -2,6 +2,8 @@
  * Tiles of a product with packed weights: a source for vectors (vector_variants.h). Sums, a row of
  * weights and a broadcast have to fit the registers.
  */
+/* Rows of weights that are fetched ahead: the fewer pixels the sooner they are needed. */
+#define AHEAD(pixels) ((pixels) <= 2 ? 64 : (pixels) <= 4 ? 32 : 16)
 /* `pixels` and `vectors` are constants: the loops over them unroll, and sums stay in registers. */
 TARGET HSI_ISA_INLINE void JOIN(tile_of, SUFFIX)(const hsi_panel_tile *t,
                                                  const int pixels, const int vectors)
@@ -31,7 +33,7 @@ TARGET HSI_ISA_INLINE void JOIN(tile_of, SUFFIX)(const hsi_panel_tile *t,
                 weight[v] = READ(weights + v * LANES);
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; v++)
-                __builtin_prefetch(weights + v * LANES + 16 * vectors * LANES);
+                __builtin_prefetch(weights + v * LANES + AHEAD(pixels) * vectors * LANES);
 #pragma GCC unroll 12
             for (int p = 0; p < pixels; p++) {
                 const VECTOR x = row[p][k] - zero; /* nothing but a broadcast */
@@ -101,6 +103,7 @@ static const hsi_panel_kernels JOIN(panel_kernels, SUFFIX) = {
 };
 
 #undef TILE
+#undef AHEAD
 #undef ENTRY
 #undef AT_MOST_6
 #undef AT_MOST_9

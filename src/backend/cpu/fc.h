@@ -1,0 +1,15 @@
+/* What the kernels of fully connected steps share. */
+#ifndef HSI_BACKEND_CPU_FC_H
+#define HSI_BACKEND_CPU_FC_H
+
+#include "backend/cpu/kernel.h"
+
+/* 1 if rows lie in one piece and weights and bias are constants. */
+int hsi_fc_is_plain(const hsched_step *step);
+/* 1 if it is one row with so many weights that reading them is all of its time, whatever the
+ * kernel: then none is to copy them. */
+int hsi_fc_waits_for_weights(const hsched_step *step);
+
+extern const hsi_cpu_kernel hsi_cpu_fc_packed; /* fc_packed.c */
+
+#endif
