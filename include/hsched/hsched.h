@@ -251,7 +251,8 @@ typedef enum hsched_gpu_tuning {
     HSCHED_GPU_TUNING_FULL = 3     /* and all others in the background afterwards */
 } hsched_gpu_tuning;
 
-/* How the CPU's kernel is chosen for a step that several can do (convolutions). */
+/* How the CPU's kernel is chosen for a step that several can do (convolutions and
+ * matrix products). */
 typedef enum hsched_cpu_tuning {
     HSCHED_CPU_TUNING_DEFAULT = 0, /* MEASURE */
     HSCHED_CPU_TUNING_NONE = 1,    /* what the cache knows, else by rules */

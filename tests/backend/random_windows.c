@@ -131,8 +131,8 @@ static void set_rows(random_maker *m, hsched_operand *op, int is_input)
 void random_make_fc(random_maker *m)
 {
     hsched_step *s = &m->made->step;
-    int64_t rows = PICK(m, 1, 1, 1, 2, 3, 4, 5, 8, 17, 70, 170),
-            k = PICK(m, 1, 2, 3, 7, 16, 64, 130, 515);
+    int64_t rows = PICK(m, 1, 1, 1, 2, 3, 4, 5, 8, 17, 37, 65, 170),
+            k = PICK(m, 1, 2, 3, 7, 16, 64, 130, 515, 1301);
     int64_t o = PICK(m, 1, 2, 3, 10, 16, 33, 100, 301);
     if (chance(m, 50)) {
         k = range(m, 1, 260);

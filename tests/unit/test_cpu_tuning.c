@@ -1,4 +1,5 @@
-/* Which kernel of the CPU a convolution gets: by rules, by measuring, by what was measured. */
+/* Which kernel of the CPU a convolution or a product gets: by rules, by measuring, by what was
+ * measured. */
 #include "common/support.h"
 
 #include <math.h>
@@ -155,6 +156,65 @@ static void bfloat16_is_measured_apart(void **state)
                         "openblas/im2col");
 }
 
+/* Has a runtime measure y = x * weights, rows of ones of `depth` floats, and checks y. */
+static void multiply(int64_t rows, int64_t depth, int64_t columns)
+{
+    const int64_t dims[] = { rows, depth }, weight_dims[] = { columns, depth };
+    const size_t x_size = (size_t)(rows * depth) * sizeof(float),
+                 w_size = (size_t)(columns * depth) * sizeof(float),
+                 y_size = (size_t)(rows * columns) * sizeof(float);
+    const hsched_runtime_config config = { HSCHED_RUNTIME_CONFIG_INIT, .cpu_workers = 1,
+                                           .policy = HSCHED_POLICY_CPU_ONLY,
+                                           .cache_dir = folder };
+    const hsched_model_config model_config = { HSCHED_MODEL_CONFIG_INIT };
+    float *x = malloc(x_size), *weights = malloc(w_size), *y = malloc(y_size);
+    hsched_runtime *rt;
+    hsched_model *model;
+    hsched_graph *g;
+    hsched_tensor in, w, out;
+    assert_true(x && weights && y);
+    for (int64_t i = 0; i < rows * depth; i++)
+        x[i] = 1;
+    for (int64_t i = 0; i < columns * depth; i++)
+        weights[i] = 1.0f / (float)depth;
+    assert_ok(hsched_graph_create("net", &g));
+    assert_ok(hsched_graph_add_input(g, "x", HSCHED_FLOAT32, 2, dims, &in));
+    assert_ok(hsched_graph_add_constant(g, "w", HSCHED_FLOAT32, 2, weight_dims, weights,
+                                        w_size, HSCHED_DATA_BORROW, &w));
+    assert_ok(hsched_graph_add_fully_connected(g, "fc", in, w, HSCHED_NO_TENSOR, &out));
+    assert_ok(hsched_graph_add_output(g, out));
+    assert_ok(hsched_runtime_create(&config, &rt));
+    assert_ok(hsched_model_compile(rt, g, &model_config, &model));
+    const hsched_binding given = HSCHED_DATA(x, x_size), taken = HSCHED_DATA(y, y_size);
+    assert_ok(hsched_infer(model, &given, 1, &taken, 1));
+    for (int64_t i = 0; i < rows * columns; i++)
+        assert_true(y[i] > 0.9999f && y[i] < 1.0001f);
+    hsched_model_release(model);
+    hsched_runtime_destroy(rt);
+    hsched_graph_destroy(g);
+    free(x);
+    free(weights);
+    free(y);
+}
+
+/* One with so many weights that it waits for them is not measured. */
+static void products_are_measured_but_for_long_rows(void **state)
+{
+    (void)state;
+    char text[4096];
+    multiply(1, 1024, 600);
+    assert_int_not_equal(access(file_path("cpu-tuning.txt"), F_OK), 0);
+    multiply(1, 64, 100);
+    multiply(5, 1024, 600);
+    FILE *file = fopen(file_path("cpu-tuning.txt"), "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    assert_non_null(strstr(text, "\tfc:x1x64/0:y100/0:"));
+    assert_non_null(strstr(text, "\tfc:x5x1024/1024:y600/600:"));
+    assert_null(strstr(text, "\tfc:x1x1024"));
+}
+
 int main(void)
 {
 #define IN_A_FOLDER(test)                                                                \
@@ -164,6 +224,7 @@ int main(void)
         IN_A_FOLDER(strict_math_is_measured_without_winograd),
         IN_A_FOLDER(choices_are_kept_and_followed),
         IN_A_FOLDER(bfloat16_is_measured_apart),
+        IN_A_FOLDER(products_are_measured_but_for_long_rows),
     };
     return cmocka_run_group_tests_name("cpu tuning", tests, NULL, NULL);
 }

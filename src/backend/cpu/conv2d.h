@@ -19,16 +19,6 @@ typedef struct hsi_conv2d {
     int residual_in_place; /* y holds it already */
 } hsi_conv2d;
 
-static inline int64_t hsi_least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline int64_t hsi_most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* 1, or 0 if the step is not a float32 convolution of channels-last tensors with
  * constants. */
 int hsi_conv2d_read(const hsched_step *step, hsi_conv2d *conv);

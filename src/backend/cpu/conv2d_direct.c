@@ -21,7 +21,6 @@
 
 /* Of x that a block reads: half of a second-level cache of 1 MB. */
 #define BLOCK_BYTES      (512 * 1024)
-#define CHUNK_BYTES      (128 * 1024)
 #define BLOCK_PIXELS     384
 #define MIN_BLOCK_PIXELS 24
 /* Below, the taps of a kernel row are read as one run. */
@@ -32,7 +31,7 @@ typedef struct direct_state {
     const hsi_panel_kernels *kernels;
     float *weights;       /* of each group, packed */
     size_t group_weights; /* floats */
-    float *zeros;         /* [depth], and for a panel's columns */
+    float *zeros;         /* [depth] */
     float *bias;          /* of each group, with its panels' room */
     size_t group_bias;
     float lo, hi;
@@ -41,8 +40,8 @@ typedef struct direct_state {
     int64_t runs, depth;
     int64_t block; /* pixels */
     int by_panels;
-    int64_t panels;                  /* of a group */
-    int64_t chunk_runs, chunk_depth; /* of a panel that are read before others */
+    int64_t panels; /* of a group */
+    hsi_panel_chunks chunks;
     size_t edge_offset, sum_offset, scratch_size;
 } direct_state;
 
@@ -86,21 +85,6 @@ static void choose_block(direct_state *state)
         hsi_least(hsi_most(pixels, MIN_BLOCK_PIXELS), conv->n * conv->oh * conv->ow);
 }
 
-/* A panel that is larger than some of a second-level cache is read in chunks: all pixels of a block
- * come to one before the next. */
-static void choose_chunks(direct_state *state)
-{
-    const int64_t rows =
-        CHUNK_BYTES / (hsi_panel_width(state->kernels) * (int64_t)sizeof(float));
-    state->chunk_runs = state->runs;
-    state->chunk_depth = state->depth;
-    if (state->runs * state->depth <= 2 * rows)
-        return;
-    state->chunk_runs = hsi_most(rows / state->depth, 1);
-    if (state->depth > rows)
-        state->chunk_depth = (state->depth - 1) / ((state->depth - 1) / rows + 1) + 1;
-}
-
 static hsched_status lay_out_scratch(direct_state *state)
 {
     const int64_t width = hsi_panel_width(state->kernels);
@@ -126,8 +110,7 @@ static hsched_status pack(direct_state *state, const float *given, const float *
     const hsi_conv2d *conv = &state->conv;
     const int64_t taps = conv->kh * conv->kw, depth = taps * conv->group_c;
     state->group_weights = hsi_panel_floats(state->kernels, depth, conv->group_o);
-    const size_t zeros =
-        (size_t)hsi_most(state->depth, hsi_panel_width(state->kernels)) * sizeof(float);
+    const size_t zeros = (size_t)state->depth * sizeof(float);
     state->group_bias = hsi_panel_floats(state->kernels, 1, conv->group_o);
     const size_t size = state->group_weights * (size_t)conv->groups * sizeof(float),
                  bias_size = state->group_bias * (size_t)conv->groups * sizeof(float);
@@ -181,7 +164,7 @@ static hsched_status direct_prepare(const hsi_cpu_prepare_context *context,
     state->panels = (state->conv.group_o - 1) / hsi_panel_width(state->kernels) + 1;
     choose_runs(state);
     choose_block(state);
-    choose_chunks(state);
+    state->chunks = hsi_panel_choose_chunks(state->kernels, state->runs, state->depth);
     choose_parts(state, step);
     state->clamp = hsi_cpu_activation_is_clamp(step->act, &state->lo, &state->hi);
     if (!state->clamp) {
@@ -291,35 +274,6 @@ static void move_rows(const direct_state *state, const block *b)
             b->rows[i] += state->conv.group_c;
 }
 
-/* One panel, chunk by chunk of its rows: sums are kept in between. */
-static void run_chunks(const direct_state *state, const hsi_panel_tile *whole,
-                       int64_t pixels, float *sums)
-{
-    const int64_t vectors = hsi_panel_vectors(state->kernels, whole->columns),
-                  width = vectors * state->kernels->lanes;
-    hsi_panel_tile chunk = *whole;
-    for (int64_t run = 0; run < state->runs; run += state->chunk_runs)
-        for (int64_t k = 0; k < state->depth; k += state->chunk_depth) {
-            chunk.runs = hsi_least(state->chunk_runs, state->runs - run);
-            chunk.depth = hsi_least(state->chunk_depth, state->depth - k);
-            chunk.rows = whole->rows + run * whole->row_stride;
-            chunk.offset = k;
-            chunk.weights = whole->weights + (run * state->depth + k) * width;
-            chunk.next_floats = chunk.runs * chunk.depth * width;
-            chunk.next = chunk.weights + chunk.next_floats;
-            const int last =
-                run + chunk.runs == state->runs && k + chunk.depth == state->depth;
-            chunk.y = last ? whole->y : sums;
-            chunk.y_pixel = last ? whole->y_pixel : width;
-            chunk.lo = last ? whole->lo : -INFINITY;
-            chunk.hi = last ? whole->hi : INFINITY;
-            hsi_panel_run(state->kernels, &chunk, pixels);
-            chunk.bias = state->zeros;
-            chunk.residual = sums;
-            chunk.residual_pixel = width;
-        }
-}
-
 /* Panels [begin, end) of a group. */
 static void run_panels(const direct_state *state, const block *b, int64_t group,
                        int64_t begin, int64_t end, float *y, const float *residual,
@@ -327,7 +281,9 @@ static void run_panels(const direct_state *state, const block *b, int64_t group,
 {
     const hsi_conv2d *conv = &state->conv;
     const int64_t width = hsi_panel_width(state->kernels);
-    hsi_panel_tile tile = { .y_pixel = conv->y_pixel,
+    hsi_panel_tile tile = { .runs = state->runs,
+                            .depth = state->depth,
+                            .y_pixel = conv->y_pixel,
                             .residual_pixel = conv->residual_in_place
                                                   ? conv->y_pixel
                                                   : conv->residual_pixel,
@@ -344,7 +300,7 @@ static void run_panels(const direct_state *state, const block *b, int64_t group,
         tile.y = y + b->begin * conv->y_pixel + channel;
         tile.residual =
             residual ? residual + b->begin * tile.residual_pixel + channel : NULL;
-        run_chunks(state, &tile, b->pixels, sums);
+        hsi_panel_run_chunks(state->kernels, state->chunks, &tile, b->pixels, sums);
     }
 }
 

@@ -1,9 +1,9 @@
 /*
  * Fully connected: y [m, o] = act(x [m, k] * weights [o, k]^T + bias).
  *
- * With few rows the time is that of reading the weights once: dot products with the
- * weights as they are, four rows of them against some rows of x at a time. With more rows
- * oneDNN, with the weights transposed while preparing, or with many OpenBLAS.
+ * With one row the time is that of reading the weights once: dot products with the weights as they
+ * are, four rows of them against some rows of x at a time. With more rows packed panels
+ * (fc_packed.c), oneDNN, with the weights transposed while preparing, or with many OpenBLAS.
  */
 #include <limits.h>
 #include <string.h>
@@ -20,6 +20,8 @@
 /* From so many rows on OpenBLAS's, which packs the weights first. Its time over that of the
  * dot products, measured for the same: 0.9 and 2.0 with 16 rows, 0.7 and 1.3 with 32. */
 #define GEMM_ROWS 32
+/* Bytes of weights that one row does not wait for: of a second-level cache. */
+#define ROW_WEIGHTS ((size_t)1 << 20)
 /* Columns of y between two calls of the epilogue. */
 #define OWN_CHUNK 64
 
@@ -86,6 +88,11 @@ int hsi_fc_supports(const hsched_step *step)
            step->in[1].constant && step->in[1].rank == 2 &&
            (step->input_count < 3 || step->in[2].dtype == HSCHED_DTYPE_NONE ||
             step->in[2].constant);
+}
+
+int hsi_fc_waits_for_weights(const hsched_step *step)
+{
+    return step->in[0].dims[0] <= 1 && hsi_cpu_operand_span(&step->in[1]) > ROW_WEIGHTS;
 }
 
 /* OpenBLAS wants row strides of at least a row, and counts in int. */
@@ -187,6 +194,7 @@ static hsched_status fc_prepare(const hsi_cpu_prepare_context *context, hsched_s
 static hsched_status onednn_prepare(const hsi_cpu_prepare_context *context,
                                     hsched_step *step, hsi_cpu_prepared *prepared)
 {
+    hsi_onednn_warm_up();
     return prepare(1, context, step, prepared);
 }
 
@@ -331,5 +339,5 @@ const hsi_cpu_kernel *const hsi_cpu_kernels_fc[] = {
 #if HSI_HAVE_ONEDNN
     &hsi_cpu_fc_onednn_bf16,
 #endif
-    &hsi_cpu_fc_bf16,        &onednn_fc, &openblas_fc, &own_fc, NULL,
+    &hsi_cpu_fc_bf16,        &hsi_cpu_fc_packed, &onednn_fc, &openblas_fc, &own_fc, NULL,
 };

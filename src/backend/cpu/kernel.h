@@ -118,6 +118,16 @@ static inline int64_t hsi_cpu_part_begin(int64_t units, uint32_t part, uint32_t 
     return (int64_t)((__int128)units * part / parts);
 }
 
+static inline int64_t hsi_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t hsi_most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* Bytes from an operand's first element to the end of its last one; 0 on overflow
  * (prepare.c). */
 size_t hsi_cpu_operand_span(const hsched_operand *operand);

@@ -15,7 +15,23 @@
 #include "base/checked.h"
 #include "base/status.h"
 
-static void describe_matrix(hsi_blas_matrix *matrix, int64_t rows, int64_t columns)
+/* How a library sees a matrix of which element (i, j) is at i * row + j * column. */
+typedef struct blas_matrix {
+    int64_t row, column; /* strides */
+    int transposed;      /* column-contiguous */
+    int copied;          /* to scratch, dense, first */
+    int64_t lead;        /* leading dimension, as it is given to the library */
+    const char *constant;
+    void *owned;
+} blas_matrix;
+
+typedef struct matmul_state {
+    hsi_matmul of;
+    blas_matrix a, b;
+    size_t b_offset; /* in scratch; the copy of a is at 0 */
+} matmul_state;
+
+static void describe_matrix(blas_matrix *matrix, int64_t rows, int64_t columns)
 {
     int64_t row = matrix->row, column = matrix->column;
     if ((columns == 1 || column == 1) && (rows == 1 || row >= columns)) {
@@ -29,61 +45,72 @@ static void describe_matrix(hsi_blas_matrix *matrix, int64_t rows, int64_t colum
     }
 }
 
-int hsi_matmul_read(const hsched_step *step, hsi_matmul *state)
+int hsi_matmul_read(const hsched_step *step, hsi_matmul *matmul)
 {
     const hsched_operand *a = &step->in[0], *b = &step->in[1], *out = &step->out;
     uint32_t rank = out->rank;
-    *state = (hsi_matmul){ .batch = 1, .size = (int64_t)hsched_dtype_size(out->dtype) };
+    *matmul = (hsi_matmul){ .batch = 1, .size = (int64_t)hsched_dtype_size(out->dtype) };
     if (step->input_count < 2 || rank < 2 || a->rank != rank || b->rank != rank ||
         (out->dims[rank - 1] != 1 && out->strides[rank - 1] != 1))
         return 0;
-    state->m = a->dims[rank - 2];
-    state->k = a->dims[rank - 1];
-    state->n = b->dims[rank - 1];
-    state->a =
-        (hsi_blas_matrix){ .row = a->strides[rank - 2], .column = a->strides[rank - 1] };
-    state->b =
-        (hsi_blas_matrix){ .row = b->strides[rank - 2], .column = b->strides[rank - 1] };
-    state->out_row = out->strides[rank - 2];
+    matmul->m = a->dims[rank - 2];
+    matmul->k = a->dims[rank - 1];
+    matmul->n = b->dims[rank - 1];
+    matmul->a_row = a->strides[rank - 2];
+    matmul->a_column = a->strides[rank - 1];
+    matmul->b_row = b->strides[rank - 2];
+    matmul->b_column = b->strides[rank - 1];
+    matmul->out_row = out->strides[rank - 2];
     uint32_t left = rank - 2;
     while (left > 0) {
         uint32_t last = left - 1;
         int64_t size = out->dims[last];
         if (size != 1) {
-            if (b->strides[last] != 0 || state->m < 1)
+            if (b->strides[last] != 0 || matmul->m < 1)
                 break;
-            if (state->m == 1) {
-                state->a.row = a->strides[last];
-                state->out_row = out->strides[last];
-            } else if (a->strides[last] != state->a.row * state->m ||
-                       out->strides[last] != state->out_row * state->m) {
+            if (matmul->m == 1) {
+                matmul->a_row = a->strides[last];
+                matmul->out_row = out->strides[last];
+            } else if (a->strides[last] != matmul->a_row * matmul->m ||
+                       out->strides[last] != matmul->out_row * matmul->m) {
                 break;
             }
-            state->m *= size;
+            matmul->m *= size;
         }
         left--;
     }
-    state->batch_rank = left;
+    matmul->batch_rank = left;
     for (uint32_t i = 0; i < left; i++) {
-        state->batch_dims[i] = out->dims[i];
-        state->a_strides[i] = a->strides[i];
-        state->b_strides[i] = b->strides[i];
-        state->out_strides[i] = out->strides[i];
-        state->batch *= out->dims[i];
+        matmul->batch_dims[i] = out->dims[i];
+        matmul->a_strides[i] = a->strides[i];
+        matmul->b_strides[i] = b->strides[i];
+        matmul->out_strides[i] = out->strides[i];
+        matmul->batch *= out->dims[i];
     }
-    if (state->m == 1)
-        state->out_row = state->n;
-    describe_matrix(&state->a, state->m, state->k);
-    describe_matrix(&state->b, state->k, state->n);
-    return state->out_row >= state->n;
+    if (matmul->m == 1)
+        matmul->out_row = matmul->n;
+    return matmul->out_row >= matmul->n;
+}
+
+static int read_matmul(const hsched_step *step, matmul_state *state)
+{
+    *state = (matmul_state){ .b_offset = 0 };
+    const hsi_matmul *of = &state->of;
+    if (!hsi_matmul_read(step, &state->of))
+        return 0;
+    state->a = (blas_matrix){ .row = of->a_row, .column = of->a_column };
+    state->b = (blas_matrix){ .row = of->b_row, .column = of->b_column };
+    describe_matrix(&state->a, of->m, of->k);
+    describe_matrix(&state->b, of->k, of->n);
+    return 1;
 }
 
 static int fits(const hsched_step *step)
 {
-    hsi_matmul state;
-    return hsi_matmul_read(step, &state) && state.m <= INT_MAX && state.k <= INT_MAX &&
-           state.n <= INT_MAX && state.a.lead <= INT_MAX && state.b.lead <= INT_MAX &&
-           state.out_row <= INT_MAX;
+    matmul_state state;
+    return read_matmul(step, &state) && state.of.m <= INT_MAX && state.of.k <= INT_MAX &&
+           state.of.n <= INT_MAX && state.a.lead <= INT_MAX && state.b.lead <= INT_MAX &&
+           state.of.out_row <= INT_MAX;
 }
 
 static int matmul_supports(const hsched_step *step)
@@ -98,7 +125,7 @@ static int doubles_supports(const hsched_step *step)
 
 static void matmul_destroy(void *pointer)
 {
-    hsi_matmul *state = pointer;
+    matmul_state *state = pointer;
     if (!state)
         return;
     hsi_free(state->a.owned);
@@ -106,31 +133,33 @@ static void matmul_destroy(void *pointer)
     hsi_free(state);
 }
 
-static hsched_status lay_out_scratch(const hsi_matmul *state, size_t *a_size,
+static hsched_status lay_out_scratch(const matmul_state *state, size_t *a_size,
                                      size_t *total)
 {
     size_t a = 0, b = 0;
-    if ((!state->a.copied || (hsi_mul_size((size_t)state->m, (size_t)state->k, &a) &&
-                              hsi_mul_size(a, (size_t)state->size, &a))) &&
+    if ((!state->a.copied ||
+         (hsi_mul_size((size_t)state->of.m, (size_t)state->of.k, &a) &&
+          hsi_mul_size(a, (size_t)state->of.size, &a))) &&
         hsi_round_up_size(a, 64, a_size) &&
-        (!state->b.copied || (hsi_mul_size((size_t)state->k, (size_t)state->n, &b) &&
-                              hsi_mul_size(b, (size_t)state->size, &b))) &&
+        (!state->b.copied ||
+         (hsi_mul_size((size_t)state->of.k, (size_t)state->of.n, &b) &&
+          hsi_mul_size(b, (size_t)state->of.size, &b))) &&
         hsi_add_size(*a_size, b, total))
         return HSCHED_OK;
     return hsi_error(
         HSCHED_ERROR_LIMIT,
         "copies of matrices [%lld,%lld] and [%lld,%lld] overflow; use smaller ones",
-        (long long)state->m, (long long)state->k, (long long)state->k,
-        (long long)state->n);
+        (long long)state->of.m, (long long)state->of.k, (long long)state->of.k,
+        (long long)state->of.n);
 }
 
 static hsched_status matmul_prepare(const hsi_cpu_prepare_context *context,
                                     hsched_step *step, hsi_cpu_prepared *prepared)
 {
-    hsi_matmul *state = HSI_NEW(hsi_matmul);
+    matmul_state *state = HSI_NEW(matmul_state);
     if (!state)
         return hsi_out_of_memory("a matrix product");
-    hsi_matmul_read(step, state);
+    read_matmul(step, state);
     hsched_status status =
         lay_out_scratch(state, &state->b_offset, &prepared->scratch_size);
     if (status == HSCHED_OK)
@@ -143,7 +172,7 @@ static hsched_status matmul_prepare(const hsi_cpu_prepare_context *context,
         matmul_destroy(state);
         return status;
     }
-    step->parts = hsi_cpu_parts(step, (uint64_t)(state->batch * state->m));
+    step->parts = hsi_cpu_parts(step, (uint64_t)(state->of.batch * state->of.m));
     prepared->state = state;
     return HSCHED_OK;
 }
@@ -151,11 +180,10 @@ static hsched_status matmul_prepare(const hsi_cpu_prepare_context *context,
 #define COPY_MATRIX(type)                                                                \
     for (int64_t i = 0; i < rows; i++)                                                   \
         for (int64_t j = 0; j < columns; j++)                                            \
-            ((type *)to)[i * columns + j] =                                              \
-                ((const type *)from)[i * matrix->row + j * matrix->column];
+            ((type *)to)[i * columns + j] = ((const type *)from)[i * row + j * column];
 
-static void copy_matrix(const hsi_blas_matrix *matrix, int64_t size, const void *from,
-                        int64_t rows, int64_t columns, void *to)
+void hsi_matmul_copy(const void *from, int64_t row, int64_t column, int64_t size,
+                     int64_t rows, int64_t columns, void *to)
 {
     if (size == sizeof(double)) {
         COPY_MATRIX(double)
@@ -164,77 +192,81 @@ static void copy_matrix(const hsi_blas_matrix *matrix, int64_t size, const void 
     }
 }
 
-void hsi_matmul_offsets(const hsi_matmul *state, int64_t index, int64_t *a, int64_t *b,
+void hsi_matmul_offsets(const hsi_matmul *matmul, int64_t index, int64_t *a, int64_t *b,
                         int64_t *out)
 {
     *a = *b = *out = 0;
-    for (uint32_t i = state->batch_rank; i-- > 0;) {
-        int64_t at = index % state->batch_dims[i];
-        index /= state->batch_dims[i];
-        *a += at * state->a_strides[i];
-        *b += at * state->b_strides[i];
-        *out += at * state->out_strides[i];
+    for (uint32_t i = matmul->batch_rank; i-- > 0;) {
+        int64_t at = index % matmul->batch_dims[i];
+        index /= matmul->batch_dims[i];
+        *a += at * matmul->a_strides[i];
+        *b += at * matmul->b_strides[i];
+        *out += at * matmul->out_strides[i];
     }
 }
 
 void hsi_matmul_activate(hsched_activation act, float *y, int64_t rows,
-                         const hsi_matmul *state)
+                         const hsi_matmul *matmul)
 {
     if (act.kind == HSCHED_ACTIVATION_NONE)
         return;
-    if (state->out_row == state->n)
-        hsi_cpu_activate(act, y, (size_t)(rows * state->n));
+    if (matmul->out_row == matmul->n)
+        hsi_cpu_activate(act, y, (size_t)(rows * matmul->n));
     else
         for (int64_t i = 0; i < rows; i++)
-            hsi_cpu_activate(act, y + i * state->out_row, (size_t)state->n);
+            hsi_cpu_activate(act, y + i * matmul->out_row, (size_t)matmul->n);
 }
 
 static hsched_status run_with(hsi_multiply *multiply, const hsched_step *step,
-                              const hsi_matmul *state, void *const *operands,
+                              const matmul_state *state, void *const *operands,
                               uint32_t part, void *scratch)
 {
-    const int64_t size = state->size;
+    const int64_t size = state->of.size;
     const char *all_a = state->a.constant ? state->a.constant : operands[0];
     const char *all_b = state->b.constant ? state->b.constant : operands[1];
     char *out = operands[step->input_count];
     char *b_copy = scratch ? (char *)scratch + state->b_offset : NULL;
-    int64_t at = hsi_cpu_part_begin(state->batch * state->m, part, step->parts);
-    int64_t end = hsi_cpu_part_begin(state->batch * state->m, part + 1, step->parts);
+    int64_t at = hsi_cpu_part_begin(state->of.batch * state->of.m, part, step->parts);
+    int64_t end =
+        hsi_cpu_part_begin(state->of.batch * state->of.m, part + 1, step->parts);
     const char *copied_b = NULL; /* which one b_copy holds */
     while (at < end) {
-        int64_t row = at % state->m, rows = state->m - row;
+        int64_t row = at % state->of.m, rows = state->of.m - row;
         int64_t a_offset, b_offset, out_offset;
         if (rows > end - at)
             rows = end - at;
-        hsi_matmul_offsets(state, at / state->m, &a_offset, &b_offset, &out_offset);
+        hsi_matmul_offsets(&state->of, at / state->of.m, &a_offset, &b_offset,
+                           &out_offset);
         const char *a = all_a + (a_offset + row * state->a.row) * size,
                    *b = all_b + b_offset * size;
         if (state->a.copied) {
-            copy_matrix(&state->a, size, a, rows, state->k, scratch);
+            hsi_matmul_copy(a, state->a.row, state->a.column, size, rows, state->of.k,
+                            scratch);
             a = scratch;
         }
         if (state->b.copied) {
             if (b != copied_b)
-                copy_matrix(&state->b, size, b, state->k, state->n, b_copy);
+                hsi_matmul_copy(b, state->b.row, state->b.column, size, state->of.k,
+                                state->of.n, b_copy);
             copied_b = b;
             b = b_copy;
         }
-        void *y = out + (out_offset + row * state->out_row) * size;
+        void *y = out + (out_offset + row * state->of.out_row) * size;
         const hsi_product product = { .m = rows,
-                                      .k = state->k,
-                                      .n = state->n,
+                                      .k = state->of.k,
+                                      .n = state->of.n,
                                       .a = a,
                                       .b = b,
                                       .c = y,
                                       .a_lead = state->a.lead,
                                       .b_lead = state->b.lead,
-                                      .c_lead = state->out_row,
+                                      .c_lead = state->of.out_row,
                                       .a_flip = state->a.transposed,
                                       .b_flip = state->b.transposed };
         const hsched_status status = multiply(&product);
         if (status != HSCHED_OK)
             return status;
-        hsi_matmul_activate(step->act, y, rows, state);
+        hsi_matmul_activate(step->act, y, rows, &state->of);
         at += rows;
     }
     return HSCHED_OK;
@@ -261,6 +293,13 @@ static int onednn_supports(const hsched_step *step)
     return hsi_onednn_multiplies() && matmul_supports(step);
 }
 
+static hsched_status onednn_prepare(const hsi_cpu_prepare_context *context,
+                                    hsched_step *step, hsi_cpu_prepared *prepared)
+{
+    hsi_onednn_warm_up();
+    return matmul_prepare(context, step, prepared);
+}
+
 static hsched_status onednn_run(const hsched_step *step, const void *state,
                                 void *slot_state, void *const *operands, uint32_t part,
                                 void *scratch)
@@ -274,7 +313,7 @@ static const hsi_cpu_kernel onednn_matmul = {
     .kind = HSCHED_STEP_MATMUL,
     .library = HSCHED_LIBRARY_ONEDNN,
     .supports = onednn_supports,
-    .prepare = matmul_prepare,
+    .prepare = onednn_prepare,
     .destroy = matmul_destroy,
     .run = onednn_run,
 };
@@ -303,8 +342,5 @@ const hsi_cpu_kernel *const hsi_cpu_kernels_matmul[] = {
 #if HSI_HAVE_ONEDNN
     &hsi_cpu_matmul_onednn_bf16,
 #endif
-    &onednn_matmul,
-    &openblas_matmul,
-    &double_matmul,
-    NULL,
+    &hsi_cpu_matmul_packed,      &onednn_matmul, &openblas_matmul, &double_matmul, NULL,
 };

@@ -53,10 +53,10 @@ static int read_step(const hsched_step *step, bf16_state *state)
     if (step->out.dtype != HSCHED_FLOAT32 || !hsi_matmul_read(step, matmul) ||
         matmul->m < 1 || matmul->k < 1 || matmul->n < 1)
         return 0;
-    const int rows = matmul->b.column == 1 || matmul->n == 1;
+    const int rows = matmul->b_column == 1 || matmul->n == 1;
     state->flipped = !rows;
-    return (matmul->a.column == 1 || matmul->k == 1) &&
-           (rows || matmul->b.row == 1 || matmul->k == 1);
+    return (matmul->a_column == 1 || matmul->k == 1) &&
+           (rows || matmul->b_row == 1 || matmul->k == 1);
 }
 
 static int bf16_supports(const hsched_step *step)
@@ -185,9 +185,9 @@ static void round_b(const bf16_state *state, const float *b, uint16_t *to)
 {
     const hsi_matmul *matmul = &state->matmul;
     if (state->flipped)
-        hsi_cpu_to_bf16(to, matmul->k, b, matmul->b.column, matmul->n, matmul->k);
+        hsi_cpu_to_bf16(to, matmul->k, b, matmul->b_column, matmul->n, matmul->k);
     else
-        hsi_cpu_to_bf16(to, matmul->n, b, matmul->b.row, matmul->k, matmul->n);
+        hsi_cpu_to_bf16(to, matmul->n, b, matmul->b_row, matmul->k, matmul->n);
 }
 
 static hsched_status bf16_run(const hsched_step *step, const void *pointer,
@@ -209,13 +209,13 @@ static hsched_status bf16_run(const hsched_step *step, const void *pointer,
          at < end; at++) {
         int64_t a_offset, b_offset, out_offset;
         hsi_matmul_offsets(matmul, at, &a_offset, &b_offset, &out_offset);
-        const float *a = (const float *)operands[0] + a_offset + row * matmul->a.row;
+        const float *a = (const float *)operands[0] + a_offset + row * matmul->a_row;
         const float *b = (const float *)operands[1] + b_offset;
         float *y =
             (float *)operands[step->input_count] + out_offset + row * matmul->out_row;
         float *target =
             matmul->out_row == matmul->n ? y : (float *)(room + state->y_offset);
-        hsi_cpu_to_bf16(scratch, matmul->k, a, matmul->a.row, product->m, matmul->k);
+        hsi_cpu_to_bf16(scratch, matmul->k, a, matmul->a_row, product->m, matmul->k);
         if (b != rounded_b)
             round_b(state, b, b_room);
         rounded_b = b;

@@ -83,4 +83,16 @@ void hsi_panel_pack(const hsi_panel_kernels *kernels, const hsi_panel_source *so
  * slow. */
 void hsi_panel_run(const hsi_panel_kernels *kernels, const hsi_panel_tile *all,
                    int64_t pixels);
+
+/* So many runs, and so many floats of each, are read of a panel before others: all pixels of a
+ * block come to them while they are in the second-level cache. */
+typedef struct hsi_panel_chunks {
+    int64_t runs, depth;
+} hsi_panel_chunks;
+hsi_panel_chunks hsi_panel_choose_chunks(const hsi_panel_kernels *kernels, int64_t runs,
+                                         int64_t depth);
+/* Likewise, chunk by chunk; sums in between, `pixels` of a panel's columns, are kept in `sums`.
+ * next and next_floats are set: what follows in the weights. */
+void hsi_panel_run_chunks(const hsi_panel_kernels *kernels, hsi_panel_chunks chunks,
+                          const hsi_panel_tile *whole, int64_t pixels, float *sums);
 #endif

@@ -2,6 +2,9 @@
  * Tiles of a product with packed weights: a source for vectors (vector_variants.h). Sums, a row of
  * weights and a broadcast have to fit the registers.
  */
+/* Rows of weights that are fetched ahead: the fewer pixels the sooner they are needed. With one the
+ * instructions would take as long as they gain. */
+#define AHEAD(pixels) ((pixels) <= 2 ? 64 : (pixels) <= 4 ? 32 : 16)
 /* `pixels` and `vectors` are constants: the loops over them unroll, and sums stay in registers. */
 TARGET HSI_ISA_INLINE void JOIN(tile_of, SUFFIX)(const hsi_panel_tile *t,
                                                  const int pixels, const int vectors)
@@ -23,6 +26,8 @@ TARGET HSI_ISA_INLINE void JOIN(tile_of, SUFFIX)(const hsi_panel_tile *t,
 #pragma GCC unroll 12
         for (int p = 0; p < pixels; p++)
             row[p] = rows[p] + t->offset;
+/* Else GCC 12 moves the sums of few pixels from register to register. */
+#pragma GCC unroll 2
         for (int64_t k = 0; k < t->depth; k++, weights += vectors * LANES) {
             __builtin_prefetch(next, 0, 2);
             next += t->next_step;
@@ -30,8 +35,8 @@ TARGET HSI_ISA_INLINE void JOIN(tile_of, SUFFIX)(const hsi_panel_tile *t,
             for (int v = 0; v < vectors; v++)
                 weight[v] = READ(weights + v * LANES);
 #pragma GCC unroll 4
-            for (int v = 0; v < vectors; v++)
-                __builtin_prefetch(weights + v * LANES + 16 * vectors * LANES);
+            for (int v = 0; v < vectors && pixels > 1; v++)
+                __builtin_prefetch(weights + v * LANES + AHEAD(pixels) * vectors * LANES);
 #pragma GCC unroll 12
             for (int p = 0; p < pixels; p++) {
                 const VECTOR x = row[p][k] - zero; /* nothing but a broadcast */
@@ -101,6 +106,7 @@ static const hsi_panel_kernels JOIN(panel_kernels, SUFFIX) = {
 };
 
 #undef TILE
+#undef AHEAD
 #undef ENTRY
 #undef AT_MOST_6
 #undef AT_MOST_9

@@ -1,5 +1,6 @@
 #include "backend/cpu/product.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include <cblas.h>
@@ -49,6 +50,18 @@ int hsi_onednn_multiplies(void)
 }
 
 #if HSI_HAVE_ONEDNN
+static void multiply_once(void)
+{
+    float a[4] = { 0 }, b[4] = { 0 }, c[4];
+    (void)dnnl_sgemm('N', 'N', 2, 2, 2, 1.0f, a, 2, b, 2, 0.0f, c, 2);
+}
+
+void hsi_onednn_warm_up(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, multiply_once);
+}
+
 hsched_status hsi_onednn_multiply(const hsi_product *p)
 {
     if (p->k == 0) {
@@ -61,6 +74,10 @@ hsched_status hsi_onednn_multiply(const hsi_product *p)
                              "a matrix product");
 }
 #else
+void hsi_onednn_warm_up(void)
+{
+}
+
 hsched_status hsi_onednn_multiply(const hsi_product *p)
 {
     (void)p; /* hsi_onednn_multiplies says no */

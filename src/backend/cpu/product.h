@@ -26,6 +26,9 @@ hsched_status hsi_openblas_multiply_doubles(const hsi_product *p);
 
 /* 1 if oneDNN is built in, and has fast products for this processor. */
 int hsi_onednn_multiplies(void);
+/* The first product of a process takes some 30 ms, in which oneDNN compiles its kernels: done
+ * here. Any thread. */
+void hsi_onednn_warm_up(void);
 hsched_status hsi_onednn_multiply(const hsi_product *p);
 
 #endif

@@ -24,8 +24,8 @@
 #define CHUNK_ROWS 192
 /* Sequences that a part of its own is worth. */
 #define MIN_PART_ROWS 4
-/* What one call of a rows_function is given at most. */
-#define CALL_ROWS 24
+/* What one call of a rows_function is given at most: a panel is read once for all of them. */
+#define CALL_ROWS CHUNK_ROWS
 
 typedef void rows_function(const float *const *x, int rows, int64_t depth,
                            const float *panel, int64_t width, float *const *y);

@@ -8,6 +8,8 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/bf16.h"
+#include "backend/cpu/fc.h"
+#include "backend/cpu/matmul.h"
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/status.h"
@@ -121,12 +123,9 @@ void hsi_cpu_tuned_unlock(hsi_cpu_tuned *tuned)
     pthread_mutex_unlock(&tuned->measuring);
 }
 
-int hsi_cpu_tuned_key(const hsched_step *step, hsched_math math, char *text)
+static int conv2d_key(const hsched_step *step, char *text)
 {
     const hsched_operand *x = &step->in[0], *weights = &step->in[1], *y = &step->out;
-    if (step->kind != HSCHED_STEP_CONV2D || !weights->constant ||
-        hsi_cpu_operand_span(weights) > MOST_WEIGHTS)
-        return 0;
     const int64_t *pads = step->u.conv2d.pads, *strides = step->u.conv2d.strides,
                   *dilations = step->u.conv2d.dilations;
     char residual[32] = "";
@@ -134,20 +133,84 @@ int hsi_cpu_tuned_key(const hsched_step *step, hsched_math math, char *text)
         snprintf(residual, sizeof residual, ":sum");
     else if (step->input_count > 3 && step->in[3].dtype != HSCHED_DTYPE_NONE)
         snprintf(residual, sizeof residual, ":r%" PRId64, step->in[3].strides[3]);
-    const int length =
-        snprintf(text, HSI_TUNE_STEP_KEY,
-                 "conv2d:x%" PRId64 "x%" PRId64 "x%" PRId64 "x%" PRId64 "/%" PRId64
-                 ":y%" PRId64 "/%" PRId64 ":k%" PRId64 "x%" PRId64 ":s%" PRId64
-                 ",%" PRId64 ":p%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ":d%" PRId64
-                 ",%" PRId64 ":g%" PRId64 ":a%d%s%s",
-                 x->dims[0], x->dims[1], x->dims[2], x->dims[3], x->strides[3],
-                 y->dims[1], y->strides[3], weights->dims[2], weights->dims[3],
-                 strides[0], strides[1], pads[0], pads[1], pads[2], pads[3], dilations[0],
-                 dilations[1], step->u.conv2d.groups, (int)step->act.kind, residual,
-                 math == HSCHED_MATH_STRICT                       ? ":strict"
-                 : math == HSCHED_MATH_BF16 && hsi_cpu_has_bf16() ? ":bf16"
-                                                                  : "");
-    return length > 0 && length < HSI_TUNE_STEP_KEY;
+    return snprintf(text, HSI_TUNE_STEP_KEY,
+                    "conv2d:x%" PRId64 "x%" PRId64 "x%" PRId64 "x%" PRId64 "/%" PRId64
+                    ":y%" PRId64 "/%" PRId64 ":k%" PRId64 "x%" PRId64 ":s%" PRId64
+                    ",%" PRId64 ":p%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
+                    ":d%" PRId64 ",%" PRId64 ":g%" PRId64 ":a%d%s",
+                    x->dims[0], x->dims[1], x->dims[2], x->dims[3], x->strides[3],
+                    y->dims[1], y->strides[3], weights->dims[2], weights->dims[3],
+                    strides[0], strides[1], pads[0], pads[1], pads[2], pads[3],
+                    dilations[0], dilations[1], step->u.conv2d.groups,
+                    (int)step->act.kind, residual);
+}
+
+static int fc_key(const hsched_step *step, char *text)
+{
+    const hsched_operand *x = &step->in[0], *y = &step->out;
+    const int single = x->dims[0] == 1;
+    return snprintf(text, HSI_TUNE_STEP_KEY,
+                    "fc:x%" PRId64 "x%" PRId64 "/%" PRId64 ":y%" PRId64 "/%" PRId64
+                    ":a%d%s",
+                    x->dims[0], x->dims[1], single ? 0 : x->strides[0], y->dims[1],
+                    single ? 0 : y->strides[0], (int)step->act.kind,
+                    step->input_count > 2 && step->in[2].constant ? ":b" : "");
+}
+
+static int matmul_key(const hsched_step *step, char *text)
+{
+    hsi_matmul of;
+    if (step->out.dtype != HSCHED_FLOAT32 || !hsi_matmul_read(step, &of))
+        return 0;
+    int shared = 1; /* one b for all of the batch */
+    for (uint32_t i = 0; i < of.batch_rank; i++)
+        shared &= of.b_strides[i] == 0 || of.batch_dims[i] == 1;
+    return snprintf(text, HSI_TUNE_STEP_KEY,
+                    "matmul:%" PRId64 "x%" PRId64 "x%" PRId64 "x%" PRId64 ":l%" PRId64
+                    ",%" PRId64 ":r%" PRId64 ",%" PRId64 ":y%" PRId64 ":a%d%s",
+                    of.batch, of.m, of.k, of.n, of.a_row, of.a_column, of.b_row,
+                    of.b_column, of.out_row, (int)step->act.kind, shared ? ":one" : "");
+}
+
+/* Math that changes which kernels there are for the kind. */
+static const char *mark_of(hsched_step_kind kind, hsched_math math)
+{
+    if (math == HSCHED_MATH_BF16 && hsi_cpu_has_bf16())
+        return ":bf16";
+    return math == HSCHED_MATH_STRICT && kind == HSCHED_STEP_CONV2D ? ":strict" : "";
+}
+
+/* Tensors like its operands can be made. */
+static int has_spans(const hsched_step *step)
+{
+    for (uint32_t i = 0; i < step->input_count; i++)
+        if (step->in[i].dtype != HSCHED_DTYPE_NONE &&
+            hsi_cpu_operand_span(&step->in[i]) == 0)
+            return 0;
+    return hsi_cpu_operand_span(&step->out) > 0;
+}
+
+int hsi_cpu_tuned_key(const hsched_step *step, hsched_math math, char *text)
+{
+    const hsched_step_kind kind = step->kind;
+    int length = 0;
+    if (kind != HSCHED_STEP_CONV2D && kind != HSCHED_STEP_FC &&
+        kind != HSCHED_STEP_MATMUL)
+        return 0;
+    const size_t weights = hsi_cpu_operand_span(&step->in[1]);
+    if (!has_spans(step) || weights > MOST_WEIGHTS ||
+        (kind != HSCHED_STEP_MATMUL && !step->in[1].constant))
+        return 0;
+    if (kind == HSCHED_STEP_CONV2D)
+        length = conv2d_key(step, text);
+    else if (kind == HSCHED_STEP_MATMUL)
+        length = matmul_key(step, text);
+    else if (!hsi_fc_waits_for_weights(step))
+        length = fc_key(step, text);
+    if (length <= 0 || length >= HSI_TUNE_STEP_KEY)
+        return 0;
+    const int left = HSI_TUNE_STEP_KEY - length;
+    return snprintf(text + length, (size_t)left, "%s", mark_of(kind, math)) < left;
 }
 
 int hsi_cpu_tuned_get(hsi_cpu_tuned *tuned, const char *key, char *name)
