@@ -191,8 +191,8 @@ void random_fused_activation(random_maker *m)
     else if (way <= 45)
         random_set_activation(m, HSCHED_ACTIVATION_RELU);
     else
-        random_set_activation(m, is_tame((hsched_activation_kind)(m->index % 39))
-                                     ? (hsched_activation_kind)(m->index % 39)
+        random_set_activation(m, is_tame((hsched_activation_kind)(m->index % 40))
+                                     ? (hsched_activation_kind)(m->index % 40)
                                      : HSCHED_ACTIVATION_ATAN);
 }
 

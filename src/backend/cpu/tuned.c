@@ -138,11 +138,12 @@ int hsi_cpu_tuned_key(const hsched_step *step, hsched_math math, char *text)
                  "conv2d:x%" PRId64 "x%" PRId64 "x%" PRId64 "x%" PRId64 "/%" PRId64
                  ":y%" PRId64 "/%" PRId64 ":k%" PRId64 "x%" PRId64 ":s%" PRId64
                  ",%" PRId64 ":p%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ":d%" PRId64
-                 ",%" PRId64 ":g%" PRId64 ":a%d%s%s",
+                 ",%" PRId64 ":g%" PRId64 ":a%d%s%s%s",
                  x->dims[0], x->dims[1], x->dims[2], x->dims[3], x->strides[3],
                  y->dims[1], y->strides[3], weights->dims[2], weights->dims[3],
                  strides[0], strides[1], pads[0], pads[1], pads[2], pads[3], dilations[0],
                  dilations[1], step->u.conv2d.groups, (int)step->act.kind, residual,
+                 x->levels.step != 0 ? ":levels" : "",
                  math == HSCHED_MATH_STRICT ? ":strict" : "");
     return length > 0 && length < HSI_TUNE_STEP_KEY;
 }
