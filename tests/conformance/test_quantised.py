@@ -197,7 +197,7 @@ def has_products_of_bytes():
 @pytest.mark.parametrize("per_channel", [False, True])
 @pytest.mark.parametrize("network, expected", [(residual, 4), (mlp, 3), (depthwise, 2), (branches, 3)])
 def test_kernels_of_8_bits(network, expected, form, per_channel, program, tmp_path):
-    """All convolutions and products of levels are of 8 bits, but for those of groups."""
+    """All convolutions and products of levels are of 8 bits, but for depthwise ones."""
     n, path = network(), tmp_path / "quantised.onnx"
     n.save(tmp_path / "float.onnx")
     quantize_static(tmp_path / "float.onnx", path, Calibration(n.shape), quant_format=form,

@@ -1,5 +1,5 @@
 /*
- * Convolution of a tensor on levels by weights of 8 bits (int8.h), channels-last, one group.
+ * Convolution of a tensor on levels by weights of 8 bits (int8.h), channels-last.
  *
  * A part goes through its pixels in bands: rows of an image, or several images, of which so much of
  * x is made bytes that they stay in the second-level cache, padding included; then all panels of
@@ -16,11 +16,16 @@
 
 /* Of x in a band. */
 #define BAND_BYTES (256 * 1024)
+/* Of each group: with fewer, much of what registers hold would be filled up with zeros. Measured
+ * for 32 groups of 8 and 16 channels: 1.3 and 0.5 of oneDNN's time in float32. */
+#define MIN_GROUP_INPUTS  4
+#define MIN_GROUP_OUTPUTS 16
 
 typedef struct int8_state {
     hsi_conv2d conv;
     hsched_levels levels;
-    hsi_int8_weights weights;
+    hsi_int8_weights *weights; /* of each group */
+    int64_t panels;            /* of a group */
     hsi_int8_finish finish;
     int finishes; /* else the activation follows, band by band */
     int sampled;  /* 1x1: the bytes are those of y's pixels */
@@ -36,7 +41,9 @@ static void int8_destroy(void *pointer)
     int8_state *state = pointer;
     if (!state)
         return;
-    hsi_int8_weights_clear(&state->weights);
+    for (int64_t g = 0; state->weights && g < state->conv.groups; g++)
+        hsi_int8_weights_clear(&state->weights[g]);
+    hsi_free(state->weights);
     hsi_free(state->runs);
     hsi_free(state);
 }
@@ -44,7 +51,9 @@ static void int8_destroy(void *pointer)
 static int int8_supports(const hsched_step *step)
 {
     hsi_conv2d conv;
-    return hsi_int8_kernels_best() && hsi_conv2d_read(step, &conv) && conv.groups == 1 &&
+    return hsi_int8_kernels_best() && hsi_conv2d_read(step, &conv) &&
+           (conv.groups == 1 ||
+            (conv.group_c >= MIN_GROUP_INPUTS && conv.group_o >= MIN_GROUP_OUTPUTS)) &&
            hsi_int8_has_levels(&step->in[0]);
 }
 
@@ -59,33 +68,51 @@ static int64_t bytes_rows(const int8_state *state, int64_t rows)
                : (rows - 1) * conv->stride_h + (conv->kh - 1) * conv->dilation_h + 1;
 }
 
-/* Taps of a kernel row lie side by side, unless they are dilated. */
+static hsched_status make_runs(int8_state *state, int joined)
+{
+    const hsi_conv2d *conv = &state->conv;
+    const int64_t columns = joined ? 1 : conv->kw, count = conv->kh * columns;
+    state->runs = HSI_NEW_ARRAY(int64_t, (size_t)count);
+    if (!state->runs)
+        return hsi_out_of_memory("a convolution of levels");
+    for (int64_t r = 0; r < count; r++)
+        state->runs[r] = (r / columns * conv->dilation_h * state->width +
+                          r % columns * conv->dilation_w) *
+                         conv->c;
+    return HSCHED_OK;
+}
+
+/* Taps of a kernel row lie side by side, unless they are dilated or of some channels only. */
 static hsched_status make_weights(const hsched_step *step, int8_state *state,
                                   uint64_t *weight_bytes)
 {
     const hsi_conv2d *conv = &state->conv;
-    const int joined = conv->kw == 1 || conv->dilation_w == 1;
-    const hsi_int8_source source = {
-        .given = step->in[1].constant,
-        .bias = conv->has_bias ? step->in[2].constant : NULL,
-        .columns = conv->o,
-        .runs = joined ? conv->kh : conv->kh * conv->kw,
-        .length = joined ? conv->kw * conv->c : conv->c,
+    const int joined = conv->groups == 1 && (conv->kw == 1 || conv->dilation_w == 1);
+    const int64_t taps = conv->kh * conv->kw,
+                  group = conv->group_o * conv->group_c * taps;
+    const float *weights = step->in[1].constant,
+                *bias = conv->has_bias ? step->in[2].constant : NULL;
+    hsi_int8_source source = {
+        .columns = conv->group_o,
+        .runs = joined ? conv->kh : taps,
+        .length = joined ? conv->kw * conv->c : conv->group_c,
         .run = joined ? conv->kw : 1,
-        .inner = conv->c,
+        .inner = conv->group_c,
         .outer_step = 1,
-        .inner_step = conv->kh * conv->kw,
+        .inner_step = taps,
         .levels = state->levels,
     };
-    state->runs = HSI_NEW_ARRAY(int64_t, (size_t)source.runs);
-    if (!state->runs)
+    state->weights = HSI_NEW_ARRAY(hsi_int8_weights, (size_t)conv->groups);
+    if (!state->weights)
         return hsi_out_of_memory("a convolution of levels");
-    for (int64_t r = 0; r < source.runs; r++) {
-        const int64_t row = joined ? r : r / conv->kw, column = joined ? 0 : r % conv->kw;
-        state->runs[r] =
-            (row * conv->dilation_h * state->width + column * conv->dilation_w) * conv->c;
+    hsched_status status = make_runs(state, joined);
+    for (int64_t g = 0; g < conv->groups && status == HSCHED_OK; g++) {
+        source.given = weights + g * group;
+        source.bias = bias ? bias + g * conv->group_o : NULL;
+        status = hsi_int8_weights_make(&source, &state->weights[g], weight_bytes);
     }
-    return hsi_int8_weights_make(&source, &state->weights, weight_bytes);
+    state->panels = state->weights[0].panels;
+    return status;
 }
 
 /* Bands, and where their bytes and places lie in scratch. */
@@ -115,7 +142,7 @@ static hsched_status lay_out(int8_state *state)
 static void choose_parts(int8_state *state, hsched_step *step)
 {
     const hsi_conv2d *conv = &state->conv;
-    const int64_t rows = conv->n * conv->oh, panels = state->weights.panels;
+    const int64_t rows = conv->n * conv->oh, panels = state->panels * conv->groups;
     const uint32_t by_panels = hsi_cpu_parts(step, (uint64_t)panels),
                    by_rows = hsi_cpu_parts(step, (uint64_t)rows);
     state->by_panels = by_panels >= by_rows &&
@@ -147,7 +174,7 @@ static hsched_status int8_prepare(const hsi_cpu_prepare_context *context,
     }
     choose_parts(state, step);
     prepared->state = state;
-    prepared->detail = state->weights.kernels->name;
+    prepared->detail = state->weights[0].kernels->name;
     prepared->scratch_size = state->scratch_size;
     return HSCHED_OK;
 }
@@ -206,37 +233,46 @@ static void read_band(const int8_state *state, const float *x, const band *b)
     }
 }
 
+/* The first column of a panel, counted over all groups. */
+static int64_t column_of(const int8_state *state, int64_t panel)
+{
+    return panel / state->panels * state->conv.group_o +
+           panel % state->panels * hsi_int8_width(&state->weights[0]);
+}
+
 /* Panels [begin, end) of a band. */
 static void run_band(const hsched_step *step, const int8_state *state,
                      void *const *operands, const band *b, int64_t begin, int64_t end)
 {
     const hsi_conv2d *conv = &state->conv;
-    const int64_t first = (b->image * conv->oh + b->row) * conv->ow,
-                  width = hsi_int8_width(&state->weights);
+    const int64_t first = (b->image * conv->oh + b->row) * conv->ow;
     float *y = (float *)operands[step->input_count] + first * conv->y_pixel;
-    read_band(state, operands[0], b);
-    hsi_int8_call call = { .x = b->bytes,
-                           .at = b->table,
+    const float *residual = conv->residual_in_place ? y : NULL;
+    hsi_int8_call call = { .at = b->table,
                            .runs = state->runs,
                            .pixels = b->images * b->rows * conv->ow,
-                           .begin = begin,
-                           .end = end,
-                           .y = y,
                            .y_pixel = conv->y_pixel,
                            .residual_pixel = conv->residual_in_place
                                                  ? conv->y_pixel
                                                  : conv->residual_pixel,
                            .finish = &state->finish };
-    if (conv->residual_in_place)
-        call.residual = y;
-    else if (conv->has_residual)
-        call.residual = (const float *)operands[3] + first * conv->residual_pixel;
-    hsi_int8_run(&state->weights, &call);
+    if (conv->has_residual && !conv->residual_in_place)
+        residual = (const float *)operands[3] + first * conv->residual_pixel;
+    read_band(state, operands[0], b);
+    for (int64_t g = 0; g < conv->groups; g++) {
+        call.begin = hsi_most(begin - g * state->panels, 0);
+        call.end = hsi_least(end - g * state->panels, state->panels);
+        call.x = b->bytes + g * conv->group_c;
+        call.y = y + g * conv->group_o;
+        call.residual = residual ? residual + g * conv->group_o : NULL;
+        hsi_int8_run(&state->weights[g], &call);
+    }
     if (state->finishes)
         return;
     const hsi_cpu_epilogue epilogue = { .act = step->act };
-    hsi_cpu_epilogue_run(&epilogue, y + begin * width, conv->y_pixel, NULL, 0,
-                         call.pixels, hsi_least(end * width, conv->o) - begin * width);
+    const int64_t from = column_of(state, begin), to = column_of(state, end);
+    hsi_cpu_epilogue_run(&epilogue, y + from, conv->y_pixel, NULL, 0, call.pixels,
+                         to - from);
 }
 
 static hsched_status int8_run(const hsched_step *step, const void *pointer,
@@ -246,7 +282,8 @@ static hsched_status int8_run(const hsched_step *step, const void *pointer,
     (void)slot_state;
     const int8_state *state = pointer;
     const hsi_conv2d *conv = &state->conv;
-    int64_t at = 0, rows = conv->n * conv->oh, panel = 0, panels = state->weights.panels;
+    int64_t at = 0, rows = conv->n * conv->oh, panel = 0,
+            panels = state->panels * conv->groups;
     if (state->by_panels) {
         panel = hsi_cpu_part_begin(panels, part, step->parts);
         panels = hsi_cpu_part_begin(panels, part + 1, step->parts);

@@ -80,7 +80,7 @@ static int is_rows(const hsched_operand *operand)
            (operand->dims[1] == 1 || operand->strides[1] == 1);
 }
 
-int hsi_cpu_fc_reads(const hsched_step *step)
+int hsi_fc_supports(const hsched_step *step)
 {
     return step->input_count >= 2 && is_rows(&step->in[0]) && is_rows(&step->out) &&
            step->in[1].constant && step->in[1].rank == 2 &&
@@ -97,13 +97,13 @@ static int fits_blas(const hsched_operand *operand)
 
 static int gemm_supports(const hsched_step *step)
 {
-    return hsi_cpu_fc_reads(step) && step->in[0].dims[0] >= GEMM_ROWS &&
+    return hsi_fc_supports(step) && step->in[0].dims[0] >= GEMM_ROWS &&
            fits_blas(&step->in[0]) && fits_blas(&step->out);
 }
 
 static int onednn_supports(const hsched_step *step)
 {
-    return hsi_onednn_multiplies() && hsi_cpu_fc_reads(step) &&
+    return hsi_onednn_multiplies() && hsi_fc_supports(step) &&
            step->in[0].dims[0] >= PRODUCT_ROWS && fits_blas(&step->in[0]) &&
            fits_blas(&step->out);
 }
@@ -321,7 +321,7 @@ static const hsi_cpu_kernel own_fc = {
     .name = "own/fc",
     .kind = HSCHED_STEP_FC,
     .library = HSCHED_LIBRARY_OWN,
-    .supports = hsi_cpu_fc_reads,
+    .supports = hsi_fc_supports,
     .prepare = fc_prepare,
     .destroy = fc_destroy,
     .run = own_run,

@@ -4,8 +4,8 @@
 
 #include "backend/cpu/kernel.h"
 
-/* 1 if the step is of float32 rows, with constants. */
-int hsi_cpu_fc_reads(const hsched_step *step);
+/* 1 if x and y are float32 with contiguous rows, weights and bias constants (fc.c). */
+int hsi_fc_supports(const hsched_step *step);
 
 extern const hsi_cpu_kernel hsi_cpu_fc_int8; /* fc_int8.c */
 

@@ -32,7 +32,7 @@ static void int8_destroy(void *pointer)
 
 static int int8_supports(const hsched_step *step)
 {
-    return hsi_int8_kernels_best() && hsi_cpu_fc_reads(step) && step->in[0].dims[1] > 0 &&
+    return hsi_int8_kernels_best() && hsi_fc_supports(step) && step->in[0].dims[1] > 0 &&
            hsi_int8_has_levels(&step->in[0]);
 }
 
