@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define HSCHED_BACKEND_ABI 4
+#define HSCHED_BACKEND_ABI 5
 
 /* ---- Steps ---------------------------------------------------------------- */
 
@@ -213,12 +213,19 @@ static inline uint32_t hsched_step_kind_class(hsched_step_kind kind)
     return 0;
 }
 
+/* What is known of a tensor of floats: every element is step * l with a whole l from lowest to
+ * lowest + 255, as after FAKE_QUANTIZE, or not a number. step 0: nothing is known. */
+typedef struct hsched_levels {
+    float step, lowest;
+} hsched_levels;
+
 typedef struct hsched_operand {
     hsched_dtype dtype; /* HSCHED_DTYPE_NONE: absent */
     uint32_t rank;
     int64_t dims[HSCHED_MAX_DIMS];    /* logical */
     int64_t strides[HSCHED_MAX_DIMS]; /* in elements; may be 0 or negative for inputs */
     const void *constant; /* weights, valid during prepare only unless constants_stay; else NULL */
+    hsched_levels levels; /* of a tensor that is computed */
 } hsched_operand;
 
 #define HSCHED_STEP_MAX_INPUTS 8

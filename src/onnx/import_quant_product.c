@@ -1,8 +1,9 @@
 /*
  * Operators that multiply levels: ConvInteger, MatMulInteger, QLinearConv, QLinearMatMul, and QGemm
- * of ONNX Runtime. The products are exact (quant_product.c). Where a factor follows, which makes
- * levels of the sum, it may be folded into the weights, which are then rounded: a result that lies
- * next to the middle of two levels may become the other one.
+ * of ONNX Runtime. The products of the first two are exact (quant_product.c). In the others a
+ * factor follows, which makes levels of the sum: this is as exact as the backend makes it, and the
+ * factor may be folded into the weights, which are then rounded: a result that lies next to the
+ * middle of two levels may become the other one.
  */
 #include "onnx/fold.h"
 #include "onnx/quant_product.h"
@@ -35,6 +36,7 @@ static int64_t size_b(const hsi_quant_factors *p, uint32_t d)
 typedef struct matrix_inputs {
     uint32_t a, a_zero, b, b_zero, bias; /* inputs; bias 0: none */
     int trans_a, trans_b;                /* of two dimensions */
+    int rounded;
 } matrix_inputs;
 
 /* Both less their zero points: along the rows of the first and the columns of the second where
@@ -43,7 +45,9 @@ static hsched_tensor matrix_product(hsi_composer *c, const matrix_inputs *f)
 {
     static const int64_t swap[2] = { 1, 0 };
     const uint32_t a = f->a, b = f->b;
-    hsi_quant_factors p = { .c = c, .matrices = 1, .each = 1, .bias = f->bias };
+    hsi_quant_factors p = {
+        .c = c, .matrices = 1, .each = 1, .bias = f->bias, .rounded = f->rounded
+    };
     hsi_onnx_scheme rows = { .zero_point = f->a_zero };
     hsi_onnx_scheme columns = { .zero_point = f->b_zero };
     uint32_t rank = hsi_quant_rank(c, a);
@@ -133,7 +137,7 @@ hsched_status hsi_onnx_build_qlinear_matmul(hsi_onnx_import *im,
                                             const hsi_onnx_node *node)
 {
     hsi_composer c = { im, node, HSCHED_OK };
-    const matrix_inputs f = { .a = 0, .a_zero = 2, .b = 3, .b_zero = 5 };
+    const matrix_inputs f = { .a = 0, .a_zero = 2, .b = 3, .b_zero = 5, .rounded = 1 };
     const hsi_onnx_scheme scheme = { .scale = 6, .zero_point = 7 };
     scales s = { .a = 1, .b = 4, .y = 6, .alpha = 1 };
     hsched_tensor y = matrix_product(&c, &f);
@@ -149,7 +153,7 @@ hsched_status hsi_onnx_build_qgemm(hsi_onnx_import *im, const hsi_onnx_node *nod
 {
     hsi_composer c = { im, node, HSCHED_OK };
     const hsi_onnx_scheme scheme = { .scale = 7, .zero_point = 8 };
-    matrix_inputs f = { .a = 0, .a_zero = 2, .b = 3, .b_zero = 5 };
+    matrix_inputs f = { .a = 0, .a_zero = 2, .b = 3, .b_zero = 5, .rounded = 1 };
     scales s = { .a = 1, .b = 4, .alpha = 1, .axis_a = 0, .axis_b = 1 };
     int64_t trans_a, trans_b;
     f.bias = hsi_onnx_has_input(node, 6) ? 6 : 0;
@@ -195,11 +199,21 @@ static hsched_status read_conv(hsi_quant_factors *p, uint32_t spatial)
     return status;
 }
 
+typedef struct image_inputs {
+    uint32_t x, x_zero, w, w_zero, bias; /* inputs; bias 0: none */
+    int rounded;
+} image_inputs;
+
 /* Padding is the zero point, which is 0 once it is taken away. */
-static hsched_tensor image_product(hsi_composer *c, uint32_t x, uint32_t x_zero,
-                                   uint32_t w, uint32_t w_zero, uint32_t bias)
+static hsched_tensor image_product(hsi_composer *c, const image_inputs *f)
 {
-    hsi_quant_factors p = { .c = c, .each = 1, .bias = bias, .axis_a = 1, .axis_b = 1 };
+    const uint32_t x = f->x, x_zero = f->x_zero, w = f->w, w_zero = f->w_zero;
+    hsi_quant_factors p = { .c = c,
+                            .each = 1,
+                            .bias = f->bias,
+                            .axis_a = 1,
+                            .axis_b = 1,
+                            .rounded = f->rounded };
     const hsched_conv_config unset = { HSCHED_CONV_CONFIG_INIT };
     const hsi_onnx_scheme image = { .zero_point = x_zero },
                           filters = { .zero_point = w_zero };
@@ -225,7 +239,8 @@ static hsched_tensor image_product(hsi_composer *c, uint32_t x, uint32_t x_zero,
 hsched_status hsi_onnx_build_conv_integer(hsi_onnx_import *im, const hsi_onnx_node *node)
 {
     hsi_composer c = { im, node, HSCHED_OK };
-    const hsched_tensor y = image_product(&c, 0, 2, 1, 3, 0);
+    const image_inputs f = { .x = 0, .x_zero = 2, .w = 1, .w_zero = 3 };
+    const hsched_tensor y = image_product(&c, &f);
     hsi_quant_sum_output(&c, y);
     return c.status;
 }
@@ -235,8 +250,13 @@ hsched_status hsi_onnx_build_qlinear_conv(hsi_onnx_import *im, const hsi_onnx_no
     hsi_composer c = { im, node, HSCHED_OK };
     const hsi_onnx_scheme scheme = { .scale = 6, .zero_point = 7 };
     const scales s = { .a = 1, .b = 4, .y = 6, .alpha = 1, .axis_a = 1, .axis_b = 1 };
-    const uint32_t bias = hsi_onnx_has_input(node, 8) ? 8 : 0;
-    hsched_tensor y = image_product(&c, 0, 2, 3, 5, bias);
+    const image_inputs f = { .x = 0,
+                             .x_zero = 2,
+                             .w = 3,
+                             .w_zero = 5,
+                             .bias = hsi_onnx_has_input(node, 8) ? 8 : 0,
+                             .rounded = 1 };
+    hsched_tensor y = image_product(&c, &f);
     y = rescale(&c, y, &s);
     hsi_quant_output(&c, y, 1, &scheme, hsi_quant_dtype(&c, 7, HSCHED_UINT8));
     return c.status;

@@ -19,6 +19,7 @@
 #define SUMMED   REALS ", int64, int32"
 #define BYTES    "int8, uint8"
 #define EXACT    "sums are exact; in float32, several of them as int32 beyond 2^24"
+#define ROUNDED  "a result next to the middle of two levels may become the other one"
 #define SEQUENCE                                                                         \
     "positions that are known; no sequences as inputs or outputs of the model"
 #define OPTIONAL "no optionals as inputs or outputs of the model"
@@ -323,10 +324,10 @@ static const hsi_onnx_op ops[] = {
       .types = NUMBERS, .note = "the exponent may have another type" },
     { "QLinearConv", 10, BUILD(qlinear_conv), NULL, WINDOW "dilations group ", 0,
       .layers = "conv, binary, activation (fake_quantize), cast", .types = BYTES,
-      .note = EXACT, .levels = 1 },
+      .note = ROUNDED, .levels = 1 },
     { "QLinearMatMul", 10, BUILD(qlinear_matmul), NULL, "", 0,
       .layers = "fully_connected, binary, activation (fake_quantize), cast; matmul",
-      .types = BYTES, .note = EXACT, .levels = 1 },
+      .types = BYTES, .note = ROUNDED, .levels = 1 },
     { "QuantizeLinear", 10, BUILD(quantize), FOLD(quantize),
       " axis block_size output_dtype precision saturate ", 0,
       .layers = "activation (fake_quantize), binary, cast", .types = "float32, int32",

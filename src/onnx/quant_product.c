@@ -5,6 +5,8 @@
  * they are not; where it is too much the sum is made of several, each of so few terms that it is
  * exact, and these are added as int32, as ONNX Runtime does it. Not exact beyond 2^24 are
  * convolutions in groups of more than 258 terms.
+ *
+ * Sums that may be rounded are made at once: it is up to the backend how.
  */
 #include "onnx/quant_product.h"
 
@@ -209,8 +211,8 @@ hsched_tensor hsi_quant_product(const hsi_quant_factors *p)
     hsched_tensor sum = HSCHED_NO_TENSOR;
     if (c->status != HSCHED_OK)
         return sum;
-    const double most = reach(p);
-    if (most + bias_reach(p) <= EXACT) {
+    const double bias = bias_reach(p), most = p->rounded ? 0 : reach(p);
+    if (most + bias <= EXACT || (p->rounded && bias < INFINITY)) {
         if (p->bias && !p->matrices)
             return multiply(p, 0, p->terms, bias_of(p, HSCHED_NO_TENSOR, HSCHED_FLOAT32));
         sum = multiply(p, 0, p->terms, HSCHED_NO_TENSOR);

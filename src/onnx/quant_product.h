@@ -16,10 +16,11 @@ typedef struct hsi_quant_factors {
     uint32_t axis_a, axis_b; /* along which the terms lie */
     int matrices;
     int transposed; /* known weights [N,K] */
+    int rounded;    /* the sum may be, as a float is */
     hsched_conv_config conv;
 } hsi_quant_factors;
 
-/* Product and bias: float32 where that is exact, else int32. */
+/* Product and bias: float32 where that is exact, or may be rounded, else int32. */
 hsched_tensor hsi_quant_product(const hsi_quant_factors *factors);
 
 #endif

@@ -25,6 +25,7 @@ static void describe(const hsi_value *value, hsched_operand *operand)
     operand->rank = value->rank;
     memcpy(operand->dims, value->dims, sizeof operand->dims);
     memcpy(operand->strides, value->strides, sizeof operand->strides);
+    operand->levels = value->levels;
 }
 
 /* For kinds whose spatial operands are channels-last: also those that are dense as well

@@ -231,6 +231,7 @@ hsi_value *hsi_ir_insert_copy(hsi_ir *ir, hsi_op *before, hsi_value *from)
     memcpy(name, before->name, length);
     memcpy(name + length, suffix, sizeof suffix);
     op->in[0] = from;
+    to->levels = from->levels;
     hsi_ir_insert_before(ir, op, before);
     return to;
 }

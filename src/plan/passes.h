@@ -17,6 +17,7 @@
  * - lower: every live layer is operations; what follows cheaply from constants is one
  * - recognise: layers that were written as their formulas are what they are
  * - fuse: chains that one step can do are one step
+ * - levels: values know on which levels they lie, if they were quantised
  * - layout: every owner knows whether it is channels-last
  * - views: every value has a place; no step reads what its contract forbids
  * - concat: owners moved to where joins want them, copies for the others (then views once
@@ -77,8 +78,9 @@ struct hsi_value {
     hsched_dtype dtype;
     uint32_t rank;
     int64_t dims[HSCHED_MAX_DIMS];
-    hsi_op *producer;  /* NULL: an input or a constant */
-    const void *data;  /* of a constant */
+    hsi_op *producer; /* NULL: an input or a constant */
+    const void *data; /* of a constant */
+    hsched_levels levels;
     int channels_last; /* of an owner or input */
 
     hsi_op **users; /* hsi_ir_link_users; one entry per use */
@@ -303,6 +305,7 @@ hsched_status hsi_lower_global_pool(hsi_ir *ir, const hsi_layer *layer, hsi_valu
                                     hsi_value *out);
 hsched_status hsi_pass_recognise(hsi_ir *ir);
 hsched_status hsi_pass_fuse(hsi_ir *ir);
+void hsi_pass_levels(hsi_ir *ir);
 hsched_status hsi_pass_layout(hsi_ir *ir);
 hsched_status hsi_pass_views(hsi_ir *ir, int final);
 hsched_status hsi_pass_concat(hsi_ir *ir);

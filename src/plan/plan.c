@@ -109,6 +109,8 @@ static hsched_status run_passes(hsi_ir *ir)
     if (status == HSCHED_OK && !ir->config->no_fusion)
         status = hsi_pass_fuse(ir);
     if (status == HSCHED_OK)
+        hsi_pass_levels(ir);
+    if (status == HSCHED_OK)
         status = hsi_pass_layout(ir);
     if (status == HSCHED_OK)
         status = hsi_pass_views(ir, 0);

@@ -71,7 +71,12 @@ void random_small_integers(random_maker *m, uint32_t i, int64_t low, int64_t hig
 void random_not_numbers(random_maker *m, uint32_t i, int percent);
 /* Makes the elements of input i any bits, likewise. */
 void random_any_bits(random_maker *m, uint32_t i);
-/* And as a constant. */
+/* Moves the elements of input 0 to the nearest levels, and says so of it. */
+void random_put_on_levels(random_maker *m, hsched_levels levels);
+/* Makes each row of input 1 [O, ...], dense, whole numbers times a scale, the largest of them
+ * `whole`, to be called before it is read as a constant. */
+void random_quantise_weights(random_maker *m, int whole);
+/* As a constant. */
 void random_constant(random_maker *m, uint32_t i, random_role role, double bound);
 
 /* ---- Shapes and strides (random_operand.c) ---- */

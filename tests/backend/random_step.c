@@ -223,6 +223,44 @@ void random_any_bits(random_maker *maker, uint32_t i)
     each_element(&maker->made->step.in[i], fill_bits, &fill);
 }
 
+static float on_level(float x, hsched_levels levels)
+{
+    const float level = nearbyintf(x / levels.step);
+    return levels.step * fminf(fmaxf(level, levels.lowest), levels.lowest + 255);
+}
+
+static void put_on_level(void *user, int64_t offset)
+{
+    const filler *f = user;
+    float x;
+    memcpy(&x, f->first + offset * (int64_t)sizeof x, sizeof x);
+    x = on_level(x, f->maker->made->step.in[0].levels);
+    memcpy(f->first + offset * (int64_t)sizeof x, &x, sizeof x);
+}
+
+void random_put_on_levels(random_maker *maker, hsched_levels levels)
+{
+    random_memory *memory = &maker->made->in[0];
+    filler fill = { .maker = maker, .first = memory->block + memory->first };
+    maker->made->step.in[0].levels = levels;
+    each_element(&maker->made->step.in[0], put_on_level, &fill);
+}
+
+void random_quantise_weights(random_maker *maker, int whole)
+{
+    const hsched_operand *op = &maker->made->step.in[1];
+    random_memory *memory = &maker->made->in[1];
+    float *w = (float *)(memory->block + memory->first);
+    for (int64_t c = 0; c < op->dims[0]; c++, w += op->strides[0]) {
+        float most = 0;
+        for (int64_t k = 0; k < op->strides[0]; k++)
+            most = fmaxf(most, fabsf(w[k]));
+        const float scale = most / (float)whole;
+        for (int64_t k = 0; k < op->strides[0] && most > 0; k++)
+            w[k] = on_level(w[k], (hsched_levels){ scale, -128 });
+    }
+}
+
 typedef struct marker {
     uint8_t *first;
     size_t size;

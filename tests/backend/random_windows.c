@@ -3,6 +3,22 @@
 
 #include "backend/random_maker.h"
 
+/* At times x lies on levels, and weights are mostly such as 8 bits hold. What lies on a grid
+ * (RANDOM_VALUES_GRID) is of these levels, and of such weights, in any case. */
+static void try_levels(random_maker *m)
+{
+    hsched_levels levels = { 0.25f, (float)range(m, -243, -12) };
+    if (!chance(m, 40))
+        return;
+    if (m->values == RANDOM_VALUES_POSITIVE)
+        levels = (hsched_levels){ uniform(m, 0.004, 0.02), 0 };
+    else if (m->values == RANDOM_VALUES_PLAIN)
+        levels = (hsched_levels){ uniform(m, 0.002, 0.01), (float)range(m, -255, 0) };
+    random_put_on_levels(m, levels);
+    if (m->values != RANDOM_VALUES_GRID && chance(m, 90))
+        random_quantise_weights(m, (int)range(m, 1, 128));
+}
+
 /* ---- conv2d ---- */
 
 typedef struct conv_shape {
@@ -111,6 +127,7 @@ void random_make_conv2d(random_maker *m)
     random_output(m);
     random_input_role(m, 0, RANDOM_ROLE_DATA, 1);
     random_constant(m, 1, RANDOM_ROLE_WEIGHT, random_weight_bound(m, w[1] * w[2] * w[3]));
+    try_levels(m);
     if (has_bias)
         random_constant(m, 2, RANDOM_ROLE_BIAS, 1);
     if (has_residual)
@@ -155,6 +172,7 @@ void random_make_fc(random_maker *m)
     random_output(m);
     random_input_role(m, 0, RANDOM_ROLE_DATA, 1);
     random_constant(m, 1, RANDOM_ROLE_WEIGHT, random_weight_bound(m, k));
+    try_levels(m);
     if (has_bias)
         random_constant(m, 2, RANDOM_ROLE_BIAS, 1);
 }

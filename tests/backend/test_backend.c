@@ -22,6 +22,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/bf16.h"
 #include "backend/cpu/choose.h"
+#include "backend/cpu/int8.h"
 #include "backend/cpu/isa.h"
 #include "backend/random_step.h"
 #include "base/alloc.h"
@@ -74,7 +75,7 @@ static setup setups[] = {
     { "cpu reference", &hsi_backend_cpu, HSCHED_LIBRARY_OWN, 1 },
 #define ONLY(of, name, hides)                                                            \
     {                                                                                    \
-        "cpu " name ", " #hides " hidden", &hsi_backend_cpu,                             \
+        "cpu " name " " #of ", " #hides " hidden", &hsi_backend_cpu,                     \
             HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_OPENBLAS,                                \
             .only = name, .kind = HSCHED_STEP_##of, .hidden = hides                      \
     }
@@ -88,6 +89,10 @@ static setup setups[] = {
     CONV2D("own/winograd", 0),
     CONV2D("own/winograd", 1),
     CONV2D("own/winograd", 2),
+    CONV2D("own/int8", 0),
+    CONV2D("own/int8", 1),
+    FC("own/int8", 0),
+    FC("own/int8", 1),
     CONV2D("openblas/1x1", 0),
     CONV2D("openblas/im2col", 0),
 #define BF16(name, its_kind, needs)                                                      \
@@ -512,6 +517,13 @@ static void test_out_of_memory(void **state)
     assert_int_equal(open_device(t->on, &t->on->device), HSCHED_OK);
 }
 
+/* Does this processor have what the setup's kernel needs? */
+static int can(const setup *on)
+{
+    enter(on);
+    return strcmp(on->only, "own/int8") != 0 || hsi_int8_kernels_best();
+}
+
 /* Only kernels of the enabled libraries were taken; says which, since that is what was
  * tested. */
 static void test_kernels(void **state)
@@ -534,7 +546,7 @@ static void test_kernels(void **state)
             assert_null(strstr(name, "openblas"));
     }
     if (on->only)
-        assert_true(of_only > 0);
+        assert_int_equal(of_only > 0, can(on));
     else if (!plain && !on->measured)
         assert_int_equal(of_onednn > 0, (on->libraries & HSCHED_LIBRARY_ONEDNN) != 0);
 }

@@ -1,6 +1,7 @@
 """Networks of random weights that ONNX Runtime's tool has quantised, and single quantised operators, against ONNX
 Runtime, which computes on integers: results may differ by a level where a number lies next to the middle of two."""
 import json
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -184,6 +185,26 @@ def test_one_step_each(program, tmp_path):
         steps = json.loads(program("inspect", "--json", "--no-gpu", path).stdout)["steps"]
         assert len([s for s in steps if s["kind"] == "conv2d"]) == 3
         assert len(steps) <= most, [s["name"] for s in steps]
+
+
+def has_products_of_bytes():
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    return "avx_vnni" in flags or {"avx512_vnni", "avx512f", "avx512bw", "avx512dq", "avx512vl"} <= flags
+
+
+@pytest.mark.skipif(not has_products_of_bytes(), reason="no instruction for products of 8 bits")
+@pytest.mark.parametrize("form", [QuantFormat.QDQ, QuantFormat.QOperator])
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("network, expected", [(residual, 4), (mlp, 3), (depthwise, 2), (branches, 3)])
+def test_kernels_of_8_bits(network, expected, form, per_channel, program, tmp_path):
+    """All convolutions and products of levels are of 8 bits, but for depthwise ones."""
+    n, path = network(), tmp_path / "quantised.onnx"
+    n.save(tmp_path / "float.onnx")
+    quantize_static(tmp_path / "float.onnx", path, Calibration(n.shape), quant_format=form,
+                    per_channel=per_channel, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
+    printed = program("plan", "--json", "-", "--no-gpu", "--tuning", "none", path).stdout
+    steps = [s for s in json.loads(printed)["steps"] if s["kind"] in ("conv2d", "fully_connected")]
+    assert len([s for s in steps if s["kernel"].startswith("own/int8/")]) == expected, steps
 
 
 # ---- Operators by themselves ----

@@ -231,6 +231,8 @@ double eval_activation(hsched_activation act, double x)
                (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
     case HSCHED_ACTIVATION_THRESHOLDED_RELU:
         return x > a ? x : 0;
+    case HSCHED_ACTIVATION_FAKE_QUANTIZE:
+        return a * fmin(fmax(nearbyint(x / a), b), b + 255);
     default: /* not made at random */
         break;
     }

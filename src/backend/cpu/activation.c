@@ -193,14 +193,6 @@ HSI_ISA_INLINE float acos_inline(float x)
     return far ? (x < 0.0f ? 3.141592654f - 2.0f * s : 2.0f * s) : near;
 }
 
-/* Limits are whole numbers, so that rounding may come after them; what is then small enough
- * becomes whole by the sum with a number whose last bit is 1. */
-HSI_ISA_INLINE float fake_quantize_inline(float x, float a, float b)
-{
-    const float magic = 12582912.0f;
-    return a * (clamp_inline(x / a, b, b + 255.0f) + magic - magic);
-}
-
 /* By e = exp(|x| / 2), so that what fits does not overflow on the way; a polynomial near
  * 0, where the difference would cancel. */
 HSI_ISA_INLINE float sinh_inline(float x)
@@ -273,7 +265,6 @@ HSI_ACTIVATION_LOOP(acos_loop, acos_inline(x))
 HSI_ACTIVATION_LOOP(asinh_loop, asinhf(x))
 HSI_ACTIVATION_LOOP(acosh_loop, acoshf(x))
 HSI_ACTIVATION_LOOP(atanh_loop, atanhf(x))
-HSI_ACTIVATION_LOOP(fake_quantize, fake_quantize_inline(x, a, b))
 HSI_ACTIVATION_LOOP(sin_near, sine_inline(x, 0))
 HSI_ACTIVATION_LOOP(cos_near, sine_inline(x, 1))
 HSI_ACTIVATION_LOOP(sin_far, sinf(x))
@@ -353,7 +344,7 @@ static activation_loop *const loops[] = {
     [HSCHED_ACTIVATION_ASINH] = asinh_loop,
     [HSCHED_ACTIVATION_ACOSH] = acosh_loop,
     [HSCHED_ACTIVATION_ATANH] = atanh_loop,
-    [HSCHED_ACTIVATION_FAKE_QUANTIZE] = fake_quantize,
+    [HSCHED_ACTIVATION_FAKE_QUANTIZE] = hsi_cpu_fake_quantize,
 };
 
 void hsi_cpu_activate(hsched_activation act, float *y, size_t n)

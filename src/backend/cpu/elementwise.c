@@ -233,6 +233,8 @@ static hsched_status prepare_loop(hsched_step *step, uint32_t inputs,
     }
     strides[inputs] = step->out.strides;
     hsi_loop_init(loop, step->out.rank, step->out.dims, inputs + 1, strides);
+    if (inputs == 1) /* an image of few channels that is made channels-last meanwhile */
+        hsi_loop_lengthen_rows(loop);
     hsi_lower_parts(step, count * sizeof(float), (loop->total + 63) / 64);
     prepared->state = loop;
     return HSCHED_OK;

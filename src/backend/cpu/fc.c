@@ -336,6 +336,7 @@ static const hsi_cpu_kernel own_fc = {
 };
 
 const hsi_cpu_kernel *const hsi_cpu_kernels_fc[] = {
+    &hsi_cpu_fc_int8,
 #if HSI_HAVE_ONEDNN
     &hsi_cpu_fc_onednn_bf16,
 #endif

@@ -13,5 +13,6 @@ int hsi_fc_waits_for_weights(const hsched_step *step);
 extern const hsi_cpu_kernel hsi_cpu_fc_packed;      /* fc_packed.c */
 extern const hsi_cpu_kernel hsi_cpu_fc_bf16;        /* fc_bf16.c */
 extern const hsi_cpu_kernel hsi_cpu_fc_onednn_bf16; /* fc_onednn_bf16.c */
+extern const hsi_cpu_kernel hsi_cpu_fc_int8;        /* fc_int8.c */
 
 #endif

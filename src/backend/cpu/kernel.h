@@ -102,6 +102,8 @@ extern const hsi_cpu_kernel hsi_cpu_kernel_reference;  /* any kind; reference.c 
 void hsi_cpu_activate(hsched_activation act, float *y, size_t n);
 /* y = act(x), x not in place or all in place. */
 void hsi_cpu_activate_to(hsched_activation act, const float *x, float *y, size_t n);
+/* That of FAKE_QUANTIZE alone (quantise.c). */
+void hsi_cpu_fake_quantize(const float *from, float *y, size_t n, float a, float b);
 /* 1 if the activation is min(max(x, lo), hi), NONE included: then kernels can do it
  * themselves. */
 int hsi_cpu_activation_is_clamp(hsched_activation act, float *lo, float *hi);

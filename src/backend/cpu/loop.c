@@ -80,6 +80,14 @@ void hsi_loop_init(hsi_loop *loop, uint32_t rank, const int64_t *dims, uint32_t 
     merge_dims(loop);
 }
 
+void hsi_loop_lengthen_rows(hsi_loop *loop)
+{
+    const int64_t few = 5;
+    const uint32_t inner = loop->rank - 1;
+    if (inner > 0 && loop->dims[inner] < few && loop->dims[inner - 1] > loop->dims[inner])
+        swap_dims(loop, inner, inner - 1);
+}
+
 void hsi_loop_part(const hsi_loop *loop, uint32_t part, uint32_t parts, int64_t *begin,
                    int64_t *end)
 {

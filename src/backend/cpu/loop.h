@@ -29,6 +29,10 @@ typedef struct hsi_loop {
 void hsi_loop_init(hsi_loop *loop, uint32_t rank, const int64_t *dims, uint32_t operands,
                    const int64_t *const *strides);
 
+/* Rows of a few elements and the dimension around them change places, if that one is longer: for
+ * work whose every row costs something by itself. */
+void hsi_loop_lengthen_rows(hsi_loop *loop);
+
 /* The stride of an operand along the innermost dimension. */
 static inline int64_t hsi_loop_inner(const hsi_loop *loop, uint32_t operand)
 {

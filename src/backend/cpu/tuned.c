@@ -210,7 +210,8 @@ int hsi_cpu_tuned_key(const hsched_step *step, hsched_math math, char *text)
     if (length <= 0 || length >= HSI_TUNE_STEP_KEY)
         return 0;
     const int left = HSI_TUNE_STEP_KEY - length;
-    return snprintf(text + length, (size_t)left, "%s", mark_of(kind, math)) < left;
+    return snprintf(text + length, (size_t)left, "%s%s", mark_of(kind, math),
+                    step->in[0].levels.step != 0 ? ":levels" : "") < left;
 }
 
 int hsi_cpu_tuned_get(hsi_cpu_tuned *tuned, const char *key, char *name)
