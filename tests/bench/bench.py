@@ -32,7 +32,7 @@ import turns  # noqa: E402
 
 MIX = "resnet50:2,mobilenet_v2:2"
 MATHS = {"default": hsched.MATH_DEFAULT, "strict": hsched.MATH_STRICT, "bf16": hsched.MATH_BF16}
-AGREE = {"default": 1e-3, "strict": 1e-3, "bf16": 0.15}  # random weights amplify what bfloat16 rounds off
+AGREE = {"default": 1e-3, "strict": 1e-3, "bf16": 0.5}  # random weights amplify what bfloat16 rounds off
 
 
 class Ours:
