@@ -276,10 +276,13 @@ static void execute(hsi_worker *w, hsi_job *job)
     pthread_mutex_unlock(&pool->lock);
 
     hsched_status status;
-    if (!has_scratch)
+    if (!has_scratch) {
         status = hsi_out_of_memory("a worker's scratch memory");
-    else
+    } else {
+        atomic_store_explicit(&w->team.at_work, 1, memory_order_relaxed);
         status = hsi_job_execute(w, job, bound_us, &steps, &sections);
+        atomic_store_explicit(&w->team.at_work, 0, memory_order_relaxed);
+    }
     uint64_t ended = hsi_job_now_ns(w);
 
     int lost_now = status == HSCHED_ERROR_DEVICE && w->device != 0;

@@ -20,6 +20,7 @@ typedef struct hsi_team {
     _Atomic uint64_t work;
     atomic_uint unfinished; /* parts of the present step that are not done */
     atomic_uint members;    /* helpers that have been asked to join and have not left */
+    atomic_int at_work;     /* a hint: the owner has a job, more steps may come */
     hsi_exec_step step;     /* plain: see above */
     _Atomic int status;     /* the first failure of a part, or HSCHED_OK */
     pthread_mutex_t mutex;  /* a leaf lock, for the owner's sleep */

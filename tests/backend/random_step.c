@@ -385,6 +385,7 @@ void random_step_round(random_step *made)
         if (!memory->block || made->step.in[i].dtype != HSCHED_FLOAT32)
             continue;
         each_element(&made->step.in[i], drop_lower_half, first_element(memory));
+        made->step.in[i].levels = (hsched_levels){ 0 }; /* it lies on none any more */
         memcpy(memory->pristine, memory->block, memory->size);
     }
     free(made->expected);
