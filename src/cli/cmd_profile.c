@@ -465,7 +465,7 @@ static int run(int argc, char **argv)
           &c.seconds },
         { "repetitions", "N", "of each measurement, if time allows (31)", cli_parse_count,
           &c.repetitions },
-        { "no-save", NULL, "do not keep the results", cli_parse_flag, &c.not_saved },
+        { "no-save", NULL, "do not keep these times", cli_parse_flag, &c.not_saved },
         { "json", NULL, "print the results as JSON", cli_parse_flag, &c.json },
         { 0 },
     };

@@ -257,9 +257,12 @@ def test_verify_taps(program, tmp_path):
 
 def test_profile(program, tmp_path, monkeypatch):
     monkeypatch.setenv("HSCHED_CACHE_DIR", str(tmp_path / "cache"))
-    out = program("profile", "mlp", "--workers", 2, "--repetitions", 3, "--no-save").stdout
+    short = "profile", "mlp", "--workers", 2, "--repetitions", 3
+    out = program(*short, "--no-save", "--tuning", "none").stdout
     assert "fc1+relu1" in out and "whole run" in out and "sum of steps" in out and "%" in out
     assert not (tmp_path / "cache").exists()
+    program(*short, "--no-save")  # which kernels loading has found to be the fastest is kept
+    assert not (tmp_path / "cache" / "costs.txt").exists()
     result = json.loads(program("profile", "mlp", CNN, "--workers", 2, "--repetitions", 3, "--json").stdout)
     assert [m["name"] for m in result["models"]] == ["mlp", "digits-cnn"]
     for model in result["models"]:
