@@ -521,7 +521,11 @@ static void test_out_of_memory(void **state)
 static int can(const setup *on)
 {
     enter(on);
-    return strcmp(on->only, "own/int8") != 0 || hsi_int8_kernels_best();
+    if (strcmp(on->only, "own/int8") == 0)
+        return hsi_int8_kernels_best() != 0;
+    if (on->math == HSCHED_MATH_BF16 && strncmp(on->only, "onednn/", 7) == 0)
+        return hsi_onednn_has_bf16();
+    return 1;
 }
 
 /* Only kernels of the enabled libraries were taken; says which, since that is what was

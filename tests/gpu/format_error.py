@@ -1,5 +1,5 @@
-"""How far a network's scores are from float32's only because of the number format: FORMAT_ERROR of networks.py
-is what this prints.
+"""How far a network's scores are from float32's only because of the number format: FORMAT_ERROR of
+gpu_networks.py is what this prints.
 
     build/venv/bin/python tests/gpu/format_error.py [NETWORK...]
 
@@ -20,7 +20,7 @@ import onnxruntime
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "common"))
 import hsched  # noqa: E402
-from networks import ZOO, logits  # noqa: E402
+from gpu_networks import ZOO, logits  # noqa: E402
 
 # tf32 and float16 have 10 bits of mantissa, bfloat16 has 7.
 FORMATS = {"fp16": (onnx.TensorProto.FLOAT16, 13), "bf16": (onnx.TensorProto.BFLOAT16, 16)}

@@ -6,7 +6,7 @@ import pytest
 
 import gpu_machine
 import hsched
-from networks import FORMAT_ERROR, ZOO, logits
+from gpu_networks import FORMAT_ERROR, ZOO, logits
 
 if gpu_machine.missing():
     pytest.skip(gpu_machine.missing(), allow_module_level=True)

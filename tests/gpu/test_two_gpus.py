@@ -6,7 +6,7 @@ import pytest
 
 import gpu_machine
 import hsched
-from networks import FORMAT_ERROR, logits
+from gpu_networks import FORMAT_ERROR, logits
 
 if (gpu_machine.describe() or {"gpus": 0})["gpus"] < 2:
     pytest.skip(gpu_machine.missing() or "there is one GPU", allow_module_level=True)

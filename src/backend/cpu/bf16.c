@@ -6,15 +6,33 @@
 #include <dnnl.h>
 #endif
 
+/* The processor has it, and DNNL_MAX_CPU_ISA does not keep oneDNN from it. */
+#if HSI_HAVE_ONEDNN
+static int onednn_has(unsigned isa)
+{
+    return hsi_cpu_has_bf16() && ((unsigned)dnnl_get_effective_cpu_isa() & isa) == isa;
+}
+
+int hsi_onednn_has_bf16(void)
+{
+    return onednn_has(dnnl_cpu_isa_avx512_core_bf16);
+}
+
 int hsi_cpu_has_amx(void)
 {
-#if HSI_HAVE_ONEDNN
-    const unsigned amx = dnnl_cpu_isa_avx512_core_amx;
-    return hsi_cpu_has_bf16() && ((unsigned)dnnl_get_effective_cpu_isa() & amx) == amx;
-#else
-    return 0;
-#endif
+    return onednn_has(dnnl_cpu_isa_avx512_core_amx);
 }
+#else
+int hsi_onednn_has_bf16(void)
+{
+    return 0;
+}
+
+int hsi_cpu_has_amx(void)
+{
+    return 0;
+}
+#endif
 
 #if HSI_ISA_X86
 

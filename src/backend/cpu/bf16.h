@@ -8,6 +8,9 @@
  * Without them there are no kernels for it. Any thread. */
 int hsi_cpu_has_bf16(void);
 
+/* 1 if oneDNN is there and may use these instructions. Any thread. */
+int hsi_onednn_has_bf16(void);
+
 /* 1 if oneDNN may use AMX, which has 16 times the products of float32, on paper. AVX-512 BF16 alone
  * means little: an Emerald Rapids took twice as long with it as in float32; on other processors
  * it should be half as long. */

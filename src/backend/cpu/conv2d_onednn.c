@@ -135,7 +135,7 @@ static int onednn_likely(const hsched_step *step)
 
 static int bf16_supports(const hsched_step *step)
 {
-    return hsi_cpu_has_bf16() && onednn_supports(step);
+    return hsi_onednn_has_bf16() && onednn_supports(step);
 }
 
 /* Few channels, and so all depthwise ones, leave most of a tile of AMX empty. */

@@ -92,7 +92,7 @@ static int read_step(const hsched_step *step, fc_state *state)
 static int fc_supports(const hsched_step *step)
 {
     fc_state state;
-    return hsi_cpu_has_bf16() && read_step(step, &state);
+    return hsi_onednn_has_bf16() && read_step(step, &state);
 }
 
 static int fc_likely(const hsched_step *step)

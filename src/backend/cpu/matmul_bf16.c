@@ -62,7 +62,7 @@ static int read_step(const hsched_step *step, bf16_state *state)
 static int bf16_supports(const hsched_step *step)
 {
     bf16_state state = { .flipped = 0 };
-    return hsi_cpu_has_bf16() && read_step(step, &state);
+    return hsi_onednn_has_bf16() && read_step(step, &state);
 }
 
 static int bf16_likely(const hsched_step *step)
