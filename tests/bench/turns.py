@@ -5,7 +5,8 @@ import time
 
 SAMPLE_S = 2e-3  # a sample is as many calls, one after the other, as take so long, or one
 WARM_UPS = 2
-QUIET_S, ASLEEP, PATIENCE_S = 2e-3, 0.1, 1
+# Several ticks of the system's clock, at each of which it adds what threads that are running have used.
+QUIET_S, ASLEEP, PATIENCE_S = 30e-3, 0.1, 2
 
 
 class NotQuiet(RuntimeError):
