@@ -2,9 +2,11 @@
  * SOFTMAX along one axis of n elements: out = exp(x - max) / sum of exp(x - max), or its
  * logarithm, x - max - log of that sum.
  *
- * Three forms: the axis is contiguous (a row of n floats at a time); the positions are
- * (blocks of positions side by side, walking along the axis); neither (each row goes
- * through scratch memory). Exponentials that are no normal floats are taken as 0.
+ * Four forms: the axis is contiguous (a row of n floats at a time); the positions are
+ * (blocks of positions side by side, walking along the axis); a row does not fill the lanes
+ * (such blocks, through scratch memory); neither (each row goes through scratch memory).
+ * Exponentials that are no normal
+ * floats are taken as 0.
  */
 #include <math.h>
 #include <string.h>
@@ -19,18 +21,25 @@
 #define LANES  32
 #define WIDE   64
 #define ACROSS 64 /* positions side by side */
+#define FEW    16 /* and so many are worth it to lay them so */
 
 typedef enum softmax_mode {
     SOFTMAX_ROWS,
     SOFTMAX_ACROSS,
+    SOFTMAX_SHORT,
     SOFTMAX_STRIDED
 } softmax_mode;
+
+/* Rows of n, whose elements are x_stride and y_stride apart. */
+typedef struct rows_across {
+    int64_t n, x_stride, y_stride;
+} rows_across;
 
 typedef struct softmax_state {
     softmax_mode mode;
     int log;
     hsi_loop positions; /* over all dimensions but the axis: x, out */
-    int64_t n, x_stride, y_stride;
+    rows_across axis;
 } softmax_state;
 
 HSI_ISA_INLINE void max_halves(float *lane, int half)
@@ -205,8 +214,7 @@ HSI_ISA_DISPATCH(multiply_each,
                  (y, factor, count))
 
 /* `count` <= ACROSS neighbouring positions. */
-static void softmax_across(const softmax_state *s, const float *x, float *y,
-                           int64_t count)
+static void softmax_across(const rows_across *s, const float *x, float *y, int64_t count)
 {
     float value[ACROSS]; /* the maxima, then what to multiply with */
     double sum[ACROSS];
@@ -237,7 +245,7 @@ HSI_ISA_DISPATCH(subtract_both_of_each,
                   const float *restrict log, float *restrict y, int64_t count),
                  (x, max, log, y, count))
 
-static void log_softmax_across(const softmax_state *s, const float *x, float *y,
+static void log_softmax_across(const rows_across *s, const float *x, float *y,
                                int64_t count)
 {
     float max[ACROSS], buffer[ACROSS];
@@ -261,29 +269,65 @@ static void log_softmax_across(const softmax_state *s, const float *x, float *y,
 
 static const volatile float exp_low = EXP_LOW; /* row_limits */
 
+static void run_across(int log, const rows_across *rows, const float *x, float *y,
+                       int64_t count)
+{
+    (log ? log_softmax_across : softmax_across)(rows, x, y, count);
+}
+
+/* `cols` positions, x_pitch and y_pitch apart; scratch has room for two blocks of them. */
+static void run_short(const softmax_state *s, const float *x, int64_t x_pitch, float *y,
+                      int64_t y_pitch, int64_t cols, float *scratch)
+{
+    const rows_across block = { s->axis.n, ACROSS, ACROSS };
+    float *results = scratch + s->axis.n * ACROSS;
+    for (int64_t c = 0; c < cols; c += ACROSS) {
+        const int64_t count = cols - c < ACROSS ? cols - c : ACROSS;
+        for (int64_t k = 0; k < s->axis.n; k++)
+            for (int64_t i = 0; i < count; i++)
+                scratch[k * ACROSS + i] = x[(c + i) * x_pitch + k * s->axis.x_stride];
+        run_across(s->log, &block, scratch, results, count);
+        for (int64_t k = 0; k < s->axis.n; k++)
+            for (int64_t i = 0; i < count; i++)
+                y[(c + i) * y_pitch + k * s->axis.y_stride] = results[k * ACROSS + i];
+    }
+}
+
+static void run_strided(const softmax_state *s, const float *x, int64_t x_pitch, float *y,
+                        int64_t y_pitch, int64_t cols, float *row)
+{
+    const int64_t n = s->axis.n;
+    for (int64_t c = 0; c < cols; c++, x += x_pitch, y += y_pitch) {
+        for (int64_t k = 0; k < n; k++)
+            row[k] = x[k * s->axis.x_stride];
+        rows(row, 0, row + n, 0, 1, n, s->log, exp_low);
+        hsi_scatter(row + n, y, s->axis.y_stride, n);
+    }
+}
+
 static void run_tile(const softmax_state *s, const hsi_tile *t, const float *x, float *y,
-                     float *row)
+                     float *scratch)
 {
     for (int64_t r = 0; r < t->rows; r++) {
         const float *from = x + t->offset[0] + r * t->row_stride[0];
         float *to = y + t->offset[1] + r * t->row_stride[1];
-        if (s->mode == SOFTMAX_ACROSS) {
-            for (int64_t c = 0; c < t->cols; c += ACROSS)
-                (s->log ? log_softmax_across : softmax_across)(
-                    s, from + c, to + c, t->cols - c < ACROSS ? t->cols - c : ACROSS);
-            continue;
-        }
-        if (s->mode == SOFTMAX_ROWS) {
-            rows(from, t->col_stride[0], to, t->col_stride[1], t->cols, s->n, s->log,
+        switch (s->mode) {
+        case SOFTMAX_ROWS:
+            rows(from, t->col_stride[0], to, t->col_stride[1], t->cols, s->axis.n, s->log,
                  exp_low);
-            continue;
-        }
-        for (int64_t c = 0; c < t->cols;
-             c++, from += t->col_stride[0], to += t->col_stride[1]) {
-            for (int64_t k = 0; k < s->n; k++)
-                row[k] = from[k * s->x_stride];
-            rows(row, 0, row + s->n, 0, 1, s->n, s->log, exp_low);
-            hsi_scatter(row + s->n, to, s->y_stride, s->n);
+            break;
+        case SOFTMAX_ACROSS:
+            for (int64_t c = 0; c < t->cols; c += ACROSS)
+                run_across(s->log, &s->axis, from + c, to + c,
+                           t->cols - c < ACROSS ? t->cols - c : ACROSS);
+            break;
+        case SOFTMAX_SHORT:
+            run_short(s, from, t->col_stride[0], to, t->col_stride[1], t->cols, scratch);
+            break;
+        case SOFTMAX_STRIDED:
+            run_strided(s, from, t->col_stride[0], to, t->col_stride[1], t->cols,
+                        scratch);
+            break;
         }
     }
 }
@@ -325,20 +369,25 @@ static hsched_status softmax_prepare(const hsi_cpu_prepare_context *context,
         dims[d] = d == axis ? 1 : step->out.dims[d];
     hsi_loop_init(&s->positions, step->out.rank, dims, 2, strides);
     s->log = step->u.softmax.log != 0;
-    s->n = step->out.dims[axis];
-    s->x_stride = step->in[0].strides[axis];
-    s->y_stride = step->out.strides[axis];
-    if (hsi_is_unit(&step->in[0], axis) && hsi_is_unit(&step->out, axis)) {
+    s->axis = (rows_across){ step->out.dims[axis], step->in[0].strides[axis],
+                             step->out.strides[axis] };
+    const size_t row = (size_t)s->axis.n * sizeof(float);
+    const int unit = hsi_is_unit(&step->in[0], axis) && hsi_is_unit(&step->out, axis);
+    if (unit && (s->axis.n >= LANES || s->positions.total < FEW)) {
         s->mode = SOFTMAX_ROWS;
     } else if (hsi_loop_inner(&s->positions, 0) == 1 &&
                hsi_loop_inner(&s->positions, 1) == 1) {
         s->mode = SOFTMAX_ACROSS;
+    } else if (s->axis.n < LANES) {
+        s->mode = SOFTMAX_SHORT;
+        prepared->scratch_size = 2 * ACROSS * row;
     } else {
         s->mode = SOFTMAX_STRIDED;
-        prepared->scratch_size = (2 * (size_t)s->n * sizeof(float) + 63) & ~(size_t)63;
+        prepared->scratch_size = (2 * row + 63) & ~(size_t)63;
     }
     prepared->state = s;
-    hsi_lower_parts(step, 2.0 * sizeof(float) * (double)s->positions.total * (double)s->n,
+    hsi_lower_parts(step,
+                    2.0 * sizeof(float) * (double)s->positions.total * (double)s->axis.n,
                     s->positions.total);
     return HSCHED_OK;
 }
