@@ -130,7 +130,7 @@ hsched_status hsi_job_execute(hsi_worker *w, const hsi_job *job, uint64_t bound_
     hsched_status status = prepare(w, run);
     /* Read now: what was prepared says nothing of how long sections take, and if there is a trace
      * the first step begins now. */
-    const uint64_t began_ns = hsi_job_now_ns(w);
+    const uint64_t began_ns = bound_us != UINT64_MAX || w->trace ? hsi_job_now_ns(w) : 0;
     *sections = 0;
     for (uint32_t i = job->done; i < job->count && status == HSCHED_OK; i++) {
         if (*sections > 0 && is_long_enough(w, began_ns, *sections, bound_us))
