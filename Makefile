@@ -85,7 +85,7 @@ all: $(STATIC) $(SHARED) $(BUILD)/hsched examples plugin-or-why ## build the lib
 
 .PHONY: examples tests
 examples: $(EXAMPLES:%=$(BUILD)/examples/%)
-tests: $(TESTS:%=$(BUILD)/tests/%)
+tests: $(TESTS:%=$(BUILD)/tests/%) $(BUILD)/bench/repeat.so
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -230,6 +230,13 @@ $(BUILD)/bench/%: tests/bench/%.c $(ZOO_OBJ) $(SHARED)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS) -MMD -MP $< $(ZOO_OBJ) -o $@ -L$(BUILD) -lhsched \
 	    -lm -pthread $(RPATH)
 
+# Calls for Python to make, which has loaded the library.
+$(BUILD)/bench/repeat.so: tests/bench/repeat.c $(SHARED)
+	@mkdir -p $(@D)
+	@echo "  BENCH $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) $(LDFLAGS) -MMD -MP -shared $< -o $@ -L$(BUILD) -lhsched \
+	    -Wl,-rpath,'$$ORIGIN/..'
+
 # Its figures are those of the machine, not of the code that the library has for it.
 $(BUILD)/bench/ceilings: private override CFLAGS += -O3 -march=native -ffp-contract=fast
 
@@ -296,13 +303,13 @@ wild: $(SHARED)                         ## networks of torchvision as PyTorch ex
 .PHONY: bench
 bench:                                  ## beside ONNX Runtime, on the same networks; BENCH="--peers onnxruntime,openvino,ncnn"
 	@$(DEPS) build test
-	@$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/bench/ceilings
+	@$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/bench/ceilings $(BUILD)/bench/repeat.so
 	@BUILD=$(BUILD) sh tests/setup/python.sh $(if $(findstring openvino,$(BENCH))$(findstring ncnn,$(BENCH)),peers)
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE BUILD=$(BUILD) \
 	    $(BUILD)/venv/bin/python tests/bench/bench.py $(BENCH)
 
 .PHONY: bench-ops
-bench-ops: $(SHARED)                    ## operators one by one beside ONNX Runtime; ONLY=REGEX
+bench-ops: $(BUILD)/bench/repeat.so              ## operators one by one beside ONNX Runtime; ONLY=REGEX
 	@$(DEPS) build test
 	@BUILD=$(BUILD) sh tests/setup/python.sh
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE BUILD=$(BUILD) \

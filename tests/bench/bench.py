@@ -28,6 +28,7 @@ import limits  # noqa: E402
 import networks  # noqa: E402
 import peers  # noqa: E402
 import peers_onnxruntime  # noqa: E402
+import repeat  # noqa: E402
 import turns  # noqa: E402
 
 MIX = "resnet50:2,mobilenet_v2:2"
@@ -40,7 +41,7 @@ class Ours:
 
     def __init__(self, path, feed, threads, math="default"):
         self._runtime = hsched.Runtime(cpu_workers=threads, flags=hsched.NO_GPU)
-        self.call = self._runtime.load(path, math=MATHS[math]).prepared(feed)
+        self.call = repeat.of_model(self._runtime.load(path, math=MATHS[math]), feed)
 
     def outputs(self):
         return self.call.outputs

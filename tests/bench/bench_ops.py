@@ -29,6 +29,7 @@ sys.path[:0] = [str(ROOT / "tests" / "common"), str(ROOT / "tests" / "bench")]
 import hsched  # noqa: E402
 import op_cases  # noqa: E402
 import peers_onnxruntime  # noqa: E402
+import repeat  # noqa: E402
 
 ORT = ort.capi.onnxruntime_pybind11_state
 SLOW = 1.5
@@ -79,21 +80,6 @@ def agree(ours, theirs):
     return hsched.relative_error(ours, theirs) < 1e-4
 
 
-def our_turn(submit):
-    """Runs are submitted together, so that going to sleep and waking are not in every one."""
-    def turn(times):
-        for run in [submit() for _ in range(times)]:
-            hsched.wait(run)
-    return turn
-
-
-def their_turn(call):
-    def turn(times):
-        for _ in range(times):
-            call()
-    return turn
-
-
 def seconds(turn, times):
     """Of all threads of the process: what else the machine does meanwhile does not count."""
     start = time.process_time()
@@ -130,8 +116,7 @@ def measure(case, budget_s):
             if not agree(found[output.name], theirs):
                 raise ValueError(f"{output.name} is not what ONNX Runtime gives")
         their_call, _ = peers_onnxruntime.bound(s, feed, expected)
-        ours_s, theirs_s, ratio = in_turn(our_turn(loaded.submitter(feed)), their_turn(their_call),
-                                          budget_s)
+        ours_s, theirs_s, ratio = in_turn(repeat.of_model(loaded, feed).repeat, their_call.repeat, budget_s)
     gc.collect()
     return {"operator": case.op, "case": case.label, "hsched_us": ours_s * 1e6,
             "onnxruntime_us": theirs_s * 1e6, "ratio": ratio}

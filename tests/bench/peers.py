@@ -3,7 +3,8 @@
     TITLE                     how tables call it
     VERSION
     Session(path, feed, threads)
-        call()                runs the network on fixed memory, as a user of its C or C++ API would
+        call()                runs the network on fixed memory, as a user of its C or C++ API would; if it
+                              is one of repeat.py's, several calls have no Python in between
         outputs()             what the last call gave, in the order of the network's outputs
         close()               its threads and memory are given back
 

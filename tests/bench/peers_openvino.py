@@ -6,6 +6,7 @@ import numpy as np
 import openvino
 
 import peers
+import repeat
 
 TITLE = "OpenVINO"
 VERSION = openvino.__version__.split("-")[0]
@@ -67,6 +68,7 @@ class Session:
             CORE, c.c_char_p(str(path).encode()), c.c_char_p(b"CPU"), c.c_size_t(len(words)),
             c.byref(self._model), *words))
         self._request = made(LIB.ov_compiled_model_create_infer_request, self._model)
+        self.call = repeat.of_function(LIB.ov_infer_request_infer, self._request, check)
         for name, array in feed.items():
             tensor = made(LIB.ov_infer_request_get_tensor, self._request, name.encode())
             c.memmove(self._data(tensor, array.nbytes), array.ctypes.data, array.nbytes)
@@ -80,9 +82,6 @@ class Session:
         if expected is not None and size.value != expected:
             raise peers.Refused(f"an input has {size.value} bytes instead of {expected}")
         return made(LIB.ov_tensor_data, tensor)
-
-    def call(self):
-        check(LIB.ov_infer_request_infer(self._request))
 
     def outputs(self):
         count = c.c_size_t()

@@ -164,16 +164,6 @@ class Model:
                                   f"{np.dtype(dtype)}{list(shape)}")
         return self.infer(feed)
 
-    def prepared(self, feed):
-        """A callable that runs on fixed memory, for timing; its attribute outputs is what it fills."""
-        ins, outs = self.arrays(feed)
-        bound_in, bound_out = bindings(ins), bindings(outs)
-
-        def call(keep=(ins, outs)):
-            check(LIB.hsched_infer(self.handle, bound_in, len(ins), bound_out, len(outs)))
-        call.outputs = outs
-        return call
-
     def submitter(self, feed):
         """submit() -> run handle, on fixed memory."""
         ins, outs = self.arrays(feed)
