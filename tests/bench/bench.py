@@ -121,35 +121,52 @@ def single(found, engines, math, threads, rounds, clock):
     return {"threads": threads, "math": math, "ceilings": most, "rows": rows}
 
 
+def arrangements(count, cores):
+    """How ONNX Runtime can be asked for so many networks at once: names, calling threads, threads of a session.
+    All that fill the cores without more threads than there are."""
+    few = min(cores, count)
+    yield f"{few} calling thread{'s' * (few > 1)}, sessions of 1 thread", few, 1
+    if count > cores:
+        yield "a calling thread each, sessions of 1 thread", count, 1
+    callers = few
+    while callers >= 1:
+        threads = cores // callers
+        if threads > 1:
+            yield (f"{callers} calling thread{'s' * (callers > 1)}, sessions of {threads} threads", callers, threads)
+        callers //= 2
+
+
 def together(mix, math, folder, rounds):
     """Several at once, beside ONNX Runtime alone."""
     cores = len(os.sched_getaffinity(0))
     by_name = {n.name: n for n in networks.find(dict.fromkeys(mix), folder)}
     paths, feeds = zip(*[(by_name[name].path, by_name[name].feed) for name in mix])
-    ones = [peers_onnxruntime.session(p, 1) for p in paths]
-    few = concurrent.futures.ThreadPoolExecutor(cores)
-    many = concurrent.futures.ThreadPoolExecutor(len(mix))
+    sessions = functools.cache(lambda threads: [peers_onnxruntime.session(p, threads) for p in paths])
 
-    def run_all(pool, sessions):
-        list(pool.map(lambda pair: pair[0].run(None, pair[1]), zip(sessions, feeds)))
+    def theirs(callers, threads):
+        pool = concurrent.futures.ThreadPoolExecutor(callers)
+        opened = sessions(threads)
 
+        def run_all():
+            list(pool.map(lambda pair: pair[0].run(None, pair[1]), zip(opened, feeds)))
+        return run_all
+
+    names, callers, threads = zip(*arrangements(len(mix), cores))
     with hsched.Runtime(flags=hsched.NO_GPU) as rt:
         submits = [rt.load(p, math=MATHS[math]).submitter(f) for p, f in zip(paths, feeds)]
 
         def ours():
             for run in [submit() for submit in submits]:
                 hsched.wait(run)
-        medians, ratios = turns.in_turn([ours, lambda: run_all(few, ones),
-                                         lambda: run_all(many, ones)], rounds)
+        medians, ratios = turns.in_turn([ours, *map(theirs, callers, threads)], rounds,
+                                        threads=max(threads))
     # Last and alone: threads of default sessions go on polling after a run, which would slow down
     # whatever took the next turn.
-    defaults = [peers_onnxruntime.session(p, 0) for p in paths]
-    (default_ms,), _ = turns.in_turn([lambda: run_all(many, defaults)], rounds)
+    (default_ms,), _ = turns.in_turn([theirs(len(mix), 0)], rounds)
     medians.append(default_ms)
     ratios.append(default_ms / medians[0])
     rows = [{"arrangement": a, "makespan_ms": m, "ratio": r} for a, m, r in zip(
-        ["hsched", f"ONNX Runtime, {cores} calling threads, sessions of 1 thread",
-         "ONNX Runtime, a calling thread each, sessions of 1 thread",
+        ["hsched", *(f"ONNX Runtime, {name}" for name in names),
          "ONNX Runtime, a calling thread each, default sessions"], medians, ratios)]
     counts = " + ".join(f"{mix.count(n)} x {n}" for n in dict.fromkeys(mix))
     print(f"{counts} at once, {cores} cores: makespan ms (ratio to hsched)")

@@ -94,3 +94,21 @@ def test_engines_take_turns_that_begin_with_another_each_time(monkeypatch):
     medians, ratios = turns.in_turn([engine("a", 1), engine("b", 3)], 3, clock=lambda: now[0])
     assert "".join(order) == "aabb" "bbaa" "aabb"
     assert medians == [1e3, 3e3] and ratios == [1, 3]
+
+
+@pytest.mark.parametrize("count, cores, expected", [
+    (4, 2, [(2, 1), (4, 1), (1, 2)]),
+    (4, 16, [(4, 1), (4, 4), (2, 8), (1, 16)]),
+    (16, 16, [(16, 1), (8, 2), (4, 4), (2, 8), (1, 16)]),
+    (1, 1, [(1, 1)])])
+def test_other_engines_may_share_out_the_cores_as_is_best_for_them(count, cores, expected):
+    assert [(callers, threads) for _, callers, threads in bench.arrangements(count, cores)] == expected
+
+
+def test_networks_at_once_are_timed(tmp_path, capsys):
+    out = tmp_path / "bench.json"
+    bench.main(["--rounds", "1", "--models", networks.NOTHING, "--mix", "digits-mlp:2,digits-cnn:1", "--json", str(out)])
+    rows = json.loads(out.read_text())["together"]
+    cores = len(bench.os.sched_getaffinity(0))
+    assert len(rows) == 2 + len(list(bench.arrangements(3, cores)))
+    assert "2 x digits-mlp + 1 x digits-cnn at once" in capsys.readouterr().out
