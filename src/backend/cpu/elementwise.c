@@ -51,9 +51,9 @@ enum {
     OP_ADD_RELU = 100
 };
 
-HSI_ISA_INLINE void op_rows_body(int op, const float *a, int64_t ar, int64_t as,
-                                 const float *b, int64_t br, int64_t bs, float *y,
-                                 int64_t yr, int64_t rows, int64_t n)
+HSI_ISA_INLINE void op_rows_of(int op, const float *a, int64_t ar, int64_t as,
+                               const float *b, int64_t br, int64_t bs, float *y,
+                               int64_t yr, int64_t rows, int64_t n)
 {
     for (int64_t r = 0; r < rows; r++, a += ar, b += br, y += yr) {
         switch (op) {
@@ -83,6 +83,16 @@ HSI_ISA_INLINE void op_rows_body(int op, const float *a, int64_t ar, int64_t as,
             break;
         }
     }
+}
+
+HSI_ISA_INLINE void op_rows_body(int op, const float *a, int64_t ar, int64_t as,
+                                 const float *b, int64_t br, int64_t bs, float *y,
+                                 int64_t yr, int64_t rows, int64_t n)
+{
+    if (n == 2) /* corners of boxes: a loop would take longer than what it does */
+        op_rows_of(op, a, ar, as, b, br, bs, y, yr, rows, 2);
+    else
+        op_rows_of(op, a, ar, as, b, br, bs, y, yr, rows, n);
 }
 HSI_ISA_DISPATCH(op_rows,
                  (int op, const float *a, int64_t ar, int64_t as, const float *b,
