@@ -413,6 +413,9 @@ typedef struct hsched_device_config {
     hsched_cpu_tuning cpu_tuning; /* cpu only; its choices lie in cache_dir, too */
 } hsched_device_config;
 
+/* Some of what section_prepare does. Not told to fail: its caller looks. Makes no error detail. */
+typedef void hsched_piece(void *user, uint32_t index);
+
 typedef struct hsched_section_config {
     size_t struct_size;
     hsched_step *steps;   /* in execution order; the backend may lower steps[i].parts; the array
@@ -429,6 +432,12 @@ typedef struct hsched_section_config {
     hsched_math math;     /* for all devices */
     int deterministic;
     uint32_t max_batch;   /* runs that may be joined; the backend may lower it (joinable) */
+    /* Optional (NULL: none help). Calls piece(user, index) once for each index below count, in any
+     * order, on this thread and, while the CPU has no runs to execute, on idle workers as well;
+     * returns when all are done. A worker is not there for a run until its piece is done: one
+     * should take a millisecond, or a few. Valid during prepare; one call at a time. */
+    void (*share_pieces)(void *workers, uint32_t count, hsched_piece *piece, void *user);
+    void *workers;
 } hsched_section_config;
 
 /* Memory bound to an input or output, or an arena. */

@@ -6,9 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* All of these give zeroed memory or NULL. Free with hsi_free. Any thread. */
+/* All of these give zeroed memory or NULL, but where they say otherwise. Free with hsi_free. Any
+ * thread. */
 void *hsi_calloc(size_t count, size_t size); /* NULL also when count * size overflows */
-void *hsi_alloc_aligned(size_t size);        /* to 64 bytes; zeroed */
+void *hsi_alloc_aligned(size_t size);        /* to 64 bytes */
+void *hsi_alloc_unset(
+    size_t size); /* to 64 bytes, not zeroed: the caller writes all of it */
 /* Grows an array; new elements are not initialised; the old block stays valid on failure.
  */
 void *hsi_realloc_array(void *pointer, size_t count, size_t size);

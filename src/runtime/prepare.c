@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "runtime/placing.h"
+#include "worker/pieces.h"
 #include "worker/queue.h"
 
 static int device_supports(const hsi_exec_device *device, const hsi_plan *plan,
@@ -119,6 +120,8 @@ static hsched_status prepare_steps(hsched_model *model, uint32_t device,
     config->steps = p->steps;
     config->step_count = step_count;
     config->constants_stay = model->constants_stay;
+    config->share_pieces = hsi_worker_pool_share_pieces;
+    config->workers = model->runtime->pool;
     hsched_status status = d->backend->section_prepare(d->handle, config, &p->section);
     if (status != HSCHED_OK) {
         hsi_free(p->steps);

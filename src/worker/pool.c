@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/sync.h"
 #include "worker/job.h"
+#include "worker/pieces.h"
 #include "worker/probe.h"
 #include "worker/queue.h"
 #include "worker/tracing.h"
@@ -59,14 +60,17 @@ static hsi_worker *remove_idle(hsi_worker_pool *pool, hsi_worker **at)
     return w;
 }
 
-static hsi_worker *wake_idle(hsi_worker_pool *pool, uint32_t device)
+static hsi_worker *wake_one(hsi_worker_pool *pool, hsi_worker **at)
 {
-    if (!pool->idle[device])
-        return NULL;
-    hsi_worker *w = remove_idle(pool, &pool->idle[device]);
+    hsi_worker *w = remove_idle(pool, at);
     w->woken = 1;
     pthread_cond_signal(&w->wake);
     return w;
+}
+
+static hsi_worker *wake_idle(hsi_worker_pool *pool, uint32_t device)
+{
+    return pool->idle[device] ? wake_one(pool, &pool->idle[device]) : NULL;
 }
 
 /* Telling a thread that it is woken takes the system some microseconds. So of many who are to help
@@ -143,6 +147,16 @@ void hsi_worker_pool_notify(hsi_worker_pool *pool, const hsi_worker *self)
 int hsi_worker_pool_wake_cpu(hsi_worker_pool *pool)
 {
     return wake_idle(pool, 0) != NULL;
+}
+
+hsi_worker *hsi_worker_pool_wake_cpu_but(hsi_worker_pool *pool, int cpu)
+{
+    hsi_worker **at = &pool->idle[0];
+    if (!*at || !(*at)->next_idle)
+        return NULL;
+    if ((*at)->cpu == cpu)
+        at = &(*at)->next_idle;
+    return wake_one(pool, at);
 }
 
 static void after_events(hsi_worker_pool *pool, const hsi_worker *self)
@@ -405,6 +419,10 @@ static void *worker_main(void *argument)
     while (!pool->stopping) {
         if (w->helping) {
             help(w);
+            continue;
+        }
+        if (w->pieces) {
+            hsi_pieces_help(w);
             continue;
         }
         if (work(w) || (w->device == 0 && attend_for_cpu(w)))

@@ -42,6 +42,7 @@ typedef struct hsi_worker {
     int woken;
     hsi_team *helping;              /* asked to help there, */
     int help_priority;              /*   with a run of this priority */
+    struct hsi_pieces *pieces;      /* asked to help with these; see pieces.h */
     int priority;                   /* of the run that its present job is of */
     uint64_t pauses, long_segments; /* as in hsched_device_stats */
     uint64_t jobs, steps, busy_ns;
@@ -99,9 +100,11 @@ struct hsi_worker_pool {
         *to_signal; /* are woken, but nobody has told them; while there are any, so is
                               one who has been told and tells two of them when it comes */
     uint32_t executing[HSI_MAX_DEVICES]; /* jobs on workers */
-    uint32_t lost_devices;               /* bits */
-    size_t scratch_size;                 /* what any model loaded so far needs */
-    hsi_trace *trace; /* that events are recorded in, or NULL; see tracing.h */
+    uint32_t
+        sharing; /* threads that are at pieces, and workers that were asked to help */
+    uint32_t lost_devices; /* bits */
+    size_t scratch_size;   /* what any model loaded so far needs */
+    hsi_trace *trace;      /* that events are recorded in, or NULL; see tracing.h */
     uint32_t
         traced_jobs; /* on workers, that are recorded in it or in one that ends now */
     pthread_cond_t untraced; /* traced_jobs became 0 */
@@ -133,5 +136,8 @@ void hsi_worker_pool_after_events(hsi_worker_pool *pool);
 void hsi_worker_pool_stand_in(hsi_worker_pool *pool, int (*done)(void *user), void *user);
 /* Wakes a CPU worker that is idle, if there is one. Under the lock. */
 int hsi_worker_pool_wake_cpu(hsi_worker_pool *pool);
+/* The same, and leaves one idle: the one that is pinned to this CPU, or else any. NULL: there are
+ * no others. */
+hsi_worker *hsi_worker_pool_wake_cpu_but(hsi_worker_pool *pool, int cpu);
 
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "backend/cpu/conv2d.h"
+#include "backend/cpu/packing.h"
 #include "backend/cpu/panel.h"
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -29,7 +30,8 @@
 typedef struct direct_state {
     hsi_conv2d conv;
     const hsi_panel_kernels *kernels;
-    float *weights;       /* of each group, packed */
+    const float *weights; /* of each group, packed */
+    void *owned_weights;
     size_t group_weights; /* floats */
     float *zeros;         /* [depth] */
     float *bias;          /* of each group, with its panels' room */
@@ -50,7 +52,7 @@ static void direct_destroy(void *pointer)
     direct_state *state = pointer;
     if (!state)
         return;
-    hsi_free(state->weights);
+    hsi_free(state->owned_weights);
     hsi_free(state->zeros);
     hsi_free(state->bias);
     hsi_free(state);
@@ -103,40 +105,61 @@ static hsched_status lay_out_scratch(direct_state *state)
     return HSCHED_OK;
 }
 
-/* Weights [o, c of the group, kh, kw]; a bias, or zeros. */
-static hsched_status pack(direct_state *state, const float *given, const float *bias,
-                          uint64_t *weight_bytes)
+typedef struct panels_of {
+    const direct_state *state;
+    const float *given; /* [o, c of the group, kh, kw] */
+} panels_of;
+
+/* A unit: a panel of a group. */
+static void pack_panels(const void *how, void *to, int64_t begin, int64_t end)
+{
+    const panels_of *of = how;
+    const direct_state *state = of->state;
+    const hsi_conv2d *conv = &state->conv;
+    const int64_t taps = conv->kh * conv->kw, depth = taps * conv->group_c,
+                  panels = hsi_panel_count(state->kernels, conv->group_o);
+    for (int64_t unit = begin; unit < end; unit++) {
+        const int64_t g = unit / panels, panel = unit % panels;
+        const hsi_panel_source source = { .given = of->given + g * conv->group_o * depth,
+                                          .outer = taps,
+                                          .inner = conv->group_c,
+                                          .columns = conv->group_o,
+                                          .outer_stride = 1,
+                                          .inner_stride = taps,
+                                          .column_stride = depth };
+        hsi_panel_pack_some(state->kernels, &source, panel, panel + 1,
+                            (float *)to + (size_t)g * state->group_weights);
+    }
+}
+
+/* A bias, or zeros. */
+static hsched_status pack(const hsi_cpu_prepare_context *context, direct_state *state,
+                          const float *given, const float *bias, uint64_t *weight_bytes)
 {
     const hsi_conv2d *conv = &state->conv;
-    const int64_t taps = conv->kh * conv->kw, depth = taps * conv->group_c;
-    state->group_weights = hsi_panel_floats(state->kernels, depth, conv->group_o);
-    const size_t zeros = (size_t)state->depth * sizeof(float);
+    state->group_weights = hsi_panel_floats(
+        state->kernels, conv->kh * conv->kw * conv->group_c, conv->group_o);
     state->group_bias = hsi_panel_floats(state->kernels, 1, conv->group_o);
-    const size_t size = state->group_weights * (size_t)conv->groups * sizeof(float),
-                 bias_size = state->group_bias * (size_t)conv->groups * sizeof(float);
-    state->weights = hsi_alloc_aligned(size);
+    const size_t groups = (size_t)conv->groups,
+                 bias_size = state->group_bias * groups * sizeof(float);
     state->bias = hsi_alloc_aligned(bias_size);
-    state->zeros = hsi_alloc_aligned(zeros);
-    if (!state->weights || !state->bias || !state->zeros)
+    state->zeros = hsi_alloc_aligned((size_t)state->depth * sizeof(float));
+    if (!state->bias || !state->zeros)
         return hsi_out_of_memory("packed weights of a convolution");
-    memset(state->zeros, 0, zeros);
-    memset(state->bias, 0, bias_size);
-    for (int64_t g = 0; g < conv->groups; g++) {
-        hsi_panel_source source = { .given = given + g * conv->group_o * depth,
-                                    .outer = taps,
-                                    .inner = conv->group_c,
-                                    .columns = conv->group_o,
-                                    .outer_stride = 1,
-                                    .inner_stride = taps,
-                                    .column_stride = depth };
-        hsi_panel_pack(state->kernels, &source,
-                       state->weights + (size_t)g * state->group_weights);
-        if (bias)
-            memcpy(state->bias + (size_t)g * state->group_bias, bias + g * conv->group_o,
-                   (size_t)conv->group_o * sizeof *bias);
-    }
-    *weight_bytes += size + bias_size;
-    return HSCHED_OK;
+    for (int64_t g = 0; g < conv->groups && bias; g++)
+        memcpy(state->bias + (size_t)g * state->group_bias, bias + g * conv->group_o,
+               (size_t)conv->group_o * sizeof *bias);
+    *weight_bytes += bias_size;
+    const panels_of of = { state, given };
+    const hsi_cpu_packing packing = {
+        .bytes = state->group_weights * groups * sizeof(float),
+        .units = hsi_panel_count(state->kernels, conv->group_o) * conv->groups,
+        .pack = pack_panels,
+        .how = &of,
+        .what = "packed weights of a convolution"
+    };
+    return hsi_cpu_pack(context, &packing, &state->weights, &state->owned_weights,
+                        weight_bytes);
 }
 
 static void choose_parts(direct_state *state, hsched_step *step)
@@ -154,7 +177,6 @@ static void choose_parts(direct_state *state, hsched_step *step)
 static hsched_status direct_prepare(const hsi_cpu_prepare_context *context,
                                     hsched_step *step, hsi_cpu_prepared *prepared)
 {
-    (void)context; /* all is copied */
     direct_state *state = HSI_NEW(direct_state);
     if (!state)
         return hsi_out_of_memory("a convolution");
@@ -173,7 +195,7 @@ static hsched_status direct_prepare(const hsi_cpu_prepare_context *context,
     }
     status = lay_out_scratch(state);
     if (status == HSCHED_OK)
-        status = pack(state, step->in[1].constant,
+        status = pack(context, state, step->in[1].constant,
                       state->conv.has_bias ? step->in[2].constant : NULL,
                       &prepared->weight_bytes);
     if (status != HSCHED_OK) {

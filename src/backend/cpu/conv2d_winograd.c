@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/cpu/conv2d.h"
+#include "backend/cpu/packing.h"
 #include "backend/cpu/panel.h"
 #include "backend/cpu/winograd.h"
 #include "base/alloc.h"
@@ -32,9 +33,10 @@ typedef struct winograd_state {
     hsi_conv2d conv;
     const hsi_panel_kernels *kernels;
     const hsi_winograd_transforms *transforms;
-    float *weights; /* [panel][point][c][columns of the panel] */
-    float *bias;    /* whole panels, zeros where there is none */
-    float *zeros;   /* [c], and a bias for products */
+    const float *weights; /* [panel][point][c][columns of the panel] */
+    void *owned_weights;
+    float *bias;  /* whole panels, zeros where there is none */
+    float *zeros; /* [c], and a bias for products */
     float lo, hi;
     int clamp; /* else the activation follows, tile by tile */
     int64_t tiles_h, tiles_w, tiles, panels, block;
@@ -48,7 +50,7 @@ static void winograd_destroy(void *pointer)
     winograd_state *state = pointer;
     if (!state)
         return;
-    hsi_free(state->weights);
+    hsi_free(state->owned_weights);
     hsi_free(state->bias);
     hsi_free(state->zeros);
     hsi_free(state);
@@ -136,53 +138,64 @@ static hsched_status lay_out_scratch(winograd_state *state)
     return HSCHED_OK;
 }
 
-/* Where point `point` of a panel lies. */
-static float *panel_weights(const winograd_state *state, int64_t panel, int64_t point)
+/* Where point `point` of a panel lies, from the first weight on. */
+static size_t panel_at(const winograd_state *state, int64_t panel, int64_t point)
 {
     const int64_t c = state->conv.c, column = panel * hsi_panel_width(state->kernels);
     const int64_t vectors = hsi_panel_vectors(state->kernels, state->conv.o - column);
-    return state->weights +
-           (POINTS * column + point * vectors * state->kernels->lanes) * c;
+    return (size_t)((POINTS * column + point * vectors * state->kernels->lanes) * c);
 }
 
-/* Weights [o, c, 3, 3]. */
-static void transform_weights(winograd_state *state, const float *given)
+typedef struct kernels_of {
+    const winograd_state *state;
+    const float *given; /* [o, c, 3, 3] */
+} kernels_of;
+
+/* A unit: the kernels of one panel for one channel of x. */
+static void transform_kernels(const void *how, void *to, int64_t begin, int64_t end)
 {
-    const int64_t c = state->conv.c, o = state->conv.o,
-                  width = hsi_panel_width(state->kernels);
-    float points[POINTS];
-    for (int64_t panel = 0; panel < state->panels; panel++) {
+    const kernels_of *of = how;
+    const winograd_state *state = of->state;
+    const int64_t c = state->conv.c, width = hsi_panel_width(state->kernels);
+    for (int64_t unit = begin; unit < end; unit++) {
+        const int64_t panel = unit / c, k = unit % c,
+                      left = state->conv.o - panel * width;
         const int64_t columns =
-            hsi_panel_vectors(state->kernels, o - panel * width) * state->kernels->lanes;
-        for (int64_t k = 0; k < c; k++)
-            for (int64_t j = 0; j < hsi_least(columns, o - panel * width); j++) {
-                hsi_winograd_kernel(given + ((panel * width + j) * c + k) * 9, 1, points);
-                for (int64_t p = 0; p < POINTS; p++)
-                    panel_weights(state, panel, p)[k * columns + j] = points[p];
-            }
+                          hsi_panel_vectors(state->kernels, left) * state->kernels->lanes,
+                      there = hsi_least(columns, left);
+        float *points = (float *)to + panel_at(state, panel, 0) + k * columns;
+        state->transforms->kernels(of->given + (panel * width * c + k) * 9, c * 9, there,
+                                   points, c * columns);
+        for (int64_t p = 0; p < POINTS && there < columns; p++)
+            memset(points + p * c * columns + there, 0,
+                   (size_t)(columns - there) * sizeof *points);
     }
 }
 
-static hsched_status pack(winograd_state *state, const float *given, const float *bias,
-                          uint64_t *weight_bytes)
+static hsched_status pack(const hsi_cpu_prepare_context *context, winograd_state *state,
+                          const float *given, const float *bias, uint64_t *weight_bytes)
 {
     const hsi_conv2d *conv = &state->conv;
-    const size_t floats = hsi_panel_floats(state->kernels, POINTS * conv->c, conv->o),
-                 columns = hsi_panel_floats(state->kernels, 1, conv->o),
+    const size_t columns = hsi_panel_floats(state->kernels, 1, conv->o),
                  zeros = (size_t)hsi_most(conv->c, hsi_panel_width(state->kernels));
-    state->weights = hsi_alloc_aligned(floats * sizeof(float));
     state->bias = hsi_alloc_aligned(columns * sizeof(float));
     state->zeros = hsi_alloc_aligned(zeros * sizeof(float));
-    if (!state->weights || !state->bias || !state->zeros)
+    if (!state->bias || !state->zeros)
         return hsi_out_of_memory("packed weights of a convolution");
-    memset(state->weights, 0, floats * sizeof(float));
-    memset(state->bias, 0, columns * sizeof(float));
-    memset(state->zeros, 0, zeros * sizeof(float));
     if (bias)
         memcpy(state->bias, bias, (size_t)conv->o * sizeof(float));
-    transform_weights(state, given);
-    *weight_bytes += (floats + columns) * sizeof(float);
-    return HSCHED_OK;
+    *weight_bytes += columns * sizeof(float);
+    const kernels_of of = { state, given };
+    const hsi_cpu_packing packing = {
+        .bytes =
+            hsi_panel_floats(state->kernels, POINTS * conv->c, conv->o) * sizeof(float),
+        .units = state->panels * conv->c,
+        .pack = transform_kernels,
+        .how = &of,
+        .what = "packed weights of a convolution"
+    };
+    return hsi_cpu_pack(context, &packing, &state->weights, &state->owned_weights,
+                        weight_bytes);
 }
 
 static hsched_status winograd_prepare(const hsi_cpu_prepare_context *context,
@@ -204,7 +217,7 @@ static hsched_status winograd_prepare(const hsi_cpu_prepare_context *context,
     choose_block(state, step);
     hsched_status status = lay_out_scratch(state);
     if (status == HSCHED_OK)
-        status = pack(state, step->in[1].constant,
+        status = pack(context, state, step->in[1].constant,
                       state->conv.has_bias ? step->in[2].constant : NULL,
                       &prepared->weight_bytes);
     if (status != HSCHED_OK) {
@@ -261,7 +274,7 @@ static void multiply_panel(const winograd_state *state, int64_t panel, int64_t t
     for (int64_t p = 0; p < POINTS; p++) {
         for (int64_t t = 0; t < tiles; t++)
             rows[t] = points + p * state->in_plane + t * c;
-        const float *weights = panel_weights(state, panel, p);
+        const float *weights = state->weights + panel_at(state, panel, p);
         const hsi_panel_tile tile = { .rows = rows,
                                       .runs = 1,
                                       .depth = c,

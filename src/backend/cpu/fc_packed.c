@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend/cpu/fc.h"
+#include "backend/cpu/packing.h"
 #include "backend/cpu/panel_product.h"
 #include "base/alloc.h"
 #include "base/status.h"
@@ -14,7 +15,9 @@ typedef struct packed_state {
     hsi_panel_product product;
     int64_t m, x_row, y_row;
     int by_panels;
-    float *weights, *bias; /* bias: with its panels' room; or NULL */
+    const float *weights;
+    void *owned_weights;
+    float *bias; /* with its panels' room; or NULL */
 } packed_state;
 
 static int packed_supports(const hsched_step *step)
@@ -33,40 +36,53 @@ static void packed_destroy(void *pointer)
     packed_state *state = pointer;
     if (!state)
         return;
-    hsi_free(state->weights);
+    hsi_free(state->owned_weights);
     hsi_free(state->bias);
     hsi_free(state);
 }
 
-static hsched_status pack(packed_state *state, const hsched_step *step,
-                          uint64_t *weight_bytes)
+typedef struct panels_of {
+    const hsi_panel_kernels *kernels;
+    hsi_panel_source source;
+} panels_of;
+
+static void pack_panels(const void *how, void *to, int64_t begin, int64_t end)
+{
+    const panels_of *of = how;
+    hsi_panel_pack_some(of->kernels, &of->source, begin, end, to);
+}
+
+static hsched_status pack(const hsi_cpu_prepare_context *context, packed_state *state,
+                          const hsched_step *step, uint64_t *weight_bytes)
 {
     const hsi_panel_product *product = &state->product;
-    const hsi_panel_source source = { .given = step->in[1].constant,
-                                      .outer = 1,
-                                      .inner = product->depth,
-                                      .columns = product->columns,
-                                      .inner_stride = 1,
-                                      .column_stride = product->depth };
+    const panels_of of = { .kernels = product->kernels,
+                           .source = { .given = step->in[1].constant,
+                                       .outer = 1,
+                                       .inner = product->depth,
+                                       .columns = product->columns,
+                                       .inner_stride = 1,
+                                       .column_stride = product->depth } };
     const float *bias = step->input_count > 2 ? step->in[2].constant : NULL;
-    const size_t size = hsi_panel_floats(product->kernels, product->depth,
-                                         product->columns) *
-                        sizeof(float),
-                 bias_size =
-                     bias ? hsi_panel_floats(product->kernels, 1, product->columns) *
-                                sizeof(float)
-                          : 0;
-    state->weights = hsi_alloc_aligned(size);
+    const size_t bias_size =
+        bias ? hsi_panel_floats(product->kernels, 1, product->columns) * sizeof(float)
+             : 0;
     state->bias = bias ? hsi_alloc_aligned(bias_size) : NULL;
-    if (!state->weights || (bias && !state->bias))
-        return hsi_out_of_memory("packed weights of a fully connected step");
-    hsi_panel_pack(product->kernels, &source, state->weights);
-    if (bias) {
-        memset(state->bias, 0, bias_size);
+    if (bias && !state->bias)
+        return hsi_out_of_memory("a bias of a fully connected step");
+    if (bias)
         memcpy(state->bias, bias, (size_t)product->columns * sizeof *bias);
-    }
-    *weight_bytes += size + bias_size;
-    return HSCHED_OK;
+    *weight_bytes += bias_size;
+    const hsi_cpu_packing packing = {
+        .bytes = hsi_panel_floats(product->kernels, product->depth, product->columns) *
+                 sizeof(float),
+        .units = product->panels,
+        .pack = pack_panels,
+        .how = &of,
+        .what = "packed weights of a fully connected step"
+    };
+    return hsi_cpu_pack(context, &packing, &state->weights, &state->owned_weights,
+                        weight_bytes);
 }
 
 static void choose_parts(packed_state *state, hsched_step *step)
@@ -81,7 +97,6 @@ static void choose_parts(packed_state *state, hsched_step *step)
 static hsched_status packed_prepare(const hsi_cpu_prepare_context *context,
                                     hsched_step *step, hsi_cpu_prepared *prepared)
 {
-    (void)context; /* all is copied */
     const hsched_operand *x = &step->in[0], *y = &step->out;
     packed_state *state = HSI_NEW(packed_state);
     if (!state)
@@ -91,7 +106,7 @@ static hsched_status packed_prepare(const hsi_cpu_prepare_context *context,
     state->x_row = x->strides[0];
     state->y_row = state->m == 1 ? y->dims[1] : y->strides[0];
     choose_parts(state, step);
-    const hsched_status status = pack(state, step, &prepared->weight_bytes);
+    const hsched_status status = pack(context, state, step, &prepared->weight_bytes);
     if (status != HSCHED_OK) {
         packed_destroy(state);
         return status;

@@ -16,6 +16,9 @@ typedef struct hsi_cpu_prepare_context {
     /* STRICT: nothing but sums of products. BF16: kernels that are for it may round operands to
      * bfloat16. FP16 is as DEFAULT. */
     hsched_math math;
+    /* As in hsched_section_config; for packing.h. */
+    void (*share_pieces)(void *workers, uint32_t count, hsched_piece *piece, void *user);
+    void *workers;
 } hsi_cpu_prepare_context;
 
 /* What prepare makes of one step. */

@@ -196,13 +196,20 @@ static void pack_panel(const hsi_panel_source *source, int64_t at, int64_t fille
     }
 }
 
+void hsi_panel_pack_some(const hsi_panel_kernels *kernels, const hsi_panel_source *source,
+                         int64_t begin, int64_t end, float *packed)
+{
+    const int64_t rows = source->outer * source->inner, full = hsi_panel_width(kernels);
+    for (int64_t at = begin * full; at < end * full; at += full) {
+        const int64_t width = panel_width(kernels, source->columns, at);
+        pack_panel(source, at, hsi_least(width, source->columns - at),
+                   packed + hsi_panel_at(rows, at), width);
+    }
+}
+
 void hsi_panel_pack(const hsi_panel_kernels *kernels, const hsi_panel_source *source,
                     float *packed)
 {
-    const int64_t rows = source->outer * source->inner;
-    for (int64_t at = 0; at < source->columns; at += hsi_panel_width(kernels)) {
-        const int64_t width = panel_width(kernels, source->columns, at);
-        pack_panel(source, at, hsi_least(width, source->columns - at), packed, width);
-        packed += rows * width;
-    }
+    hsi_panel_pack_some(kernels, source, 0, hsi_panel_count(kernels, source->columns),
+                        packed);
 }

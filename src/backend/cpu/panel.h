@@ -78,6 +78,13 @@ typedef struct hsi_panel_source {
 /* To hsi_panel_floats(kernels, outer * inner, columns) floats. */
 void hsi_panel_pack(const hsi_panel_kernels *kernels, const hsi_panel_source *source,
                     float *packed);
+/* Panels [begin, end) of them only; `packed`: where panel 0 begins. */
+void hsi_panel_pack_some(const hsi_panel_kernels *kernels, const hsi_panel_source *source,
+                         int64_t begin, int64_t end, float *packed);
+static inline int64_t hsi_panel_count(const hsi_panel_kernels *kernels, int64_t columns)
+{
+    return (columns - 1) / hsi_panel_width(kernels) + 1;
+}
 
 /* A tile of any number of pixels, cut evenly into such that there are kernels for: small ones are
  * slow. */

@@ -9,6 +9,7 @@
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/libraries.h"
+#include "backend/cpu/packing.h"
 #include "backend/cpu/tuned.h"
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -64,6 +65,18 @@ size_t hsi_cpu_operand_span(const hsched_operand *operand)
     return hsi_mul_size(span, hsched_dtype_size(operand->dtype), &bytes) ? bytes : 0;
 }
 
+/* A unit is so many bytes, the last one of what is left. */
+#define COPY_UNIT 4096
+
+static void copy_constant(const void *how, void *to, int64_t begin, int64_t end)
+{
+    const hsched_operand *operand = how;
+    const size_t size = hsi_cpu_operand_span(operand), from = (size_t)begin * COPY_UNIT,
+                 until = (size_t)end * COPY_UNIT;
+    memcpy((char *)to + from, (const char *)operand->constant + from,
+           (until < size ? until : size) - from);
+}
+
 const float *hsi_cpu_keep_constant(const hsi_cpu_prepare_context *context,
                                    const hsched_operand *operand, void **owned,
                                    uint64_t *weight_bytes, hsched_status *status)
@@ -74,15 +87,16 @@ const float *hsi_cpu_keep_constant(const hsi_cpu_prepare_context *context,
         return NULL;
     if (context->constants_stay)
         return operand->constant;
-    size_t size = hsi_cpu_operand_span(operand);
-    void *copy = size ? hsi_alloc_aligned(size) : NULL;
-    if (!copy) {
-        *status = hsi_out_of_memory("a copy of weights");
-        return NULL;
-    }
-    memcpy(copy, operand->constant, size);
-    *weight_bytes += size;
-    return *owned = copy;
+    const size_t size = hsi_cpu_operand_span(operand);
+    const hsi_cpu_packing copying = { .bytes = size,
+                                      .units = (int64_t)((size - 1) / COPY_UNIT + 1),
+                                      .pack = copy_constant,
+                                      .how = operand,
+                                      .what = "a copy of weights" };
+    const float *copy = NULL;
+    *status = size ? hsi_cpu_pack(context, &copying, &copy, owned, weight_bytes)
+                   : hsi_out_of_memory(copying.what);
+    return copy;
 }
 
 static int is_misaligned(const hsched_operand *operand)
@@ -116,7 +130,9 @@ static hsched_status prepare_step(const hsched_backend_device *device,
 {
     hsi_cpu_prepare_context context = { .constants_stay = config->constants_stay,
                                         .libraries = device->libraries,
-                                        .math = config->math };
+                                        .math = config->math,
+                                        .share_pieces = config->share_pieces,
+                                        .workers = config->workers };
     const void *given[HSCHED_STEP_MAX_INPUTS];
     void *copies[HSCHED_STEP_MAX_INPUTS] = { 0 };
     for (uint32_t i = 0; i < HSCHED_STEP_MAX_INPUTS; i++)

@@ -30,11 +30,13 @@ typedef struct hsi_winograd_transforms {
     /* Point p, channel c: to[p * plane + c]. taps: of the 6x6 pixels, row after row. */
     void (*in)(const float *const *taps, int64_t channels, float *to, int64_t plane);
     void (*out)(const hsi_winograd_out *out);
+    /* Kernels of nine taps, `stride` floats from one to the next; point p of kernel i: to[p * plane
+     * + i]. */
+    void (*kernels)(const float *taps, int64_t stride, int64_t count, float *to,
+                    int64_t plane);
 } hsi_winograd_transforms;
 
 /* Of this processor (hsi_isa_best). */
 const hsi_winograd_transforms *hsi_winograd_transforms_best(void);
-/* A kernel, taps `stride` apart, to its 36 points. */
-void hsi_winograd_kernel(const float *kernel, int64_t stride, float points[36]);
 
 #endif

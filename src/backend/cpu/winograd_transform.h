@@ -112,3 +112,61 @@ TARGET HSI_ISA_OPTIMIZE static void JOIN(transform_out,
             }
     }
 }
+
+/* ---- Kernels, in doubles: they are transformed once ----------------------- */
+
+#define DOUBLES JOIN(doubles, SUFFIX)
+#define SINGLES JOIN(singles, SUFFIX)
+typedef double DOUBLES __attribute__((vector_size(LANES * 4)));
+typedef float SINGLES __attribute__((vector_size(LANES * 2), aligned(4), may_alias));
+
+/* Six of three: (G g)[i]. */
+TARGET HSI_ISA_INLINE void JOIN(kernel_points, SUFFIX)(const DOUBLES *g, const int stride,
+                                                       DOUBLES *to, const int to_stride)
+{
+    const double pp = (double)P * P, qq = (double)Q * Q;
+    const DOUBLES even_p = g[0] + pp * g[2 * stride], odd_p = P * g[stride],
+                  even_q = g[0] + qq * g[2 * stride], odd_q = Q * g[stride];
+    to[0 * to_stride] = g[0] * (1 / (pp * qq));
+    to[1 * to_stride] = (even_p + odd_p) * (1 / (2 * pp * (pp - qq)));
+    to[2 * to_stride] = (even_p - odd_p) * (1 / (2 * pp * (pp - qq)));
+    to[3 * to_stride] = (even_q + odd_q) * (1 / (2 * qq * (qq - pp)));
+    to[4 * to_stride] = (even_q - odd_q) * (1 / (2 * qq * (qq - pp)));
+    to[5 * to_stride] = g[2 * stride];
+}
+
+/* LANES / 2 kernels, to 36 vectors. */
+TARGET HSI_ISA_INLINE void JOIN(transform_kernels_at, SUFFIX)(const DOUBLES *taps,
+                                                              DOUBLES *to)
+{
+    DOUBLES columns[18];
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; j++)
+        JOIN(kernel_points, SUFFIX)(taps + j, 3, columns + j, 3);
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; i++)
+        JOIN(kernel_points, SUFFIX)(columns + 3 * i, 1, to + 6 * i, 1);
+}
+
+TARGET HSI_ISA_OPTIMIZE static void JOIN(transform_kernels,
+                                         SUFFIX)(const float *given, int64_t stride,
+                                                 int64_t count, float *to, int64_t plane)
+{
+    for (int64_t at = 0; at < count; at += LANES / 2) {
+        const int64_t some = count - at < LANES / 2 ? count - at : LANES / 2;
+        DOUBLES taps[9] = { { 0 } }, points[36];
+        for (int64_t k = 0; k < some; k++)
+            for (int i = 0; i < 9; i++)
+                taps[i][k] = given[(at + k) * stride + i];
+        JOIN(transform_kernels_at, SUFFIX)(taps, points);
+        for (int p = 0; p < 36; p++) {
+            const SINGLES rounded = __builtin_convertvector(points[p], SINGLES);
+            if (some == LANES / 2)
+                *(SINGLES *)(to + p * plane + at) = rounded;
+            else
+                memcpy(to + p * plane + at, &rounded, (size_t)some * sizeof *to);
+        }
+    }
+}
+#undef DOUBLES
+#undef SINGLES
