@@ -88,21 +88,24 @@ static const char *kernel_of(hsched_cpu_tuning tuning, hsched_math math)
     return name;
 }
 
+static int is_winograd(const char *kernel)
+{
+    return strncmp(kernel, "own/winograd", 12) == 0; /* whatever the tile */
+}
+
 static void rules_go_by_the_shape_and_by_math(void **state)
 {
     (void)state;
     assert_string_equal(kernel_of(HSCHED_CPU_TUNING_NONE, HSCHED_MATH_DEFAULT),
                         "own/winograd");
-    assert_string_not_equal(kernel_of(HSCHED_CPU_TUNING_NONE, HSCHED_MATH_STRICT),
-                            "own/winograd");
+    assert_false(is_winograd(kernel_of(HSCHED_CPU_TUNING_NONE, HSCHED_MATH_STRICT)));
     assert_int_not_equal(access(file_path("cpu-tuning.txt"), F_OK), 0);
 }
 
 static void strict_math_is_measured_without_winograd(void **state)
 {
     (void)state;
-    assert_string_not_equal(kernel_of(HSCHED_CPU_TUNING_MEASURE, HSCHED_MATH_STRICT),
-                            "own/winograd");
+    assert_false(is_winograd(kernel_of(HSCHED_CPU_TUNING_MEASURE, HSCHED_MATH_STRICT)));
 }
 
 /* Replaces the one choice in the file; the texts have the same length or more room behind. */

@@ -54,13 +54,14 @@ int hsi_conv2d_read(const hsched_step *step, hsi_conv2d *conv)
  * OpenBLAS 47-101; many small groups: oneDNN 43, OpenBLAS 6.
  */
 const hsi_cpu_kernel *const hsi_cpu_kernels_conv2d[] = {
-    &hsi_cpu_conv2d_int8,     &hsi_cpu_conv2d_depthwise,
+    &hsi_cpu_conv2d_int8,         &hsi_cpu_conv2d_depthwise,
 #if HSI_HAVE_ONEDNN
     &hsi_cpu_conv2d_bf16,
 #endif
-    &hsi_cpu_conv2d_winograd,
+    &hsi_cpu_conv2d_winograd_4x4, &hsi_cpu_conv2d_winograd_2x2,
 #if HSI_HAVE_ONEDNN
     &hsi_cpu_conv2d_onednn,
 #endif
-    &hsi_cpu_conv2d_direct,   &hsi_cpu_conv2d_1x1,       &hsi_cpu_conv2d_im2col, NULL,
+    &hsi_cpu_conv2d_direct,       &hsi_cpu_conv2d_1x1,
+    &hsi_cpu_conv2d_im2col,       NULL,
 };

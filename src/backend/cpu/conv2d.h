@@ -23,13 +23,14 @@ typedef struct hsi_conv2d {
  * constants. */
 int hsi_conv2d_read(const hsched_step *step, hsi_conv2d *conv);
 
-extern const hsi_cpu_kernel hsi_cpu_conv2d_onednn;    /* conv2d_onednn.c */
-extern const hsi_cpu_kernel hsi_cpu_conv2d_bf16;      /* conv2d_onednn.c */
-extern const hsi_cpu_kernel hsi_cpu_conv2d_int8;      /* conv2d_int8.c */
-extern const hsi_cpu_kernel hsi_cpu_conv2d_direct;    /* conv2d_direct.c */
-extern const hsi_cpu_kernel hsi_cpu_conv2d_winograd;  /* conv2d_winograd.c */
-extern const hsi_cpu_kernel hsi_cpu_conv2d_depthwise; /* conv2d_depthwise.c */
-extern const hsi_cpu_kernel hsi_cpu_conv2d_1x1;       /* conv2d_openblas.c */
-extern const hsi_cpu_kernel hsi_cpu_conv2d_im2col;    /* conv2d_openblas.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_onednn;       /* conv2d_onednn.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_bf16;         /* conv2d_onednn.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_int8;         /* conv2d_int8.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_direct;       /* conv2d_direct.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_winograd_4x4; /* conv2d_winograd.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_winograd_2x2; /* conv2d_winograd.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_depthwise;    /* conv2d_depthwise.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_1x1;          /* conv2d_openblas.c */
+extern const hsi_cpu_kernel hsi_cpu_conv2d_im2col;       /* conv2d_openblas.c */
 
 #endif

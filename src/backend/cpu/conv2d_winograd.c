@@ -1,9 +1,9 @@
 /*
  * Convolution with 3x3 kernels and stride 1 by Winograd's algorithm (winograd.h), channels-last.
  *
- * A block of tiles of 4x4 pixels is taken to its points, [36][tile][c]; then, for one panel of
- * output channels after the other, the 36 products (panel.h) and the way back to pixels, while what
- * was computed is in the cache.
+ * A block of tiles, 4x4 or 2x2 pixels each, is taken to its points, [point][tile][c]; then, for
+ * one panel of output channels after the other, the products of all points (panel.h) and the way
+ * back to pixels, while what was computed is in the cache.
  *
  * Parts are ranges of tiles, or of panels where there are few tiles.
  */
@@ -18,14 +18,13 @@
 #include "base/checked.h"
 #include "base/status.h"
 
-#define POINTS 36
-#define TILE   4 /* pixels a side */
+#define MAX_SIDE 6 /* of x, of a tile of 4x4 */
 
 /* Points of a block: some second-level cache, but not so few tiles that weights come from memory
  * for each of them. */
-#define BLOCK_BYTES     (1536 * 1024)
-#define MIN_BLOCK_TILES 48
-#define MAX_BLOCK_TILES 96
+#define BLOCK_BYTES      (1536 * 1024)
+#define MIN_BLOCK_POINTS (48 * 36)
+#define MAX_BLOCK_POINTS (96 * 36)
 /* Fewer tiles for a part: then each has all tiles, and some of the panels. */
 #define MIN_PART_TILES 24
 
@@ -33,7 +32,8 @@ typedef struct winograd_state {
     hsi_conv2d conv;
     const hsi_panel_kernels *kernels;
     const hsi_winograd_transforms *transforms;
-    const float *weights; /* [panel][point][c][columns of the panel] */
+    int64_t tile, side, points; /* pixels of y and of x a side; side * side */
+    const float *weights;       /* [panel][point][c][columns of the panel] */
     void *owned_weights;
     float *bias;  /* whole panels, zeros where there is none */
     float *zeros; /* [c], and a bias for products */
@@ -83,15 +83,26 @@ static int winograd_supports(const hsched_step *step)
     return hsi_conv2d_read(step, &conv) && is_gentle(step->act) && conv.kh == 3 &&
            conv.kw == 3 && conv.stride_h == 1 && conv.stride_w == 1 &&
            conv.dilation_h == 1 && conv.dilation_w == 1 && conv.groups == 1 &&
-           conv.c >= hsi_winograd_transforms_best()->lanes;
+           conv.c >= hsi_winograd_4x4()->lanes;
 }
 
-/* Enough channels that products outweigh the transforms, and not many pixels outside of y. */
-static int winograd_likely(const hsched_step *step)
+/* Enough channels that products outweigh the transforms, and as many pixels or more a side. */
+static int is_worth_it(const hsched_step *step, int64_t pixels)
 {
     hsi_conv2d conv;
     return hsi_conv2d_read(step, &conv) && conv.c >= 32 && conv.o >= 32 &&
-           conv.oh >= 13 && conv.ow >= 13;
+           conv.oh >= pixels && conv.ow >= pixels;
+}
+
+/* Not many pixels outside of y. */
+static int likely_4x4(const hsched_step *step)
+{
+    return is_worth_it(step, 13);
+}
+
+static int likely_2x2(const hsched_step *step)
+{
+    return is_worth_it(step, 6) && !likely_4x4(step);
 }
 
 /* ---- Prepare -------------------------------------------------------------- */
@@ -99,12 +110,13 @@ static int winograd_likely(const hsched_step *step)
 static void choose_block(winograd_state *state, hsched_step *step)
 {
     const hsi_conv2d *conv = &state->conv;
-    state->tiles_h = (conv->oh + TILE - 1) / TILE;
-    state->tiles_w = (conv->ow + TILE - 1) / TILE;
+    state->tiles_h = (conv->oh + state->tile - 1) / state->tile;
+    state->tiles_w = (conv->ow + state->tile - 1) / state->tile;
     state->tiles = conv->n * state->tiles_h * state->tiles_w;
     state->panels = (conv->o - 1) / hsi_panel_width(state->kernels) + 1;
-    const int64_t fit = BLOCK_BYTES / (POINTS * conv->c * (int64_t)sizeof(float));
-    const int64_t most = hsi_least(hsi_most(fit, MIN_BLOCK_TILES), MAX_BLOCK_TILES);
+    const int64_t fit = BLOCK_BYTES / (state->points * conv->c * (int64_t)sizeof(float));
+    const int64_t most = hsi_least(hsi_most(fit, MIN_BLOCK_POINTS / state->points),
+                                   MAX_BLOCK_POINTS / state->points);
 
     step->parts = hsi_cpu_parts(step, (uint64_t)hsi_most(state->tiles, state->panels));
     state->by_panels = state->tiles < step->parts * (int64_t)MIN_PART_TILES;
@@ -125,9 +137,11 @@ static hsched_status lay_out_scratch(winograd_state *state)
     state->in_plane = state->block * state->conv.c + lanes;
     state->out_plane = state->block * hsi_panel_width(state->kernels) + lanes;
     size_t in, out;
-    if (!hsi_mul_size((size_t)state->in_plane, POINTS * sizeof(float), &in) ||
+    if (!hsi_mul_size((size_t)state->in_plane, (size_t)state->points * sizeof(float),
+                      &in) ||
         !hsi_round_up_size(in, 64, &state->out_offset) ||
-        !hsi_mul_size((size_t)state->out_plane, POINTS * sizeof(float), &out) ||
+        !hsi_mul_size((size_t)state->out_plane, (size_t)state->points * sizeof(float),
+                      &out) ||
         !hsi_add_size(state->out_offset, out, &out) ||
         !hsi_round_up_size(out, 64, &state->rows_offset) ||
         !hsi_add_size(state->rows_offset, (size_t)state->block * sizeof(float *),
@@ -143,7 +157,8 @@ static size_t panel_at(const winograd_state *state, int64_t panel, int64_t point
 {
     const int64_t c = state->conv.c, column = panel * hsi_panel_width(state->kernels);
     const int64_t vectors = hsi_panel_vectors(state->kernels, state->conv.o - column);
-    return (size_t)((POINTS * column + point * vectors * state->kernels->lanes) * c);
+    return (size_t)((state->points * column + point * vectors * state->kernels->lanes) *
+                    c);
 }
 
 typedef struct kernels_of {
@@ -166,7 +181,7 @@ static void transform_kernels(const void *how, void *to, int64_t begin, int64_t 
         float *points = (float *)to + panel_at(state, panel, 0) + k * columns;
         state->transforms->kernels(of->given + (panel * width * c + k) * 9, c * 9, there,
                                    points, c * columns);
-        for (int64_t p = 0; p < POINTS && there < columns; p++)
+        for (int64_t p = 0; p < state->points && there < columns; p++)
             memset(points + p * c * columns + there, 0,
                    (size_t)(columns - there) * sizeof *points);
     }
@@ -187,8 +202,8 @@ static hsched_status pack(const hsi_cpu_prepare_context *context, winograd_state
     *weight_bytes += columns * sizeof(float);
     const kernels_of of = { state, given };
     const hsi_cpu_packing packing = {
-        .bytes =
-            hsi_panel_floats(state->kernels, POINTS * conv->c, conv->o) * sizeof(float),
+        .bytes = hsi_panel_floats(state->kernels, state->points * conv->c, conv->o) *
+                 sizeof(float),
         .units = state->panels * conv->c,
         .pack = transform_kernels,
         .how = &of,
@@ -199,7 +214,8 @@ static hsched_status pack(const hsi_cpu_prepare_context *context, winograd_state
 }
 
 static hsched_status winograd_prepare(const hsi_cpu_prepare_context *context,
-                                      hsched_step *step, hsi_cpu_prepared *prepared)
+                                      hsched_step *step, hsi_cpu_prepared *prepared,
+                                      const hsi_winograd_transforms *transforms)
 {
     if (context->math == HSCHED_MATH_STRICT)
         return HSCHED_ERROR_UNSUPPORTED;
@@ -208,7 +224,10 @@ static hsched_status winograd_prepare(const hsi_cpu_prepare_context *context,
         return hsi_out_of_memory("a convolution");
     hsi_conv2d_read(step, &state->conv);
     state->kernels = hsi_panel_kernels_best();
-    state->transforms = hsi_winograd_transforms_best();
+    state->transforms = transforms;
+    state->tile = transforms->tile;
+    state->side = state->tile + 2;
+    state->points = state->side * state->side;
     state->clamp = hsi_cpu_activation_is_clamp(step->act, &state->lo, &state->hi);
     if (!state->clamp) {
         state->lo = -INFINITY;
@@ -229,6 +248,18 @@ static hsched_status winograd_prepare(const hsi_cpu_prepare_context *context,
     return HSCHED_OK;
 }
 
+static hsched_status prepare_4x4(const hsi_cpu_prepare_context *context,
+                                 hsched_step *step, hsi_cpu_prepared *prepared)
+{
+    return winograd_prepare(context, step, prepared, hsi_winograd_4x4());
+}
+
+static hsched_status prepare_2x2(const hsi_cpu_prepare_context *context,
+                                 hsched_step *step, hsi_cpu_prepared *prepared)
+{
+    return winograd_prepare(context, step, prepared, hsi_winograd_2x2());
+}
+
 /* ---- Run ------------------------------------------------------------------ */
 
 /* The first pixel of y of a tile. */
@@ -239,8 +270,8 @@ typedef struct tile_at {
 static tile_at find_tile(const winograd_state *state, int64_t tile)
 {
     return (tile_at){ tile / (state->tiles_h * state->tiles_w),
-                      tile / state->tiles_w % state->tiles_h * TILE,
-                      tile % state->tiles_w * TILE };
+                      tile / state->tiles_w % state->tiles_h * state->tile,
+                      tile % state->tiles_w * state->tile };
 }
 
 static void transform_block(const winograd_state *state, const float *x, int64_t begin,
@@ -249,14 +280,14 @@ static void transform_block(const winograd_state *state, const float *x, int64_t
     const hsi_conv2d *conv = &state->conv;
     for (int64_t t = 0; t < tiles; t++) {
         const tile_at at = find_tile(state, begin + t);
-        const float *taps[POINTS];
-        for (int64_t i = 0; i < 6; i++)
-            for (int64_t j = 0; j < 6; j++) {
+        const float *taps[MAX_SIDE * MAX_SIDE];
+        for (int64_t i = 0; i < state->side; i++)
+            for (int64_t j = 0; j < state->side; j++) {
                 const int64_t row = at.row - conv->pad_top + i,
                               column = at.column - conv->pad_left + j;
                 const int inside =
                     row >= 0 && row < conv->h && column >= 0 && column < conv->w;
-                taps[6 * i + j] =
+                taps[state->side * i + j] =
                     inside ? x + ((at.image * conv->h + row) * conv->w + column) *
                                      conv->x_pixel
                            : state->zeros;
@@ -271,7 +302,7 @@ static void multiply_panel(const winograd_state *state, int64_t panel, int64_t t
     const int64_t c = state->conv.c, column = panel * hsi_panel_width(state->kernels);
     const int64_t columns =
         hsi_panel_vectors(state->kernels, state->conv.o - column) * state->kernels->lanes;
-    for (int64_t p = 0; p < POINTS; p++) {
+    for (int64_t p = 0; p < state->points; p++) {
         for (int64_t t = 0; t < tiles; t++)
             rows[t] = points + p * state->in_plane + t * c;
         const float *weights = state->weights + panel_at(state, panel, p);
@@ -315,8 +346,8 @@ static void finish_panel(const winograd_state *state, const hsched_step *step,
         const tile_at at = find_tile(state, begin + t);
         const int64_t pixel = (at.image * conv->oh + at.row) * conv->ow + at.column;
         out.from = products + t * columns;
-        out.rows = hsi_least(TILE, conv->oh - at.row);
-        out.columns = hsi_least(TILE, conv->ow - at.column);
+        out.rows = hsi_least(state->tile, conv->oh - at.row);
+        out.columns = hsi_least(state->tile, conv->ow - at.column);
         out.y = y + pixel * conv->y_pixel + column;
         out.residual = residual ? residual + pixel * residual_pixel + column : NULL;
         state->transforms->out(&out);
@@ -358,13 +389,24 @@ static hsched_status winograd_run(const hsched_step *step, const void *pointer,
     return HSCHED_OK;
 }
 
-const hsi_cpu_kernel hsi_cpu_conv2d_winograd = {
+const hsi_cpu_kernel hsi_cpu_conv2d_winograd_4x4 = {
     .name = "own/winograd",
     .kind = HSCHED_STEP_CONV2D,
     .library = HSCHED_LIBRARY_OWN,
     .supports = winograd_supports,
-    .likely = winograd_likely,
-    .prepare = winograd_prepare,
+    .likely = likely_4x4,
+    .prepare = prepare_4x4,
+    .destroy = winograd_destroy,
+    .run = winograd_run,
+};
+
+const hsi_cpu_kernel hsi_cpu_conv2d_winograd_2x2 = {
+    .name = "own/winograd-2x2",
+    .kind = HSCHED_STEP_CONV2D,
+    .library = HSCHED_LIBRARY_OWN,
+    .supports = winograd_supports,
+    .likely = likely_2x2,
+    .prepare = prepare_2x2,
     .destroy = winograd_destroy,
     .run = winograd_run,
 };
