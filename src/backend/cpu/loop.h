@@ -66,9 +66,8 @@ int hsi_cursor_next(hsi_cursor *cursor, hsi_tile *tile);
 static inline void hsi_part_range(int64_t n, uint32_t part, uint32_t parts,
                                   int64_t *begin, int64_t *end)
 {
-    int64_t each = n / parts, rest = n % parts;
-    *begin = each * part + (part < rest ? part : rest);
-    *end = *begin + each + (part < rest);
+    *begin = hsi_cpu_part_begin(n, part, parts);
+    *end = hsi_cpu_part_begin(n, part + 1, parts);
 }
 
 /* Lowers step->parts so that each part moves some 64 KiB or more and has a unit of work.
