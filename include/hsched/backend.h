@@ -438,6 +438,7 @@ typedef struct hsched_section_config {
      * should take a millisecond, or a few. Valid during prepare; one call at a time. */
     void (*share_pieces)(void *workers, uint32_t count, hsched_piece *piece, void *user);
     void *workers;
+    int keep_packed;      /* HSCHED_MODEL_CACHE_WEIGHTS: packed weights may be kept on disk */
 } hsched_section_config;
 
 /* Memory bound to an input or output, or an arena. */

@@ -1456,9 +1456,32 @@ enum {
                                              PLUGIN may choose another for each run */
     HSCHED_MODEL_STEP_JOBS = 1u << 5, /* each step is a section and a job of its own, as systems
                                          work that submit layer by layer: slow, for comparison */
-    HSCHED_MODEL_DYNAMIC = 1u << 6    /* for hsched_model_specialise; a graph that was compiled so
+    HSCHED_MODEL_DYNAMIC = 1u << 6,   /* for hsched_model_specialise; a graph that was compiled so
                                          must stay until the model is released for the last time */
+    HSCHED_MODEL_CACHE_WEIGHTS = 1u << 7 /* keep packed weights on disk, map them in later loads:
+                                            see below */
 };
+
+/*
+ * HSCHED_MODEL_CACHE_WEIGHTS: what the CPU's kernels make of weights when a model is loaded (an
+ * order that suits them, Winograd's transform, or a copy) is written to files in the folder
+ * packed-weights of hsched_runtime_config.cache_dir. Later loads, also of other processes, map it:
+ * it is not made again, not on the heap, and shared by all that map it. A load that measures
+ * kernels writes nothing; the next one does, and takes longer for it; those after it map.
+ *
+ * Which: from 256 KiB on, of own kernels and of those that use weights as they are. What oneDNN
+ * packs, and weights of 8 bits and bfloat16, are packed in every load as without the option.
+ * How large: as the weights, and 4 times that where Winograd's way is taken. All files together
+ * have 8 GiB at most; those that were not used for the longest time are deleted.
+ * When invalid: never. A file is found by the weights' contents and shape, the kernel's layout, the
+ * instruction set and the library's version; where one of them changes another file is made.
+ * Damaged: a file whose size or first page is not what it should be is made anew, with a warning in
+ * the log. The rest of it is trusted: nobody else should be able to write to the folder.
+ * Who may delete them: anybody, at any time; models that have mapped a file keep it. They must not
+ * be written to, or cut off, while they are mapped.
+ * Any number of threads and processes may load at once. Where nothing can be written, loading goes
+ * on, with one warning in the log for each model. Since 0.1.
+ */
 
 /*
  * Compiles a graph: checks it, fuses layers into steps, assigns layouts and devices, packs weights.

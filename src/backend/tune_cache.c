@@ -515,6 +515,11 @@ hsched_status hsi_tune_cache_open(const hsi_tune_cache_config *config,
     return HSCHED_OK;
 }
 
+const char *hsi_tune_cache_folder(const hsi_tune_cache *cache)
+{
+    return cache->folder;
+}
+
 void hsi_tune_cache_close(hsi_tune_cache *cache)
 {
     if (!cache)

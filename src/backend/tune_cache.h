@@ -39,6 +39,9 @@ hsched_status hsi_tune_cache_open(const hsi_tune_cache_config *config,
 /* Saves (a failure is logged) and frees; NULL: nothing. */
 void hsi_tune_cache_close(hsi_tune_cache *cache);
 
+/* The folder of the file; "": there is none. */
+const char *hsi_tune_cache_folder(const hsi_tune_cache *cache);
+
 /* Copies the variant stored for `key` into text[HSI_TUNE_VARIANT]: 1, or 0. *full: it
  * was chosen among all variants. Any thread. */
 int hsi_tune_cache_get(hsi_tune_cache *cache, const char *key, char *text,

@@ -6,13 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/checked.h"
-
-#define LARGE_PAGE      ((size_t)2 << 20)
-#define LARGE_PAGE_MASK ((uintptr_t)LARGE_PAGE - 1)
-#define LARGE           (2 * LARGE_PAGE)
 
 /* Statistics and fault injection only: nothing is ordered by them, hence relaxed. */
 static atomic_uint_least64_t call_count, bytes_held, fail_countdown;
@@ -37,32 +32,19 @@ static void *account(void *pointer)
     return pointer;
 }
 
-/* Weights of a large network are hundreds of megabytes, and half of the time to load them was
- * spent by the system on bringing in pages of 4 KiB, one by one. What is large asks for large
- * pages, before anything touches it; a system that has none says no, and nothing is lost. */
-static void *ask_for_large_pages(void *pointer, size_t size)
-{
-    if (pointer && size >= LARGE) {
-        const uintptr_t begin = ((uintptr_t)pointer + LARGE_PAGE - 1) & ~LARGE_PAGE_MASK,
-                        end = ((uintptr_t)pointer + size) & ~LARGE_PAGE_MASK;
-        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
-    }
-    return pointer;
-}
-
 void *hsi_calloc(size_t count, size_t size)
 {
     size_t total;
     if (must_fail() || !hsi_mul_size(count, size, &total))
         return NULL;
-    return account(ask_for_large_pages(calloc(1, total ? total : 1), total));
+    return account(calloc(1, total ? total : 1));
 }
 
 static void *alloc_rounded(size_t size, size_t *rounded)
 {
     if (must_fail() || !hsi_round_up_size(size ? size : 1, 64, rounded))
         return NULL;
-    return account(ask_for_large_pages(aligned_alloc(64, *rounded), *rounded));
+    return account(aligned_alloc(64, *rounded));
 }
 
 void *hsi_alloc_aligned(size_t size)

@@ -20,7 +20,7 @@ typedef struct cli_session {
     cli_objective objective;
     cli_list sim_texts, symbol_texts;
     int fix_symbols; /* those given become plain numbers of the graph */
-    int reference, no_pinning, no_fusion;
+    int reference, no_pinning, no_fusion, cache_weights;
     uint64_t seed;
     /* What the command itself asks for: HSCHED_MODEL_... and HSCHED_RUNTIME_..., and as in
      * hsched_runtime_config. */
@@ -40,7 +40,7 @@ typedef struct cli_session {
 
 /* Fills the table of options, with the entry that ends it. */
 enum {
-    CLI_SESSION_OPTIONS = 20
+    CLI_SESSION_OPTIONS = 21
 };
 void cli_session_options(cli_session *session, cli_option options[CLI_SESSION_OPTIONS]);
 

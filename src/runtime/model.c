@@ -60,7 +60,7 @@ static hsched_status check_config(const hsched_runtime *rt,
     const uint32_t known = HSCHED_MODEL_MAP_WEIGHTS | HSCHED_MODEL_ALLOW_EXTERNAL_DATA |
                            HSCHED_MODEL_NO_FUSION | HSCHED_MODEL_KEEP_CONSTANTS |
                            HSCHED_MODEL_DETERMINISTIC | HSCHED_MODEL_STEP_JOBS |
-                           HSCHED_MODEL_DYNAMIC;
+                           HSCHED_MODEL_DYNAMIC | HSCHED_MODEL_CACHE_WEIGHTS;
     if (config->flags & ~known)
         return hsi_error(
             HSCHED_ERROR_INVALID_ARGUMENT,
@@ -229,6 +229,7 @@ HSCHED_API hsched_status hsched_model_compile(hsched_runtime *rt, hsched_graph *
     model->learn_until = LEARN_FIRST;
     model->constants_stay =
         (config.flags & (HSCHED_MODEL_MAP_WEIGHTS | HSCHED_MODEL_KEEP_CONSTANTS)) != 0;
+    model->cache_weights = (config.flags & HSCHED_MODEL_CACHE_WEIGHTS) != 0;
     model->math = config.math;
     model->objective = objective;
     model->deterministic = (config.flags & HSCHED_MODEL_DETERMINISTIC) != 0;

@@ -122,6 +122,7 @@ static hsched_status prepare_steps(hsched_model *model, uint32_t device,
     config->constants_stay = model->constants_stay;
     config->share_pieces = hsi_worker_pool_share_pieces;
     config->workers = model->runtime->pool;
+    config->keep_packed = model->cache_weights;
     hsched_status status = d->backend->section_prepare(d->handle, config, &p->section);
     if (status != HSCHED_OK) {
         hsi_free(p->steps);

@@ -140,6 +140,7 @@ struct hsched_model {
     hsched_graph *graph;     /* the specialised copy, while its constants are in use */
     hsched_graph *own_graph; /* of hsched_model_load, likewise */
     int constants_stay;
+    int cache_weights;
     uint64_t weight_bytes;
     uint8_t followed;            /* the core's: hsi_core_model */
     uint64_t cost_hash;          /* what the cost table knows it by */

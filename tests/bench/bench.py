@@ -5,6 +5,7 @@
     make bench BENCH="--rounds 9 --models resnet50,face-*,digits-*"
     make bench BENCH="--mix resnet50:4,densenet121:4"    # what runs at once; "--mix none": nothing
     make bench BENCH="--threads 1,2,4"                   # one network on several threads
+    make bench BENCH="--load --threads 1,2"              # loading instead of runs
     make bench BENCH="--math bf16"                       # libhsched in bfloat16, the others in float32
 
 Prints tables and writes build/bench.json. Ratios are the other engine's time divided by ours, so above
@@ -25,6 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "common"), str(ROOT / "tests" / "bench")]
 import hsched  # noqa: E402
 import limits  # noqa: E402
+import load_times  # noqa: E402
 import networks  # noqa: E402
 import peers  # noqa: E402
 import peers_onnxruntime  # noqa: E402
@@ -195,6 +197,9 @@ def options(arguments):
     parser.add_argument("--threads", default="1", help="numbers of threads for one network")
     parser.add_argument("--math", choices=MATHS, default="default",
                         help="of libhsched; the others compute in float32")
+    parser.add_argument("--load", action="store_true",
+                        help="time loading instead of runs, beside ONNX Runtime; with cached weights, too, which "
+                             "are left in the folder of the cache")
     parser.add_argument("--json", type=pathlib.Path, default=hsched.BUILD / "bench.json",
                         help="where the figures go")
     return parser.parse_args(arguments)
@@ -211,11 +216,14 @@ def main(arguments=None):
     print(f"{machine()}; libhsched {hsched.LIB.hsched_version().decode()}" +
           "".join(f"; {title} {version}" for title, version in versions.items()) + "\n")
     found = networks.find(a.models.split(","), folder)
-    result = {"machine": machine(), "peers": versions, "single": [], "together": []}
+    result = {"machine": machine(), "peers": versions, "single": [], "together": [], "loads": []}
     for threads in map(int, a.threads.split(",")):
+        if a.load:
+            result["loads"].append(load_times.table(found, threads, a.rounds))
+            continue
         clock = time.process_time if a.cpu_time and threads == 1 else time.perf_counter
         result["single"].append(single(found, engines, a.math, threads, a.rounds, clock))
-    if mix:
+    if mix and not a.load:
         result["together"] = together(mix, a.math, folder, a.rounds)
     a.json.write_text(json.dumps(result, indent=1))
 

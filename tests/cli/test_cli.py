@@ -293,6 +293,19 @@ def test_models_are_known_whatever_their_files_are_called(program, tmp_path, mon
     assert counts[1] < counts[2] < counts[3] < counts[4] < counts[5]
 
 
+def test_packed_weights_are_kept(program, tmp_path, monkeypatch):
+    monkeypatch.setenv("HSCHED_CACHE_DIR", str(tmp_path))
+    run = ["run", "squeezenet1_1", "--iterations", 1, "--libraries", "own", "--tuning", "none", "--no-gpu"]
+    program(*run)
+    assert not (tmp_path / "packed-weights").exists()
+    program(*run, "--cache-weights")
+    files = sorted((tmp_path / "packed-weights").iterdir())
+    assert files and all(f.suffix == ".packed" for f in files)
+    written = [f.stat().st_ino for f in files]
+    program(*run, "--cache-weights")
+    assert [f.stat().st_ino for f in sorted((tmp_path / "packed-weights").iterdir())] == written
+
+
 def test_profile_on_a_simulated_accelerator(program, tmp_path, monkeypatch):
     monkeypatch.setenv("HSCHED_CACHE_DIR", str(tmp_path))
     (model,) = json.loads(program("profile", CNN, "--sim", "conv:1000", "--repetitions", 2, "--json").stdout)["models"]

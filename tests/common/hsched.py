@@ -21,6 +21,7 @@ DTYPES = {1: np.float32, 2: np.uint8, 3: np.int64, 4: np.int32, 5: np.bool_, 6: 
           7: np.int8, 9: np.float64} | ({8: ml_dtypes.bfloat16} if ml_dtypes else {})
 FOREVER = 2**64 - 1
 FIRST_GPU = 1  # device 0 are the CPU workers
+CACHE_WEIGHTS = 1 << 7  # a flag of a model
 NO_GPU, NO_GRAPHS = 1 << 3, 1 << 4  # flags of a runtime
 
 

@@ -50,6 +50,19 @@ def test_networks_are_found_and_timed(figures, old, capsys):
     assert "no-such-*: no network has such a name" in capsys.readouterr().out
 
 
+def test_loading_is_timed(figures, monkeypatch, tmp_path):
+    monkeypatch.setenv("HSCHED_CACHE_DIR", str(tmp_path))
+    figures_of = figures("--load", "--threads", "1,2", "--models", "digits-cnn")
+    assert figures_of["single"] == figures_of["together"] == []
+    assert [loading["threads"] for loading in figures_of["loads"]] == [1, 2]
+    for loading in figures_of["loads"]:
+        (row,) = loading["rows"]
+        assert row["network"] == "digits-cnn"
+        for name in ["libhsched", "cached", "ONNX Runtime"]:
+            assert 0 < row[name]["load_ms"] < row[name]["first_run_ms"]
+            assert row[name]["load_ratio"] == pytest.approx(row["ONNX Runtime"]["load_ms"] / row[name]["load_ms"])
+
+
 def test_all_engines_read_a_network_that_is_fixed(old, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()

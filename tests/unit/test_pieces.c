@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include "runtime/runtime.h"
+#include "unit/large_network.h"
 #include "worker/pieces.h"
 
 enum {
@@ -164,36 +165,6 @@ static void test_no_more_than_workers(void **state)
 
 /* ---- What is packed is the same ---- */
 
-/* Weights of some megabytes in every kind of packing; of 17 and 200 columns, whose last panels are
- * not full. */
-static hsched_graph *large_network(void)
-{
-    hsched_graph *g;
-    hsched_tensor x, y;
-    const hsched_conv2d_config same = { HSCHED_CONV2D_CONFIG_INIT,
-                                        .pads = { 1, 1, 1, 1 } };
-    const hsched_conv2d_config half = { HSCHED_CONV2D_CONFIG_INIT, .pads = { 1, 1, 1, 1 },
-                                        .strides = { 2, 2 }, .groups = 2 };
-    assert_ok(hsched_graph_create("large", &g));
-    assert_ok(hsched_graph_add_input(g, "x", HSCHED_FLOAT32, 4,
-                                     (int64_t[]){ 1, 64, 16, 16 }, &x));
-    assert_ok(hsched_graph_add_conv2d(
-        g, "winograd", x, constant(g, 4, (int64_t[]){ 200, 64, 3, 3 }, .1f, 1),
-        constant(g, 1, (int64_t[]){ 200 }, .1f, 2), &same, &y));
-    assert_ok(hsched_graph_add_conv2d(
-        g, "groups", y, constant(g, 4, (int64_t[]){ 512, 100, 3, 3 }, .1f, 3),
-        HSCHED_NO_TENSOR, &half, &y));
-    assert_ok(hsched_graph_add_conv2d(
-        g, "direct", y, constant(g, 4, (int64_t[]){ 17, 512, 1, 1 }, .1f, 4),
-        HSCHED_NO_TENSOR, NULL, &y));
-    assert_ok(hsched_graph_add_reshape(g, NULL, y, 2, (int64_t[]){ 1, 17 * 64 }, &y));
-    assert_ok(hsched_graph_add_fully_connected(
-        g, "fc", y, constant(g, 2, (int64_t[]){ 1000, 17 * 64 }, .1f, 5),
-        constant(g, 1, (int64_t[]){ 1000 }, .1f, 6), &y));
-    assert_ok(hsched_graph_add_output(g, y));
-    return g;
-}
-
 static void infer(hsched_graph *g, uint32_t workers, const float *x, float *y)
 {
     hsched_runtime *rt = start(workers);
@@ -201,8 +172,8 @@ static void infer(hsched_graph *g, uint32_t workers, const float *x, float *y)
     hsched_model *model;
     assert_ok(hsched_model_compile(rt, g, &config, &model));
     const hsched_binding in = { .data = (void *)(uintptr_t)x,
-                                .size = 64 * 256 * sizeof *x },
-                         out = { .data = y, .size = 1000 * sizeof *y };
+                                .size = LARGE_INPUT * sizeof *x },
+                         out = { .data = y, .size = LARGE_OUTPUT * sizeof *y };
     assert_ok(hsched_infer(model, &in, 1, &out, 1));
     hsched_model_release(model);
     hsched_runtime_destroy(rt);
@@ -211,8 +182,8 @@ static void infer(hsched_graph *g, uint32_t workers, const float *x, float *y)
 static void test_same_weights(void **state)
 {
     (void)state;
-    static float x[64 * 256], alone_y[1000], y[1000];
-    fill(x, 64 * 256, 7);
+    static float x[LARGE_INPUT], alone_y[LARGE_OUTPUT], y[LARGE_OUTPUT];
+    fill(x, LARGE_INPUT, 7);
     hsched_graph *g = large_network();
     infer(g, 1, x, alone_y); /* chooses kernels, too */
     for (int i = 0; i < 3; i++) {

@@ -59,7 +59,16 @@ static hsched_status open_tuned(const hsched_device_config *config,
     device->measures = config->cpu_tuning != HSCHED_CPU_TUNING_NONE;
     snprintf(key, sizeof key, "%.60s;%.120s;%s", device->description,
              device->library_text, HSCHED_VERSION_STRING);
-    return hsi_cpu_tuned_open(config->cache_dir, key, &device->tuned);
+    hsched_status status = hsi_cpu_tuned_open(config->cache_dir, key, &device->tuned);
+    if (status != HSCHED_OK || !hsi_cpu_tuned_folder(device->tuned)[0])
+        return status;
+    device->packed_folder =
+        hsi_asprintf("%s/packed-weights", hsi_cpu_tuned_folder(device->tuned));
+    if (!device->packed_folder) {
+        hsi_cpu_tuned_close(device->tuned);
+        return hsi_out_of_memory("the name of a folder");
+    }
+    return HSCHED_OK;
 }
 
 static hsched_status cpu_device_open(const hsched_device_config *config,
@@ -100,6 +109,7 @@ static hsched_status cpu_device_open(const hsched_device_config *config,
 static void cpu_device_close(hsched_backend_device *device)
 {
     hsi_cpu_tuned_close(device->tuned);
+    hsi_free(device->packed_folder);
     hsi_free(device);
 }
 

@@ -129,13 +129,15 @@ static hsched_status prepare_rivals(const hsi_cpu_prepare_context *context,
                                     uint32_t *count)
 {
     const hsi_cpu_kernel *const *list = kernel_lists[step->kind];
+    hsi_cpu_prepare_context unkept = *context; /* most of them are not taken */
+    unkept.store = NULL;
     for (int round = 0; round < 2; round++)
         for (uint32_t i = 0; list[i] && *count < MAX_RIVALS; i++) {
             hsi_cpu_rival *r = &rivals[*count];
             if (!is_asked(context, list[i], step, round))
                 continue;
             *r = (hsi_cpu_rival){ .step = *step };
-            hsched_status status = try_kernel(context, list[i], &r->step, &r->choice);
+            hsched_status status = try_kernel(&unkept, list[i], &r->step, &r->choice);
             if (status == HSCHED_OK) {
                 ++*count;
             } else if (status != HSCHED_ERROR_UNSUPPORTED) {

@@ -134,9 +134,10 @@ static void pack_panels(const void *how, void *to, int64_t begin, int64_t end)
 
 /* A bias, or zeros. */
 static hsched_status pack(const hsi_cpu_prepare_context *context, direct_state *state,
-                          const float *given, const float *bias, uint64_t *weight_bytes)
+                          const hsched_step *step, uint64_t *weight_bytes)
 {
     const hsi_conv2d *conv = &state->conv;
+    const float *bias = conv->has_bias ? step->in[2].constant : NULL;
     state->group_weights = hsi_panel_floats(
         state->kernels, conv->kh * conv->kw * conv->group_c, conv->group_o);
     state->group_bias = hsi_panel_floats(state->kernels, 1, conv->group_o);
@@ -150,13 +151,16 @@ static hsched_status pack(const hsi_cpu_prepare_context *context, direct_state *
         memcpy(state->bias + (size_t)g * state->group_bias, bias + g * conv->group_o,
                (size_t)conv->group_o * sizeof *bias);
     *weight_bytes += bias_size;
-    const panels_of of = { state, given };
+    const panels_of of = { state, step->in[1].constant };
     const hsi_cpu_packing packing = {
         .bytes = state->group_weights * groups * sizeof(float),
         .units = hsi_panel_count(state->kernels, conv->group_o) * conv->groups,
         .pack = pack_panels,
         .how = &of,
-        .what = "packed weights of a convolution"
+        .what = "packed weights of a convolution",
+        .layout = "panels-by-taps/1",
+        .from = &step->in[1],
+        .variant = conv->groups,
     };
     return hsi_cpu_pack(context, &packing, &state->weights, &state->owned_weights,
                         weight_bytes);
@@ -195,9 +199,7 @@ static hsched_status direct_prepare(const hsi_cpu_prepare_context *context,
     }
     status = lay_out_scratch(state);
     if (status == HSCHED_OK)
-        status = pack(context, state, step->in[1].constant,
-                      state->conv.has_bias ? step->in[2].constant : NULL,
-                      &prepared->weight_bytes);
+        status = pack(context, state, step, &prepared->weight_bytes);
     if (status != HSCHED_OK) {
         direct_destroy(state);
         return status;

@@ -188,9 +188,10 @@ static void transform_kernels(const void *how, void *to, int64_t begin, int64_t 
 }
 
 static hsched_status pack(const hsi_cpu_prepare_context *context, winograd_state *state,
-                          const float *given, const float *bias, uint64_t *weight_bytes)
+                          const hsched_step *step, uint64_t *weight_bytes)
 {
     const hsi_conv2d *conv = &state->conv;
+    const float *bias = conv->has_bias ? step->in[2].constant : NULL;
     const size_t columns = hsi_panel_floats(state->kernels, 1, conv->o),
                  zeros = (size_t)hsi_most(conv->c, hsi_panel_width(state->kernels));
     state->bias = hsi_alloc_aligned(columns * sizeof(float));
@@ -200,14 +201,16 @@ static hsched_status pack(const hsi_cpu_prepare_context *context, winograd_state
     if (bias)
         memcpy(state->bias, bias, (size_t)conv->o * sizeof(float));
     *weight_bytes += columns * sizeof(float);
-    const kernels_of of = { state, given };
+    const kernels_of of = { state, step->in[1].constant };
     const hsi_cpu_packing packing = {
         .bytes = hsi_panel_floats(state->kernels, state->points * conv->c, conv->o) *
                  sizeof(float),
         .units = state->panels * conv->c,
         .pack = transform_kernels,
         .how = &of,
-        .what = "packed weights of a convolution"
+        .what = "packed weights of a convolution",
+        .layout = "winograd-4x4-3x3/1",
+        .from = &step->in[1],
     };
     return hsi_cpu_pack(context, &packing, &state->weights, &state->owned_weights,
                         weight_bytes);
@@ -236,9 +239,7 @@ static hsched_status winograd_prepare(const hsi_cpu_prepare_context *context,
     choose_block(state, step);
     hsched_status status = lay_out_scratch(state);
     if (status == HSCHED_OK)
-        status = pack(context, state, step->in[1].constant,
-                      state->conv.has_bias ? step->in[2].constant : NULL,
-                      &prepared->weight_bytes);
+        status = pack(context, state, step, &prepared->weight_bytes);
     if (status != HSCHED_OK) {
         winograd_destroy(state);
         return status;

@@ -13,6 +13,7 @@ struct hsched_backend_device {
     uint32_t workers;
     struct hsi_cpu_tuned *tuned; /* kernels chosen by measuring; NULL: none are */
     int measures;                /* what is not among them */
+    char *packed_folder;         /* of packed weights (store.h); NULL: there is none */
     char description[128];
     char library_text[256];
 };

@@ -79,7 +79,9 @@ static hsched_status pack(const hsi_cpu_prepare_context *context, packed_state *
         .units = product->panels,
         .pack = pack_panels,
         .how = &of,
-        .what = "packed weights of a fully connected step"
+        .what = "packed weights of a fully connected step",
+        .layout = "panels/1",
+        .from = &step->in[1],
     };
     return hsi_cpu_pack(context, &packing, &state->weights, &state->owned_weights,
                         weight_bytes);

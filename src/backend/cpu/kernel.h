@@ -19,6 +19,7 @@ typedef struct hsi_cpu_prepare_context {
     /* As in hsched_section_config; for packing.h. */
     void (*share_pieces)(void *workers, uint32_t count, hsched_piece *piece, void *user);
     void *workers;
+    struct hsi_cpu_store *store; /* packed weights on disk; NULL: none are kept */
 } hsi_cpu_prepare_context;
 
 /* What prepare makes of one step. */

@@ -10,6 +10,7 @@
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/libraries.h"
 #include "backend/cpu/packing.h"
+#include "backend/cpu/store.h"
 #include "backend/cpu/tuned.h"
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -25,6 +26,7 @@ struct hsched_backend_section {
     uint32_t step_count;
     size_t scratch_size; /* the most that a part of any step needs */
     uint64_t weight_bytes;
+    hsi_cpu_store store; /* what of the weights is mapped */
     hsi_cpu_choice items[];
 };
 
@@ -92,7 +94,9 @@ const float *hsi_cpu_keep_constant(const hsi_cpu_prepare_context *context,
                                       .units = (int64_t)((size - 1) / COPY_UNIT + 1),
                                       .pack = copy_constant,
                                       .how = operand,
-                                      .what = "a copy of weights" };
+                                      .what = "a copy of weights",
+                                      .layout = "copy/1",
+                                      .from = operand };
     const float *copy = NULL;
     *status = size ? hsi_cpu_pack(context, &copying, &copy, owned, weight_bytes)
                    : hsi_out_of_memory(copying.what);
@@ -125,14 +129,16 @@ static hsched_status align_constants(hsched_step *step, void **copies,
 }
 
 static hsched_status prepare_step(const hsched_backend_device *device,
-                                  const hsched_section_config *config, hsched_step *step,
+                                  const hsched_section_config *config,
+                                  hsi_cpu_store *store, hsched_step *step,
                                   hsi_cpu_choice *item)
 {
     hsi_cpu_prepare_context context = { .constants_stay = config->constants_stay,
                                         .libraries = device->libraries,
                                         .math = config->math,
                                         .share_pieces = config->share_pieces,
-                                        .workers = config->workers };
+                                        .workers = config->workers,
+                                        .store = store->folder ? store : NULL };
     const void *given[HSCHED_STEP_MAX_INPUTS];
     void *copies[HSCHED_STEP_MAX_INPUTS] = { 0 };
     for (uint32_t i = 0; i < HSCHED_STEP_MAX_INPUTS; i++)
@@ -173,6 +179,7 @@ hsched_status hsi_cpu_section_prepare(hsched_backend_device *device,
         return hsi_out_of_memory("a section of the CPU");
     made->steps = config->steps;
     made->step_count = config->step_count;
+    made->store.folder = config->keep_packed ? device->packed_folder : NULL;
     hsched_status status = HSCHED_OK;
     int threads = hsi_backend_cpu_enter();
     for (uint32_t i = 0; i < config->step_count && status == HSCHED_OK; i++) {
@@ -180,7 +187,7 @@ hsched_status hsi_cpu_section_prepare(hsched_backend_device *device,
         hsi_cpu_choice *item = &made->items[i];
         status = check_step(device, step);
         if (status == HSCHED_OK)
-            status = prepare_step(device, config, step, item);
+            status = prepare_step(device, config, &made->store, step, item);
         if (item->prepared.scratch_size > made->scratch_size)
             made->scratch_size = item->prepared.scratch_size;
         made->weight_bytes += item->prepared.weight_bytes;
@@ -202,6 +209,7 @@ void hsi_cpu_section_destroy(hsched_backend_section *section)
         return;
     for (uint32_t i = 0; i < section->step_count; i++)
         hsi_cpu_choice_clear(&section->items[i]);
+    hsi_cpu_store_clear(&section->store);
     hsi_free(section);
 }
 

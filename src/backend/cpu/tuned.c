@@ -105,6 +105,11 @@ void hsi_cpu_tuned_close(hsi_cpu_tuned *tuned)
     pthread_mutex_unlock(&all_mutex);
 }
 
+const char *hsi_cpu_tuned_folder(const hsi_cpu_tuned *tuned)
+{
+    return hsi_tune_cache_folder(tuned->cache);
+}
+
 void hsi_cpu_tuned_save(hsi_cpu_tuned *tuned)
 {
     if (!atomic_load(&tuned->unsaved) && hsi_tune_cache_save(tuned->cache) != HSCHED_OK &&

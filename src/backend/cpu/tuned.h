@@ -15,7 +15,9 @@ typedef struct hsi_cpu_tuned hsi_cpu_tuned;
 hsched_status hsi_cpu_tuned_open(const char *folder, const char *device,
                                  hsi_cpu_tuned **tuned);
 void hsi_cpu_tuned_close(hsi_cpu_tuned *tuned); /* saves; NULL: nothing */
-void hsi_cpu_tuned_save(hsi_cpu_tuned *tuned);  /* a failure is logged */
+/* Where they are kept; "": nowhere. */
+const char *hsi_cpu_tuned_folder(const hsi_cpu_tuned *tuned);
+void hsi_cpu_tuned_save(hsi_cpu_tuned *tuned); /* a failure is logged */
 
 /* Held by who looks for a choice and then measures: one at a time, of which others would spoil the
  * times. */
