@@ -83,6 +83,8 @@ static setup setups[] = {
 #define FC(name, hides)     ONLY(FC, name, hides)
 #define MATMUL(name, hides) ONLY(MATMUL, name, hides)
     CONV2D("own/depthwise", 0),
+    CONV2D("own/depthwise", 1),
+    CONV2D("own/depthwise", 2),
     CONV2D("own/direct", 0),
     CONV2D("own/direct", 1),
     CONV2D("own/direct", 2),
