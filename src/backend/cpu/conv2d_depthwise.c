@@ -3,8 +3,8 @@
 #include "base/alloc.h"
 #include "base/status.h"
 
-/* 3x3 kernels: oneDNN's took 0.9 to 1.1 of the time for 14x14 and more, up to twice as much for less
- * (AVX-512, one thread); where vectors are few and the last is not full, less. */
+/* 3x3 kernels: oneDNN's took 0.9 to 1.1 of the time for 14x14 and more, up to twice as much for
+ * less (AVX-512, one thread); where vectors are few and the last is not full, less. */
 static int depthwise_likely(const hsched_step *step)
 {
     hsi_conv2d conv;

@@ -3,8 +3,6 @@
  * for some rows and more, and none of the preparations of a library for what is small. Parts are
  * ranges of rows, or of panels where weights are more than rows.
  */
-#include <string.h>
-
 #include "backend/cpu/fc.h"
 #include "backend/cpu/panel_product.h"
 #include "base/alloc.h"
@@ -14,7 +12,7 @@ typedef struct packed_state {
     hsi_panel_product product;
     int64_t m, x_row, y_row;
     int by_panels;
-    float *weights, *bias; /* bias: with its panels' room; or NULL */
+    hsi_panel_weights packed;
 } packed_state;
 
 static int packed_supports(const hsched_step *step)
@@ -33,40 +31,8 @@ static void packed_destroy(void *pointer)
     packed_state *state = pointer;
     if (!state)
         return;
-    hsi_free(state->weights);
-    hsi_free(state->bias);
+    hsi_panel_weights_clear(&state->packed);
     hsi_free(state);
-}
-
-static hsched_status pack(packed_state *state, const hsched_step *step,
-                          uint64_t *weight_bytes)
-{
-    const hsi_panel_product *product = &state->product;
-    const hsi_panel_source source = { .given = step->in[1].constant,
-                                      .outer = 1,
-                                      .inner = product->depth,
-                                      .columns = product->columns,
-                                      .inner_stride = 1,
-                                      .column_stride = product->depth };
-    const float *bias = step->input_count > 2 ? step->in[2].constant : NULL;
-    const size_t size = hsi_panel_floats(product->kernels, product->depth,
-                                         product->columns) *
-                        sizeof(float),
-                 bias_size =
-                     bias ? hsi_panel_floats(product->kernels, 1, product->columns) *
-                                sizeof(float)
-                          : 0;
-    state->weights = hsi_alloc_aligned(size);
-    state->bias = bias ? hsi_alloc_aligned(bias_size) : NULL;
-    if (!state->weights || (bias && !state->bias))
-        return hsi_out_of_memory("packed weights of a fully connected step");
-    hsi_panel_pack(product->kernels, &source, state->weights);
-    if (bias) {
-        memset(state->bias, 0, bias_size);
-        memcpy(state->bias, bias, (size_t)product->columns * sizeof *bias);
-    }
-    *weight_bytes += size + bias_size;
-    return HSCHED_OK;
 }
 
 static void choose_parts(packed_state *state, hsched_step *step)
@@ -91,7 +57,9 @@ static hsched_status packed_prepare(const hsi_cpu_prepare_context *context,
     state->x_row = x->strides[0];
     state->y_row = state->m == 1 ? y->dims[1] : y->strides[0];
     choose_parts(state, step);
-    const hsched_status status = pack(state, step, &prepared->weight_bytes);
+    const hsched_status status = hsi_panel_weights_init(
+        &state->packed, &state->product, step->in[1].constant,
+        step->input_count > 2 ? step->in[2].constant : NULL, &prepared->weight_bytes);
     if (status != HSCHED_OK) {
         packed_destroy(state);
         return status;
@@ -113,8 +81,8 @@ static hsched_status packed_run(const hsched_step *step, const void *pointer,
     const int64_t row = state->by_panels ? 0 : begin;
     const hsi_panel_operands o = {
         .x = (const float *)operands[0] + row * state->x_row,
-        .weights = state->weights,
-        .bias = state->bias,
+        .weights = state->packed.weights,
+        .bias = state->packed.bias,
         .y = (float *)operands[step->input_count] + row * state->y_row,
         .x_row = state->x_row,
         .y_row = state->y_row,
