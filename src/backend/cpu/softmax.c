@@ -2,9 +2,11 @@
  * SOFTMAX along one axis of n elements: out = exp(x - max) / sum of exp(x - max), or its
  * logarithm, x - max - log of that sum.
  *
- * Three forms: the axis is contiguous (a row of n floats at a time); the positions are
- * (blocks of positions side by side, walking along the axis); neither (each row goes
- * through scratch memory). Exponentials that are no normal floats are taken as 0.
+ * Four forms: the axis is contiguous (a row of n floats at a time); the positions are
+ * (blocks of positions side by side, walking along the axis); n is small, as of boxes with a
+ * score for each of a few classes (blocks of positions are turned, so that they are side by
+ * side); none of that (each row goes through scratch memory). Exponentials that are no normal
+ * floats are taken as 0.
  */
 #include <math.h>
 #include <string.h>
@@ -19,10 +21,14 @@
 #define LANES  32
 #define WIDE   64
 #define ACROSS 64 /* positions side by side */
+#define SHORT                                                                            \
+    16 /* at most so many elements of many positions are turned: a row of its own would
+                     cost some 50 ns */
 
 typedef enum softmax_mode {
     SOFTMAX_ROWS,
     SOFTMAX_ACROSS,
+    SOFTMAX_SHORT,
     SOFTMAX_STRIDED
 } softmax_mode;
 
@@ -257,6 +263,24 @@ static void log_softmax_across(const softmax_state *s, const float *x, float *y,
                               count);
 }
 
+/* ---- Short rows ----------------------------------------------------------- */
+
+/* `count` <= ACROSS positions, x_pitch and y_pitch apart. */
+static void softmax_short(const softmax_state *s, const float *x, int64_t x_pitch,
+                          float *y, int64_t y_pitch, int64_t count)
+{
+    float from[SHORT * ACROSS], to[SHORT * ACROSS];
+    softmax_state turned = *s;
+    turned.x_stride = turned.y_stride = ACROSS;
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t k = 0; k < s->n; k++)
+            from[k * ACROSS + i] = x[i * x_pitch + k * s->x_stride];
+    (s->log ? log_softmax_across : softmax_across)(&turned, from, to, count);
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t k = 0; k < s->n; k++)
+            y[i * y_pitch + k * s->y_stride] = to[k * ACROSS + i];
+}
+
 /* ---- The kernel ----------------------------------------------------------- */
 
 static const volatile float exp_low = EXP_LOW; /* row_limits */
@@ -271,6 +295,13 @@ static void run_tile(const softmax_state *s, const hsi_tile *t, const float *x, 
             for (int64_t c = 0; c < t->cols; c += ACROSS)
                 (s->log ? log_softmax_across : softmax_across)(
                     s, from + c, to + c, t->cols - c < ACROSS ? t->cols - c : ACROSS);
+            continue;
+        }
+        if (s->mode == SOFTMAX_SHORT) {
+            for (int64_t c = 0; c < t->cols; c += ACROSS)
+                softmax_short(s, from + c * t->col_stride[0], t->col_stride[0],
+                              to + c * t->col_stride[1], t->col_stride[1],
+                              hsi_least(t->cols - c, ACROSS));
             continue;
         }
         if (s->mode == SOFTMAX_ROWS) {
@@ -328,10 +359,14 @@ static hsched_status softmax_prepare(const hsi_cpu_prepare_context *context,
     s->n = step->out.dims[axis];
     s->x_stride = step->in[0].strides[axis];
     s->y_stride = step->out.strides[axis];
-    if (hsi_is_unit(&step->in[0], axis) && hsi_is_unit(&step->out, axis)) {
+    const int across =
+        hsi_loop_inner(&s->positions, 0) == 1 && hsi_loop_inner(&s->positions, 1) == 1;
+    const int64_t side_by_side = s->positions.dims[s->positions.rank - 1];
+    if (!across && s->n <= SHORT && side_by_side >= ACROSS / 2) {
+        s->mode = SOFTMAX_SHORT;
+    } else if (hsi_is_unit(&step->in[0], axis) && hsi_is_unit(&step->out, axis)) {
         s->mode = SOFTMAX_ROWS;
-    } else if (hsi_loop_inner(&s->positions, 0) == 1 &&
-               hsi_loop_inner(&s->positions, 1) == 1) {
+    } else if (across) {
         s->mode = SOFTMAX_ACROSS;
     } else {
         s->mode = SOFTMAX_STRIDED;
