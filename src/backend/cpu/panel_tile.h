@@ -38,16 +38,16 @@ TARGET HSI_ISA_INLINE void JOIN(finish_tile, SUFFIX)(const hsi_panel_tile *t,
     }
 }
 
-/* Rows of weights of a panel of one vector at a time: else the pointers of x's rows, which are more
- * than the processor holds, would be read as often as x. */
-#define AT_ONCE 4
+/* Rows of weights of a narrow panel at a time, as many as fit the registers: else the pointers of
+ * x's rows, which are more than the processor holds, would be read as often as x. */
+#define AT_ONCE(vectors) ((vectors) == 1 ? 4 : (vectors) == 2 && REGISTERS == 32 ? 2 : 1)
 TARGET HSI_ISA_INLINE void JOIN(add_rows, SUFFIX)(VECTOR sum[][4],
                                                   const float *const *row, int64_t k,
                                                   const float *weights, const int pixels,
                                                   const int vectors, const int count)
 {
     const VECTOR zero = { 0 };
-    VECTOR weight[AT_ONCE][4];
+    VECTOR weight[4][4];
 #pragma GCC unroll 4
     for (int i = 0; i < count; i++)
 #pragma GCC unroll 4
@@ -74,7 +74,7 @@ TARGET HSI_ISA_INLINE void JOIN(tile_of, SUFFIX)(const hsi_panel_tile *t,
                                                  const int pixels, const int vectors)
 {
     VECTOR sum[HSI_PANEL_MAX_PIXELS][4];
-    const int at_once = vectors == 1 && pixels > 4 ? AT_ONCE : 1;
+    const int at_once = pixels > 4 ? AT_ONCE(vectors) : 1;
 #pragma GCC unroll 12
     for (int p = 0; p < pixels; p++)
 #pragma GCC unroll 4
