@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum {
-    MIN_ROWS = 28
+    MIN_ROWS = 7,
+    ROWS_PER_PART = 3
 };
 
 static int is_static(const hsi_op *op)
@@ -33,12 +34,14 @@ static int is_pointwise(const hsi_op *op)
            pads[0] == 0 && pads[1] == 0 && pads[2] == 0 && pads[3] == 0;
 }
 
-/* What lies on levels of 8 bits has kernels of its own. Few rows are few parts, and all of them
- * stay in a cache in any case: nothing is gained. */
-static int is_worth_while(const hsi_op *depthwise)
+/* What lies on levels of 8 bits has kernels of its own. Parts are rows: of a few each, workers
+ * would wait for those that have one more. */
+static int is_worth_while(const hsi_ir *ir, const hsi_op *depthwise)
 {
+    const int64_t *out = depthwise->out->dims;
     return depthwise->in[0]->levels.step == 0 && depthwise->out->levels.step == 0 &&
-           depthwise->out->dims[2] >= MIN_ROWS;
+           out[2] >= MIN_ROWS &&
+           out[0] * out[2] >= (int64_t)ROWS_PER_PART * ir->config->max_parts;
 }
 
 /* The depthwise one's work becomes the pointwise one's, where that stands: its residual is there
@@ -81,7 +84,7 @@ hsched_status hsi_pass_separable(hsi_ir *ir)
         if (!is_depthwise(op) || op->out->user_count != 1)
             continue;
         hsi_op *user = op->out->users[0];
-        if (is_pointwise(user) && user->in[0] == op->out && is_worth_while(op))
+        if (is_pointwise(user) && user->in[0] == op->out && is_worth_while(ir, op))
             status = join(ir, op, user);
     }
     return status;

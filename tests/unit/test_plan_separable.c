@@ -4,7 +4,7 @@
 enum {
     CHANNELS = 6,
     OUTPUTS = 5,
-    LARGE = 28, /* rows from which on it is worth while */
+    LARGE = 7, /* rows from which on it is worth while, for two workers */
     WIDTH = 9
 };
 
@@ -192,6 +192,26 @@ static void not_where_it_is_not_wanted(void **state)
     hsched_graph_destroy(g);
 }
 
+/* Parts are rows: there have to be some for each. */
+static void not_for_many_workers(void **state)
+{
+    (void)state;
+    for (int64_t n = 1; n <= 2; n++)
+        for (uint32_t workers = 1; workers <= 5; workers++) {
+            const form f = usual_form();
+            hsched_graph *g = new_graph();
+            const hsched_tensor x =
+                input(g, "x", 4, (int64_t[]){ n, CHANNELS, LARGE, WIDTH });
+            assert_ok(hsched_graph_add_output(g, pointwise(g, &f, depthwise(g, &f, x))));
+            const hsi_plan_config config = { .max_parts = workers };
+            hsi_plan *plan = plan_of(g, &config);
+            assert_int_equal(steps_of_kind(plan, HSCHED_STEP_SEPARABLE_CONV2D),
+                             n * LARGE >= 3 * workers);
+            hsi_plan_destroy(plan);
+            hsched_graph_destroy(g);
+        }
+}
+
 /* The residual's memory becomes the sum's, if nobody needs it any more. */
 static void sums_in_place(void **state)
 {
@@ -252,6 +272,7 @@ int main(void)
         cmocka_unit_test(pairs_are_one_step),
         cmocka_unit_test(others_stay_two),
         cmocka_unit_test(not_where_it_is_not_wanted),
+        cmocka_unit_test(not_for_many_workers),
         cmocka_unit_test(sums_in_place),
         cmocka_unit_test(a_device_without_it_is_asked_for),
     };

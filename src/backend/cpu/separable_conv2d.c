@@ -13,8 +13,9 @@
 #include "base/status.h"
 
 /* Of t, if a row is not more: some of a second-level cache. The more rows, the more of x is read
- * once for several of them. */
-#define BLOCK_BYTES (128 * 1024)
+ * once for several of them; and all weights are read for each block. */
+#define BLOCK_BYTES      (128 * 1024)
+#define MOST_BLOCK_BYTES (512 * 1024)
 
 typedef struct separable_state {
     hsi_depthwise depthwise;
@@ -46,8 +47,10 @@ static void separable_destroy(void *pointer)
 static hsched_status lay_out_scratch(separable_state *state, size_t *size)
 {
     const hsi_conv2d *conv = &state->pointwise;
-    const int64_t row = conv->ow * conv->c * (int64_t)sizeof(float);
-    state->block = hsi_most(hsi_least(BLOCK_BYTES / row, conv->oh), 1);
+    const int64_t row = conv->ow * conv->c * (int64_t)sizeof(float),
+                  weights = conv->c * conv->o * (int64_t)sizeof(float),
+                  block = hsi_least(hsi_most(weights, BLOCK_BYTES), MOST_BLOCK_BYTES);
+    state->block = hsi_most(hsi_least(block / row, conv->n * conv->oh), 1);
     const size_t sums =
         hsi_panel_product_scratch(&state->product, state->block * conv->ow);
     if (!hsi_round_up_size((size_t)(state->block * row), 64, &state->sum_offset) ||
