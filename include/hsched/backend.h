@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define HSCHED_BACKEND_ABI 5
+#define HSCHED_BACKEND_ABI 6
 
 /* ---- Steps ---------------------------------------------------------------- */
 
@@ -139,11 +139,18 @@ extern "C" {
  *            2, the first becomes a * in[1] - b * in[2], the second b * in[1] + a * in[2]. in[0]
  *            has out's shape; in[1], in[2] (cosines, sines) are given in it, stride 0 where
  *            broadcast; any strides. May be in place (out_aliases == 0).
+ * SEPARABLE_CONV2D  a depthwise convolution and the pointwise one behind it, as two CONV2D would
+ *            compute them: t = depthwise_act(conv(in[0], in[1]) + in[2]), of groups == C, then
+ *            out = act(conv(t, in[3]) + in[4] + in[5]). x [N,C,H,W], out [N,O,H',W'] and the
+ *            residual in[5] (out's shape; may be absent) are channels-last with any pixel stride;
+ *            weights in[1] [C,1,kh,kw] and in[3] [O,C,1,1] dense, biases in[2] [C] and in[4] [O]
+ *            (may be absent), constants. If out_aliases == 5, out and in[5] are the same memory
+ *            with the same strides.
  *
  * Floats are HSCHED_FLOAT32 where no other type is named. Constants that a backend
- * packs, in[1] and in[2] of CONV2D, FC and SCALE and in[1] to in[3] of RECURRENT, come through
- * hsched_operand.constant and are NULL in the operand table of run_part; any other constant operand
- * is in that table like a computed one.
+ * packs, in[1] and in[2] of CONV2D, FC and SCALE, in[1] to in[3] of RECURRENT and in[1] to in[4] of
+ * SEPARABLE_CONV2D, come through hsched_operand.constant and are NULL in the operand table of
+ * run_part; any other constant operand is in that table like a computed one.
  */
 #define HSCHED_STEP_LIST(X)                                 \
     X(CONV2D, 1, "conv2d", HSCHED_CLASS_CONVOLUTION)        \
@@ -174,7 +181,8 @@ extern "C" {
     X(NMS, 27, "nms", HSCHED_CLASS_DATA) \
     X(POOL_INDEX, 28, "pool_index", HSCHED_CLASS_POOLING) \
     X(ROI_ALIGN, 31, "roi_align", HSCHED_CLASS_POOLING) \
-    X(ROTARY, 32, "rotary", HSCHED_CLASS_ELEMENTWISE)
+    X(ROTARY, 32, "rotary", HSCHED_CLASS_ELEMENTWISE) \
+    X(SEPARABLE_CONV2D, 33, "separable_conv2d", HSCHED_CLASS_CONVOLUTION)
 
 typedef enum hsched_step_kind {
 #define HSCHED_STEP_ENUM(name, value, text, layer_class) HSCHED_STEP_##name = value,
@@ -327,6 +335,10 @@ typedef struct hsched_step {
         struct {
             uint32_t axis;
         } rotary;
+        struct { /* of the depthwise one */
+            int64_t strides[2], pads[4], dilations[2];
+            hsched_activation depthwise_act;
+        } separable_conv2d;
         struct {
             float mean[4], scale[4];
             int swap_red_blue;

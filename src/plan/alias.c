@@ -41,8 +41,8 @@ static int reads_only_what_it_writes(const hsi_op *op, uint32_t index,
         const hsi_value *other = op->in[i];
         if (i == index || other == NULL || hsi_standing_for(other->root) != root)
             continue;
-        if (op->kind == HSCHED_STEP_CONV2D || op->kind == HSCHED_STEP_SCATTER ||
-            !hsi_same_dims(other, x) ||
+        if (op->kind == HSCHED_STEP_CONV2D || op->kind == HSCHED_STEP_SEPARABLE_CONV2D ||
+            op->kind == HSCHED_STEP_SCATTER || !hsi_same_dims(other, x) ||
             !hsi_same_place(other, x->root, x->offset, x->strides))
             return 0;
     }
@@ -71,6 +71,8 @@ void hsi_pass_alias(hsi_ir *ir)
         uint32_t first = 0, end = 0;
         if (op->kind == HSCHED_STEP_CONV2D && op->in_count == 4)
             first = 3, end = 4;
+        else if (op->kind == HSCHED_STEP_SEPARABLE_CONV2D)
+            first = 5, end = 6;
         else if (op->kind == HSCHED_STEP_SCATTER || op->kind == HSCHED_STEP_ROTARY)
             end = 1;
         else if (op->kind == HSCHED_STEP_UNARY || op->kind == HSCHED_STEP_BINARY ||

@@ -102,6 +102,11 @@ void hsi_build_step(const hsi_op *op, hsched_step *step)
         make_channels_last(&step->out);
         if (op->in_count > 3 && op->in[3] != NULL)
             make_channels_last(&step->in[3]);
+    } else if (op->kind == HSCHED_STEP_SEPARABLE_CONV2D) {
+        make_channels_last(&step->in[0]);
+        make_channels_last(&step->out);
+        if (op->in[5] != NULL)
+            make_channels_last(&step->in[5]);
     } else if (op->kind == HSCHED_STEP_FC) {
         make_rows(&step->in[0]);
         make_rows(&step->out);

@@ -21,28 +21,14 @@ static hsi_op *only_user(const hsi_value *value)
     return value->user_count == 1 ? value->users[0] : NULL;
 }
 
-/* ---- Names and bookkeeping ------------------------------------------------ */
-
-static int join_names(hsi_ir *ir, hsi_op *op, const hsi_op *other, int other_first)
-{
-    const char *a = other_first ? other->name : op->name;
-    const char *b = other_first ? op->name : other->name;
-    size_t a_length = strlen(a), b_size = strlen(b) + 1;
-    char *name = hsi_pool_alloc(&ir->temporary, a_length + 1 + b_size, 1);
-    if (name == NULL)
-        return 0;
-    memcpy(name, a, a_length);
-    name[a_length] = '+';
-    memcpy(name + a_length + 1, b, b_size);
-    op->name = name;
-    return 1;
-}
+/* ---- Bookkeeping ---------------------------------------------------------- */
 
 /* `op` has taken over what `user` did; `last` is op, or the reshape between the two,
  * whose value becomes user's. */
 static hsched_status absorb(hsi_ir *ir, hsi_op *op, hsi_op *last, hsi_op *user)
 {
-    if (!join_names(ir, op, user, 0))
+    op->name = hsi_ir_join_names(ir, op->name, user->name);
+    if (op->name == NULL)
         return hsi_ir_no_memory();
     last->out = user->out;
     last->out->producer = last;
@@ -239,7 +225,8 @@ static hsched_status fuse_pad(hsi_ir *ir, hsi_op *pad)
         if (pads[i] > reach || pads[2 + i] > reach)
             return HSCHED_OK;
     }
-    if (!join_names(ir, conv, pad, 1))
+    conv->name = hsi_ir_join_names(ir, pad->name, conv->name);
+    if (conv->name == NULL)
         return hsi_ir_no_memory();
     memcpy(conv->step.u.conv2d.pads, pads, sizeof pads);
     conv->in[0] = pad->in[0];

@@ -211,6 +211,18 @@ void hsi_ir_remove(hsi_ir *ir, hsi_op *op)
     op->next = op->previous = NULL;
 }
 
+const char *hsi_ir_join_names(hsi_ir *ir, const char *a, const char *b)
+{
+    size_t a_length = strlen(a), b_size = strlen(b) + 1;
+    char *name = hsi_pool_alloc(&ir->temporary, a_length + 1 + b_size, 1);
+    if (name == NULL)
+        return NULL;
+    memcpy(name, a, a_length);
+    name[a_length] = '+';
+    memcpy(name + a_length + 1, b, b_size);
+    return name;
+}
+
 void hsi_ir_number(hsi_ir *ir)
 {
     uint32_t position = 0;

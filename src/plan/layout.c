@@ -85,6 +85,7 @@ static int makes_images(const hsi_op *op)
 {
     switch (op->kind) {
     case HSCHED_STEP_CONV2D:
+    case HSCHED_STEP_SEPARABLE_CONV2D:
     case HSCHED_STEP_POOL2D:
     case HSCHED_STEP_IMAGE:
         return 1;

@@ -18,6 +18,7 @@
  * - recognise: layers that were written as their formulas are what they are
  * - fuse: chains that one step can do are one step
  * - levels: values know on which levels they lie, if they were quantised
+ * - separable: a depthwise convolution and the pointwise one behind it are one step
  * - layout: every owner knows whether it is channels-last
  * - views: every value has a place; no step reads what its contract forbids
  * - concat: owners moved to where joins want them, copies for the others (then views once
@@ -164,6 +165,8 @@ hsi_op *hsi_ir_op(hsi_ir *ir, int kind, const char *name, uint32_t in_count,
 void hsi_ir_insert_before(hsi_ir *ir, hsi_op *op,
                           hsi_op *before); /* before NULL: at the end */
 void hsi_ir_remove(hsi_ir *ir, hsi_op *op);
+/* "a+b", of one step that does what two did; NULL when memory has run out. */
+const char *hsi_ir_join_names(hsi_ir *ir, const char *a, const char *b);
 hsi_root *hsi_ir_root(hsi_ir *ir, hsched_storage storage, size_t bytes);
 /* Gives an owner its own root, in its layout. */
 hsched_status hsi_ir_own_root(hsi_ir *ir, hsi_value *value);
@@ -306,6 +309,7 @@ hsched_status hsi_lower_global_pool(hsi_ir *ir, const hsi_layer *layer, hsi_valu
 hsched_status hsi_pass_recognise(hsi_ir *ir);
 hsched_status hsi_pass_fuse(hsi_ir *ir);
 void hsi_pass_levels(hsi_ir *ir);
+hsched_status hsi_pass_separable(hsi_ir *ir);
 hsched_status hsi_pass_layout(hsi_ir *ir);
 hsched_status hsi_pass_views(hsi_ir *ir, int final);
 hsched_status hsi_pass_concat(hsi_ir *ir);

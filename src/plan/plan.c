@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "backend/separable.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "base/tensor.h"
@@ -110,6 +111,8 @@ static hsched_status run_passes(hsi_ir *ir)
         status = hsi_pass_fuse(ir);
     if (status == HSCHED_OK)
         hsi_pass_levels(ir);
+    if (status == HSCHED_OK && !ir->config->no_fusion)
+        status = hsi_pass_separable(ir);
     if (status == HSCHED_OK)
         status = hsi_pass_layout(ir);
     if (status == HSCHED_OK)
@@ -129,24 +132,40 @@ static hsched_status run_passes(hsi_ir *ir)
     return status;
 }
 
-int hsi_plan_lacks_rotary(const hsi_plan *plan, uint32_t count,
+/* Steps like those in whose place `step` is, as many as count; 0: it is in none's. */
+static uint32_t find_made_of(const hsched_step *step, hsched_step made_of[2])
+{
+    switch (step->kind) {
+    case HSCHED_STEP_ROTARY: /* of sums, too, which are no different */
+        made_of[0] = *step;
+        made_of[0].kind = HSCHED_STEP_BINARY;
+        made_of[0].u.binary.kind = HSCHED_BINARY_MUL;
+        made_of[0].input_count = 2;
+        return 1;
+    case HSCHED_STEP_SEPARABLE_CONV2D:
+        hsi_separable_split(step, &made_of[0], &made_of[1]);
+        return 2;
+    default:
+        return 0;
+    }
+}
+
+uint64_t hsi_plan_lacking(const hsi_plan *plan, uint32_t count,
                           int (*supports)(const void *user, uint32_t device,
                                           const hsched_step *step),
                           const void *user)
 {
+    uint64_t lacking = 0;
     for (uint32_t i = 0; i < plan->step_count; i++) {
         const hsched_step *step = &plan->steps[i].step;
-        if (step->kind != HSCHED_STEP_ROTARY)
-            continue;
-        hsched_step product = *step;
-        product.kind = HSCHED_STEP_BINARY;
-        product.u.binary.kind = HSCHED_BINARY_MUL;
-        product.input_count = 2;
-        for (uint32_t d = 1; d < count; d++)
-            if (!supports(user, d, step) && supports(user, d, &product))
-                return 1;
+        hsched_step made_of[2];
+        const uint32_t parts = find_made_of(step, made_of);
+        for (uint32_t d = 1; d < count && parts > 0; d++)
+            if (!supports(user, d, step) && supports(user, d, &made_of[0]) &&
+                supports(user, d, &made_of[parts - 1]))
+                lacking |= UINT64_C(1) << step->kind;
     }
-    return 0;
+    return lacking;
 }
 
 hsched_status hsi_plan_create(const hsched_graph *graph, const hsi_plan_config *config,

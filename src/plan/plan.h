@@ -9,6 +9,8 @@
  * - lower: layers -> steps with logical shapes; constants folded (BatchNorm into scale
  *   and shift)
  * - fuse: conv/fc/matmul + BatchNorm + residual add + activation; scale + activation; ...
+ * - levels: what lies on levels of 8 bits
+ * - separable: depthwise + pointwise convolution
  * - layout: channels-last or dense for each tensor
  * - views: reshape, slice, transpose, squeeze become strided views of their input where
  *   they can; copies inserted where a view or a step needs what its operand is not
@@ -77,7 +79,9 @@ typedef struct hsi_plan_config {
     const char *const *taps;
     uint32_t tap_count;
     int no_fusion;
-    int no_rotary; /* what turns pairs stays as it is written: a device has no such step */
+    uint64_t
+        without; /* bits 1 << HSCHED_STEP_... of kinds that take several steps' place:
+                         those are left as they are. ROTARY, SEPARABLE_CONV2D */
     int step_sections;  /* each step is a section */
     uint32_t max_parts; /* >= 1 */
     int (*cut)(uint32_t class_before,
@@ -98,12 +102,18 @@ typedef struct hsi_plan_config {
 hsched_status hsi_plan_create(const hsched_graph *graph, const hsi_plan_config *config,
                               hsi_plan **plan);
 
+/* What a model of such math is made without: alone, a pointwise convolution may be of bfloat16. */
+static inline uint64_t hsi_plan_without(hsched_math math)
+{
+    return math == HSCHED_MATH_BF16 ? UINT64_C(1) << HSCHED_STEP_SEPARABLE_CONV2D : 0;
+}
+
 /*
- * A rotation that is one step may be what keeps a device from it: 1 if one of the devices 1 to
- * count - 1 cannot take a ROTARY of the plan, but products like those that it is made of. It is
- * then to be made with no_rotary.
+ * That several steps are one may be what keeps a device from them: which kinds of the plan one of
+ * the devices 1 to count - 1 cannot take, but steps like those in whose place they are. The plan is
+ * then to be made without these.
  */
-int hsi_plan_lacks_rotary(const hsi_plan *plan, uint32_t count,
+uint64_t hsi_plan_lacking(const hsi_plan *plan, uint32_t count,
                           int (*supports)(const void *user, uint32_t device,
                                           const hsched_step *step),
                           const void *user);

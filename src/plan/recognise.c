@@ -52,7 +52,7 @@ hsched_status hsi_pass_recognise(hsi_ir *ir)
         status = hsi_recognise_norm(ir, op);
         if (status == HSCHED_OK)
             status = hsi_recognise_activation(ir, op);
-        if (status == HSCHED_OK && !ir->config->no_rotary)
+        if (status == HSCHED_OK && !(ir->config->without >> HSCHED_STEP_ROTARY & 1))
             status = hsi_recognise_rotary(ir, op);
     }
     return status;

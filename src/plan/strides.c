@@ -79,6 +79,8 @@ hsi_demand hsi_demand_of_input(int kind, uint32_t index)
     switch (kind) {
     case HSCHED_STEP_CONV2D:
         return index == 0 || index == 3 ? HSI_DEMAND_CHANNELS_LAST : HSI_DEMAND_DENSE;
+    case HSCHED_STEP_SEPARABLE_CONV2D:
+        return index == 0 || index == 5 ? HSI_DEMAND_CHANNELS_LAST : HSI_DEMAND_DENSE;
     case HSCHED_STEP_POOL2D:
         return HSI_DEMAND_CHANNELS_LAST;
     case HSCHED_STEP_FC:
@@ -97,6 +99,7 @@ hsi_demand hsi_demand_of_output(int kind)
 {
     switch (kind) {
     case HSCHED_STEP_CONV2D:
+    case HSCHED_STEP_SEPARABLE_CONV2D:
     case HSCHED_STEP_POOL2D:
         return HSI_DEMAND_CHANNELS_LAST;
     case HSCHED_STEP_FC:
@@ -143,6 +146,8 @@ int hsi_is_packed(int kind, uint32_t index)
         return index == 1 || index == 2;
     case HSCHED_STEP_RECURRENT:
         return index >= 1 && index <= 3;
+    case HSCHED_STEP_SEPARABLE_CONV2D:
+        return index >= 1 && index <= 4;
     default:
         return 0;
     }

@@ -114,11 +114,12 @@ static hsched_status make_plan(hsched_model *model, const hsi_policy *policy,
     if (status != HSCHED_OK || policy == &hsi_policy_cpu_only ||
         model->runtime->device_count < 2)
         return status;
-    if (hsi_plan_lacks_rotary(model->plan, model->runtime->device_count, supports,
-                              model->runtime)) {
+    const uint64_t lacking = hsi_plan_lacking(model->plan, model->runtime->device_count,
+                                              supports, model->runtime);
+    if (lacking) {
         hsi_plan_destroy(model->plan);
         model->plan = NULL;
-        config->no_rotary = 1;
+        config->without |= lacking;
         status = hsi_plan_create(model->graph, config, &model->plan);
         if (status != HSCHED_OK)
             return status;
@@ -147,6 +148,7 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
         .taps = config->taps,
         .tap_count = config->tap_count,
         .no_fusion = (config->flags & HSCHED_MODEL_NO_FUSION) != 0,
+        .without = hsi_plan_without(model->math),
         .step_sections = (config->flags & HSCHED_MODEL_STEP_JOBS) != 0,
         .max_parts = config->max_parts ? config->max_parts : rt->workers[0],
         .cut = policy->cut,

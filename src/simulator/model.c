@@ -34,19 +34,24 @@ static int find_groups(const machine *m, const hsi_plan *plan, uint32_t *groups)
 }
 
 static hsched_status make_plan(hsi_simulated_model *model, const hsi_platform *platform,
-                               const hsi_measured *measured, const hsi_policy *policy)
+                               const hsi_measured *measured,
+                               const hsi_simulated_model_config *wanted)
 {
     const machine m = { platform, measured };
+    const hsi_policy *policy = wanted->policy;
     hsi_plan_config config = { .max_parts = platform->devices[0].workers,
+                               .without = hsi_plan_without(wanted->math),
                                .cut = policy->cut };
     hsched_status status = hsi_plan_create(model->graph, &config, &model->plan);
     if (status != HSCHED_OK || policy == &hsi_policy_cpu_only ||
         platform->device_count < 2)
         return status;
-    if (hsi_plan_lacks_rotary(model->plan, platform->device_count, supports, &m)) {
+    const uint64_t lacking =
+        hsi_plan_lacking(model->plan, platform->device_count, supports, &m);
+    if (lacking) {
         hsi_plan_destroy(model->plan);
         model->plan = NULL;
-        config.no_rotary = 1;
+        config.without |= lacking;
         status = hsi_plan_create(model->graph, &config, &model->plan);
         if (status != HSCHED_OK)
             return status;
@@ -146,7 +151,7 @@ static hsched_status fill(hsi_simulated_model *model, const hsi_platform *platfo
                    max_batch = config->max_batch > 0 && config->max_batch < joined
                                    ? config->max_batch
                                    : joined;
-    hsched_status status = make_plan(model, platform, measured, config->policy);
+    hsched_status status = make_plan(model, platform, measured, config);
     if (status != HSCHED_OK)
         return status;
     const hsi_plan_identity identity = { .graph_hash =

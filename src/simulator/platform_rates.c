@@ -19,6 +19,8 @@ int hsi_platform_supports(const hsi_platform_device *device, const hsched_step *
     if (!(device->classes & hsched_step_kind_class(step->kind)) ||
         (device->without >> step->kind & 1))
         return 0;
+    if (step->kind == HSCHED_STEP_SEPARABLE_CONV2D && device->kind != HSI_PLATFORM_CPU)
+        return 0; /* as the backends have it */
     if (step->out.rank >= 2 && !is_within(step->out.dims[1], device->channels))
         return 0;
     if (step->kind == HSCHED_STEP_CONV2D)

@@ -354,6 +354,7 @@ static void (*const makers[])(random_maker *) = {
     [HSCHED_STEP_RESIZE] = random_make_resize,
     [HSCHED_STEP_RECURRENT] = random_make_recurrent,
     [HSCHED_STEP_ROTARY] = random_make_rotary,
+    [HSCHED_STEP_SEPARABLE_CONV2D] = random_make_separable_conv2d,
 };
 
 int random_kind_has_maker(hsched_step_kind kind)

@@ -114,6 +114,7 @@ void random_make_recurrent(random_maker *m);
 
 /* random_windows.c */
 void random_make_conv2d(random_maker *m);
+void random_make_separable_conv2d(random_maker *m);
 void random_make_fc(random_maker *m);
 void random_make_matmul(random_maker *m);
 void random_make_pool2d(random_maker *m);

@@ -419,6 +419,8 @@ void random_step_operands(const random_step *made, void **operands)
             operands[i] = NULL;
         if (s->kind == HSCHED_STEP_RECURRENT && i > 0 && i < 4)
             operands[i] = NULL;
+        if (s->kind == HSCHED_STEP_SEPARABLE_CONV2D && i > 0 && i < 5)
+            operands[i] = NULL;
     }
     operands[s->input_count] = first_element(&made->out);
 }

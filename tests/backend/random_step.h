@@ -28,7 +28,7 @@
 
 #define RANDOM_STEP_TOLERANCE    1e-5
 #define RANDOM_STEP_TOLERANCE_64 1e-12
-#define RANDOM_STEP_KINDS        32 /* step kinds are 1..32, with gaps: random_step_has */
+#define RANDOM_STEP_KINDS        33 /* step kinds are 1..33, with gaps: random_step_has */
 
 typedef struct random_memory {
     uint8_t *block;

@@ -1,4 +1,4 @@
-/* Random steps of the kinds that sum: conv2d, fully connected, matmul, pool2d. */
+/* Random steps of the kinds that sum: conv2d, separable conv2d, fully connected, matmul, pool2d. */
 #include <string.h>
 
 #include "backend/random_maker.h"
@@ -132,6 +132,105 @@ void random_make_conv2d(random_maker *m)
         random_constant(m, 2, RANDOM_ROLE_BIAS, 1);
     if (has_residual)
         random_input_role(m, 3, RANDOM_ROLE_DATA, 1);
+}
+
+/* ---- separable conv2d ---- */
+
+static void optional_bias(random_maker *m, uint32_t i, int64_t size, int percent)
+{
+    hsched_operand *bias = &m->made->step.in[i];
+    if (!chance(m, percent))
+        return;
+    random_set_shape(bias, HSCHED_FLOAT32, 1, &size);
+    random_set_dense(bias, NULL);
+    random_constant(m, i, RANDOM_ROLE_BIAS, 1);
+}
+
+/* What is on a grid stays on one, and what is positive stays so. */
+static void between(random_maker *m)
+{
+    static const hsched_activation_kind kinds[] = { HSCHED_ACTIVATION_NONE,
+                                                    HSCHED_ACTIVATION_RELU,
+                                                    HSCHED_ACTIVATION_CLIP,
+                                                    HSCHED_ACTIVATION_HARD_SWISH };
+    const int64_t count = m->values == RANDOM_VALUES_PLAIN ? 4 : 2;
+    m->made->step.u.separable_conv2d.depthwise_act =
+        (hsched_activation){ .kind = kinds[range(m, 0, count - 1)], .a = 0, .b = 1 };
+}
+
+/* Rows of several tiles, and maps of several blocks, at times. */
+static void separable_size(random_maker *m, conv_shape *s)
+{
+    if (chance(m, 30))
+        s->size[chance(m, 50)] = range(m, 16, 60);
+    if (chance(m, 10))
+        s->c = PICK(m, 150, 160, 400);
+}
+
+static int separable_valid(conv_shape *s, uint64_t *macs)
+{
+    conv_shape depthwise = *s;
+    depthwise.o = depthwise.groups = s->c;
+    if (!conv_valid(&depthwise, macs))
+        return 0;
+    memcpy(s->out, depthwise.out, sizeof s->out);
+    const uint64_t pointwise = (uint64_t)(s->n * s->c * s->o * s->out[0] * s->out[1]);
+    *macs += pointwise;
+    return pointwise <= 1500000;
+}
+
+void random_make_separable_conv2d(random_maker *m)
+{
+    hsched_step *s = &m->made->step;
+    conv_shape c;
+    do {
+        c.n = chance(m, 70) ? 1 : range(m, 2, 3);
+        conv_channels(m, &c);
+        conv_window(m, &c);
+        separable_size(m, &c);
+    } while (!separable_valid(&c, &s->macs));
+    if (chance(m, 50))
+        s->macs *= 32;
+    random_fused_activation(m);
+    between(m);
+    memcpy(s->u.separable_conv2d.strides, c.strides, sizeof c.strides);
+    memcpy(s->u.separable_conv2d.pads, c.pads, sizeof c.pads);
+    memcpy(s->u.separable_conv2d.dilations, c.dilations, sizeof c.dilations);
+    NOTE(m, "strides %d,%d pads %d,%d,%d,%d dilations %d,%d depthwise act %d",
+         (int)c.strides[0], (int)c.strides[1], (int)c.pads[0], (int)c.pads[1],
+         (int)c.pads[2], (int)c.pads[3], (int)c.dilations[0], (int)c.dilations[1],
+         (int)s->u.separable_conv2d.depthwise_act.kind);
+
+    const int64_t y[] = { c.n, c.o, c.out[0], c.out[1] };
+    random_set_shape(&s->in[0], HSCHED_FLOAT32, 4,
+                     (const int64_t[]){ c.n, c.c, c.size[0], c.size[1] });
+    random_set_channels_last(m, &s->in[0]);
+    random_set_shape(&s->in[1], HSCHED_FLOAT32, 4,
+                     (const int64_t[]){ c.c, 1, c.kernel[0], c.kernel[1] });
+    random_set_dense(&s->in[1], NULL);
+    random_set_shape(&s->in[3], HSCHED_FLOAT32, 4, (const int64_t[]){ c.o, c.c, 1, 1 });
+    random_set_dense(&s->in[3], NULL);
+    random_set_shape(&s->out, HSCHED_FLOAT32, 4, y);
+    random_set_channels_last(m, &s->out);
+    const int has_residual = chance(m, 40);
+    s->input_count = has_residual ? 6 : (uint32_t)range(m, 5, 6);
+    if (has_residual) {
+        random_set_shape(&s->in[5], HSCHED_FLOAT32, 4, y);
+        random_set_channels_last(m, &s->in[5]);
+        if (chance(m, 50)) {
+            s->in[5] = s->out;
+            s->out_aliases = 5;
+        }
+    }
+    random_output(m);
+    random_input_role(m, 0, RANDOM_ROLE_DATA, 1);
+    random_constant(m, 1, RANDOM_ROLE_WEIGHT,
+                    random_weight_bound(m, c.kernel[0] * c.kernel[1]));
+    optional_bias(m, 2, c.c, m->values == RANDOM_VALUES_PLAIN ? 70 : 0);
+    random_constant(m, 3, RANDOM_ROLE_WEIGHT, random_weight_bound(m, c.c));
+    optional_bias(m, 4, c.o, m->values == RANDOM_VALUES_PLAIN ? 70 : 100);
+    if (has_residual)
+        random_input_role(m, 5, RANDOM_ROLE_DATA, 1);
 }
 
 /* ---- fully connected, matmul ---- */

@@ -83,6 +83,11 @@ static setup setups[] = {
 #define FC(name, hides)     ONLY(FC, name, hides)
 #define MATMUL(name, hides) ONLY(MATMUL, name, hides)
     CONV2D("own/depthwise", 0),
+    CONV2D("own/depthwise", 1),
+    CONV2D("own/depthwise", 2),
+    ONLY(SEPARABLE_CONV2D, "own/separable", 0),
+    ONLY(SEPARABLE_CONV2D, "own/separable", 1),
+    ONLY(SEPARABLE_CONV2D, "own/separable", 2),
     CONV2D("own/direct", 0),
     CONV2D("own/direct", 1),
     CONV2D("own/direct", 2),

@@ -100,8 +100,12 @@ static int matrices(const hsched_operand *operand)
 static int is_constant_operand(hsched_step_kind kind, uint32_t i)
 {
     return (kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_FC ||
-            kind == HSCHED_STEP_SCALE || kind == HSCHED_STEP_RECURRENT) &&
-           i >= 1 && i <= (kind == HSCHED_STEP_RECURRENT ? 3 : 2);
+            kind == HSCHED_STEP_SCALE || kind == HSCHED_STEP_RECURRENT ||
+            kind == HSCHED_STEP_SEPARABLE_CONV2D) &&
+           i >= 1 &&
+           i <= (kind == HSCHED_STEP_RECURRENT          ? 3
+                 : kind == HSCHED_STEP_SEPARABLE_CONV2D ? 4
+                                                        : 2);
 }
 
 static int keeps_kind_contract(const hsched_step *step)
@@ -112,6 +116,11 @@ static int keeps_kind_contract(const hsched_step *step)
         return channels_last(&in[0]) && channels_last(out) &&
                (step->input_count < 4 || channels_last(&in[3])) &&
                hsi_is_dense(4, in[1].dims, in[1].strides);
+    case HSCHED_STEP_SEPARABLE_CONV2D:
+        return channels_last(&in[0]) && channels_last(out) &&
+               (in[5].dtype == HSCHED_DTYPE_NONE || channels_last(&in[5])) &&
+               hsi_is_dense(4, in[1].dims, in[1].strides) &&
+               hsi_is_dense(4, in[3].dims, in[3].strides);
     case HSCHED_STEP_POOL2D:
         return channels_last(&in[0]) && channels_last(out);
     case HSCHED_STEP_FC:
@@ -138,6 +147,7 @@ static const char *check_alias(const hsi_plan_step *s)
     if (a < 0)
         return NULL;
     const int allowed = (step->kind == HSCHED_STEP_CONV2D && a == 3) ||
+                        (step->kind == HSCHED_STEP_SEPARABLE_CONV2D && a == 5) ||
                         (step->kind == HSCHED_STEP_UNARY && a == 0) ||
                         (step->kind == HSCHED_STEP_SCATTER && a == 0) ||
                         (step->kind == HSCHED_STEP_ROTARY && a == 0) ||

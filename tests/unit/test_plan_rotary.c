@@ -126,7 +126,8 @@ static void rotations_are_found(void **state)
         assert_int_equal(plan->step_count,
                          1 + f.partial); /* what is not turned is copied */
         hsi_plan_destroy(plan);
-        const hsi_plan_config config = { .max_parts = 2, .no_rotary = 1 };
+        const hsi_plan_config config = { .max_parts = 2,
+                                         .without = UINT64_C(1) << HSCHED_STEP_ROTARY };
         plan = plan_of(g, &config);
         assert_int_equal(steps_of_kind(plan, HSCHED_STEP_ROTARY), 0);
         assert_true(plan->step_count >= 4);
@@ -192,10 +193,11 @@ static void a_device_without_it_is_asked_for(void **state)
     const device all[3] = { { 0, 1 }, { 1, 1 }, { 1, 0 } },
                  lacking[3] = { { 1, 1 }, { 1, 1 }, { 0, 1 } },
                  neither[2] = { { 1, 1 }, { 0, 0 } };
-    assert_false(hsi_plan_lacks_rotary(plan, 3, supports, all));
-    assert_true(hsi_plan_lacks_rotary(plan, 3, supports, lacking));
-    assert_false(hsi_plan_lacks_rotary(plan, 2, supports, lacking));
-    assert_false(hsi_plan_lacks_rotary(plan, 2, supports, neither));
+    assert_true(hsi_plan_lacking(plan, 3, supports, all) == 0);
+    assert_true(hsi_plan_lacking(plan, 3, supports, lacking) ==
+                UINT64_C(1) << HSCHED_STEP_ROTARY);
+    assert_true(hsi_plan_lacking(plan, 2, supports, lacking) == 0);
+    assert_true(hsi_plan_lacking(plan, 2, supports, neither) == 0);
     hsi_plan_destroy(plan);
     hsched_graph_destroy(g);
 }

@@ -44,6 +44,7 @@ static const hsi_cpu_kernel *const *const kernel_lists[] = {
     [HSCHED_STEP_NMS] = hsi_cpu_kernels_nms,
     [HSCHED_STEP_RECURRENT] = hsi_cpu_kernels_recurrent,
     [HSCHED_STEP_ROTARY] = hsi_cpu_kernels_rotary,
+    [HSCHED_STEP_SEPARABLE_CONV2D] = hsi_cpu_kernels_separable_conv2d,
     [HSCHED_STEP_CAST] = hsi_cpu_kernels_cast,
     [HSCHED_STEP_WHERE] = hsi_cpu_kernels_where,
 };

@@ -3,10 +3,7 @@
  * for some rows and more, and none of the preparations of a library for what is small. Parts are
  * ranges of rows, or of panels where weights are more than rows.
  */
-#include <string.h>
-
 #include "backend/cpu/fc.h"
-#include "backend/cpu/packing.h"
 #include "backend/cpu/panel_product.h"
 #include "base/alloc.h"
 #include "base/status.h"
@@ -15,9 +12,7 @@ typedef struct packed_state {
     hsi_panel_product product;
     int64_t m, x_row, y_row;
     int by_panels;
-    const float *weights;
-    void *owned_weights;
-    float *bias; /* with its panels' room; or NULL */
+    hsi_panel_weights packed;
 } packed_state;
 
 static int packed_supports(const hsched_step *step)
@@ -36,55 +31,8 @@ static void packed_destroy(void *pointer)
     packed_state *state = pointer;
     if (!state)
         return;
-    hsi_free(state->owned_weights);
-    hsi_free(state->bias);
+    hsi_panel_weights_clear(&state->packed);
     hsi_free(state);
-}
-
-typedef struct panels_of {
-    const hsi_panel_kernels *kernels;
-    hsi_panel_source source;
-} panels_of;
-
-static void pack_panels(const void *how, void *to, int64_t begin, int64_t end)
-{
-    const panels_of *of = how;
-    hsi_panel_pack_some(of->kernels, &of->source, begin, end, to);
-}
-
-static hsched_status pack(const hsi_cpu_prepare_context *context, packed_state *state,
-                          const hsched_step *step, uint64_t *weight_bytes)
-{
-    const hsi_panel_product *product = &state->product;
-    const panels_of of = { .kernels = product->kernels,
-                           .source = { .given = step->in[1].constant,
-                                       .outer = 1,
-                                       .inner = product->depth,
-                                       .columns = product->columns,
-                                       .inner_stride = 1,
-                                       .column_stride = product->depth } };
-    const float *bias = step->input_count > 2 ? step->in[2].constant : NULL;
-    const size_t bias_size =
-        bias ? hsi_panel_floats(product->kernels, 1, product->columns) * sizeof(float)
-             : 0;
-    state->bias = bias ? hsi_alloc_aligned(bias_size) : NULL;
-    if (bias && !state->bias)
-        return hsi_out_of_memory("a bias of a fully connected step");
-    if (bias)
-        memcpy(state->bias, bias, (size_t)product->columns * sizeof *bias);
-    *weight_bytes += bias_size;
-    const hsi_cpu_packing packing = {
-        .bytes = hsi_panel_floats(product->kernels, product->depth, product->columns) *
-                 sizeof(float),
-        .units = product->panels,
-        .pack = pack_panels,
-        .how = &of,
-        .what = "packed weights of a fully connected step",
-        .layout = "panels/1",
-        .from = &step->in[1],
-    };
-    return hsi_cpu_pack(context, &packing, &state->weights, &state->owned_weights,
-                        weight_bytes);
 }
 
 static void choose_parts(packed_state *state, hsched_step *step)
@@ -108,7 +56,9 @@ static hsched_status packed_prepare(const hsi_cpu_prepare_context *context,
     state->x_row = x->strides[0];
     state->y_row = state->m == 1 ? y->dims[1] : y->strides[0];
     choose_parts(state, step);
-    const hsched_status status = pack(context, state, step, &prepared->weight_bytes);
+    const hsched_status status = hsi_panel_weights_init(
+        &state->packed, context, &state->product, &step->in[1],
+        step->input_count > 2 ? step->in[2].constant : NULL, &prepared->weight_bytes);
     if (status != HSCHED_OK) {
         packed_destroy(state);
         return status;
@@ -130,8 +80,8 @@ static hsched_status packed_run(const hsched_step *step, const void *pointer,
     const int64_t row = state->by_panels ? 0 : begin;
     const hsi_panel_operands o = {
         .x = (const float *)operands[0] + row * state->x_row,
-        .weights = state->weights,
-        .bias = state->bias,
+        .weights = state->packed.weights,
+        .bias = state->packed.bias,
         .y = (float *)operands[step->input_count] + row * state->y_row,
         .x_row = state->x_row,
         .y_row = state->y_row,

@@ -88,6 +88,7 @@ extern const hsi_cpu_kernel *const hsi_cpu_kernels_pool_index[];  /* pool_index.
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_nms[];         /* nms.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_recurrent[];   /* recurrent.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_rotary[];      /* rotary.c */
+extern const hsi_cpu_kernel *const hsi_cpu_kernels_separable_conv2d[];
 
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_cast[];  /* cast.c */
 extern const hsi_cpu_kernel *const hsi_cpu_kernels_where[]; /* where.c */

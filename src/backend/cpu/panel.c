@@ -37,26 +37,6 @@ size_t hsi_panel_floats(const hsi_panel_kernels *kernels, int64_t depth, int64_t
     return (size_t)(depth * (last + panel_width(kernels, columns, last)));
 }
 
-/* A tile of a panel that is not full: in a room of its own, of whole vectors. */
-static void run_partial(const hsi_panel_kernels *kernels, const hsi_panel_tile *given,
-                        int64_t vectors, int64_t pixels)
-{
-    _Alignas(64) float room[HSI_PANEL_MAX_PIXELS * HSI_PANEL_MAX_COLUMNS];
-    hsi_panel_tile tile = *given;
-    tile.y = room;
-    tile.y_pixel = vectors * kernels->lanes;
-    if (given->residual) {
-        memset(room, 0, (size_t)(pixels * tile.y_pixel) * sizeof *room);
-        hsi_cpu_copy_rows(room, tile.y_pixel, given->residual, given->residual_pixel,
-                          pixels, given->columns);
-        tile.residual = room;
-        tile.residual_pixel = tile.y_pixel;
-    }
-    kernels->tile[vectors][pixels](&tile);
-    hsi_cpu_copy_rows(given->y, given->y_pixel, room, tile.y_pixel, pixels,
-                      given->columns);
-}
-
 void hsi_panel_run(const hsi_panel_kernels *kernels, const hsi_panel_tile *all,
                    int64_t pixels)
 {
@@ -72,10 +52,7 @@ void hsi_panel_run(const hsi_panel_kernels *kernels, const hsi_panel_tile *all,
         tile.next = all->next + all->next_floats * t / tiles;
         if (all->residual)
             tile.residual = all->residual + begin * all->residual_pixel;
-        if (tile.columns < vectors * kernels->lanes)
-            run_partial(kernels, &tile, vectors, end - begin);
-        else
-            kernels->tile[vectors][end - begin](&tile);
+        kernels->tile[vectors][end - begin](&tile);
     }
 }
 

@@ -1,6 +1,11 @@
 #include "backend/cpu/panel_product.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "backend/cpu/packing.h"
+#include "base/alloc.h"
+#include "base/status.h"
 
 /* Of x that a block reads: half of a second-level cache of 1 MB. */
 #define BLOCK_BYTES    (512 * 1024)
@@ -36,6 +41,60 @@ size_t hsi_panel_product_scratch(const hsi_panel_product *product, int64_t rows)
            sizeof(float);
 }
 
+typedef struct panels_of {
+    const hsi_panel_kernels *kernels;
+    hsi_panel_source source;
+} panels_of;
+
+static void pack_panels(const void *how, void *to, int64_t begin, int64_t end)
+{
+    const panels_of *of = how;
+    hsi_panel_pack_some(of->kernels, &of->source, begin, end, to);
+}
+
+hsched_status hsi_panel_weights_init(hsi_panel_weights *packed,
+                                     const hsi_cpu_prepare_context *context,
+                                     const hsi_panel_product *product,
+                                     const hsched_operand *weights, const float *bias,
+                                     uint64_t *weight_bytes)
+{
+    const panels_of of = { .kernels = product->kernels,
+                           .source = { .given = weights->constant,
+                                       .outer = 1,
+                                       .inner = product->depth,
+                                       .columns = product->columns,
+                                       .inner_stride = 1,
+                                       .column_stride = product->depth } };
+    const size_t bias_size =
+        bias ? hsi_panel_floats(product->kernels, 1, product->columns) * sizeof(float)
+             : 0;
+    *packed = (hsi_panel_weights){ 0 };
+    packed->bias = bias ? hsi_alloc_aligned(bias_size) : NULL;
+    if (bias && !packed->bias)
+        return hsi_out_of_memory("a bias of packed weights");
+    if (bias)
+        memcpy(packed->bias, bias, (size_t)product->columns * sizeof *bias);
+    *weight_bytes += bias_size;
+    const hsi_cpu_packing packing = {
+        .bytes = hsi_panel_floats(product->kernels, product->depth, product->columns) *
+                 sizeof(float),
+        .units = product->panels,
+        .pack = pack_panels,
+        .how = &of,
+        .what = "packed weights of a product",
+        .layout = "panels/1",
+        .from = weights,
+    };
+    return hsi_cpu_pack(context, &packing, &packed->weights, &packed->owned,
+                        weight_bytes);
+}
+
+void hsi_panel_weights_clear(hsi_panel_weights *packed)
+{
+    hsi_free(packed->owned);
+    hsi_free(packed->bias);
+}
+
 static void run_block(const hsi_panel_product *product, const hsi_panel_operands *o,
                       int64_t begin, int64_t rows, float *sums)
 {
@@ -52,12 +111,14 @@ static void run_block(const hsi_panel_product *product, const hsi_panel_operands
                             .runs = 1,
                             .depth = product->depth,
                             .y_pixel = o->y_row,
+                            .residual_pixel = o->residual_row,
                             .lo = product->lo,
                             .hi = product->hi };
     for (int64_t c = first; c < end; c += width) {
         tile.columns = hsi_least(width, end - c);
         tile.weights = o->weights + hsi_panel_at(product->depth, c);
         tile.bias = o->bias ? o->bias + c : zeros;
+        tile.residual = o->residual ? o->residual + begin * o->residual_row + c : NULL;
         tile.y = y + c;
         hsi_panel_run_chunks(product->kernels, product->chunks, &tile, rows, sums);
     }

@@ -4,6 +4,7 @@
  */
 #include "backend/ref/ref.h"
 
+#include "backend/separable.h"
 #include "base/checked.h"
 #include "base/element.h"
 
@@ -91,6 +92,20 @@ static const char *fault_conv2d(const hsched_step *step)
         (step->in[3].dtype != HSCHED_FLOAT32 || !same_shape(&step->in[3], y)))
         return "the residual must be float32 of the output's shape";
     return NULL;
+}
+
+static const char *fault_separable_conv2d(const hsched_step *step)
+{
+    if (!hsi_ref_has(step, 1) || !hsi_ref_has(step, 3) || step->in[0].rank != 4 ||
+        step->in[1].rank != 4 || step->in[3].rank != 4 || step->out.rank != 4)
+        return "x, both weights and output must be of four dimensions";
+    if (step->in[1].dims[0] != step->in[0].dims[1] || step->in[3].dims[2] != 1 ||
+        step->in[3].dims[3] != 1)
+        return "the weights must be [C,1,kh,kw] and [O,C,1,1]";
+    hsched_step depthwise, pointwise;
+    hsi_separable_split(step, &depthwise, &pointwise);
+    const char *fault = fault_conv2d(&depthwise);
+    return fault ? fault : fault_conv2d(&pointwise);
 }
 
 static const char *fault_fc(const hsched_step *step)
@@ -552,10 +567,10 @@ static const char *fault_operand(const hsched_operand *op)
 
 static int takes_activation(hsched_step_kind kind)
 {
-    return kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_FC ||
-           kind == HSCHED_STEP_MATMUL || kind == HSCHED_STEP_SCALE ||
-           kind == HSCHED_STEP_UNARY || kind == HSCHED_STEP_BINARY ||
-           kind == HSCHED_STEP_NORM;
+    return kind == HSCHED_STEP_CONV2D || kind == HSCHED_STEP_SEPARABLE_CONV2D ||
+           kind == HSCHED_STEP_FC || kind == HSCHED_STEP_MATMUL ||
+           kind == HSCHED_STEP_SCALE || kind == HSCHED_STEP_UNARY ||
+           kind == HSCHED_STEP_BINARY || kind == HSCHED_STEP_NORM;
 }
 
 static const char *fault_kind(const hsched_step *step)
@@ -563,6 +578,8 @@ static const char *fault_kind(const hsched_step *step)
     switch (step->kind) {
     case HSCHED_STEP_CONV2D:
         return fault_conv2d(step);
+    case HSCHED_STEP_SEPARABLE_CONV2D:
+        return fault_separable_conv2d(step);
     case HSCHED_STEP_FC:
         return fault_fc(step);
     case HSCHED_STEP_MATMUL:

@@ -1,5 +1,8 @@
-/* CONV2D: x [N,C,H,W] * w [O,C/groups,kh,kw] (+ bias [O]) (+ residual [N,O,H',W']). */
+/* CONV2D: x [N,C,H,W] * w [O,C/groups,kh,kw] (+ bias [O]) (+ residual [N,O,H',W']); and
+ * SEPARABLE_CONV2D, two of them. */
 #include "backend/ref/ref.h"
+
+#include "backend/separable.h"
 
 /* One output element before bias: the sum over the window at (y, x) and the channels of
  * o's group. */
@@ -46,6 +49,58 @@ void hsi_ref_conv2d(const hsched_step *step, const void *const *inputs, void *ou
                     y[hsi_ref_offset4(yop, n, o, oy, ox)] =
                         (float)hsi_ref_activate(step->act, sum);
                 }
+            }
+        }
+    }
+}
+
+/* What a pointwise convolution gives at one pixel for outputs [o, o_end), at most as many as there
+ * are sums: each of the depthwise one's results is computed once for all of them. */
+enum {
+    OUTPUTS_AT_ONCE = 256
+};
+
+static void separable_sums(const hsched_step *depthwise, const hsched_step *pointwise,
+                           const void *const *inputs, const int64_t at[3], int64_t o,
+                           int64_t o_end, double *sums)
+{
+    const float *bias = inputs[2], *w = inputs[3];
+    for (int64_t k = o; k < o_end; k++)
+        sums[k - o] = 0;
+    for (int64_t c = 0; c < pointwise->in[0].dims[1]; c++) {
+        double t = window_sum(depthwise, inputs[0], inputs[1], at[0], c, at[1], at[2]);
+        if (bias)
+            t += bias[c * depthwise->in[2].strides[0]];
+        t = hsi_ref_activate(depthwise->act, t);
+        for (int64_t k = o; k < o_end; k++)
+            sums[k - o] += t * (double)w[hsi_ref_offset4(&pointwise->in[1], k, c, 0, 0)];
+    }
+}
+
+void hsi_ref_separable_conv2d(const hsched_step *step, const void *const *inputs,
+                              void *out)
+{
+    const float *bias = inputs[4], *residual = inputs[5];
+    const hsched_operand *yop = &step->out;
+    hsched_step depthwise, pointwise;
+    double sums[OUTPUTS_AT_ONCE];
+    float *y = out;
+    hsi_separable_split(step, &depthwise, &pointwise);
+    const int64_t pixels = yop->dims[2] * yop->dims[3];
+    for (int64_t p = 0; p < yop->dims[0] * pixels; p++) {
+        const int64_t at[3] = { p / pixels, p % pixels / yop->dims[3], p % yop->dims[3] };
+        for (int64_t o = 0, end; o < yop->dims[1]; o = end) {
+            end = o + OUTPUTS_AT_ONCE < yop->dims[1] ? o + OUTPUTS_AT_ONCE : yop->dims[1];
+            separable_sums(&depthwise, &pointwise, inputs, at, o, end, sums);
+            for (int64_t k = o; k < end; k++) {
+                double sum = sums[k - o];
+                if (bias)
+                    sum += bias[k * step->in[4].strides[0]];
+                if (residual) /* read before the store: it may be the same element */
+                    sum +=
+                        residual[hsi_ref_offset4(&step->in[5], at[0], k, at[1], at[2])];
+                y[hsi_ref_offset4(yop, at[0], k, at[1], at[2])] =
+                    (float)hsi_ref_activate(step->act, sum);
             }
         }
     }

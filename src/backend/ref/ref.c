@@ -37,6 +37,7 @@ static const ref_kernel kernels[] = {
     [HSCHED_STEP_ARG] = hsi_ref_arg,
     [HSCHED_STEP_TOP_K] = hsi_ref_top_k,
     [HSCHED_STEP_ROTARY] = hsi_ref_rotary,
+    [HSCHED_STEP_SEPARABLE_CONV2D] = hsi_ref_separable_conv2d,
 };
 
 hsched_status hsi_ref_run(const hsched_step *step, const void *const *inputs, void *out)

@@ -17,6 +17,8 @@ const char *hsi_ref_fault(const hsched_step *step);
 double hsi_ref_activate(hsched_activation act, double x);
 
 void hsi_ref_conv2d(const hsched_step *step, const void *const *inputs, void *out);
+void hsi_ref_separable_conv2d(const hsched_step *step, const void *const *inputs,
+                              void *out);
 void hsi_ref_fc(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_matmul(const hsched_step *step, const void *const *inputs, void *out);
 void hsi_ref_pool2d(const hsched_step *step, const void *const *inputs, void *out);
