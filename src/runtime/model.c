@@ -1,4 +1,5 @@
 /* Models: compiling, loading, reference counting, and what they tell about themselves. */
+#include "backend/backend.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "runtime/planner.h"
@@ -148,7 +149,7 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
         .taps = config->taps,
         .tap_count = config->tap_count,
         .no_fusion = (config->flags & HSCHED_MODEL_NO_FUSION) != 0,
-        .without = hsi_plan_without(model->math),
+        .without = hsi_plan_without(model->math) | hsi_cpu_slower_kinds(),
         .step_sections = (config->flags & HSCHED_MODEL_STEP_JOBS) != 0,
         .max_parts = config->max_parts ? config->max_parts : rt->workers[0],
         .cut = policy->cut,

@@ -1,5 +1,6 @@
 #include "simulator/model.h"
 
+#include "backend/backend.h"
 #include "base/alloc.h"
 #include "base/status.h"
 #include "cost/hash.h"
@@ -40,7 +41,8 @@ static hsched_status make_plan(hsi_simulated_model *model, const hsi_platform *p
     const machine m = { platform, measured };
     const hsi_policy *policy = wanted->policy;
     hsi_plan_config config = { .max_parts = platform->devices[0].workers,
-                               .without = hsi_plan_without(wanted->math),
+                               .without = hsi_plan_without(wanted->math) |
+                                          (measured ? hsi_cpu_slower_kinds() : 0),
                                .cut = policy->cut };
     hsched_status status = hsi_plan_create(model->graph, &config, &model->plan);
     if (status != HSCHED_OK || policy == &hsi_policy_cpu_only ||

@@ -5,7 +5,9 @@
  *
  * Parts are ranges of rows.
  */
+#include "backend/backend.h"
 #include "backend/cpu/depthwise.h"
+#include "backend/cpu/isa.h"
 #include "backend/cpu/panel_product.h"
 #include "backend/separable.h"
 #include "base/alloc.h"
@@ -25,6 +27,14 @@ typedef struct separable_state {
     int64_t block;     /* rows */
     size_t sum_offset; /* in scratch, behind t */
 } separable_state;
+
+/* With AVX2 oneDNN's pointwise kernels take 0.9 of the time of own panels: more than what being one
+ * step gains. */
+uint64_t hsi_cpu_slower_kinds(void)
+{
+    const int slower = HSI_HAVE_ONEDNN && HSI_ISA_X86 && hsi_isa_best() != HSI_ISA_AVX512;
+    return slower ? UINT64_C(1) << HSCHED_STEP_SEPARABLE_CONV2D : 0;
+}
 
 static int separable_supports(const hsched_step *step)
 {
