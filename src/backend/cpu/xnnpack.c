@@ -43,6 +43,8 @@
 #define BAND_BYTES  ((size_t)512 * 1024)
 /* Of y between two calls of the epilogue. */
 #define CHUNK_BYTES (256 * 1024)
+/* More scratch is left to other kernels: few rows that are far apart, or very wide ones. */
+#define MOST_SCRATCH ((size_t)64 << 20)
 /* Of so few pixels all are copied where the last one would have to be. */
 #define FEW_PIXELS 64
 /* Floats that XNNPACK may read past the end. */
@@ -147,7 +149,8 @@ int hsi_xnnpack_supports(const hsi_conv2d *conv)
         if (sizes[i] < 1 || sizes[i] > INT32_MAX)
             return 0;
     return conv->pad_top >= 0 && conv->pad_left >= 0 && conv->pad_left <= INT32_MAX &&
-           conv->x_pixel >= conv->c && conv->y_pixel >= conv->o && counts_the_same(conv);
+           pad_right_of(conv) <= INT32_MAX && conv->x_pixel >= conv->c &&
+           conv->y_pixel >= conv->o && counts_the_same(conv);
 }
 
 /* ---- Prepare -------------------------------------------------------------- */
@@ -250,23 +253,22 @@ static void choose_parts(hsched_step *step, xnnpack_state *state)
     step->parts = state->parts;
 }
 
-/* x that is copied, with what may be read past it; then sums. */
+/* x that is copied, with what may be read past it; then sums. UNSUPPORTED: too much. */
 static hsched_status lay_out_scratch(xnnpack_state *state)
 {
     const hsi_conv2d *conv = &state->conv;
-    const int64_t pixels = state->flat ? hsi_least(state->band, FEW_PIXELS)
-                                       : state->band_rows_in * conv->w,
-                  pixels_out = state->flat ? state->band : state->band * conv->ow;
+    const int64_t rows = state->flat ? hsi_least(state->band, FEW_PIXELS)
+                                     : state->band_rows_in,
+                  row_floats = state->flat ? conv->x_pixel : conv->w * conv->x_pixel,
+                  sums = state->band * (state->flat ? 1 : conv->ow) * conv->o;
     size_t x, y = 0;
-    if (!hsi_mul_size((size_t)pixels, (size_t)conv->x_pixel * sizeof(float), &x) ||
+    if (!hsi_mul_size((size_t)rows, (size_t)row_floats * sizeof(float), &x) ||
         !hsi_add_size(x, XNN_EXTRA_BYTES, &x) ||
         !hsi_round_up_size(x, 64, &state->y_offset) ||
-        (state->copies_y &&
-         !hsi_mul_size((size_t)pixels_out, (size_t)conv->o * sizeof(float), &y)) ||
-        !hsi_add_size(state->y_offset, y, &state->scratch_size))
-        return hsi_error(HSCHED_ERROR_LIMIT,
-                         "scratch memory for a convolution of %lldx%lld pixels overflows",
-                         (long long)conv->oh, (long long)conv->ow);
+        (state->copies_y && !hsi_mul_size((size_t)sums, sizeof(float), &y)) ||
+        !hsi_add_size(state->y_offset, y, &state->scratch_size) ||
+        state->scratch_size > MOST_SCRATCH)
+        return HSCHED_ERROR_UNSUPPORTED;
     return HSCHED_OK;
 }
 
