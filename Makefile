@@ -1,6 +1,7 @@
 # libhsched. `make help` lists the targets.
 #
 # Variables: BUILD (folder), CC, CFLAGS, SANITIZE=address|thread, ONEDNN=0 (build without oneDNN),
+# XNNPACK=1|0 (build with XNNPACK or without; by default with it on AArch64, where it is installed),
 # CUDA=0 (build without the GPU plug-in), CUDA_HOME, PREFIX, DESTDIR, HSCHED_NO_INSTALL=1 (never install
 # packages), V=1 (show commands).
 
@@ -28,6 +29,16 @@ endif
 
 ONEDNN ?= $(if $(wildcard /usr/include/dnnl.h /usr/include/oneapi/dnnl/dnnl.h $(KIT_ROOT)/include/dnnl.h),1,0)
 
+# XNNPACK is ARM's first choice; on x86-64 it is built in for who asks for it. Its functions are those of
+# 2022 (Debian 12): later a setup has two halves.
+XNNPACK_HEADERS := $(and $(wildcard /usr/include/pthreadpool.h),$(wildcard /usr/include/xnnpack.h))
+XNNPACK_FITS := $(if $(XNNPACK_HEADERS),$(shell grep -L xnn_reshape_convolution2d_nhwc_f32 /usr/include/xnnpack.h))
+IS_AARCH64 := $(findstring aarch64,$(shell $(CC) -dumpmachine))
+XNNPACK ?= $(if $(and $(IS_AARCH64),$(XNNPACK_FITS)),1,0)
+XNNPACK_MISSING := $(if $(filter 1,$(XNNPACK)),,$(if $(XNNPACK_HEADERS),$(if $(XNNPACK_FITS),XNNPACK=0 was given,\
+    /usr/include/xnnpack.h is of a later version than Debian 12 has),xnnpack.h and pthreadpool.h were not found \
+    in /usr/include (Debian: libxnnpack-dev libpthreadpool-dev)))
+
 # The GPU plug-in is built where nvcc and cuDNN's headers are: CUDA=0 leaves it out.
 CUDA_HOME ?= $(firstword $(wildcard /usr/local/cuda /usr/lib/cuda /opt/cuda) \
     $(patsubst %/bin/nvcc,%,$(realpath $(shell command -v nvcc))) /usr/local/cuda)
@@ -46,9 +57,9 @@ KERNELS ?= $(BUILD)/kernels
 OPT ?= -O2 -g
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
         -Wno-missing-field-initializers
-CPPFLAGS += -Iinclude -Isrc -I$(BUILD)/gen -D_GNU_SOURCE -DHSI_HAVE_ONEDNN=$(ONEDNN)
+CPPFLAGS += -Iinclude -Isrc -I$(BUILD)/gen -D_GNU_SOURCE -DHSI_HAVE_ONEDNN=$(ONEDNN) -DHSI_HAVE_XNNPACK=$(XNNPACK)
 CFLAGS_ALL = -std=c11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -pthread -fno-math-errno -fno-trapping-math $(CFLAGS)
-LIBS := -lopenblas -lprotobuf-c $(if $(filter 1,$(ONEDNN)),-ldnnl -lgomp) -lm -pthread
+LIBS := -lopenblas -lprotobuf-c $(if $(filter 1,$(ONEDNN)),-ldnnl -lgomp) $(if $(filter 1,$(XNNPACK)),-lXNNPACK) -lm -pthread
 SANITIZE ?=
 ifneq ($(SANITIZE),)
 ifeq ($(SANITIZE),address)
@@ -80,8 +91,12 @@ CLI_OBJ := $(call obj,$(CLI_SRC))
 STATIC := $(BUILD)/libhsched.a
 SHARED := $(BUILD)/libhsched.so.$(VERSION)
 
-.PHONY: all plugin-or-why
-all: $(STATIC) $(SHARED) $(BUILD)/hsched examples plugin-or-why ## build the library, the program, the examples
+.PHONY: all plugin-or-why xnnpack-or-why
+all: $(STATIC) $(SHARED) $(BUILD)/hsched examples plugin-or-why xnnpack-or-why ## build the library, the program, the examples
+
+# Where it would be the first choice.
+xnnpack-or-why:
+	$(if $(and $(IS_AARCH64),$(XNNPACK_MISSING)),@echo "  --    XNNPACK is left out: $(XNNPACK_MISSING)",@:)
 
 .PHONY: examples tests
 examples: $(EXAMPLES:%=$(BUILD)/examples/%)
@@ -194,6 +209,23 @@ $(call obj,$(filter tests/gpu/%,$(TEST_SUPPORT))): private CPPFLAGS += $(CUDA_CP
 # Its simulated device stands in for the GPU plug-in in programs that call it, and is not linked into others.
 $(BUILD)/libtests.a: $(call obj,$(TEST_SUPPORT))
 	$(Q)rm -f $@ && ar rcs $@ $^
+
+# XNNPACK is tested wherever it is installed: what knows of it is compiled once more for these tests, and takes
+# the place of what the library has.
+XNNPACK_TESTS := $(patsubst %,$(BUILD)/tests/%,backend/test_xnnpack unit/test_cpu_xnnpack)
+$(XNNPACK_TESTS): tests/backend/test_backend.c
+ifeq ($(XNNPACK)$(if $(XNNPACK_FITS),1),01)
+XNNPACK_FLAGS := -UHSI_HAVE_XNNPACK -DHSI_HAVE_XNNPACK=1
+XNNPACK_OBJ := $(patsubst %,$(BUILD)/obj/xnnpack/%.o,xnnpack conv2d_xnnpack fc_xnnpack conv2d fc libraries)
+$(XNNPACK_TESTS): private CPPFLAGS += $(XNNPACK_FLAGS)
+$(XNNPACK_TESTS): private TEST_OBJ = $(XNNPACK_OBJ)
+$(XNNPACK_TESTS): private LIBS += -lXNNPACK
+$(XNNPACK_TESTS): $(XNNPACK_OBJ)
+$(BUILD)/obj/xnnpack/%.o: src/backend/cpu/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  CC    $< with XNNPACK"
+	$(Q)$(CC) $(CPPFLAGS) $(XNNPACK_FLAGS) $(CFLAGS_ALL) -MMD -MP -c $< -o $@
+endif
 
 # Tests of the plug-in's insides are linked with its objects.
 $(BUILD)/tests/unit/test_order: private TEST_OBJ = $(CUDA_PLAIN)

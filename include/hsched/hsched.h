@@ -270,7 +270,8 @@ typedef enum hsched_gpu_pool {
 enum {
     HSCHED_LIBRARY_OWN = 1u << 0,      /* the project's own kernels; always on */
     HSCHED_LIBRARY_OPENBLAS = 1u << 1,
-    HSCHED_LIBRARY_ONEDNN = 1u << 2
+    HSCHED_LIBRARY_ONEDNN = 1u << 2,
+    HSCHED_LIBRARY_XNNPACK = 1u << 3
 };
 
 /* A simulated accelerator: it computes on one host thread with the plain reference kernels and

@@ -51,8 +51,9 @@ void cli_session_options(cli_session *s, cli_option options[CLI_SESSION_OPTIONS]
           cli_parse_append, &s->sim_texts },
         { "symbol", "NAME=VALUE", "set a named dimension; may be repeated",
           cli_parse_append, &s->symbol_texts },
-        { "libraries", "LIST", "of own, openblas, onednn (default: all there are)",
-          cli_parse_string, &s->library_names },
+        { "libraries", "LIST",
+          "of own, openblas, onednn, xnnpack (default: all there are)", cli_parse_string,
+          &s->library_names },
         { "reference", NULL, "compute with the plain reference kernels", cli_parse_flag,
           &s->reference },
         { "cache-weights", NULL,
@@ -112,6 +113,7 @@ static const named_bit libraries[] = {
     { "own", HSCHED_LIBRARY_OWN },
     { "openblas", HSCHED_LIBRARY_OPENBLAS },
     { "onednn", HSCHED_LIBRARY_ONEDNN },
+    { "xnnpack", HSCHED_LIBRARY_XNNPACK },
     { NULL, 0 },
 };
 
@@ -265,7 +267,7 @@ int cli_session_check(cli_session *s)
         return CLI_USAGE;
     if (s->library_names &&
         !parse_bits(s->library_names, strlen(s->library_names), libraries)) {
-        cli_error("--libraries '%s' is not a list of own, openblas, onednn",
+        cli_error("--libraries '%s' is not a list of own, openblas, onednn, xnnpack",
                   s->library_names);
         return CLI_USAGE;
     }

@@ -53,6 +53,18 @@ typedef struct setup {
 } setup;
 
 static setup setups[] = {
+#ifdef TEST_XNNPACK /* test_xnnpack.c */
+#define XNNPACK(name, its_kind)                                                          \
+    {                                                                                    \
+        "cpu xnnpack " name, &hsi_backend_cpu,                                           \
+            HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_XNNPACK, .only = name, .kind = its_kind  \
+    }
+    XNNPACK("xnnpack/conv2d", HSCHED_STEP_CONV2D),
+    XNNPACK("xnnpack/fc", HSCHED_STEP_FC),
+    { "cpu xnnpack, measured", &hsi_backend_cpu,
+      HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_XNNPACK, .kind = HSCHED_STEP_CONV2D,
+      .measured = 1 },
+#else
 #if HSI_HAVE_ONEDNN
     { "cpu own+openblas+onednn", &hsi_backend_cpu,
       HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_OPENBLAS | HSCHED_LIBRARY_ONEDNN, 0 },
@@ -126,6 +138,7 @@ static setup setups[] = {
     MATMUL("own/matmul-packed", 2),
     MATMUL("openblas/matmul", 0),
     { "sim", &hsi_backend_sim, 0, 0 },
+#endif
 };
 
 /* Of those that measure is `measured`, below. */

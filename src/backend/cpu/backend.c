@@ -12,6 +12,7 @@
 #include "backend/cpu/tuned.h"
 #include "backend/ref/ref.h"
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/status.h"
 
 static char describe_text[256];
@@ -77,7 +78,8 @@ static hsched_status cpu_device_open(const hsched_device_config *config,
     *device = NULL;
     uint32_t built = hsi_cpu_libraries_built();
     uint32_t wanted = config->cpu_libraries ? config->cpu_libraries : built;
-    uint32_t known = HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_OPENBLAS | HSCHED_LIBRARY_ONEDNN;
+    uint32_t known = HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_OPENBLAS |
+                     HSCHED_LIBRARY_ONEDNN | HSCHED_LIBRARY_XNNPACK;
     if (wanted & ~known)
         return hsi_error(
             HSCHED_ERROR_INVALID_ARGUMENT,
@@ -90,6 +92,11 @@ static hsched_status cpu_device_open(const hsched_device_config *config,
     hsched_backend_device *made = HSI_NEW(hsched_backend_device);
     if (!made)
         return hsi_out_of_memory("the CPU device");
+    if (wanted & ~built)
+        hsi_log(HSCHED_LOG_WARNING,
+                "cpu_libraries: 0x%x is not built into this library (XNNPACK: make "
+                "XNNPACK=1); other kernels are taken",
+                (unsigned)(wanted & ~built));
     made->libraries = (wanted & built) | HSCHED_LIBRARY_OWN;
     made->reference = config->reference;
     made->workers = config->workers;

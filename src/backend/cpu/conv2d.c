@@ -1,6 +1,7 @@
 /* Reading of CONV2D steps, and the order in which kernels are tried. */
 #include "backend/cpu/conv2d.h"
 
+#include "backend/cpu/xnnpack.h"
 #include "base/tensor.h"
 
 static int is_image(const hsched_operand *operand, int64_t *pixel)
@@ -54,7 +55,11 @@ int hsi_conv2d_read(const hsched_step *step, hsi_conv2d *conv)
  * OpenBLAS 47-101; many small groups: oneDNN 43, OpenBLAS 6.
  */
 const hsi_cpu_kernel *const hsi_cpu_kernels_conv2d[] = {
-    &hsi_cpu_conv2d_int8,         &hsi_cpu_conv2d_depthwise,
+    &hsi_cpu_conv2d_int8,
+#if HSI_HAVE_XNNPACK
+    &hsi_cpu_conv2d_xnnpack,
+#endif
+    &hsi_cpu_conv2d_depthwise,
 #if HSI_HAVE_ONEDNN
     &hsi_cpu_conv2d_bf16,
 #endif

@@ -11,6 +11,7 @@
 #include "backend/cpu/fc.h"
 #include "backend/cpu/isa.h"
 #include "backend/cpu/product.h"
+#include "backend/cpu/xnnpack.h"
 #include "base/alloc.h"
 #include "base/status.h"
 
@@ -337,6 +338,9 @@ static const hsi_cpu_kernel own_fc = {
 
 const hsi_cpu_kernel *const hsi_cpu_kernels_fc[] = {
     &hsi_cpu_fc_int8,
+#if HSI_HAVE_XNNPACK
+    &hsi_cpu_fc_xnnpack,
+#endif
 #if HSI_HAVE_ONEDNN
     &hsi_cpu_fc_onednn_bf16,
 #endif

@@ -20,7 +20,8 @@
 uint32_t hsi_cpu_libraries_built(void)
 {
     return HSCHED_LIBRARY_OWN | HSCHED_LIBRARY_OPENBLAS |
-           (HSI_HAVE_ONEDNN ? HSCHED_LIBRARY_ONEDNN : 0);
+           (HSI_HAVE_ONEDNN ? HSCHED_LIBRARY_ONEDNN : 0) |
+           (HSI_HAVE_XNNPACK ? HSCHED_LIBRARY_XNNPACK : 0);
 }
 
 /* Appends ", text" (or "text" to an empty one), cut at the end of the room. */
@@ -51,6 +52,8 @@ void hsi_cpu_libraries_describe(uint32_t libraries, char *text, size_t size)
                  version, openblas_get_corename());
         append(text, size, part);
     }
+    if (libraries & HSCHED_LIBRARY_XNNPACK)
+        append(text, size, "XNNPACK"); /* it does not tell its version */
     snprintf(part, sizeof part, "own kernels (%s)", hsi_isa_name(hsi_isa_best()));
     append(text, size, part);
     if (hsi_cpu_has_bf16())
