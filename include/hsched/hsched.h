@@ -323,7 +323,8 @@ typedef struct hsched_runtime_config {
     hsched_cpu_tuning cpu_tuning;
     hsched_gpu_tuning gpu_tuning;
     uint32_t gpu_streams;     /* jobs at the same time on each GPU; default 8, at most 32 */
-    const char *cache_dir;    /* for tuning results and costs; default $HSCHED_CACHE_DIR, else
+    const char *cache_dir;    /* for tuning results, costs and packed weights
+                                 (HSCHED_MODEL_CACHE_WEIGHTS); default $HSCHED_CACHE_DIR, else
                                  $XDG_CACHE_HOME/hsched, else ~/.cache/hsched */
     uint32_t max_runs;        /* in flight at once: hsched_submit fails with BUSY beyond that, and
                                  nothing grows further; default 131072 */
@@ -1429,8 +1430,9 @@ typedef struct hsched_model_config {
     hsched_layout output_layout;  /* likewise of outputs */
     const char *const *taps;      /* names of tensors that become outputs too, after the others */
     uint32_t tap_count;
-    uint32_t max_parts;           /* a step is cut into at most so many parts for idle workers;
-                                     default: as many as there are CPU workers */
+    uint32_t max_parts;           /* a step is cut into at most so many parts for idle workers, of
+                                     whom 32 at most share one; default: as many as there are CPU
+                                     workers, up to 32 */
     hsched_math math;             /* on the CPU FP16 is as DEFAULT */
     uint32_t max_batch;           /* runs of this model that wait for a GPU are joined into batches
                                      of at most so many; default 16; 1: never; at most 64 */
@@ -1467,19 +1469,22 @@ enum {
  * HSCHED_MODEL_CACHE_WEIGHTS: what the CPU's kernels make of weights when a model is loaded (an
  * order that suits them, Winograd's transform, or a copy) is written to files in the folder
  * packed-weights of hsched_runtime_config.cache_dir. Later loads, also of other processes, map it:
- * it is not made again, not on the heap, and shared by all that map it. A load that measures
- * kernels writes nothing; the next one does, and takes longer for it; those after it map.
+ * it is not made again, not on the heap, and shared by all that map it. What a load measures
+ * kernels for it does not write; the next one does, and takes longer for it; those after it map.
  *
  * Which: from 256 KiB on, of own kernels and of those that use weights as they are. What oneDNN
  * packs, and weights of 8 bits and bfloat16, are packed in every load as without the option.
- * How large: as the weights, and 4 times that where Winograd's way is taken. All files together
- * have 8 GiB at most; those that were not used for the longest time are deleted.
+ * How large: as the weights, and up to 4 times that where Winograd's way is taken. All files
+ * together have 8 GiB at most; those that were not used for the longest time are deleted. A model
+ * that has more gains nothing.
  * When invalid: never. A file is found by the weights' contents and shape, the kernel's layout, the
  * instruction set and the library's version; where one of them changes another file is made.
  * Damaged: a file whose size or first page is not what it should be is made anew, with a warning in
  * the log. The rest of it is trusted: nobody else should be able to write to the folder.
  * Who may delete them: anybody, at any time; models that have mapped a file keep it. They must not
- * be written to, or cut off, while they are mapped.
+ * be written to, or cut off, while they are mapped. On a file system of a network, a file that
+ * another machine deletes is gone for who has mapped it, too, and the process with it: cache_dir
+ * is to be on a disk of the machine then. They are for the user only who has made them.
  * Any number of threads and processes may load at once. Where nothing can be written, loading goes
  * on, with one warning in the log for each model. Since 0.1.
  */

@@ -209,7 +209,7 @@ static hsched_status pack(const hsi_cpu_prepare_context *context, winograd_state
         .pack = transform_kernels,
         .how = &of,
         .what = "packed weights of a convolution",
-        .layout = "winograd-4x4-3x3/1",
+        .layout = "winograd-3x3/2",
         .from = &step->in[1],
     };
     return hsi_cpu_pack(context, &packing, &state->weights, &state->owned_weights,

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "backend/cpu/kernel.h"
-#include "base/alloc.h"
 
 #define VECTOR_SOURCE "backend/cpu/panel_tile.h"
 #include "backend/cpu/vector_variants.h"

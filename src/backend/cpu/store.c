@@ -21,6 +21,16 @@
 
 #define MAGIC    "hsched packed 1\n"
 #define KEY_SIZE 320
+#define TRIES    64 /* for a name that nobody has */
+
+/* Vectors, and panels with them, differ between architectures under the same name. */
+#if defined(__x86_64__)
+#define ARCHITECTURE "x86-64"
+#elif defined(__aarch64__)
+#define ARCHITECTURE "aarch64"
+#else
+#define ARCHITECTURE "other"
+#endif
 
 /* The first page of a file; what is packed follows. */
 typedef union first_page {
@@ -44,9 +54,9 @@ static void describe(const hsi_cpu_packing *packing, uint64_t hash, first_page *
     const hsched_operand *from = packing->from;
     *page = (first_page){ .page = { 0 } };
     memcpy(page->magic, MAGIC, sizeof page->magic);
-    int length =
-        snprintf(page->key, KEY_SIZE, "%s;%s;%s;%" PRId64, HSCHED_VERSION_STRING,
-                 hsi_isa_name(hsi_isa_best()), packing->layout, packing->variant);
+    int length = snprintf(page->key, KEY_SIZE, "%s;" ARCHITECTURE ";%s;%s;%" PRId64,
+                          HSCHED_VERSION_STRING, hsi_isa_name(hsi_isa_best()),
+                          packing->layout, packing->variant);
     for (uint32_t i = 0; i < from->rank && length < KEY_SIZE; i++)
         length += snprintf(page->key + length, (size_t)(KEY_SIZE - length),
                            ";%" PRId64 "/%" PRId64, from->dims[i], from->strides[i]);
@@ -112,8 +122,12 @@ hsched_status hsi_cpu_store_find(hsi_cpu_store *store, const hsi_cpu_packing *pa
     if (!HSI_GROW(store->mappings, store->count, store->capacity))
         return hsi_out_of_memory("mapped weights");
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (file < 0)
+    if (file < 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            hsi_log(HSCHED_LOG_WARNING, "packed weights %s are made anew: %s", path,
+                    strerror(errno));
         return HSCHED_OK;
+    }
     void *at = map_file(file, &page, &wrong);
     close(file);
     if (!at) {
@@ -143,12 +157,39 @@ static int write_all(int file, const void *data, size_t size)
     return 1;
 }
 
+/* A file under a name that nobody has; -1, with errno. Process numbers come again, and containers
+ * that share a folder have the same: such a file may be somebody's, or left of a process that was
+ * killed (hsi_cpu_store_trim deletes those). */
+static int make_temporary(const hsi_cpu_store *store, const first_page *page,
+                          char path[PATH_MAX])
+{
+    static atomic_uint number; /* of this process' files: no two threads have the same */
+    for (int tries = 0; tries < TRIES; tries++) {
+        char ending[48];
+        snprintf(ending, sizeof ending, HSI_CPU_STORE_TEMPORARY "%ld-%u", (long)getpid(),
+                 atomic_fetch_add_explicit(&number, 1, memory_order_relaxed));
+        if (!path_of(store, page, ending, path)) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        const int file =
+            open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (file >= 0 || errno != EEXIST)
+            return file;
+    }
+    return -1;
+}
+
 /* 0, with errno: nothing is left of it. */
-static int write_file(const char *temporary, const char *path, const first_page *page,
+static int write_file(const hsi_cpu_store *store, const first_page *page,
                       const void *packed)
 {
-    const int file =
-        open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    char path[PATH_MAX], temporary[PATH_MAX];
+    if (!path_of(store, page, "", path)) {
+        errno = ENAMETOOLONG;
+        return 0;
+    }
+    const int file = make_temporary(store, page, temporary);
     if (file < 0)
         return 0;
     int fine = write_all(file, page, sizeof *page) &&
@@ -171,21 +212,13 @@ static int write_file(const char *temporary, const char *path, const first_page 
 void hsi_cpu_store_keep(hsi_cpu_store *store, const hsi_cpu_packing *packing,
                         uint64_t hash, const void *packed)
 {
-    static atomic_uint number; /* of this process' files: no two threads have the same */
     first_page page;
-    char path[PATH_MAX], temporary[PATH_MAX], ending[48];
-    snprintf(ending, sizeof ending, ".%ld-%u", (long)getpid(),
-             atomic_fetch_add_explicit(&number, 1, memory_order_relaxed));
     describe(packing, hash, &page);
-    int fine =
-        path_of(store, &page, "", path) && path_of(store, &page, ending, temporary);
-    if (!fine)
-        errno = ENAMETOOLONG;
-    if (fine)
-        fine = hsi_cpu_store_trim(store->folder, sizeof page + packing->bytes,
-                                  hsi_cpu_store_limit) &&
-               write_file(temporary, path, &page, packed);
-    if (!fine && !store->told) {
+    if (hsi_cpu_store_trim(store->folder, sizeof page + packing->bytes,
+                           hsi_cpu_store_limit) &&
+        write_file(store, &page, packed))
+        return;
+    if (!store->told) {
         store->told = 1;
         hsi_log(HSCHED_LOG_WARNING,
                 "packed weights cannot be kept in %s: %s; they are packed in every load "

@@ -10,7 +10,8 @@
  * Files are made under another name and renamed when they are whole and on the disk, and never
  * written again: any number of processes and threads may make the same one. Whoever finds one that
  * is damaged makes it anew. All files together have hsi_cpu_store_limit bytes at most; those that
- * were not used for the longest time go. They may be deleted at any time: what is mapped stays.
+ * were not used for the longest time go. They may be deleted at any time: what is mapped
+ * stays, but not on a file system of a network if another machine deletes it.
  */
 #ifndef HSI_BACKEND_CPU_STORE_H
 #define HSI_BACKEND_CPU_STORE_H

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
+#include <time.h>
 #include <unistd.h>
 
 typedef struct oldest_file {
@@ -41,7 +41,15 @@ static int make_folder(const char *folder)
     return 1;
 }
 
-/* Bytes of all files, and which was not used for the longest time. */
+/* Of a process that ended while it wrote: who writes makes it newer. */
+static int is_left_over(const char *name, const struct stat *info)
+{
+    const time_t hour = 3600, now = time(NULL);
+    return strstr(name, ".packed" HSI_CPU_STORE_TEMPORARY) != NULL &&
+           now > info->st_mtim.tv_sec && now - info->st_mtim.tv_sec > hour;
+}
+
+/* Bytes of all files, and which was not used for the longest time. What is left over goes. */
 static uint64_t measure(DIR *folder, oldest_file *oldest)
 {
     uint64_t total = 0;
@@ -53,6 +61,9 @@ static uint64_t measure(DIR *folder, oldest_file *oldest)
         if (!strstr(entry->d_name, ".packed") ||
             fstatat(dirfd(folder), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
             !S_ISREG(info.st_mode))
+            continue;
+        if (is_left_over(entry->d_name, &info) &&
+            unlinkat(dirfd(folder), entry->d_name, 0) == 0)
             continue;
         total += (uint64_t)info.st_size;
         if (!oldest->name[0] || is_before(info.st_mtim, oldest->used)) {
