@@ -35,6 +35,9 @@ XNNPACK_HEADERS := $(and $(wildcard /usr/include/pthreadpool.h),$(wildcard /usr/
 XNNPACK_FITS := $(if $(XNNPACK_HEADERS),$(shell grep -L xnn_reshape_convolution2d_nhwc_f32 /usr/include/xnnpack.h))
 IS_AARCH64 := $(findstring aarch64,$(shell $(CC) -dumpmachine))
 XNNPACK ?= $(if $(and $(IS_AARCH64),$(XNNPACK_FITS)),1,0)
+ifeq ($(XNNPACK)$(if $(XNNPACK_HEADERS),$(if $(XNNPACK_FITS),,later)),1later)
+$(error XNNPACK=1: /usr/include/xnnpack.h is of a later version than that of Debian 12, whose functions it no longer has; leave it out)
+endif
 XNNPACK_MISSING := $(if $(filter 1,$(XNNPACK)),,$(if $(XNNPACK_HEADERS),$(if $(XNNPACK_FITS),XNNPACK=0 was given,\
     /usr/include/xnnpack.h is of a later version than Debian 12 has),xnnpack.h and pthreadpool.h were not found \
     in /usr/include (Debian: libxnnpack-dev libpthreadpool-dev)))

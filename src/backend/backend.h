@@ -30,7 +30,8 @@ extern const hsched_backend_host hsi_backend_host;
 hsched_status hsi_ref_run(const hsched_step *step, const void *const *inputs, void *out);
 
 /* Kinds of steps that take several steps' place and take the CPU longer than those, on this
- * processor: bits 1 << HSCHED_STEP_... (cpu/separable_conv2d.c). */
-uint64_t hsi_cpu_slower_kinds(void);
+ * processor and by these libraries (0: all there are): bits 1 << HSCHED_STEP_...
+ * (cpu/separable_conv2d.c). */
+uint64_t hsi_cpu_slower_kinds(uint32_t libraries);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum {
+    MIN_CHANNELS = 16, /* a vector, of the longest ones */
     MIN_ROWS = 7,
     ROWS_PER_PART = 3
 };
@@ -34,13 +35,24 @@ static int is_pointwise(const hsi_op *op)
            pads[0] == 0 && pads[1] == 0 && pads[2] == 0 && pads[3] == 0;
 }
 
+/* The windows and channels that it is made for: others have faster kernels, each for itself. */
+static int is_common(const hsi_op *depthwise)
+{
+    const int64_t *kernel = depthwise->in[1]->dims + 2,
+                  *strides = depthwise->step.u.conv2d.strides,
+                  *dilations = depthwise->step.u.conv2d.dilations;
+    return kernel[0] == 3 && kernel[1] == 3 && strides[0] <= 2 && strides[1] <= 2 &&
+           dilations[0] == 1 && dilations[1] == 1 &&
+           depthwise->out->dims[1] >= MIN_CHANNELS;
+}
+
 /* What lies on levels of 8 bits has kernels of its own. Parts are rows: of a few each, workers
  * would wait for those that have one more. */
 static int is_worth_while(const hsi_ir *ir, const hsi_op *depthwise)
 {
     const int64_t *out = depthwise->out->dims;
-    return depthwise->in[0]->levels.step == 0 && depthwise->out->levels.step == 0 &&
-           out[2] >= MIN_ROWS &&
+    return is_common(depthwise) && depthwise->in[0]->levels.step == 0 &&
+           depthwise->out->levels.step == 0 && out[2] >= MIN_ROWS &&
            out[0] * out[2] >= (int64_t)ROWS_PER_PART * ir->config->max_parts;
 }
 

@@ -200,6 +200,7 @@ hsched_status hsi_runtime_choose_cpus(hsched_runtime *rt,
                          "hsched_runtime_create: cpu_workers is %u; at most 1024",
                          workers);
     rt->workers[0] = workers;
+    rt->cpu_libraries = config->cpu_libraries;
     if ((config->cpus == NULL) != (config->cpu_count == 0))
         return hsi_error(
             HSCHED_ERROR_INVALID_ARGUMENT,

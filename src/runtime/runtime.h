@@ -33,6 +33,7 @@ struct hsched_runtime {
     uint32_t device_count;
     hsi_exec_device devices[HSI_MAX_DEVICES];
     uint32_t workers[HSI_MAX_DEVICES];
+    uint32_t cpu_libraries;             /* as in the configuration */
     uint64_t ageing_us, max_segment_us; /* 0: jobs are never cut */
     int *cpus; /* CPU worker i is pinned to cpus[i]; NULL: not pinned */
     hsi_core *core;

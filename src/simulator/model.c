@@ -42,7 +42,7 @@ static hsched_status make_plan(hsi_simulated_model *model, const hsi_platform *p
     const hsi_policy *policy = wanted->policy;
     hsi_plan_config config = { .max_parts = platform->devices[0].workers,
                                .without = hsi_plan_without(wanted->math) |
-                                          (measured ? hsi_cpu_slower_kinds() : 0),
+                                          (measured ? hsi_cpu_slower_kinds(0) : 0),
                                .cut = policy->cut };
     hsched_status status = hsi_plan_create(model->graph, &config, &model->plan);
     if (status != HSCHED_OK || policy == &hsi_policy_cpu_only ||

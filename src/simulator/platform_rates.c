@@ -20,7 +20,7 @@ int hsi_platform_supports(const hsi_platform_device *device, const hsched_step *
         (device->without >> step->kind & 1))
         return 0;
     if (step->kind == HSCHED_STEP_SEPARABLE_CONV2D && device->kind != HSI_PLATFORM_CPU)
-        return 0; /* as the backends have it */
+        return 0; /* as the GPU's backend has it */
     if (step->out.rank >= 2 && !is_within(step->out.dims[1], device->channels))
         return 0;
     if (step->kind == HSCHED_STEP_CONV2D)

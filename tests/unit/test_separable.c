@@ -60,7 +60,7 @@ static void compare(const char *name, uint32_t convolutions)
     for (uint32_t workers = 1; workers <= 2; workers++) {
         double largest = 0, worst = 0;
         run(name, 0, HSCHED_MATH_STRICT, workers, x, &fused);
-        assert_int_equal(fused.separable > 0, hsi_cpu_slower_kinds() == 0);
+        assert_int_equal(fused.separable > 0, hsi_cpu_slower_kinds(0) == 0);
         assert_int_equal(fused.convolutions + 2 * fused.separable, convolutions);
         for (int i = 0; i < CLASSES; i++) {
             largest = fmax(largest, fabsf(plain.y[i]));

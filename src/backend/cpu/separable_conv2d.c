@@ -8,7 +8,9 @@
 #include "backend/backend.h"
 #include "backend/cpu/depthwise.h"
 #include "backend/cpu/isa.h"
+#include "backend/cpu/libraries.h"
 #include "backend/cpu/panel_product.h"
+#include "backend/cpu/xnnpack.h"
 #include "backend/separable.h"
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -28,12 +30,26 @@ typedef struct separable_state {
     size_t sum_offset; /* in scratch, behind t */
 } separable_state;
 
-/* With AVX2 oneDNN's pointwise kernels take 0.9 of the time of own panels: more than what being one
- * step gains. */
-uint64_t hsi_cpu_slower_kinds(void)
+static int xnnpack_comes_first(uint32_t libraries)
 {
-    const int slower = HSI_HAVE_ONEDNN && HSI_ISA_X86 && hsi_isa_best() != HSI_ISA_AVX512;
-    return slower ? UINT64_C(1) << HSCHED_STEP_SEPARABLE_CONV2D : 0;
+#if HSI_HAVE_XNNPACK
+    return (libraries & HSCHED_LIBRARY_XNNPACK) && hsi_xnnpack_is_first_choice();
+#else
+    (void)libraries;
+    return 0;
+#endif
+}
+
+/* With AVX2 oneDNN's pointwise kernels take 0.9 of the time of own panels: more than what being one
+ * step gains. Where XNNPACK is the first choice both convolutions are its. */
+uint64_t hsi_cpu_slower_kinds(uint32_t libraries)
+{
+    const uint32_t built = hsi_cpu_libraries_built(), of = libraries ? libraries : built;
+    const int by_onednn = (of & built & HSCHED_LIBRARY_ONEDNN) != 0 && HSI_ISA_X86 &&
+                          hsi_isa_best() != HSI_ISA_AVX512;
+    return by_onednn || xnnpack_comes_first(of & built)
+               ? UINT64_C(1) << HSCHED_STEP_SEPARABLE_CONV2D
+               : 0;
 }
 
 static int separable_supports(const hsched_step *step)
