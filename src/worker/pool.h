@@ -101,8 +101,7 @@ struct hsi_worker_pool {
         *to_signal; /* are woken, but nobody has told them; while there are any, so is
                               one who has been told and tells two of them when it comes */
     uint32_t executing[HSI_MAX_DEVICES]; /* jobs on workers */
-    uint32_t
-        sharing; /* threads that are at pieces, and workers that were asked to help */
+    uint32_t sharing; /* threads at pieces, and workers that were asked to help there */
     uint32_t lost_devices; /* bits */
     size_t scratch_size;   /* what any model loaded so far needs */
     hsi_trace *trace;      /* that events are recorded in, or NULL; see tracing.h */

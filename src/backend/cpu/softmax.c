@@ -5,8 +5,7 @@
  * Four forms: the axis is contiguous (a row of n floats at a time); the positions are
  * (blocks of positions side by side, walking along the axis); a row does not fill the lanes
  * (such blocks, through scratch memory); neither (each row goes through scratch memory).
- * Exponentials that are no normal
- * floats are taken as 0.
+ * Exponentials that are no normal floats are taken as 0.
  */
 #include <math.h>
 #include <string.h>
