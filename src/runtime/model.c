@@ -5,7 +5,6 @@
 #include "runtime/planner.h"
 #include "runtime/tracing.h"
 #include "worker/queue.h"
-#include "worker/team.h"
 
 enum {
     DEFAULT_MAX_BATCH = 16,
@@ -140,12 +139,6 @@ static hsched_status make_plan(hsched_model *model, const hsi_policy *policy,
 }
 
 /* Makes the plan and has the devices prepare it. model->graph is the specialised copy. */
-/* One for each that may share a step. */
-static uint32_t usual_parts(const hsched_runtime *rt)
-{
-    return rt->workers[0] < HSI_TEAM_MOST ? rt->workers[0] : HSI_TEAM_MOST;
-}
-
 static hsched_status build(hsched_model *model, const hsched_model_config *config)
 {
     hsched_runtime *rt = model->runtime;
@@ -159,7 +152,7 @@ static hsched_status build(hsched_model *model, const hsched_model_config *confi
         .without =
             hsi_plan_without(model->math) | hsi_cpu_slower_kinds(rt->cpu_libraries),
         .step_sections = (config->flags & HSCHED_MODEL_STEP_JOBS) != 0,
-        .max_parts = config->max_parts ? config->max_parts : usual_parts(rt),
+        .max_parts = config->max_parts ? config->max_parts : rt->workers[0],
         .cut = policy->cut,
         .preserve_section_inputs = keeps_section_inputs(rt, policy),
         .parallel_steps =

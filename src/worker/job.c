@@ -5,25 +5,21 @@
 #include "worker/probe.h"
 #include "worker/tracing.h"
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 static uint32_t wanted_helpers(const hsi_worker *w, const hsi_exec_run *run,
                                const hsi_exec_step *step)
 {
-    const uint32_t fair =
-        atomic_load_explicit(&w->pool->fair_helpers, memory_order_relaxed);
-    return least(hsi_probe_helpers(run->probe, step->parts - 1),
-                 least(fair, HSI_TEAM_MOST - 1));
+    const uint32_t wanted = hsi_probe_helpers(run->probe, step->parts - 1),
+                   fair =
+                       atomic_load_explicit(&w->pool->fair_helpers, memory_order_relaxed);
+    return wanted < fair ? wanted : fair;
 }
 
 /* May this step be shared? Members that joined before a model with larger scratch needs
  * was loaded must not touch its steps; they leave by themselves within microseconds. */
 static int team_fits(const hsi_worker *w, const hsi_exec_model *model)
 {
-    return hsi_team_helpers(&w->team) == 0 || w->team_scratch >= model->scratch_size;
+    return atomic_load_explicit(&w->team.members, memory_order_relaxed) == 0 ||
+           w->team_scratch >= model->scratch_size;
 }
 
 static hsched_status run_step(hsi_worker *w, const hsi_exec_run *run, uint32_t index)
@@ -32,12 +28,13 @@ static hsched_status run_step(hsi_worker *w, const hsi_exec_run *run, uint32_t i
     hsi_exec_describe_step(run, w->device, index, &step);
     if (step.parts > 1 && w->device == 0 && team_fits(w, run->model)) {
         const uint32_t helpers = wanted_helpers(w, run, &step);
-        if (hsi_team_helpers(&w->team) < helpers &&
+        if (atomic_load_explicit(&w->team.members, memory_order_relaxed) < helpers &&
             atomic_load_explicit(&w->pool->idle_cpu_workers, memory_order_relaxed) > 0)
             hsi_worker_recruit(w, helpers);
-        const uint32_t there = hsi_team_helpers(&w->team);
-        if (there > 0) {
-            w->helpers = there > w->helpers ? there : w->helpers;
+        const uint32_t members =
+            atomic_load_explicit(&w->team.members, memory_order_relaxed);
+        if (members > 0) {
+            w->helpers = members > w->helpers ? members : w->helpers;
             step.trace = w->trace;
             step.traced_run = run;
             step.traced_step = index;

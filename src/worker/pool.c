@@ -182,22 +182,23 @@ void hsi_worker_recruit(hsi_worker *owner, uint32_t helpers)
 {
     hsi_worker_pool *pool = owner->pool;
     pthread_mutex_lock(&pool->lock);
-    uint32_t there = hsi_team_helpers(&owner->team);
+    unsigned members = atomic_load_explicit(&owner->team.members, memory_order_relaxed);
     /* Who idles is for the run with the highest priority, which will ask. */
     if (hsi_core_executing(pool->config.core, 0) > owner->priority)
         helpers = 0;
     const unsigned fair = atomic_load_explicit(&pool->fair_helpers, memory_order_relaxed);
     if (helpers > fair)
         helpers = fair;
-    if (there == 0)
+    if (members == 0)
         owner->team_scratch = pool->scratch_size;
-    for (; there < helpers; there++) {
+    while (members < helpers) {
         hsi_worker *w = wake_idle_later(pool);
         if (!w)
             break;
         w->helping = &owner->team;
-        w->help_place = hsi_team_join(&owner->team);
         w->help_priority = owner->priority;
+        members =
+            atomic_fetch_add_explicit(&owner->team.members, 1, memory_order_relaxed) + 1;
     }
     signal_two(pool);
     pthread_mutex_unlock(&pool->lock);
@@ -230,16 +231,15 @@ static void help(hsi_worker *w)
     hsi_worker_pool *pool = w->pool;
     hsi_team *team = w->helping;
     const int can_help = ensure_scratch(w, pool->scratch_size);
-    const hsi_team_limits limits = { &pool->jobs_waiting, &pool->top_priority,
-                                     w->help_priority, &pool->fair_helpers };
+    const hsi_team_leave leave = { &pool->jobs_waiting, &pool->top_priority,
+                                   w->help_priority, &pool->fair_helpers };
     w->helping = NULL;
     pthread_mutex_unlock(&pool->lock);
     uint64_t began = hsi_now_ns();
     if (can_help)
-        hsi_team_help(team, w->scratch, (uint32_t)(w - pool->workers), w->help_place,
-                      &limits);
+        hsi_team_help(team, w->scratch, (uint32_t)(w - pool->workers), &leave);
     else /* this worker cannot help; the owner computes all parts itself */
-        hsi_team_leave(team, w->help_place);
+        atomic_fetch_sub_explicit(&team->members, 1, memory_order_relaxed);
     uint64_t spent = hsi_now_ns() - began;
     pthread_mutex_lock(&pool->lock);
     w->busy_ns += spent;

@@ -41,7 +41,6 @@ typedef struct hsi_worker {
     struct hsi_worker *next_idle; /* or, woken, next in pool->to_signal */
     int woken;
     hsi_team *helping;              /* asked to help there, */
-    uint32_t help_place;            /*   in this place, */
     int help_priority;              /*   with a run of this priority */
     struct hsi_pieces *pieces;      /* asked to help with these; see pieces.h */
     int priority;                   /* of the run that its present job is of */

@@ -1,6 +1,5 @@
 #include "worker/team.h"
 
-#include <limits.h>
 #include <stdio.h>
 
 #include "base/status.h"
@@ -15,8 +14,6 @@
 /* The owner's wait for the last parts: these many looks, then it sleeps. */
 #define OWNER_SPINS 4000
 
-#define OWNERS_PLACE 0
-
 static inline void relax(void)
 {
 #if defined(__x86_64__)
@@ -28,7 +25,6 @@ static inline void relax(void)
 
 hsched_status hsi_team_init(hsi_team *team)
 {
-    atomic_init(&team->places, 1u << OWNERS_PLACE);
     if (pthread_mutex_init(&team->mutex, NULL) != 0)
         return hsi_error(HSCHED_ERROR_SYSTEM, "a mutex could not be made");
     hsched_status status = hsi_cond_init(&team->done);
@@ -53,83 +49,30 @@ static void note_failure(hsi_team *team, hsched_status status)
     pthread_mutex_unlock(&team->mutex);
 }
 
-static uint32_t chunks_of(uint32_t parts)
-{
-    return parts < HSI_TEAM_MOST ? parts : HSI_TEAM_MOST;
-}
-
-uint32_t hsi_team_helpers(const hsi_team *team)
-{
-    return (uint32_t)__builtin_popcount(
-               atomic_load_explicit(&team->places, memory_order_relaxed)) -
-           1;
-}
-
-uint32_t hsi_team_join(hsi_team *team)
-{
-    const unsigned taken = atomic_load_explicit(&team->places, memory_order_relaxed);
-    if (taken == UINT_MAX)
-        return 0;
-    const uint32_t place = (uint32_t)__builtin_ctz(~taken);
-    atomic_fetch_or_explicit(&team->places, 1u << place, memory_order_relaxed);
-    return place;
-}
-
-void hsi_team_leave(hsi_team *team, uint32_t place)
-{
-    atomic_fetch_and_explicit(&team->places, ~(1u << place), memory_order_relaxed);
-}
-
-/* Of the chunks in `left`, the next one from where this member's share of them begins. */
-static uint32_t choose(const hsi_team *team, uint32_t place, uint32_t left,
-                       uint32_t chunks)
-{
-    const unsigned places = atomic_load_explicit(&team->places, memory_order_relaxed);
-    const uint32_t before = (uint32_t)__builtin_popcount(places & ((1u << place) - 1)),
-                   first = before * chunks / (uint32_t)__builtin_popcount(places);
-    const uint32_t behind = left & (UINT32_MAX << first);
-    return (uint32_t)__builtin_ctz(behind ? behind : left);
-}
-
-static hsched_status compute_parts(const hsi_exec_step *s, uint32_t chunk, void *scratch,
-                                   uint32_t worker)
-{
-    const uint64_t chunks = chunks_of(s->parts);
-    const uint32_t end = (uint32_t)((chunk + 1) * (uint64_t)s->parts / chunks);
-    hsched_status status = HSCHED_OK;
-    for (uint32_t part = (uint32_t)(chunk * (uint64_t)s->parts / chunks);
-         part < end && status == HSCHED_OK; part++) {
-        const uint64_t began_ns = s->trace ? hsi_now_ns() : 0;
-        status = s->backend->run_part(s->slot, s->step, s->operands, part, scratch);
-        if (s->trace)
-            hsi_trace_part_ended(s, worker, part, began_ns);
-    }
-    return status;
-}
-
-/* Claims a chunk and computes it; 0 if there was none to claim. */
-static int compute_one(hsi_team *team, void *scratch, uint32_t worker, uint32_t place)
+/* Claims one part and computes it; 0 if there was none to claim. */
+static int compute_one(hsi_team *team, void *scratch, uint32_t worker, int is_owner)
 {
     /* acquire: pairs with the release in hsi_team_run, so that a claimed step is seen
-     * whole. How many chunks there are may be that of another step until one is claimed: then
-     * the choice is no better than any. */
+     * whole. */
     uint64_t word = atomic_load_explicit(&team->work, memory_order_acquire);
-    uint32_t chunk;
     do {
         if ((uint32_t)word == 0)
             return 0;
-        chunk = choose(team, place, (uint32_t)word,
-                       atomic_load_explicit(&team->chunks, memory_order_relaxed));
     } while (!atomic_compare_exchange_weak_explicit(
-        &team->work, &word, word & ~(UINT64_C(1) << chunk), memory_order_acquire,
-        memory_order_acquire));
-    const hsched_status status = compute_parts(&team->step, chunk, scratch, worker);
+        &team->work, &word, word - 1, memory_order_acquire, memory_order_acquire));
+    const hsi_exec_step *s = &team->step;
+    uint32_t part = s->parts - (uint32_t)word; /* claimed in ascending order */
+    uint64_t began_ns = s->trace ? hsi_now_ns() : 0;
+    hsched_status status =
+        s->backend->run_part(s->slot, s->step, s->operands, part, scratch);
+    if (s->trace)
+        hsi_trace_part_ended(s, worker, part, began_ns);
     if (status != HSCHED_OK)
         note_failure(team, status);
     /* acq_rel: results of all parts, and what a helper has recorded in its ring, happen before
      * the owner goes on, who then hands them on by the scheduler lock. */
     if (atomic_fetch_sub_explicit(&team->unfinished, 1, memory_order_acq_rel) == 1 &&
-        place != OWNERS_PLACE) {
+        !is_owner) {
         pthread_mutex_lock(&team->mutex);
         if (team->owner_waits)
             pthread_cond_signal(&team->done);
@@ -160,14 +103,11 @@ hsched_status hsi_team_run(hsi_team *team, const hsi_exec_step *step, void *scra
         (atomic_load_explicit(&team->work, memory_order_relaxed) >> 32) + 1;
     team->step = *step;
     atomic_store_explicit(&team->status, HSCHED_OK, memory_order_relaxed);
-    const uint32_t chunks = chunks_of(step->parts);
-    atomic_store_explicit(&team->chunks, chunks, memory_order_relaxed);
-    atomic_store_explicit(&team->unfinished, chunks, memory_order_relaxed);
-    /* release: the members above are seen by whoever claims a chunk. */
-    atomic_store_explicit(&team->work,
-                          generation << 32 | UINT32_MAX >> (HSI_TEAM_MOST - chunks),
+    atomic_store_explicit(&team->unfinished, step->parts, memory_order_relaxed);
+    /* release: the members above are seen by whoever claims a part. */
+    atomic_store_explicit(&team->work, generation << 32 | step->parts,
                           memory_order_release);
-    while (compute_one(team, scratch, worker, OWNERS_PLACE))
+    while (compute_one(team, scratch, worker, 1))
         ;
     wait_for_parts(team);
     hsched_status status = (hsched_status)atomic_load(&team->status);
@@ -176,34 +116,33 @@ hsched_status hsi_team_run(hsi_team *team, const hsi_exec_step *step, void *scra
     return status;
 }
 
-static int is_to_leave(const hsi_team_limits *limits)
+static int is_to_leave(const hsi_team_leave *leave)
 {
-    return atomic_load_explicit(limits->jobs_waiting, memory_order_relaxed) ||
-           atomic_load_explicit(limits->top_priority, memory_order_relaxed) >
-               limits->priority;
+    return atomic_load_explicit(leave->jobs_waiting, memory_order_relaxed) ||
+           atomic_load_explicit(leave->top_priority, memory_order_relaxed) >
+               leave->priority;
 }
 
-/* 1: there were too many helpers, and this one is none any more. */
-static int left_the_many(hsi_team *team, uint32_t place, const hsi_team_limits *limits)
+/* 1: there were too many members, and this one is none any more. */
+static int left_the_many(hsi_team *team, const hsi_team_leave *leave)
 {
-    unsigned places = atomic_load_explicit(&team->places, memory_order_relaxed);
-    while ((unsigned)__builtin_popcount(places) - 1 >
-           atomic_load_explicit(limits->most, memory_order_relaxed))
-        if (atomic_compare_exchange_weak_explicit(
-                &team->places, &places, places & ~(1u << place), memory_order_relaxed,
-                memory_order_relaxed))
+    unsigned members = atomic_load_explicit(&team->members, memory_order_relaxed);
+    while (members > atomic_load_explicit(leave->most, memory_order_relaxed))
+        if (atomic_compare_exchange_weak_explicit(&team->members, &members, members - 1,
+                                                  memory_order_relaxed,
+                                                  memory_order_relaxed))
             return 1;
     return 0;
 }
 
-void hsi_team_help(hsi_team *team, void *scratch, uint32_t worker, uint32_t place,
-                   const hsi_team_limits *limits)
+void hsi_team_help(hsi_team *team, void *scratch, uint32_t worker,
+                   const hsi_team_leave *leave)
 {
     uint64_t idle_since = hsi_now_ns();
-    while (!is_to_leave(limits)) {
-        if (left_the_many(team, place, limits))
+    while (!is_to_leave(leave)) {
+        if (left_the_many(team, leave))
             return;
-        if (compute_one(team, scratch, worker, place)) {
+        if (compute_one(team, scratch, worker, 0)) {
             idle_since = hsi_now_ns();
         } else {
             for (int i = 0; i < 32; i++)
@@ -214,5 +153,5 @@ void hsi_team_help(hsi_team *team, void *scratch, uint32_t worker, uint32_t plac
                 break;
         }
     }
-    hsi_team_leave(team, place);
+    atomic_fetch_sub_explicit(&team->members, 1, memory_order_relaxed);
 }

@@ -119,12 +119,12 @@ int hsi_cpu_activation_is_clamp(hsched_activation act, float *lo, float *hi);
  * (prepare.c).
  */
 uint32_t hsi_cpu_parts(const hsched_step *step, uint64_t units);
-/* Where part `part` of `parts` begins among `units`: part + 1 gives its end. Some are larger by
- * one; they are spread evenly, since neighbouring parts are one worker's. */
+/* Where part `part` of `parts` begins among `units`: part + 1 gives its end. The first ones are
+ * larger by one where they are not all alike. */
 static inline int64_t hsi_cpu_part_begin(int64_t units, uint32_t part, uint32_t parts)
 {
-    const uint64_t each = (uint64_t)units / parts, more = (uint64_t)units % parts;
-    return (int64_t)(each * part + more * part / parts);
+    const int64_t each = units / parts, more = units % parts;
+    return each * part + (part < more ? part : more);
 }
 
 static inline int64_t hsi_least(int64_t a, int64_t b)
