@@ -8,12 +8,13 @@
  * pixels, small enough that what it reads of x stays in the second-level cache, goes through
  * all panels; its pointers are found once.
  *
- * Parts are ranges of pixels, or of panels where weights are more than pixels.
+ * Parts are ranges of pixels and of panels (grid.h).
  */
 #include <math.h>
 #include <string.h>
 
 #include "backend/cpu/conv2d.h"
+#include "backend/cpu/grid.h"
 #include "backend/cpu/packing.h"
 #include "backend/cpu/panel.h"
 #include "base/alloc.h"
@@ -40,9 +41,9 @@ typedef struct direct_state {
     int clamp;  /* else the activation follows, block by block */
     int joined; /* runs are kernel rows */
     int64_t runs, depth;
-    int64_t block; /* pixels */
-    int by_panels;
-    int64_t panels; /* of a group */
+    int64_t block;     /* pixels */
+    int64_t panels;    /* of a group */
+    hsi_cpu_grid grid; /* pixels by panels of all groups */
     hsi_panel_chunks chunks;
     size_t edge_offset, sum_offset, scratch_size;
 } direct_state;
@@ -169,13 +170,15 @@ static hsched_status pack(const hsi_cpu_prepare_context *context, direct_state *
 static void choose_parts(direct_state *state, hsched_step *step)
 {
     const hsi_conv2d *conv = &state->conv;
-    const int64_t pixels = conv->n * conv->oh * conv->ow,
-                  panels = state->panels * conv->groups;
-    const uint32_t by_panels = hsi_cpu_parts(step, (uint64_t)panels),
-                   by_pixels = hsi_cpu_parts(step, (uint64_t)pixels);
-    state->by_panels = by_panels == by_pixels &&
-                       conv->o * conv->kh * conv->kw > conv->n * conv->h * conv->w;
-    step->parts = state->by_panels ? by_panels : by_pixels;
+    const hsi_cpu_product product = {
+        .rows = conv->n * conv->oh * conv->ow,
+        .panels = state->panels * conv->groups,
+        .columns = conv->o,
+        .width = hsi_least(hsi_panel_width(state->kernels), conv->group_o),
+        /* As weights, but that taps share what they read of x. */
+        .row_cost = HSI_CPU_COLUMN_COST / (double)(conv->kh * conv->kw),
+    };
+    state->grid = hsi_cpu_choose_grid(step, &product);
 }
 
 static hsched_status direct_prepare(const hsi_cpu_prepare_context *context,
@@ -328,26 +331,9 @@ static void run_panels(const direct_state *state, const block *b, int64_t group,
     }
 }
 
-/* Channels [panel, panel_end), counted over all groups, of pixels [begin, end). */
-typedef struct share {
-    int64_t begin, end, panel, panel_end;
-} share;
-
-static share find_share(const hsched_step *step, const direct_state *state, uint32_t part)
-{
-    const hsi_conv2d *conv = &state->conv;
-    const int64_t pixels = conv->n * conv->oh * conv->ow,
-                  panels = state->panels * conv->groups;
-    if (state->by_panels)
-        return (share){ 0, pixels, hsi_cpu_part_begin(panels, part, step->parts),
-                        hsi_cpu_part_begin(panels, part + 1, step->parts) };
-    return (share){ hsi_cpu_part_begin(pixels, part, step->parts),
-                    hsi_cpu_part_begin(pixels, part + 1, step->parts), 0, panels };
-}
-
 /* The activation that is no clamp, on what a block has computed. */
 static void activate(const hsched_step *step, const direct_state *state, const block *b,
-                     const share *own, float *y)
+                     const hsi_cpu_cell *own, float *y)
 {
     const hsi_conv2d *conv = &state->conv;
     const int64_t width = hsi_panel_width(state->kernels), panels = state->panels;
@@ -371,7 +357,7 @@ static hsched_status direct_run(const hsched_step *step, const void *pointer,
     const float *residual = conv->residual_in_place ? y
                             : conv->has_residual    ? operands[3]
                                                     : NULL;
-    const share own = find_share(step, state, part);
+    const hsi_cpu_cell own = hsi_cpu_grid_cell(&state->grid, part);
     float *edges = (float *)((char *)scratch + state->edge_offset),
           *sums = (float *)((char *)scratch + state->sum_offset);
     block b = { .rows = scratch };

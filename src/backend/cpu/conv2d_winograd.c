@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/cpu/conv2d.h"
+#include "backend/cpu/grid.h"
 #include "backend/cpu/packing.h"
 #include "backend/cpu/panel.h"
 #include "backend/cpu/winograd.h"
@@ -25,8 +26,8 @@
 #define BLOCK_BYTES      (1536 * 1024)
 #define MIN_BLOCK_POINTS (48 * 36)
 #define MAX_BLOCK_POINTS (96 * 36)
-/* Fewer tiles for a part: then each has all tiles, and some of the panels. */
-#define MIN_PART_TILES 24
+/* The transform of a tile and reading it, in products of it with one column. */
+#define TILE_COST 12.0
 
 typedef struct winograd_state {
     hsi_conv2d conv;
@@ -40,7 +41,7 @@ typedef struct winograd_state {
     float lo, hi;
     int clamp; /* else the activation follows, tile by tile */
     int64_t tiles_h, tiles_w, tiles, panels, block;
-    int by_panels;
+    hsi_cpu_grid grid;           /* tiles by panels */
     int64_t in_plane, out_plane; /* floats from point to point */
     size_t out_offset, rows_offset, scratch_size;
 } winograd_state;
@@ -118,13 +119,14 @@ static void choose_block(winograd_state *state, hsched_step *step)
     const int64_t most = hsi_least(hsi_most(fit, MIN_BLOCK_POINTS / state->points),
                                    MAX_BLOCK_POINTS / state->points);
 
-    step->parts = hsi_cpu_parts(step, (uint64_t)hsi_most(state->tiles, state->panels));
-    state->by_panels = state->tiles < step->parts * (int64_t)MIN_PART_TILES;
-    step->parts =
-        hsi_cpu_parts(step, (uint64_t)(state->by_panels ? state->panels : state->tiles));
+    const hsi_cpu_product product = { .rows = state->tiles,
+                                      .panels = state->panels,
+                                      .columns = conv->o,
+                                      .width = hsi_panel_width(state->kernels),
+                                      .row_cost = TILE_COST };
+    state->grid = hsi_cpu_choose_grid(step, &product);
     /* Blocks of the same size. */
-    const int64_t share =
-        state->by_panels ? state->tiles : (state->tiles - 1) / step->parts + 1;
+    const int64_t share = (state->tiles - 1) / state->grid.row_parts + 1;
     const int64_t blocks = (share - 1) / most + 1;
     state->block = (share - 1) / blocks + 1;
 }
@@ -371,18 +373,11 @@ static hsched_status winograd_run(const hsched_step *step, const void *pointer,
     const float *residual = conv->residual_in_place ? y
                             : conv->has_residual    ? operands[3]
                                                     : NULL;
-    int64_t begin = 0, end = state->tiles, panel_begin = 0, panel_end = state->panels;
-    if (state->by_panels) {
-        panel_begin = hsi_cpu_part_begin(state->panels, part, step->parts);
-        panel_end = hsi_cpu_part_begin(state->panels, part + 1, step->parts);
-    } else {
-        begin = hsi_cpu_part_begin(state->tiles, part, step->parts);
-        end = hsi_cpu_part_begin(state->tiles, part + 1, step->parts);
-    }
-    for (int64_t tiles; begin < end; begin += tiles) {
-        tiles = hsi_least(state->block, end - begin);
+    const hsi_cpu_cell own = hsi_cpu_grid_cell(&state->grid, part);
+    for (int64_t begin = own.begin, tiles; begin < own.end; begin += tiles) {
+        tiles = hsi_least(state->block, own.end - begin);
         transform_block(state, operands[0], begin, tiles, points);
-        for (int64_t panel = panel_begin; panel < panel_end; panel++) {
+        for (int64_t panel = own.panel; panel < own.panel_end; panel++) {
             multiply_panel(state, panel, tiles, points, rows, products);
             finish_panel(state, step, panel, begin, tiles, products, y, residual);
         }

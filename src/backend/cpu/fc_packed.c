@@ -1,9 +1,9 @@
 /*
  * Fully connected, with weights packed in panels while preparing (panel_product.h): the least work
- * for some rows and more, and none of the preparations of a library for what is small. Parts are
- * ranges of rows, or of panels where weights are more than rows.
+ * for some rows and more, and none of the preparations of a library for what is small.
  */
 #include "backend/cpu/fc.h"
+#include "backend/cpu/grid.h"
 #include "backend/cpu/panel_product.h"
 #include "base/alloc.h"
 #include "base/status.h"
@@ -11,7 +11,7 @@
 typedef struct packed_state {
     hsi_panel_product product;
     int64_t m, x_row, y_row;
-    int by_panels;
+    hsi_cpu_grid grid;
     hsi_panel_weights packed;
 } packed_state;
 
@@ -37,11 +37,14 @@ static void packed_destroy(void *pointer)
 
 static void choose_parts(packed_state *state, hsched_step *step)
 {
-    const uint32_t by_panels = hsi_cpu_parts(step, (uint64_t)state->product.panels),
-                   by_rows = hsi_cpu_parts(step, (uint64_t)state->m);
-    state->by_panels = by_panels > by_rows ||
-                       (by_panels == by_rows && state->product.columns > state->m);
-    step->parts = state->by_panels ? by_panels : by_rows;
+    const hsi_cpu_product product = {
+        .rows = state->m,
+        .panels = state->product.panels,
+        .columns = state->product.columns,
+        .width = hsi_panel_width(state->product.kernels),
+        .row_cost = HSI_CPU_COLUMN_COST,
+    };
+    state->grid = hsi_cpu_choose_grid(step, &product);
 }
 
 static hsched_status packed_prepare(const hsi_cpu_prepare_context *context,
@@ -74,20 +77,17 @@ static hsched_status packed_run(const hsched_step *step, const void *pointer,
 {
     (void)slot_state;
     const packed_state *state = pointer;
-    const int64_t all = state->by_panels ? state->product.panels : state->m;
-    const int64_t begin = hsi_cpu_part_begin(all, part, step->parts),
-                  end = hsi_cpu_part_begin(all, part + 1, step->parts);
-    const int64_t row = state->by_panels ? 0 : begin;
+    const hsi_cpu_cell own = hsi_cpu_grid_cell(&state->grid, part);
     const hsi_panel_operands o = {
-        .x = (const float *)operands[0] + row * state->x_row,
+        .x = (const float *)operands[0] + own.begin * state->x_row,
         .weights = state->packed.weights,
         .bias = state->packed.bias,
-        .y = (float *)operands[step->input_count] + row * state->y_row,
+        .y = (float *)operands[step->input_count] + own.begin * state->y_row,
         .x_row = state->x_row,
         .y_row = state->y_row,
-        .rows = state->by_panels ? state->m : end - begin,
-        .panel = state->by_panels ? begin : 0,
-        .panel_end = state->by_panels ? end : state->product.panels,
+        .rows = own.end - own.begin,
+        .panel = own.panel,
+        .panel_end = own.panel_end,
     };
     hsi_panel_product_run(&state->product, &o, scratch);
     return HSCHED_OK;
