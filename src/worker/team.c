@@ -138,19 +138,25 @@ static int left_the_many(hsi_team *team, const hsi_team_leave *leave)
 void hsi_team_help(hsi_team *team, void *scratch, uint32_t worker,
                    const hsi_team_leave *leave)
 {
-    uint64_t idle_since = hsi_now_ns();
+    uint64_t idle_since = hsi_now_ns(), at_work_until = idle_since;
     while (!is_to_leave(leave)) {
         if (left_the_many(team, leave))
             return;
         if (compute_one(team, scratch, worker, 0)) {
-            idle_since = hsi_now_ns();
-        } else {
-            for (int i = 0; i < 32; i++)
-                relax();
-            const int at_work =
-                atomic_load_explicit(&team->at_work, memory_order_relaxed);
-            if (hsi_now_ns() - idle_since > (at_work ? HELPER_SPIN_NS : IDLE_SPIN_NS))
+            idle_since = at_work_until = hsi_now_ns();
+            continue;
+        }
+        for (int i = 0; i < 32; i++)
+            relax();
+        const uint64_t now = hsi_now_ns();
+        if (atomic_load_explicit(&team->at_work, memory_order_relaxed)) {
+            at_work_until = now;
+            if (now - idle_since > HELPER_SPIN_NS)
                 break;
+        } else if (now - at_work_until > IDLE_SPIN_NS) {
+            /* Not from when it had its last part: all would leave as soon as the owner goes from
+             * one section of a run to the next. */
+            break;
         }
     }
     atomic_fetch_sub_explicit(&team->members, 1, memory_order_relaxed);
